@@ -1,9 +1,10 @@
+/** Metadata of gRPC calls: tenant and trace. */
 import { Metadata } from '@grpc/grpc-js';
 import { parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { traceHeaders } from '@loki/telemetry';
 
-/** Loki's metadata key for the tenant. */
+/** Loki's metadata key of the tenant. */
 const tenantKey = 'x-scope-orgid';
 const traceKeys = ['traceparent', 'tracestate', 'baggage'] as const;
 
@@ -15,7 +16,7 @@ export function callMetadata(tenant?: TenantId): Metadata {
   return metadata;
 }
 
-/** @throws LokiError noOrgId or badTenantId, as over HTTP */
+/** @throws LokiError noOrgId or badTenantId, with the texts of HTTP */
 export function tenantOf(metadata: Metadata): TenantId {
   const [tenant] = metadata.get(tenantKey);
   return parseTenantId(typeof tenant === 'string' ? tenant : '');
@@ -30,7 +31,7 @@ export function traceOf(metadata: Metadata): ReadonlyMap<string, string> {
   return headers;
 }
 
-/** For streams that carry many requests: names and values in turn. */
+/** The trace context for streams that carry many requests: names and values alternate. */
 export function traceToWire(): string[] {
   return Object.entries(traceHeaders()).flat();
 }

@@ -1,7 +1,8 @@
+/** gRPC channels to the members of a ring. */
 import { RpcChannel } from './rpc-channel.ts';
 import type { ChannelDeps } from './rpc-channel.ts';
 
-/** One gRPC channel for each address, kept as long as the ring names the address. */
+/** One gRPC channel for each address, as long as the ring has the address. */
 export class ChannelPool {
   readonly #deps: ChannelDeps;
   readonly #channels = new Map<string, RpcChannel>();

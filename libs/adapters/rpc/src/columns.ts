@@ -1,11 +1,12 @@
+/** Columns, pairs and texts in messages between processes. */
 import { isAscii } from 'node:buffer';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { WireTexts } from '@loki/proto';
 
 /**
- * Columns travel as their memory, little-endian, which every machine that Node runs on in earnest is. Reading
- * makes views where the bytes happen to be aligned, and copies else.
+ * A column travels as its memory, little-endian: all supported machines are. Reading creates a view if the
+ * bytes are aligned, else a copy.
  */
 export function bytesOf(column: ArrayBufferView): Uint8Array {
   return new Uint8Array(column.buffer as ArrayBuffer, column.byteOffset, column.byteLength);
@@ -34,7 +35,7 @@ function aligned(bytes: Uint8Array, width: number): { buffer: ArrayBuffer; offse
   return { buffer: Uint8Array.from(bytes).buffer, offset: 0 };
 }
 
-/** @throws when the ends fall, or pass `length` */
+/** @throws when the ends are not ascending or exceed `length` */
 export function checkEnds(ends: Uint32Array, length: number): void {
   let last = 0;
   for (let i = 0; i < ends.length; i++) {
@@ -44,7 +45,7 @@ export function checkEnds(ends: Uint32Array, length: number): void {
   if (last > length) throw malformed('ends of a column pass its bytes');
 }
 
-/** Pairs as names and values in turn. */
+/** Pairs as a list in which names and values alternate. */
 export function flatPairs(pairs: readonly LabelPair[]): string[] {
   const flat: string[] = [];
   for (const [name, value] of pairs) flat.push(name, value);
@@ -58,23 +59,23 @@ export function pairsOf(flat: readonly string[]): LabelPair[] {
   return pairs;
 }
 
-/** Many texts as one: a hundred thousand strings in a message cost ten times as much. */
+/** Joins many texts into one: a message with a hundred thousand strings costs ten times as much. */
 export function textsToWire(texts: readonly string[]): WireTexts {
-  const joined = Buffer.from(texts.join(''), 'utf8');
+  const allText = Buffer.from(texts.join(''), 'utf8');
   const lengths = Uint32Array.from(
     texts,
-    isAscii(joined) ? ({ length }) => length : (text) => Buffer.byteLength(text),
+    isAscii(allText) ? ({ length }) => length : (text) => Buffer.byteLength(text),
   );
-  // A text that ends within a pair of surrogates would join the next one's begin.
-  const isCut = lengths.reduce((sum, length) => sum + length, 0) !== joined.length;
+  // A text that ends within a surrogate pair would join with the start of the next one.
+  const isCut = lengths.reduce((sum, length) => sum + length, 0) !== allText.length;
   return {
     lengths: bytesOf(lengths),
-    joined: isCut ? Buffer.concat(texts.map((text) => Buffer.from(text))) : joined,
+    joined: isCut ? Buffer.concat(texts.map((text) => Buffer.from(text))) : allText,
   };
 }
 
-export function textsFromWire({ lengths, joined }: WireTexts): string[] {
-  const bytes = Buffer.from(joined.buffer, joined.byteOffset, joined.length);
+export function textsFromWire({ lengths, joined: allText }: WireTexts): string[] {
+  const bytes = Buffer.from(allText.buffer, allText.byteOffset, allText.length);
   const ascii = isAscii(bytes) ? bytes.toString('latin1') : undefined;
   let at = 0;
   const texts: string[] = [];
@@ -86,7 +87,7 @@ export function textsFromWire({ lengths, joined }: WireTexts): string[] {
   return texts;
 }
 
-/** A message that no peer of ours sends. */
-export function malformed(what: string): LokiError {
-  return new LokiError('internal', `a peer sent a malformed answer: ${what}`);
+/** The error for a message that no correct peer sends. */
+export function malformed(problem: string): LokiError {
+  return new LokiError('internal', `a peer sent a malformed answer: ${problem}`);
 }

@@ -1,9 +1,10 @@
+/** The descriptors of our gRPC services, for reflection. */
 import type { ReflectionService } from '@grpc/reflection';
 import { fileDescriptorSet, WireCursor } from '@loki/proto';
 
 type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
 
-/** Our .proto files as reflection wants them: one entry that carries all descriptors. */
+/** Our .proto files in the form of the reflection service: one entry with all descriptors. */
 export function fileDescriptors(): PackageDefinition {
   const set = Buffer.from(fileDescriptorSet, 'base64');
   const cursor = new WireCursor(set);

@@ -1,3 +1,4 @@
+/** The frontend's side of the work queue, from which queriers fetch: steps *admit* and *cut* of a query. */
 import { Metadata } from '@grpc/grpc-js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { LokiError } from '@loki/model';
@@ -33,25 +34,25 @@ import { errorOfStatus, statusObjectOf } from './status.ts';
 
 export const pullMethod = rpcMethod(FrontendDefinition, FrontendDefinition.methods.pull);
 
-/** One thing that a querier does at a time. Its calls must not overlap. */
+/** A slot of a querier: it does one piece of work at a time. Calls must not overlap. */
 export interface QuerierSlot {
   readonly querierId: string;
-  /** It follows streams, and answers no queries. */
+  /** True: the slot follows tails and answers no queries. */
   readonly isForTails: boolean;
   readonly querier: QuerierService;
-  /** Aborts when the querier is gone, or has taken leave. */
-  readonly gone: AbortSignal;
+  /** Aborts when the querier is gone or takes no more work. */
+  readonly signal: AbortSignal;
 }
 
 interface FrontendServerOptions {
   readonly timers: Timers;
-  /** Told of each slot that opens; what it does with the slot ends when the slot is gone. */
+  /** Called for each new slot. Its use of the slot ends when the slot's signal aborts. */
   readonly onSlot: (slot: QuerierSlot) => void;
 }
 
-/** A querier that does not confirm a cancellation within this is cut off. */
+/** A querier that does not confirm a cancellation within this time is disconnected. */
 const cancelGraceMs = 10_000;
-/** Where queriers fetch their work. */
+/** Serves the work queue to queriers. */
 export function serveFrontend(server: RpcServer, options: FrontendServerOptions): void {
   server.add(FrontendDefinition.fullName, [
     duplexMethod(pullMethod, (call) => {
@@ -63,26 +64,26 @@ export function serveFrontend(server: RpcServer, options: FrontendServerOptions)
         }
         const { querierId, forTails } = message.kind.hello;
         slot.start();
-        // Answered at once, so that the querier knows that it is connected.
+        // Sent at once, so that the querier knows that it is connected.
         call.sendMetadata(new Metadata());
-        options.onSlot({ querierId, isForTails: forTails, querier: slot, gone: slot.gone });
+        options.onSlot({ querierId, isForTails: forTails, querier: slot, signal: slot.signal });
       });
     }),
   ]);
 }
 
-/** The receiver of the querier's messages about the work under way. */
+/** Receives the querier's messages about the current work. */
 interface Receiver {
   part(bytes: Uint8Array): void;
   frameEnd(): void;
-  done(error: unknown): void;
+  finish(error: unknown): void;
 }
 
 class RemoteSlot implements QuerierService {
   readonly #call: ServerDuplexStream<FromQuerier, ToQuerier>;
   readonly #timers: Timers;
   readonly #slices: SliceDeps | undefined;
-  readonly #gone = new AbortController();
+  readonly #departure = new AbortController();
   #receiver: Receiver | undefined;
 
   constructor(
@@ -97,15 +98,15 @@ class RemoteSlot implements QuerierService {
     call.on('cancelled', over);
     call.on('error', over);
     call.on('end', () => {
-      // Took leave: it finishes what it has, and no more.
-      this.#gone.abort();
+      // The querier stops: it finishes its current work and takes no more.
+      this.#departure.abort();
       this.#lose();
       call.end();
     });
   }
 
-  get gone(): AbortSignal {
-    return this.#gone.signal;
+  get signal(): AbortSignal {
+    return this.#departure.signal;
   }
 
   start(): void {
@@ -151,7 +152,7 @@ class RemoteSlot implements QuerierService {
           frames.push(tailFrameFromWire(WireTailFrame.decode(joiner.take())));
           wake();
         },
-        done: (error) => {
+        finish: (error) => {
           isDone = true;
           failure = error;
           wake();
@@ -160,7 +161,7 @@ class RemoteSlot implements QuerierService {
     );
     const onAbort = () => wake();
     signal.addEventListener('abort', onAbort, { once: true });
-    // A frame is asked for when the reader waits for one: until then nobody holds it.
+    // A frame is requested when the reader waits for one, so no frame is buffered.
     let isAsked = false;
     try {
       while (!signal.aborted) {
@@ -183,7 +184,7 @@ class RemoteSlot implements QuerierService {
     }
   }
 
-  /** Resolves, or rejects, when the querier is free again. */
+  /** Runs one piece of work. Resolves or rejects when the querier is free again. */
   #run(tenant: TenantId, kind: Work['kind'], signal: AbortSignal | undefined): Promise<Uint8Array> {
     signal?.throwIfAborted();
     const joiner = new PartJoiner();
@@ -192,7 +193,7 @@ class RemoteSlot implements QuerierService {
     this.#begin(tenant, kind, {
       part: (bytes) => joiner.add(bytes),
       frameEnd: () => undefined,
-      done: (error) => {
+      finish: (error) => {
         signal?.removeEventListener('abort', onAbort);
         if (signal?.aborted) reject(signal.reason);
         else if (error !== undefined) reject(error);
@@ -204,7 +205,7 @@ class RemoteSlot implements QuerierService {
   }
 
   #begin(tenant: TenantId, kind: Work['kind'], receiver: Receiver): void {
-    if (this.#gone.signal.aborted) throw lost();
+    if (this.#departure.signal.aborted) throw lostQuerier();
     if (this.#receiver) {
       throw new LokiError('internal', 'a querier was given a second task before the first had ended');
     }
@@ -221,12 +222,12 @@ class RemoteSlot implements QuerierService {
       else if (message.kind.$case === 'done') {
         const { error } = message.kind.done;
         this.#receiver = undefined;
-        receiver.done(error && errorOfStatus(error));
+        receiver.finish(error && errorOfStatus(error));
       }
     } catch (error) {
-      // Nonsense, or more than we hold: this querier is not believed any further.
+      // An invalid message or too large an answer: this querier is disconnected.
       this.#receiver = undefined;
-      receiver.done(error);
+      receiver.finish(error);
       this.#call.emit('error', statusObjectOf(error));
     }
   }
@@ -246,10 +247,10 @@ class RemoteSlot implements QuerierService {
   }
 
   #lose(): void {
-    this.#gone.abort();
+    this.#departure.abort();
     const receiver = this.#receiver;
     this.#receiver = undefined;
-    receiver?.done(lost());
+    receiver?.finish(lostQuerier());
   }
 
   #send(kind: NonNullable<ToQuerier['kind']>): void {
@@ -257,6 +258,6 @@ class RemoteSlot implements QuerierService {
   }
 }
 
-function lost(): LokiError {
+function lostQuerier(): LokiError {
   return new LokiError('unavailable', 'the querier is gone');
 }

@@ -20,7 +20,7 @@ class Peer implements HeadsTransport<Question> {
   isOld = false;
   answerOf: (partition: number) => Promise<Uint8Array> = async (partition) => Buffer.from(`p${partition}`);
 
-  one(partition: number, { name }: Question): Promise<Uint8Array> {
+  single(partition: number, { name }: Question): Promise<Uint8Array> {
     this.calls.push(`${name} ${partition}`);
     return this.answerOf(partition);
   }

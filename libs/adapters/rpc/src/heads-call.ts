@@ -1,12 +1,13 @@
+/** Joins questions about several partitions to one call of an ingester: step *select* of a query. */
 import { LokiError } from '@loki/model';
 import type { HeadsPart } from '@loki/proto';
 import { PartJoiner, slicesOf } from './parts.ts';
 import { errorOfStatus, statusOf } from './status.ts';
 
-/** One question that several partitions are asked, before it is on its way. */
+/** One question about several partitions, before it is sent. */
 interface Batch {
-  readonly asked: Map<number, Asked>;
-  /** Aborts when nobody waits for an answer any more. */
+  readonly questions: Map<number, Asked>;
+  /** Aborts when all callers have given up. */
   readonly cancel: AbortController;
 }
 
@@ -15,21 +16,21 @@ interface Asked {
   readonly joiner: PartJoiner;
 }
 
-/** How batches travel. */
+/** Sends questions to an ingester. */
 export interface HeadsTransport<Request> {
-  /** One partition alone. */
-  one(partition: number, request: Request, signal: AbortSignal | undefined): Promise<Uint8Array>;
+  /** Asks about one partition. */
+  single(partition: number, request: Request, signal: AbortSignal | undefined): Promise<Uint8Array>;
   several(partitions: readonly number[], request: Request, signal: AbortSignal): AsyncIterable<HeadsPart>;
 }
 
 /**
- * Joins questions to one ingester that are asked in one turn of the event loop with the same request: a call
- * costs more than most answers (16 partitions: 6.3 ms of CPU for a call each, both ends together).
+ * Joins questions to one ingester with the same request in one turn of the event loop: a call costs more than
+ * most answers (16 partitions with a call each: 6.3 ms of CPU on both ends together).
  */
 export class HeadsCaller<Request extends object> {
   readonly #transport: HeadsTransport<Request>;
   readonly #open = new Map<Request, Batch>();
-  /** A peer of an older version: it is asked one by one. */
+  /** The peer has an older version, which is asked about one partition at a time. */
   #isOld = false;
 
   constructor(transport: HeadsTransport<Request>) {
@@ -40,20 +41,22 @@ export class HeadsCaller<Request extends object> {
   async ask(partition: number, request: Request, signal: AbortSignal | undefined): Promise<Uint8Array> {
     signal?.throwIfAborted();
     let batch = this.#open.get(request);
-    // The same partition twice: two questions.
-    if (this.#isOld || batch?.asked.has(partition)) return this.#transport.one(partition, request, signal);
+    // A repeated question about the same partition is asked separately.
+    if (this.#isOld || batch?.questions.has(partition)) {
+      return this.#transport.single(partition, request, signal);
+    }
     if (!batch) {
-      batch = { asked: new Map(), cancel: new AbortController() };
+      batch = { questions: new Map(), cancel: new AbortController() };
       this.#open.set(request, batch);
       void this.#send(request, batch);
     }
-    const { asked, cancel } = batch;
+    const { questions, cancel } = batch;
     const answer = Promise.withResolvers<Uint8Array>();
-    asked.set(partition, { answer, joiner: new PartJoiner() });
+    questions.set(partition, { answer, joiner: new PartJoiner() });
     const giveUp = () => {
       answer.reject(signal!.reason as Error);
-      asked.delete(partition);
-      if (asked.size === 0) cancel.abort(signal!.reason);
+      questions.delete(partition);
+      if (questions.size === 0) cancel.abort(signal!.reason);
     };
     signal?.addEventListener('abort', giveUp, { once: true });
     try {
@@ -63,47 +66,47 @@ export class HeadsCaller<Request extends object> {
     }
   }
 
-  /** Never rejects: failures go to those who wait. */
-  async #send(request: Request, { asked, cancel }: Batch): Promise<void> {
-    // All that is asked in this turn comes along.
+  /** Never rejects: failures go to the callers. */
+  async #send(request: Request, { questions, cancel }: Batch): Promise<void> {
+    // Questions of the same turn join the batch.
     await Promise.resolve();
     this.#open.delete(request);
-    if (asked.size === 0) return;
+    if (questions.size === 0) return;
     try {
-      if (asked.size === 1) {
-        const [[partition, { answer }]] = asked;
-        answer.resolve(await this.#transport.one(partition, request, cancel.signal));
+      if (questions.size === 1) {
+        const [[partition, { answer }]] = questions;
+        answer.resolve(await this.#transport.single(partition, request, cancel.signal));
         return;
       }
-      for await (const part of this.#transport.several([...asked.keys()], request, cancel.signal)) {
-        const waiting = asked.get(part.partition);
+      for await (const part of this.#transport.several([...questions.keys()], request, cancel.signal)) {
+        const waiting = questions.get(part.partition);
         if (!waiting) continue; // given up
         if (part.error) waiting.answer.reject(errorOfStatus(part.error));
         else waiting.joiner.add(part.data);
         if (part.isLast) waiting.answer.resolve(waiting.joiner.take());
-        if (part.isLast || part.error) asked.delete(part.partition);
+        if (part.isLast || part.error) questions.delete(part.partition);
       }
-      this.#fail(asked, new LokiError('unavailable', 'an ingester ended its answer early'));
+      this.#fail(questions, new LokiError('unavailable', 'an ingester ended its answer early'));
     } catch (error) {
-      if (error instanceof LokiError && error.code === 'methodNotAllowed' && asked.size > 1) {
+      if (error instanceof LokiError && error.code === 'methodNotAllowed' && questions.size > 1) {
         this.#isOld = true;
-        this.#askEach(request, asked, cancel.signal);
-      } else this.#fail(asked, error);
+        this.#askEach(request, questions, cancel.signal);
+      } else this.#fail(questions, error);
     }
   }
 
-  #askEach(request: Request, asked: ReadonlyMap<number, Asked>, signal: AbortSignal): void {
-    for (const [partition, { answer }] of asked) {
-      this.#transport.one(partition, request, signal).then(answer.resolve, answer.reject);
+  #askEach(request: Request, questions: ReadonlyMap<number, Asked>, signal: AbortSignal): void {
+    for (const [partition, { answer }] of questions) {
+      this.#transport.single(partition, request, signal).then(answer.resolve, answer.reject);
     }
   }
 
-  #fail(asked: ReadonlyMap<number, Asked>, error: unknown): void {
-    for (const { answer } of asked.values()) answer.reject(error as Error);
+  #fail(questions: ReadonlyMap<number, Asked>, error: unknown): void {
+    for (const { answer } of questions.values()) answer.reject(error as Error);
   }
 }
 
-/** The answers of several partitions as they become ready; one that fails does not keep the others. */
+/** Yields the answers of several partitions as they become ready; a failure does not delay the others. */
 export async function* headsParts(
   partitions: readonly number[],
   answerOf: (partition: number) => Promise<readonly Uint8Array[]>,
@@ -124,10 +127,10 @@ export async function* headsParts(
       yield { partition, data: new Uint8Array(0), isLast: true, error };
       continue;
     }
-    let left = pieces.reduce((sum, { length }) => sum + length, 0);
+    let remaining = pieces.reduce((sum, { length }) => sum + length, 0);
     for (const data of slicesOf(pieces)) {
-      left -= data.length;
-      yield { partition, data, isLast: left === 0, error: undefined };
+      remaining -= data.length;
+      yield { partition, data, isLast: remaining === 0, error: undefined };
     }
   }
 }

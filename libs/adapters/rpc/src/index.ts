@@ -1,3 +1,4 @@
+/** gRPC between our processes: servers and clients of the calls in @loki/ports, and Loki's push call. */
 export { ChannelPool } from './channel-pool.ts';
 export { RpcChannel, rpcMessageBytesMax } from './rpc-channel.ts';
 export { serveFrontend } from './frontend-server.ts';

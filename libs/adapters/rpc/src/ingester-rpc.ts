@@ -1,3 +1,4 @@
+/** Calls to ingesters over gRPC: step *select* of a query. */
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
@@ -23,7 +24,7 @@ import {
   tailFrameToWire,
 } from './leaf-codec.ts';
 import { rpcMethod } from './method.ts';
-import { carryOn, joined, parts } from './parts.ts';
+import { carryOn, joinParts, parts } from './parts.ts';
 import type { SliceDeps } from './parts.ts';
 import {
   headAnswerOf,
@@ -47,14 +48,14 @@ const tailMethod = rpcMethod(IngesterDefinition, methods.tail);
 const flushMethod = rpcMethod(IngesterDefinition, methods.flush);
 
 interface IngesterClientOptions {
-  /** An owner that takes longer is given up, and another one asked. Default 60 s. */
+  /** After this time another owner is asked. Default 60 s. */
   readonly headDeadlineMs?: number;
 }
 
 const flushDeadlineMs = 300_000;
-/** Of one question: more than a log has partitions. */
+/** Most partitions of one question; a log has fewer. */
 const partitionsMax = 10_000;
-/** Asked to learn whether anybody is there. */
+/** Short, because the call also shows whether the ingester is alive. */
 const partitionsDeadlineMs = 2_000;
 
 /** Serves the calls of other processes to this ingester. */
@@ -100,7 +101,7 @@ function checkCount(partitions: readonly number[]): void {
   throw new LokiError('badRequest', `more than ${partitionsMax} partitions at once`);
 }
 
-/** A head's answer, written in slices of the server's thread. */
+/** The answer of a head, which is written in slices of the server's thread. */
 interface Answering {
   readonly ingester: IngesterService;
   readonly slices: SliceDeps | undefined;
@@ -138,10 +139,10 @@ export class IngesterClient implements IngesterService {
     const deadlineMs = options.headDeadlineMs ?? 60_000;
     this.#deadlineMs = deadlineMs;
     this.#leaves = new HeadsCaller({
-      one: (partition, request, signal) => {
+      single: (partition, request, signal) => {
         const wire = { partition, leaf: leafRequestToWire(request) };
         const { tenant } = request;
-        return joined(channel.serverStream(queryHeadMethod, wire, { tenant, signal, deadlineMs }));
+        return joinParts(channel.serverStream(queryHeadMethod, wire, { tenant, signal, deadlineMs }));
       },
       several: (partitions, request, signal) => {
         const question = { $case: 'leaf' as const, leaf: leafRequestToWire(request) };
@@ -151,10 +152,10 @@ export class IngesterClient implements IngesterService {
       },
     });
     this.#streams = new HeadsCaller({
-      one: (partition, request, signal) => {
+      single: (partition, request, signal) => {
         const wire = { partition, streams: streamsRequestToWire(request) };
         const { tenant } = request;
-        return joined(channel.serverStream(headStreamsMethod, wire, { tenant, signal, deadlineMs }));
+        return joinParts(channel.serverStream(headStreamsMethod, wire, { tenant, signal, deadlineMs }));
       },
       several: (partitions, request, signal) => {
         const question = { $case: 'streams' as const, streams: streamsRequestToWire(request) };
@@ -214,7 +215,7 @@ export class IngesterClient implements IngesterService {
     try {
       for await (const frame of frames) yield tailFrameFromWire(frame);
     } catch (error) {
-      // Told to stop: that is how a tail ends.
+      // An abort is the normal end of a tail.
       if (!signal.aborted) throw error;
     }
   }

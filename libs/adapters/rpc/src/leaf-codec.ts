@@ -1,3 +1,4 @@
+/** Leaf requests and results as messages: step *fetch, scan* of a query, between processes. */
 import type { TenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {
@@ -43,7 +44,7 @@ import {
   uint32Column,
 } from './columns.ts';
 
-/** Requests and results on the wire. The tenant travels beside the request. */
+/** A request as a message. The tenant travels separately. */
 export function leafRequestToWire(request: LeafRequest): WireLeafRequest {
   const {
     expr,
@@ -143,7 +144,7 @@ function leafResultToWire(result: LeafResult): WireLeafResult {
     : { kind: { $case: 'samples', samples: samplesToWire(result) }, stats };
 }
 
-/** @throws LokiError internal when the columns do not fit together: what comes out is safe to index */
+/** @throws LokiError internal when columns are inconsistent; the result is safe to index */
 function leafResultFromWire(wire: WireLeafResult | undefined): LeafResult {
   if (wire?.kind === undefined) throw malformed('a result of no kind');
   const stats: LeafStats = { ...emptyLeafStats(), ...wire.stats };
@@ -185,7 +186,7 @@ function logFromWire(wire: WireLogResult, stats: LeafStats): LogLeafResult {
   return logOfColumns(wire.labelSets.map(labelSetFromWire), wire, stats);
 }
 
-/** @throws LokiError internal when the columns do not fit together */
+/** @throws LokiError internal when columns are inconsistent */
 export function logOfColumns(
   labelSets: readonly LabelSet[],
   wire: Omit<WireLogResult, 'labelSets'>,
@@ -232,7 +233,7 @@ function samplesFromWire(wire: WireSampleResult, stats: LeafStats): SampleLeafRe
   return { kind: 'samples', steps, series: wire.series.map((each) => seriesFromWire(each, steps)), stats };
 }
 
-/** @throws LokiError internal when the columns do not fit together */
+/** @throws LokiError internal when columns are inconsistent */
 export function seriesFromWire(wire: WireSeries, steps: number): SeriesState {
   const all = float64Column(wire.columns);
   if (steps === 0 ? all.length > 0 : all.length % steps !== 0) {

@@ -1,8 +1,9 @@
+/** Generated service methods in the form of grpc-js. */
 import type { MethodDefinition } from '@grpc/grpc-js';
 import { encodeMessage } from '@loki/proto';
 import type { MessageType } from '@loki/proto';
 
-/** One method as the generated code describes it. */
+/** The generated description of a method. */
 interface GeneratedMethod<Request, Response> {
   readonly name: string;
   readonly requestType: MessageType<Request>;
@@ -15,7 +16,7 @@ interface GeneratedService {
   readonly fullName: string;
 }
 
-/** The method as grpc-js wants it. */
+/** The method definition for grpc-js. */
 export function rpcMethod<Request, Response>(
   service: GeneratedService,
   method: GeneratedMethod<Request, Response>,

@@ -1,20 +1,19 @@
+/** Large answers as streams of small messages. */
 import { LokiError, mib } from '@loki/model';
 import { atOnce, inSlices } from '@loki/ports';
 import type { Clock, SlicedWork, Timers } from '@loki/ports';
 import type { Part } from '@loki/proto';
 
 /**
- * Bytes in one gRPC message. Large enough that a call costs little beside its bytes, small enough to
- * interleave.
+ * Most bytes of one part: large enough that the cost per message is small, small enough to interleave with
+ * other messages.
  */
 const partBytesMax = mib;
 
-/**
- * An answer larger than this is a mistake somewhere: it would not fit into a process that has work besides.
- */
+/** Largest answer. A larger one must be a fault: it would not fit into a busy process. */
 const messageBytesMax = 512 * mib;
 
-/** The message in slices, at least one. Nothing is copied. */
+/** The message in slices, at least one, without a copy. */
 export function* slices(bytes: Uint8Array): Generator<Uint8Array> {
   if (bytes.length <= partBytesMax) {
     yield bytes;
@@ -23,7 +22,7 @@ export function* slices(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += partBytesMax) yield bytes.subarray(at, at + partBytesMax);
 }
 
-/** A message that was made in pieces, in slices: small pieces are joined, large ones are not copied. */
+/** The slices of a message that consists of pieces: small pieces are joined, large ones are not copied. */
 export function* slicesOf(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
   let pending: Uint8Array[] = [];
   let bytes = 0;
@@ -46,12 +45,12 @@ export function* slicesOf(pieces: readonly Uint8Array[]): Generator<Uint8Array> 
   if (bytes > 0 || isEmpty) yield joinPending();
 }
 
-/** The same as an answer's parts. */
+/** The slices as parts of an answer. */
 export function* parts(pieces: readonly Uint8Array[]): Generator<Part> {
   for (const data of slicesOf(pieces)) yield { data };
 }
 
-/** Clock and timers of a thread that serves others besides. */
+/** Clock and timers, for slices on a shared thread. */
 export interface SliceDeps {
   readonly clock: Clock;
   readonly timers: Timers;
@@ -61,14 +60,14 @@ export async function carryOn<T>(work: SlicedWork<T>, deps: SliceDeps | undefine
   return deps ? inSlices(work, deps) : atOnce(work);
 }
 
-/** An answer's parts put together again. */
-export async function joined(stream: AsyncIterable<Part>): Promise<Uint8Array> {
+/** Joins the parts of an answer. */
+export async function joinParts(stream: AsyncIterable<Part>): Promise<Uint8Array> {
   const joiner = new PartJoiner();
   for await (const { data } of stream) joiner.add(data);
   return joiner.take();
 }
 
-/** Slices put together again; one alone is not copied. */
+/** Joins slices; a single slice is not copied. */
 export class PartJoiner {
   #parts: Uint8Array[] = [];
   #bytes = 0;
@@ -82,7 +81,7 @@ export class PartJoiner {
     this.#parts.push(part);
   }
 
-  /** The message; begins anew. */
+  /** Returns the message and starts a new one. */
   take(): Uint8Array {
     const message = this.#parts.length === 1 ? this.#parts[0] : Buffer.concat(this.#parts, this.#bytes);
     this.#parts = [];

@@ -1,3 +1,4 @@
+/** Questions for patterns over gRPC. */
 import type { PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
 import { encodeMessage, PatternsAnswer, PatternsDefinition } from '@loki/proto';
 import { bytesOf, float64Column, malformed } from './columns.ts';
@@ -9,15 +10,15 @@ import type { RpcServer } from './rpc-server.ts';
 
 const patternsMethod = rpcMethod(PatternsDefinition, PatternsDefinition.methods.patterns);
 
-/** All is in memory there. */
+/** Short, because the answer is in memory. */
 const patternsDeadlineMs = 10_000;
 
-/** Answers other processes' questions for the patterns of the lines that were clustered here. */
+/** Serves the patterns of this process's lines to other processes. */
 export function servePatterns(server: RpcServer, service: PatternService): void {
   server.add(PatternsDefinition.fullName, [
     serverStreamMethod(patternsMethod, async function* (request, { tenant, signal }) {
-      const found = await service.patterns({ ...request, tenant: tenant() }, signal);
-      const series = found.map(({ pattern, level, samples }) => ({
+      const patterns = await service.patterns({ ...request, tenant: tenant() }, signal);
+      const series = patterns.map(({ pattern, level, samples }) => ({
         pattern,
         level,
         seconds: bytesOf(Float64Array.from(samples, ([seconds]) => seconds)),
@@ -28,7 +29,7 @@ export function servePatterns(server: RpcServer, service: PatternService): void 
   ]);
 }
 
-/** The clusters of lines in another process. */
+/** The pattern service of another process. */
 export class PatternsClient implements PatternService {
   readonly #channel: RpcChannel;
 

@@ -58,8 +58,8 @@ function work(addresses: readonly string[], maxConcurrent = 2): QuerierWorker {
   return worker;
 }
 
-const forQueries = () => slots.filter((slot) => !slot.isForTails && !slot.gone.aborted);
-const forTails = () => slots.filter((slot) => slot.isForTails && !slot.gone.aborted);
+const forQueries = () => slots.filter((slot) => !slot.isForTails && !slot.signal.aborted);
+const forTails = () => slots.filter((slot) => slot.isForTails && !slot.signal.aborted);
 
 async function connected(): Promise<QuerierService> {
   work([await frontend()]);

@@ -1,4 +1,4 @@
-/** Passes pushes on to distributors: the gateway's side. */
+/** Forwards pushes to distributors over one stream: the gateway's side of step *admit* of a written line. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -13,7 +13,7 @@ import { errorOfCall } from './status.ts';
 
 interface PushClientOptions {
   readonly timers: Timers;
-  /** How long one push may take. Default 30 s. */
+  /** Deadline of one push. Default 30 s. */
   readonly deadlineMs?: number;
   /** How long pushes wait for a connection. Default 3 s. */
   readonly connectMs?: number;
@@ -30,17 +30,17 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** One connection's stream of pushes, as long as it holds. */
+/** One open stream of pushes. */
 interface Lane {
   readonly stream: ClientDuplexStream<PushPart, PushAnswer>;
   readonly pending: Map<bigint, Pending>;
-  /** Aborts when the stream is over. */
+  /** Aborts when the stream has ended. */
   readonly over: AbortController;
-  /** The parts of one push are written in turn; a full pipe holds up the next. */
+  /** The last write. Parts are written one after another, so a full stream delays the next push. */
   writing: Promise<void>;
 }
 
-/** A distributor in another process. One stream carries all pushes; it is opened again after it broke. */
+/** A distributor in another process. One stream carries all pushes; after a failure it is opened again. */
 export class PushClient implements DistributorService {
   readonly #channel: RpcChannel;
   readonly #timers: Timers;
@@ -56,7 +56,7 @@ export class PushClient implements DistributorService {
     this.#connectMs = options.connectMs ?? connectMsDefault;
   }
 
-  /** Pushes under way. */
+  /** Number of pushes in progress. */
   get inflight(): number {
     return this.#lane?.pending.size ?? 0;
   }
@@ -107,7 +107,7 @@ export class PushClient implements DistributorService {
       trace: traceToWire(),
     };
     for (const body of slices(request.body)) {
-      // Answered or given up while its turn had not come.
+      // The push was answered or given up before its turn.
       if (!lane.pending.has(id) || lane.over.signal.aborted) return;
       if (!lane.stream.write({ id, head, body, cancel: false })) {
         await drained(lane.stream, lane.over.signal);

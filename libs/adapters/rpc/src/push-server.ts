@@ -1,3 +1,4 @@
+/** Receives forwarded pushes: the distributor's side of step *admit* of a written line. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { DistributorService, HttpRequest, HttpResponse, TimerHandle, Timers } from '@loki/ports';
@@ -13,16 +14,16 @@ export const pushMethod = rpcMethod(DistributorDefinition, DistributorDefinition
 
 interface PushServerOptions {
   readonly timers: Timers;
-  /** One body. */
+  /** Most bytes of one body. */
   readonly bodyBytesMax: number;
-  /** Bodies of one stream that wait for their answers; above it the stream is read no further. */
+  /** Most bytes of one stream's bodies that wait for answers; above it the stream is paused. */
   readonly inflightBytesMax: number;
 }
 
-/** Pushes of one stream at a time. */
+/** Most pushes of one stream in progress. */
 const inflightMax = 1024;
 
-/** Takes pushes that other processes forward. */
+/** Serves pushes that other processes forward. */
 export function servePushes(
   server: RpcServer,
   distributor: DistributorService,
@@ -35,10 +36,10 @@ export function servePushes(
 
 interface Incoming {
   readonly head: PushHead;
-  readonly gone: AbortController;
-  /** Absent until a first part has come. */
+  readonly cancellation: AbortController;
+  /** undefined until the first part arrives. */
   body: Buffer | undefined;
-  got: number;
+  receivedBytes: number;
   timer?: TimerHandle;
 }
 
@@ -46,7 +47,7 @@ class PushStream {
   readonly #call: ServerDuplexStream<PushPart, PushAnswer>;
   readonly #distributor: DistributorService;
   readonly #options: PushServerOptions;
-  /** By id: bodies that are coming in, and pushes being worked on. */
+  /** Incoming bodies and pushes in progress, by id. */
   readonly #pushes = new Map<bigint, Incoming>();
   #bytes = 0;
   #isEnded = false;
@@ -73,23 +74,23 @@ class PushStream {
     const { id, head, body, cancel } = part;
     if (cancel) {
       const push = this.#pushes.get(id);
-      push?.gone.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
-      if (push && push.got < push.head.bodyBytes) this.#forget(id);
+      push?.cancellation.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
+      if (push && push.receivedBytes < push.head.bodyBytes) this.#forget(id);
       return;
     }
     if (head) this.#begin(id, head);
     const push = this.#pushes.get(id);
-    // A body whose push was refused or given up.
+    // The push of this body was refused or given up.
     if (!push) return;
-    if (body.length > push.head.bodyBytes - push.got) {
+    if (body.length > push.head.bodyBytes - push.receivedBytes) {
       this.#refuse(id, new LokiError('badRequest', 'a body longer than it was said to be'));
       return;
     }
-    // One that comes in one part is not copied.
+    // A body in one part is not copied.
     if (body.length === push.head.bodyBytes) push.body = bufferOf(body);
-    else (push.body ??= Buffer.allocUnsafe(push.head.bodyBytes)).set(body, push.got);
-    push.got += body.length;
-    if (push.got === push.head.bodyBytes) void this.#run(id, push);
+    else (push.body ??= Buffer.allocUnsafe(push.head.bodyBytes)).set(body, push.receivedBytes);
+    push.receivedBytes += body.length;
+    if (push.receivedBytes === push.head.bodyBytes) void this.#run(id, push);
   }
 
   #begin(id: bigint, head: PushHead): void {
@@ -103,14 +104,14 @@ class PushStream {
       this.#refuse(id, new LokiError('badRequest', 'a push of this id is under way'));
       return;
     }
-    const gone = new AbortController();
-    const push: Incoming = { head, gone, body: undefined, got: 0 };
+    const cancellation = new AbortController();
+    const push: Incoming = { head, cancellation, body: undefined, receivedBytes: 0 };
     this.#pushes.set(id, push);
     this.#bytes += head.bodyBytes;
     if (head.deadlineMs > 0) {
       push.timer = this.#options.timers.after(head.deadlineMs, () => {
-        gone.abort(new LokiError('timeout', 'the push took longer than its sender waits'));
-        if (push.got < head.bodyBytes) this.#forget(id);
+        cancellation.abort(new LokiError('timeout', 'the push took longer than its sender waits'));
+        if (push.receivedBytes < head.bodyBytes) this.#forget(id);
       });
     }
     if (this.#isFull()) this.#call.pause();
@@ -119,7 +120,7 @@ class PushStream {
   async #run(id: bigint, push: Incoming): Promise<void> {
     let response: HttpResponse;
     try {
-      const { head, gone } = push;
+      const { head, cancellation } = push;
       const tenant = parseTenantId(head.tenant);
       const request: HttpRequest = {
         method: 'POST',
@@ -129,7 +130,7 @@ class PushStream {
         headers: headersOf(head.headers),
         body: push.body!,
         remoteAddress: head.remoteAddress,
-        signal: gone.signal,
+        signal: cancellation.signal,
       };
       response = await withServerSpan(
         pushMethod.path,
@@ -145,12 +146,12 @@ class PushStream {
   }
 
   #refuse(id: bigint, error: LokiError): void {
-    this.#pushes.get(id)?.gone.abort(error);
+    this.#pushes.get(id)?.cancellation.abort(error);
     this.#answer(id, failure(error));
     this.#forget(id);
   }
 
-  /** Answers are small; the sender reads them as they come or loses its stream. */
+  /** Sends an answer. Answers are small; a sender that does not read them loses its stream. */
   #answer(id: bigint, response: HttpResponse): void {
     if (this.#call.cancelled || this.#call.destroyed) return;
     const body = response.body ?? '';
@@ -180,24 +181,27 @@ class PushStream {
     if (this.#isEnded && this.#pushes.size === 0) this.#call.end();
   }
 
-  /** The sender is gone; what is being appended goes on, as a cut connection decides nothing. */
+  /**
+   * The sender is gone. Appends in progress continue, because a lost connection does not decide their
+   * outcome.
+   */
   #cut(): void {
     for (const push of this.#pushes.values()) {
       push.timer?.cancel();
-      push.gone.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
+      push.cancellation.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
     }
     this.#pushes.clear();
     this.#bytes = 0;
   }
 }
 
-/** The answer to a push that never reached the distributor, or threw. */
+/** The answer to a push that failed before or in the distributor. */
 function failure(error: unknown): HttpResponse {
-  const known = error instanceof LokiError ? error : new LokiError('internal', 'internal error');
+  const refusal = error instanceof LokiError ? error : new LokiError('internal', 'internal error');
   return {
-    status: known.status,
+    status: refusal.status,
     headers: { 'content-type': 'text/plain; charset=utf-8' },
-    body: `${known.message}\n`,
+    body: `${refusal.message}\n`,
   };
 }
 

@@ -1,3 +1,4 @@
+/** Loki's own gRPC push call. */
 import { LokiError } from '@loki/model';
 import type { ErrorCode, TenantId } from '@loki/model';
 import type { DistributorService, HttpRequest } from '@loki/ports';
@@ -10,7 +11,7 @@ const raw = {
   deserialize: (bytes: Buffer) => bytes,
 };
 
-/** Loki's own push call; the request stays as it came until the distributor decodes it. */
+/** Loki's own push call. The distributor decodes the request, so it stays bytes here. */
 export const pusherMethod = {
   path: `/${serviceName}/Push`,
   originalName: 'Push',
@@ -25,7 +26,8 @@ export const pusherMethod = {
 /**
  * Serves `logproto.Pusher/Push`, the call by which clients of Loki push over gRPC.
  *
- * @param tenantOf who pushes: the tenant of the call, or the fixed one while authentication is off
+ * @param tenantOf gives the tenant of a call: the one in its metadata, or the fixed one without
+ *   authentication
  */
 export function servePusher(
   server: RpcServer,
@@ -63,17 +65,20 @@ function codeOfStatus(status: number): ErrorCode {
   return status >= 500 ? 'internal' : 'badRequest';
 }
 
-/** The bytes as one snappy literal: over HTTP push requests are always compressed, over gRPC they are not. */
+/**
+ * The bytes as one snappy literal: the distributor expects compressed requests as over HTTP, but gRPC's are
+ * not.
+ */
 export function asSnappy(bytes: Buffer): Buffer {
   if (bytes.length === 0) return Buffer.from([0]);
   const head: number[] = [];
-  let rest = bytes.length;
-  while (rest >= 0x80) {
-    head.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
+  let remaining = bytes.length;
+  while (remaining >= 0x80) {
+    head.push((remaining % 0x80) | 0x80);
+    remaining = Math.floor(remaining / 0x80);
   }
-  head.push(rest);
-  // A literal whose length less one follows in four bytes.
+  head.push(remaining);
+  // The tag of a literal; its length - 1 follows in four bytes.
   const tag = Buffer.alloc(5);
   tag[0] = 63 << 2;
   tag.writeUInt32LE(bytes.length - 1, 1);

@@ -1,3 +1,4 @@
+/** The querier's side of the work queue: fetches work from frontends and answers it. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { Logger, QuerierService, TailFrame, TimerHandle, Timers } from '@loki/ports';
@@ -27,23 +28,22 @@ interface QuerierWorkerOptions {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly querierId: string;
-  /** Leaves answered side by side, over all frontends. */
+  /** Most parallel leaves, over all frontends. */
   readonly maxConcurrent: number;
-  /** Tails followed side by side for one frontend. Default 64. */
+  /** Most parallel tails of one frontend. Default 64. */
   readonly tailsMax?: number;
 }
 
 const reconnectMinMs = 100;
 const reconnectMaxMs = 2_000;
-/** Work under way has so long to finish when the querier stops. */
+/** Time for current work to finish when the querier stops. */
 const stopGraceMs = 15_000;
 /** A frontend that is still there ends the stream of a slot at once. */
 const endGraceMs = 1_000;
 
 /**
- * Fetches work from every known frontend. Each frontend gets an equal share of the slots, at
- * least one, so that with many frontends a querier may be given a little more than it asked for, and never
- * starves one.
+ * Fetches work from every known frontend. Each frontend gets an equal share of the slots, and at least one:
+ * with many frontends a querier may get a little more work than `maxConcurrent`, but serves every frontend.
  */
 export class QuerierWorker {
   readonly #options: QuerierWorkerOptions;
@@ -53,7 +53,7 @@ export class QuerierWorker {
     this.#options = options;
   }
 
-  /** The frontends as they are now. */
+  /** Sets the current frontends. */
   setFrontends(addresses: ReadonlySet<string>): void {
     for (const [address, slots] of this.#frontends) {
       if (addresses.has(address)) continue;
@@ -70,14 +70,14 @@ export class QuerierWorker {
     for (const slots of this.#frontends.values()) slots.resize(Math.max(1, share));
   }
 
-  /** Slots that are connected to a frontend now. */
+  /** Number of slots that are connected to a frontend. */
   get connected(): number {
     let count = 0;
     for (const slots of this.#frontends.values()) count += slots.connected;
     return count;
   }
 
-  /** Takes no more work, and finishes what it has. */
+  /** Takes no more work, and waits for the current work. */
   async stop(): Promise<void> {
     await Promise.all([...this.#frontends.values()].map((slots) => slots.stop()));
     this.#frontends.clear();
@@ -119,13 +119,13 @@ class FrontendSlots {
     await Promise.all(slots.map((slot) => slot.stop()));
   }
 
-  /** One idle slot for tails stands ready; when it is taken, the next one opens. */
+  /** Opens a slot for tails. One is always idle: when it starts a tail, the next one opens. */
   #addTail(): void {
     if (this.#tails.size >= (this.#options.tailsMax ?? 64)) return;
     const slot: Slot = new Slot(this.#channel, this.#options, {
       onTailBegun: () => this.#addTail(),
       onTailEnded: () => {
-        // Enough that one waits idle.
+        // One idle slot is enough.
         if (this.#tails.size <= 1) return;
         this.#tails.delete(slot);
         void slot.stop();
@@ -136,19 +136,20 @@ class FrontendSlots {
 }
 
 interface SlotEvents {
-  /** Present: a slot for tails. */
+  /** Present for a slot for tails. */
   readonly onTailBegun?: () => void;
   readonly onTailEnded?: () => void;
 }
 
-/** One stream to a frontend, opened again whenever it breaks. */
+/** One stream to a frontend, which is opened again after a failure. */
 class Slot {
   readonly #channel: RpcChannel;
   readonly #options: QuerierWorkerOptions;
   readonly #events: SlotEvents;
   #stream: ClientDuplexStream<FromQuerier, ToQuerier> | undefined;
   #running:
-    { readonly cancel: AbortController; readonly credit: Credit; readonly done: Promise<void> } | undefined;
+    | { readonly cancel: AbortController; readonly credit: Credit; readonly completion: Promise<void> }
+    | undefined;
   /** Resolves when the stream is over. */
   #over: Promise<void> | undefined;
   #pauseMs = reconnectMinMs;
@@ -170,10 +171,10 @@ class Slot {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#retry?.cancel();
-    if (this.#events.onTailBegun) this.#running?.cancel.abort(gone());
-    // The frontend gives no more once it sees that we end; what runs is still answered.
+    if (this.#events.onTailBegun) this.#running?.cancel.abort(clientGone());
+    // The frontend sends no more work after it sees the end; current work is still answered.
     const { timers } = this.#options;
-    await Promise.race([this.#running?.done, timers.sleep(stopGraceMs)]);
+    await Promise.race([this.#running?.completion, timers.sleep(stopGraceMs)]);
     this.#stream?.end();
     await Promise.race([this.#over, timers.sleep(endGraceMs)]);
   }
@@ -194,7 +195,7 @@ class Slot {
       if (over.signal.aborted) return;
       over.abort();
       this.#isConnected = false;
-      this.#running?.cancel.abort(gone());
+      this.#running?.cancel.abort(clientGone());
       if (this.#isStopped) return;
       this.#retry = this.#options.timers.after(this.#pauseMs, () => this.#open());
       this.#pauseMs = Math.min(2 * this.#pauseMs, reconnectMaxMs);
@@ -215,17 +216,17 @@ class Slot {
 
   #take(stream: ClientDuplexStream<FromQuerier, ToQuerier>, { kind }: ToQuerier, over: AbortSignal): void {
     if (kind?.$case === 'work') {
-      // Given while we were taking leave: the frontend gives it to another.
+      // The work arrived while this querier stops: the frontend gives it to another one.
       if (this.#isStopped) return;
       const cancel = new AbortController();
       const credit = new Credit();
       const send = async (message: NonNullable<FromQuerier['kind']>) => {
         if (!over.aborted && !stream.write({ kind: message })) await drained(stream, over);
       };
-      const done = this.#work(kind.work, cancel.signal, credit, send).finally(() => {
+      const completion = this.#work(kind.work, cancel.signal, credit, send).finally(() => {
         this.#running = undefined;
       });
-      this.#running = { cancel, credit, done };
+      this.#running = { cancel, credit, completion };
     } else if (kind?.$case === 'cancel') {
       this.#running?.cancel.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
     } else if (kind?.$case === 'credit') {
@@ -295,7 +296,7 @@ async function sendPieces(pieces: readonly Uint8Array[], send: Send): Promise<vo
   for (const part of slicesOf(pieces)) await send({ $case: 'part', part });
 }
 
-/** @returns false at the end */
+/** @returns false at the end of the tail */
 async function sendFrame(next: IteratorResult<TailFrame>, send: Send): Promise<boolean> {
   if (next.done) return false;
   await sendPieces([encodeMessage(WireTailFrame, tailFrameToWire(next.value))], send);
@@ -303,28 +304,28 @@ async function sendFrame(next: IteratorResult<TailFrame>, send: Send): Promise<b
   return true;
 }
 
-/** Frames that the reader is ready to take. */
+/** Number of frames that the reader accepts. */
 class Credit {
-  #left = 0;
+  #available = 0;
   #wake: (() => void) | undefined;
 
   add(frames: number): void {
-    this.#left += frames;
+    this.#available += frames;
     this.#wake?.();
   }
 
-  /** Waits for one; gives up silently when the signal aborts. */
+  /** Waits for one frame of credit, or until the signal aborts. */
   async take(signal: AbortSignal): Promise<void> {
-    while (this.#left === 0 && !signal.aborted) {
+    while (this.#available === 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
     }
-    this.#left--;
+    this.#available--;
   }
 }
 
-function gone(): LokiError {
+function clientGone(): LokiError {
   return new LokiError('unavailable', 'the query frontend is gone');
 }

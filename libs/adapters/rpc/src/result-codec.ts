@@ -1,6 +1,6 @@
 /**
- * Results on the wire, a piece at a time: one may have a hundred thousand series, and the thread that writes
- * or reads it serves others, too. The bytes are those of the messages' generated code.
+ * Writes and reads results in slices: a result may have a hundred thousand series, and the thread also serves
+ * other requests. The bytes are those of the generated code.
  */
 import { emptyLeafStats } from '@loki/ports';
 import type { LabelSet, LeafResult, LeafStats, SeriesState, SlicedWork, StreamVolume } from '@loki/ports';
@@ -28,12 +28,12 @@ import {
   streamVolumeToWire,
 } from './leaf-codec.ts';
 
-/** Tags: the number of the field and how it is written. */
+/** Tags of protobuf fields: field number and wire type. */
 const leafResult = { log: 10, samples: 18, stats: 26 };
 const logResult = { labelSets: 10, labelSet: 18, timestampNs: 26, lineEnds: 34, lines: 42 };
 const sampleResult = { steps: 8, series: 18 };
 const streamVolumes = { streams: 10 };
-/** Both kinds of a head's answer. */
+/** Tags of both kinds of a head's answer. */
 const headAnswer = { committedOffset: 8, result: 18 };
 
 type Pieces = SlicedWork<Uint8Array[]>;
@@ -60,7 +60,7 @@ export function* leafResultPieces(result: LeafResult): Pieces {
   return [...nestedPieces(leafResult.samples, samples), ...stats];
 }
 
-/** @throws LokiError internal when the columns do not fit together: what comes out is safe to index */
+/** @throws LokiError internal when columns are inconsistent; the result is safe to index */
 export function* leafResultOf(bytes: Uint8Array): SlicedWork<LeafResult> {
   let kind: { readonly isLog: boolean; readonly bytes: Uint8Array } | undefined;
   const stats: LeafStats = emptyLeafStats();
@@ -75,8 +75,8 @@ export function* leafResultOf(bytes: Uint8Array): SlicedWork<LeafResult> {
 
 function* logOf(bytes: Uint8Array, stats: LeafStats): SlicedWork<LeafResult> {
   const labelSets: LabelSet[] = [];
-  const none: Uint8Array = new Uint8Array(0);
-  const columns = { labelSet: none, timestampNs: none, lineEnds: none, lines: none };
+  const empty: Uint8Array = new Uint8Array(0);
+  const columns = { labelSet: empty, timestampNs: empty, lineEnds: empty, lines: empty };
   yield* readSliced(bytes, [
     [
       logResult.labelSets,
@@ -118,9 +118,9 @@ export function* streamVolumesOf(bytes: Uint8Array): SlicedWork<StreamVolume[]> 
   return streams;
 }
 
-/** A head's answer around its result. */
+/** The pieces of a head's answer around its result. */
 export function* headAnswerPieces(committedOffset: number, result: Pieces): Pieces {
-  // Both kinds of answers begin alike.
+  // Both kinds of answers have the same beginning.
   const start = encodeMessage(HeadLeafAnswer, {
     committedOffset: BigInt(committedOffset),
     result: undefined,

@@ -1,4 +1,4 @@
-/** The ring in one process's memory, for others. */
+/** A ring in the memory of another process, over gRPC (`join_members`). */
 import { createHash } from 'node:crypto';
 import { LokiError } from '@loki/model';
 import type { RingNews, RingPut, RingStore, TimerHandle, Timers } from '@loki/ports';
@@ -23,9 +23,9 @@ const attemptsMax = 10;
 /** Pause between attempts; it differs by member, so that colliding ones separate. */
 const collisionPauseMaxMs = 50;
 
-/** Lends the ring in this process's memory to others: all members as one value, which they write back. */
+/** Serves the ring in this process's memory to others: all members as one value, which callers write back. */
 export function serveRingStore(server: RpcServer, store: RingStore): void {
-  /** One change at a time. */
+  /** The last change: changes run one after another. */
   let last: Promise<unknown> = Promise.resolve();
   server.add(RingStoreDefinition.fullName, [
     unaryMethod(getMethod, async ({ key }): Promise<RingValue> => {
@@ -57,7 +57,7 @@ async function replaceAll(
   return true;
 }
 
-/** undefined: nobody is there. */
+/** The members as one value; undefined: there are none. */
 function valueOf(entries: ReadonlyMap<string, string>): string | undefined {
   const instances: RingInstance[] = [];
   for (const [id, entry] of entries) {
@@ -67,7 +67,7 @@ function valueOf(entries: ReadonlyMap<string, string>): string | undefined {
   return instances.length === 0 ? undefined : encodeInstances(instances);
 }
 
-/** A value that nobody of ours wrote holds no entries. */
+/** The entries of a value; an invalid value has none. */
 function entriesOf(value: string | undefined): Map<string, string> {
   const instances = decodeInstances(value) ?? new Map<string, RingInstance>();
   return new Map([...instances].map(([id, instance]) => [id, encodeInstance(instance)]));
@@ -78,17 +78,17 @@ function versionOf(value: string | undefined): string {
 }
 
 interface Lent {
-  /** Of the process whose memory it is. */
+  /** Index of the process with the ring. */
   readonly index: number;
   readonly entries: Map<string, string>;
-  /** undefined: it holds none. */
+  /** undefined: the ring is empty. */
   readonly version: string | undefined;
 }
 
 /**
- * The ring that another process keeps in its memory: the first of a list that answers, the same list
- * everywhere. When that one restarts its ring is empty, and fills again with the next heartbeats; nothing but
- * new members waits for it.
+ * The ring in the memory of another process: the first one of a list that answers; all processes have the
+ * same list. After a restart of that process its ring is empty and fills again with the next heartbeats; only
+ * new members wait for it.
  */
 export class JoinedRingStore implements RingStore {
   readonly #members: readonly RpcChannel[];
@@ -122,18 +122,18 @@ export class JoinedRingStore implements RingStore {
   watch(key: string, onNews: (news: RingNews | undefined) => void): () => void {
     let timer: TimerHandle | undefined;
     let isStopped = false;
-    let known: ReadonlyMap<string, string> = new Map();
+    let lastEntries: ReadonlyMap<string, string> = new Map();
     const look = async () => {
       try {
         const entries = await this.entries(key);
         const news = new Map<string, string | undefined>();
-        for (const [id, entry] of entries) if (known.get(id) !== entry) news.set(id, entry);
-        for (const id of known.keys()) if (!entries.has(id)) news.set(id, undefined);
-        known = entries;
+        for (const [id, entry] of entries) if (lastEntries.get(id) !== entry) news.set(id, entry);
+        for (const id of lastEntries.keys()) if (!entries.has(id)) news.set(id, undefined);
+        lastEntries = entries;
         if (!isStopped && news.size > 0) onNews(news);
       } catch {
-        // A ring store that does not answer changes nothing: watchers keep what they know, and their own
-        // polling says so.
+        // A failed read changes nothing: watchers keep their state, and their own polling reports the
+        // failure.
       }
       if (!isStopped && !this.#closed.signal.aborted) timer = this.#timers.after(watchMs, () => void look());
     };

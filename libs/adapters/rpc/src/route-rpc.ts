@@ -1,16 +1,17 @@
+/** Calls of HTTP routes in other processes, over gRPC. */
 import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, HttpResponse, RouteService } from '@loki/ports';
 import { encodeMessage, RouteAnswer, RoutesDefinition } from '@loki/proto';
 import type { RouteCall } from '@loki/proto';
 import { rpcMethod } from './method.ts';
-import { joined, parts } from './parts.ts';
+import { joinParts, parts } from './parts.ts';
 import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
 
 const callMethod = rpcMethod(RoutesDefinition, RoutesDefinition.methods.call);
 
-/** Answers routes for other processes, as if their requests had come here. */
+/** Serves HTTP routes to other processes. */
 export function serveRoutes(server: RpcServer, handlers: ReadonlyMap<string, HttpHandler>): void {
   server.add(RoutesDefinition.fullName, [
     serverStreamMethod(callMethod, async function* (call, { signal }) {
@@ -27,7 +28,7 @@ export function serveRoutes(server: RpcServer, handlers: ReadonlyMap<string, Htt
   ]);
 }
 
-/** Routes of another process. A failure comes back as the LokiError that it was there. */
+/** The routes of another process. A failure keeps its LokiError. */
 export class RouteClient implements RouteService {
   readonly #channel: RpcChannel;
   readonly #deadlineMs: number;
@@ -50,7 +51,7 @@ export class RouteClient implements RouteService {
       remoteAddress,
     };
     const stream = this.#channel.serverStream(callMethod, call, { signal, deadlineMs: this.#deadlineMs });
-    const answer = RouteAnswer.decode(await joined(stream));
+    const answer = RouteAnswer.decode(await joinParts(stream));
     return {
       status: answer.status,
       headers: Object.fromEntries(pairs(answer.headers)),

@@ -1,3 +1,4 @@
+/** A gRPC connection to another process, with deadlines and bounds. */
 import { Client } from '@grpc/grpc-js';
 import type { ChannelOptions, ClientDuplexStream, Metadata, MethodDefinition } from '@grpc/grpc-js';
 import { LokiError, mib } from '@loki/model';
@@ -12,10 +13,10 @@ import type { ClientTls } from './tls.ts';
 
 export interface ChannelDeps {
   readonly clock: Clock;
-  /** Absent: large answers are read in one turn. */
+  /** Absent: large answers are read without pauses. */
   readonly timers?: Timers;
   readonly tls?: ClientTls;
-  /** The token that servers of ours ask for. Default '': none. */
+  /** The token that our servers require. Default '': none. */
   readonly token?: string;
   /** Default 16 MiB. */
   readonly recvBytesMax?: number;
@@ -25,25 +26,25 @@ export interface ChannelDeps {
 interface CallOptions {
   readonly tenant?: TenantId;
   readonly signal?: AbortSignal;
-  /** Absent: as long as the signal lets it run; keep-alive still finds a dead peer. */
+  /** Absent: no deadline; the signal ends the call, and keep-alive detects a dead peer. */
   readonly deadlineMs?: number;
-  /** Waits for a connection, within the deadline, instead of failing while there is none. */
+  /** Waits for a connection within the deadline instead of failing at once. */
   readonly waitsForPeer?: boolean;
 }
 
-/** One message. Larger things travel in parts. */
+/** Most bytes of one message; larger data travels in parts. */
 export const rpcMessageBytesMax = 16 * mib;
-/** A server that is stopped or cut off is noticed within the sum of both. */
+/** A stopped or disconnected server is detected within the sum of both times. */
 const keepaliveMs = 10_000;
 const keepaliveTimeoutMs = 5_000;
-/** Bytes under way on one connection before the receiver has taken them. */
+/** Most bytes in flight on one connection that the receiver has not accepted. */
 export const flowWindowBytes = mib;
 
-/** A connection to one process of ours; connects when first used, and again after it broke. */
+/** A connection to one of our processes; it connects at first use, and again after a failure. */
 export class RpcChannel {
   readonly address: string;
   readonly #client: Client;
-  /** How callers do work that is long. */
+  /** Slices for long work of callers. */
   readonly slices: SliceDeps | undefined;
   readonly #clock: Clock;
   readonly #token: string;
@@ -84,7 +85,7 @@ export class RpcChannel {
     });
   }
 
-  /** Answers as they come. A consumer that stops early ends the call. */
+  /** Yields answers as they arrive. A consumer that stops early ends the call. */
   async *serverStream<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
@@ -108,7 +109,7 @@ export class RpcChannel {
       throw errorOfCall(error, signal, this.address);
     } finally {
       signal?.removeEventListener('abort', cancel);
-      // After its end this does nothing; a call that fails later has nobody left to tell.
+      // A call that fails after its end has no listener.
       call.on('error', () => undefined);
       call.cancel();
     }
@@ -159,7 +160,7 @@ function channelOptions(deps: ChannelDeps): ChannelOptions {
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2_000,
-    // Callers know whom else to ask; a transparent retry would only hide that.
+    // Callers know other peers to ask; a transparent retry would hide the failure.
     'grpc.enable_retries': 0,
     'grpc.enable_http_proxy': 0,
     'grpc.service_config_disable_resolution': 1,

@@ -1,12 +1,12 @@
 /**
- * Bounds the connections of a gRPC port: a process without a free descriptor accepts nobody, opens no file
- * and starts no thread.
+ * Bounds the connections of a gRPC port: a process without a free descriptor cannot accept connections, open
+ * files or start threads.
  */
 import type { Server as NetServer } from 'node:net';
 import type { Server } from '@grpc/grpc-js';
 import type { Logger, Timers } from '@loki/ports';
 
-/** One log line in this time, however many are refused. */
+/** Interval of log lines about refused connections. */
 const tellEveryMs = 10_000;
 
 interface BoundDeps {
@@ -18,10 +18,9 @@ interface BoundDeps {
 }
 
 /**
- * Connections beyond the bound are closed as soon as they are accepted; callers try again elsewhere, or
- * later.
+ * Connections beyond the bound are closed as soon as they are accepted; callers retry elsewhere or later.
  *
- * @param server is bound to its port
+ * @param server a server that is bound to its port
  */
 export function boundConnections(server: Server, deps: BoundDeps): void {
   if (deps.max <= 0) return;
@@ -32,7 +31,7 @@ export function boundConnections(server: Server, deps: BoundDeps): void {
   }
 }
 
-/** The package gives no way to its listeners (1.14); a test sees when they are elsewhere. */
+/** grpc-js (1.14) has no public access to its listeners; a test fails when they move. */
 function listenersOf(server: Server): Iterable<NetServer> {
   return (server as unknown as { http2Servers: ReadonlyMap<NetServer, unknown> }).http2Servers.keys();
 }

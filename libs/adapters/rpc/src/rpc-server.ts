@@ -1,3 +1,4 @@
+/** The gRPC port of a process: services, tokens, bounds, health and reflection. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type {
   handleBidiStreamingCall,
@@ -27,21 +28,21 @@ import type { ServerTls } from './tls.ts';
 
 export interface RpcServerOptions {
   readonly address: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly logger: Logger;
   readonly tls?: ServerTls;
-  /** Calls must carry it, but for health checks. Default '': none. */
+  /** All calls except health checks must carry it. Default '': none. */
   readonly token?: string;
-  /** Tells tools which services there are. Default false. */
+  /** Whether the reflection service lists the services for tools. Default false. */
   readonly isReflecting?: boolean;
   readonly recvBytesMax?: number;
   readonly sendBytesMax?: number;
-  /** Calls one connection may have open. Default 100. */
+  /** Most open calls of one connection. Default 100. */
   readonly concurrentStreamsMax?: number;
-  /** Absent: large answers are written in one turn. */
+  /** Absent: large answers are written without pauses. */
   readonly slices?: SliceDeps;
-  /** Connections that may be open. Default: no bound. */
+  /** Bound of open connections. Default: none. */
   readonly connections?: {
     readonly max: number;
     readonly timers: Timers;
@@ -49,25 +50,25 @@ export interface RpcServerOptions {
   };
 }
 
-/** A handler's view of its call. */
+/** The context of a call, for its handler. */
 interface CallContext {
-  /** @throws LokiError when the call names no tenant, or none that can be */
+  /** @throws LokiError when the call has no tenant or an invalid one */
   readonly tenant: () => TenantId;
   /** Aborts when the caller gave up or its deadline passed. */
   readonly signal: AbortSignal;
 }
 
-/** Headers of one call. */
+/** Most bytes of the headers of one call. */
 const headerBytesMax = 16 * 1024;
 
 /**
- * A caller that is stopped or cut off is noticed within the sum of both. Queriers are callers: what one of
- * them holds is given to another before the client's patience ends, which is ten seconds by Loki's clients.
+ * A stopped or disconnected caller is detected within the sum of both times. Queriers are callers: the work
+ * of a lost one is given to another before clients time out (Loki's after ten seconds).
  */
 const callerKeepaliveMs = 2_000;
 const callerKeepaliveTimeoutMs = 4_000;
 
-/** The gRPC port of a process: our services, grpc.health.v1, and reflection where it is wanted. */
+/** The gRPC port of a process: our services, grpc.health.v1, and reflection if enabled. */
 export class RpcServer {
   readonly #options: RpcServerOptions;
   readonly #server: Server;
@@ -90,12 +91,12 @@ export class RpcServer {
     if (options.isReflecting) new ReflectionService(fileDescriptors()).addToServer(this.#server);
   }
 
-  /** How handlers do work that is long. */
+  /** Slices for long work of handlers. */
   get slices(): SliceDeps | undefined {
     return this.#options.slices;
   }
 
-  /** Adds a service; its methods by their names. */
+  /** Adds a service with its methods. */
   add(name: string, methods: readonly RpcMethod[]): void {
     const definition: Record<string, AnyMethod> = {};
     const implementation: UntypedServiceImplementation = {};
@@ -127,7 +128,7 @@ export class RpcServer {
     });
   }
 
-  /** The health service's answer, for the whole and for each service. */
+  /** Sets the answer of the health service, for the process and each service. */
   setServing(isServing: boolean): void {
     for (const name of ['', ...this.#services]) {
       this.#health.setStatus(name, isServing ? 'SERVING' : 'NOT_SERVING');
@@ -142,14 +143,14 @@ export class RpcServer {
     });
   }
 
-  /** Takes no new calls, lets those that run finish until `graceMs` are over, then cuts them off. */
-  stop(after: (cut: () => void) => { cancel(): void }): Promise<void> {
+  /** Stops: takes no new calls, waits for current ones, and cuts them when `cutLater` calls back. */
+  stop(cutLater: (cut: () => void) => { cancel(): void }): Promise<void> {
     this.setServing(false);
     return new Promise((resolve) => {
-      const timer = after(() => {
+      const timer = cutLater(() => {
         this.#server.forceShutdown();
-        // Not left to grpc-js, which waits for ever for a connection that keep-alive gave up before: closing
-        // what is destroyed already never calls back.
+        // Resolve here, because grpc-js waits for ever for a connection that keep-alive has destroyed:
+        // closing it never calls back.
         resolve();
       });
       this.#server.tryShutdown(() => {
@@ -162,13 +163,10 @@ export class RpcServer {
 
 type AnyMethod = ServiceDefinition[string];
 
-/** A method with who answers it. */
+/** A method with its handler. */
 interface RpcMethod {
   readonly method: AnyMethod;
-  /**
-   * @param report is told of failures that are in no catalogue: the caller hears of them as `internal error`
-   *   alone
-   */
+  /** @param report receives failures outside of the catalogue; the caller only gets `internal error` */
   readonly handler: (report: Report) => unknown;
 }
 
@@ -228,11 +226,11 @@ export function duplexMethod<Request, Response>(
 type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'on' | 'getDeadline'>;
 
 function serve<T>(path: string, call: AnyCall, work: (context: CallContext) => Promise<T>): Promise<T> {
-  const gone = new AbortController();
+  const cancellation = new AbortController();
   call.on('cancelled', () => {
-    gone.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
+    cancellation.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
   });
-  const context: CallContext = { tenant: () => tenantOf(call.metadata), signal: gone.signal };
+  const context: CallContext = { tenant: () => tenantOf(call.metadata), signal: cancellation.signal };
   return withServerSpan(
     path,
     () => traceOf(call.metadata),
@@ -252,7 +250,7 @@ function checkHeaders(call: AnyCall): void {
   }
 }
 
-/** Resolves when the peer has taken enough of what was written, or is gone. */
+/** Resolves when the stream accepts more data or has ended. */
 export function drained(
   stream: {
     once(event: string, listener: () => void): unknown;
@@ -262,13 +260,13 @@ export function drained(
 ): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
-    const done = () => {
-      signal.removeEventListener('abort', done);
-      for (const event of drainEvents) stream.off(event, done);
+    const settle = () => {
+      signal.removeEventListener('abort', settle);
+      for (const event of drainEvents) stream.off(event, settle);
       resolve();
     };
-    for (const event of drainEvents) stream.once(event, done);
-    signal.addEventListener('abort', done, { once: true });
+    for (const event of drainEvents) stream.once(event, settle);
+    signal.addEventListener('abort', settle, { once: true });
   });
 }
 

@@ -1,8 +1,9 @@
+/** Calls between rulers over gRPC. */
 import type { TenantId } from '@loki/model';
 import type { RulerService } from '@loki/ports';
 import { RulerDefinition } from '@loki/proto';
 import { rpcMethod } from './method.ts';
-import { joined, parts } from './parts.ts';
+import { joinParts, parts } from './parts.ts';
 import type { RpcChannel } from './rpc-channel.ts';
 import { serverStreamMethod, unaryMethod } from './rpc-server.ts';
 import type { RpcServer } from './rpc-server.ts';
@@ -10,10 +11,10 @@ import type { RpcServer } from './rpc-server.ts';
 const groupsMethod = rpcMethod(RulerDefinition, RulerDefinition.methods.groups);
 const rulesChangedMethod = rpcMethod(RulerDefinition, RulerDefinition.methods.rulesChanged);
 
-/** People wait for these answers, and a ruler has them in memory. */
+/** Short, because users wait for the answers and rulers have them in memory. */
 const deadlineMs = 5_000;
 
-/** Answers the other rulers. */
+/** Serves this ruler to other rulers. */
 export function serveRuler(server: RpcServer, ruler: RulerService): void {
   server.add(RulerDefinition.fullName, [
     serverStreamMethod(groupsMethod, async function* (_, { tenant, signal }) {
@@ -36,7 +37,7 @@ export class RulerClient implements RulerService {
 
   async groups(tenant: TenantId, signal?: AbortSignal): Promise<string> {
     const stream = this.#channel.serverStream(groupsMethod, {}, { tenant, signal, deadlineMs });
-    const bytes = await joined(stream);
+    const bytes = await joinParts(stream);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   }
 

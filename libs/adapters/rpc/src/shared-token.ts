@@ -1,28 +1,32 @@
+/** The shared token of our processes, checked before every call. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { ResponderBuilder, ServerInterceptingCall, ServerListenerBuilder, status } from '@grpc/grpc-js';
 import type { Metadata, ServerInterceptor } from '@grpc/grpc-js';
 import { LokiError } from '@loki/model';
 import { statusObjectOf } from './status.ts';
 
-/** A token that all processes of one system share: who has it not is answered by the health service alone. */
+/**
+ * Metadata key of the token that all processes of a system share. Callers without it can only use the health
+ * service.
+ */
 const tokenKey = 'authorization';
 const scheme = 'Bearer ';
-/** Probes of an orchestrator know no token, and learn nothing but whether the process serves. */
+/** Health probes of orchestrators have no token; they only learn whether the process serves. */
 const openPrefix = '/grpc.health.v1.Health/';
 
 export function addToken(metadata: Metadata, token: string): void {
   if (token !== '') metadata.set(tokenKey, scheme + token);
 }
 
-/** Refuses calls without the token before a handler, or a message, is looked at. */
+/** Refuses calls without the token, before a message is read. */
 export function tokenInterceptor(token: string): ServerInterceptor {
   const expected = digest(scheme + token);
   return (method, call) => {
     if (method.path.startsWith(openPrefix)) return new ServerInterceptingCall(call);
     const listener = new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
-        const [given] = metadata.get(tokenKey);
-        if (typeof given === 'string' && timingSafeEqual(digest(given), expected)) next(metadata);
+        const [shown] = metadata.get(tokenKey);
+        if (typeof shown === 'string' && timingSafeEqual(digest(shown), expected)) next(metadata);
         else call.sendStatus(refusal());
       })
       .build();
@@ -39,7 +43,7 @@ function refusal() {
   return { ...statusObjectOf(error), code: status.UNAUTHENTICATED };
 }
 
-/** Of equal length whatever was sent, as a comparison in constant time needs. */
+/** A digest, because a comparison in constant time needs equal lengths. */
 function digest(text: string): Buffer {
   return hash('sha256', text, 'buffer');
 }

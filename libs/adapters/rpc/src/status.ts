@@ -1,4 +1,4 @@
-/** Errors as gRPC statuses and back, so that a code of the catalogue survives the way. */
+/** Converts errors to gRPC statuses and back; the code of the catalogue is kept. */
 import { Metadata, status } from '@grpc/grpc-js';
 import type { ServiceError, StatusObject } from '@grpc/grpc-js';
 import { errors, LokiError } from '@loki/model';
@@ -8,30 +8,30 @@ import { encodeMessage, ErrorInfo, Status } from '@loki/proto';
 const detailsKey = 'grpc-status-details-bin';
 const errorInfoType = 'type.googleapis.com/google.rpc.ErrorInfo';
 const domain = 'lokits';
-/** Status texts travel in a header, whose size peers bound. */
+/** Longest status text: it travels in a header, whose size peers bound. */
 const textCharsMax = 2048;
 
 /**
- * A failure on the wire: catalogue errors keep their code, all others are our own fault and say nothing.
+ * A failure as a message: catalogue errors keep their code; others become `internal error` without details.
  */
 export function statusOf(error: unknown): Status {
-  const known =
+  const failure =
     error instanceof LokiError ? error : new LokiError('internal', 'internal error', { cause: error });
   const message =
-    known.message.length <= textCharsMax ? known.message : `${known.message.slice(0, textCharsMax)}…`;
+    failure.message.length <= textCharsMax ? failure.message : `${failure.message.slice(0, textCharsMax)}…`;
   return {
-    code: status[errors[known.code].grpc as keyof typeof status] as number,
+    code: status[errors[failure.code].grpc as keyof typeof status] as number,
     message,
     details: [
       {
         typeUrl: errorInfoType,
-        value: encodeMessage(ErrorInfo, { reason: known.code, domain }),
+        value: encodeMessage(ErrorInfo, { reason: failure.code, domain }),
       },
     ],
   };
 }
 
-/** The same as gRPC's trailers. */
+/** The failure as gRPC's trailers. */
 export function statusObjectOf(error: unknown): StatusObject {
   const wire = statusOf(error);
   const metadata = new Metadata();
@@ -39,7 +39,7 @@ export function statusObjectOf(error: unknown): StatusObject {
   return { code: wire.code, details: wire.message, metadata };
 }
 
-/** The failure that a status stands for. */
+/** The failure of a status. */
 export function errorOfStatus(wire: Status, cause?: unknown): LokiError {
   for (const { typeUrl, value } of wire.details) {
     if (typeUrl !== errorInfoType) continue;
@@ -52,8 +52,8 @@ export function errorOfStatus(wire: Status, cause?: unknown): LokiError {
 }
 
 /**
- * The failure of a call. Where the peer said nothing the transport failed: a peer that is gone, that takes
- * too long or whose connection broke is `unavailable`, so that callers ask another one.
+ * The failure of a call. Without a status of the peer the transport failed: a lost, slow or disconnected peer
+ * is `unavailable`, so that callers ask another one.
  */
 export function errorOfCall(error: unknown, signal: AbortSignal | undefined, peer: string): unknown {
   if (signal?.aborted) return signal.reason;
@@ -63,7 +63,7 @@ export function errorOfCall(error: unknown, signal: AbortSignal | undefined, pee
     try {
       return errorOfStatus(Status.decode(details), error);
     } catch {
-      // Not of our making: the code alone tells.
+      // The status is not from our processes: only its code is used.
     }
   }
   const code = codeOf(error.code);

@@ -7,8 +7,13 @@ const world = new TestWorld();
 afterAll(() => world.close());
 
 const claims: StreamClaim[] = [
-  { tenant, activeMax: 5_000, held: Float64Array.of(0, 1, 2 ** 53 - 1), wanted: Float64Array.of(7) },
-  { tenant, activeMax: 2 ** 40, held: new Float64Array(0), wanted: Float64Array.of(3, 4) },
+  {
+    tenant,
+    activeMax: 5_000,
+    activeStreams: Float64Array.of(0, 1, 2 ** 53 - 1),
+    newStreams: Float64Array.of(7),
+  },
+  { tenant, activeMax: 2 ** 40, activeStreams: new Float64Array(0), newStreams: Float64Array.of(3, 4) },
 ];
 
 async function clientOf(service: StreamLimitService): Promise<StreamLimitsClient> {

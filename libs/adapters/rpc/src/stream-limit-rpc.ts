@@ -1,3 +1,4 @@
+/** Claims of streams over gRPC: step *limit* of a written line. */
 import { parseTenantId } from '@loki/model';
 import type { StreamClaim, StreamLimitService } from '@loki/ports';
 import { StreamLimitsDefinition } from '@loki/proto';
@@ -9,25 +10,25 @@ import type { RpcServer } from './rpc-server.ts';
 
 const claimMethod = rpcMethod(StreamLimitsDefinition, StreamLimitsDefinition.methods.claim);
 
-/** A push waits for the answer. */
+/** Short, because a push waits for the answer. */
 const claimDeadlineMs = 500;
 
-/** Counts tenants' streams for distributors in other processes. */
+/** Serves the counter of tenants' streams to distributors. */
 export function serveStreamLimits(server: RpcServer, limits: StreamLimitService): void {
   server.add(StreamLimitsDefinition.fullName, [
     unaryMethod(claimMethod, async ({ claims }, { signal }) => {
       const read = claims.map(({ tenant, activeMax, held, wanted }): StreamClaim => ({
         tenant: parseTenantId(tenant),
         activeMax,
-        held: float64Column(held),
-        wanted: float64Column(wanted),
+        activeStreams: float64Column(held),
+        newStreams: float64Column(wanted),
       }));
       return { admitted: [...(await limits.claim(read, signal))] };
     }),
   ]);
 }
 
-/** The counter of streams in another process. */
+/** The stream counter of another process. */
 export class StreamLimitsClient implements StreamLimitService {
   readonly #channel: RpcChannel;
 
@@ -39,7 +40,7 @@ export class StreamLimitsClient implements StreamLimitService {
     const { admitted } = await this.#channel.unary(
       claimMethod,
       {
-        claims: claims.map(({ tenant, activeMax, held, wanted }) => ({
+        claims: claims.map(({ tenant, activeMax, activeStreams: held, newStreams: wanted }) => ({
           tenant,
           activeMax,
           held: bytesOf(held),
@@ -50,7 +51,7 @@ export class StreamLimitsClient implements StreamLimitService {
     );
     const fits =
       admitted.length === claims.length &&
-      claims.every(({ wanted }, i) => wanted.length === admitted[i].length);
+      claims.every(({ newStreams: wanted }, i) => wanted.length === admitted[i].length);
     if (!fits) throw malformed('verdicts for other streams than were claimed');
     return admitted;
   }

@@ -1,9 +1,10 @@
+/** TLS of gRPC servers and channels. */
 import fs from 'node:fs';
 import type { SecureVersion } from 'node:tls';
 import { credentials, ServerCredentials } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 
-/** PEM, in files or as it is; without a certificate: plain text. */
+/** Certificates as PEM texts or files; without a certificate the port is plain text. */
 export interface ServerTls {
   readonly cert?: string;
   readonly key?: string;
@@ -17,7 +18,7 @@ export interface ServerTls {
    * RequireAndVerifyClientCert.
    */
   readonly clientAuthType: string;
-  /** Absent: Node's own. */
+  /** Absent: Node's default. */
   readonly minVersion?: SecureVersion;
 }
 
@@ -38,9 +39,9 @@ export function serverCredentials(tls: ServerTls): ServerCredentials {
   if (certChain.length === 0 || privateKey.length === 0) {
     throw new Error('grpc_tls_config: a certificate and its key go together');
   }
-  const given = read(tls.clientCaFile, tls.clientCa);
-  const authority = given.length === 0 ? null : given;
-  // A certificate that nobody verifies proves nothing, so to require one is to verify it.
+  const authorityText = read(tls.clientCaFile, tls.clientCa);
+  const authority = authorityText.length === 0 ? null : authorityText;
+  // A required certificate is also verified, because an unverified one proves nothing.
   const mustVerify =
     tls.clientAuthType.startsWith('Require') || (tls.clientAuthType === '' && authority !== null);
   if (mustVerify && authority === null) {
@@ -51,7 +52,7 @@ export function serverCredentials(tls: ServerTls): ServerCredentials {
     [{ cert_chain: certChain, private_key: privateKey }],
     mustVerify,
   );
-  // createSsl takes no version; what it hands to Node's TLS server is this object.
+  // createSsl takes no version; it passes this object to Node's TLS server.
   if (tls.minVersion !== undefined) {
     Object.assign(secure._getConstructorOptions()!, { minVersion: tls.minVersion });
   }

@@ -1,3 +1,4 @@
+/** The runtime of a process: clock, timers, randomness, disk, HTTP client and worker threads. */
 export { NodeDisk } from './node-disk.ts';
 export { NodeHttpClient } from './node-http-client.ts';
 export { InlineWorkers } from './inline-workers.ts';

@@ -1,8 +1,9 @@
+/** Workers without threads. */
 import { LokiError } from '@loki/model';
 import type { Task, TaskOptions, WorkerEnv, Workers } from '@loki/ports';
 import { movable } from './worker-protocol.ts';
 
-/** Runs tasks on the calling thread: for tests and the simulator, and where one thread is all there is. */
+/** Runs tasks on the calling thread: for tests, the simulator and single-threaded programs. */
 export class InlineWorkers implements Workers {
   readonly parallelism = 1;
   readonly #env: WorkerEnv;
@@ -10,8 +11,8 @@ export class InlineWorkers implements Workers {
   #isClosed = false;
 
   /**
-   * @param options.isCloning input and output are cloned and moved as if a thread stood between: finds what
-   *   would not pass
+   * @param options.isCloning clones and moves input and output as between threads, which reveals values that
+   *   cannot be sent
    */
   constructor(env: WorkerEnv, options?: { isCloning?: boolean }) {
     this.#env = env;

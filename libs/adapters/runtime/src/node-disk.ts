@@ -1,3 +1,4 @@
+/** The port Disk on the local file system. */
 import { constants } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -8,13 +9,13 @@ import type { Disk, DiskFile } from '@loki/ports';
 /**
  * The local file system below one directory, which is created when it is missing.
  *
- * Every path is checked to be relative, without `.`, `..`, empty parts or NUL, so nothing outside the root
- * can be named. Symbolic links below the root are followed: writers of that directory are trusted.
+ * Every path is checked to be relative, without `.`, `..`, empty parts or NUL, so a path cannot leave the
+ * root. Symbolic links below the root are followed: writers of that directory are trusted.
  */
 export class NodeDisk implements Disk {
   readonly #root: string;
 
-  /** @param root a directory of the operator's choice; relative to the working directory or absolute */
+  /** @param root the directory; absolute, or relative to the working directory */
   constructor(root: string) {
     this.#root = resolve(root);
   }
@@ -40,10 +41,10 @@ export class NodeDisk implements Disk {
     const target = this.#resolve(path);
     const firstMade = await mkdir(target, { recursive: true, mode: 0o750 });
     if (firstMade === undefined) return;
-    // Each new directory is an entry of its parent, and no entry is durable before its directory is synced.
-    for (let made = target; ; made = dirname(made)) {
-      await syncPath(dirname(made));
-      if (made === firstMade) return;
+    // Each new directory is an entry of its parent, which is durable only after the parent is synced.
+    for (let directory = target; ; directory = dirname(directory)) {
+      await syncPath(dirname(directory));
+      if (directory === firstMade) return;
     }
   }
 
@@ -79,10 +80,11 @@ export class NodeDisk implements Disk {
 class NodeDiskFile implements DiskFile {
   readonly #handle: FileHandle;
   /**
-   * Where the next append goes; undefined until asked, and after a failure, which may have left some bytes.
+   * Position of the next append; undefined before the first one, and after a failure, which may have written
+   * some bytes.
    */
   #end: number | undefined;
-  /** Appends run one after another: each must know where the last one ended. */
+  /** The last append. Appends run one after another, because each starts where the last one ended. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(handle: FileHandle) {
@@ -90,9 +92,9 @@ class NodeDiskFile implements DiskFile {
   }
 
   append(bytes: Uint8Array): Promise<void> {
-    const done = this.#last.then(() => this.#write(bytes));
-    this.#last = done.catch(() => undefined); // the caller hears of it through `done`
-    return done;
+    const appended = this.#last.then(() => this.#write(bytes));
+    this.#last = appended.catch(() => undefined); // the caller hears of it through `done`
+    return appended;
   }
 
   async sync(): Promise<void> {

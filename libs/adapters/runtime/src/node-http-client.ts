@@ -1,18 +1,19 @@
+/** The port HttpClient on Node. */
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import type https from 'node:https';
 import type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from '@loki/ports';
 
-/** Bytes of an answer that are kept, unless the request says. */
+/** Default of the returned bytes of an answer. */
 const answerBytesDefault = 64 * 1024;
-/** Idle connections to one server that are kept open. */
+/** Most idle connections to one server. */
 const idleSocketsMax = 4;
-/** Servers with TLS settings of their own that keep their connections. */
+/** Most servers with TLS settings of their own that keep connections. */
 const agentsMax = 256;
 
-/** HTTP and HTTPS by the platform. Connections are kept open and shared; certificates are read once. */
+/** HTTP and HTTPS with Node's modules. Connections are kept open and shared; certificates are read once. */
 export class NodeHttpClient implements HttpClient {
-  // Loaded with the first client: 15 MiB in each thread of those that have none.
+  // Loaded with the first client: it takes 15 MiB in each thread.
   readonly #http = process.getBuiltinModule('node:http');
   readonly #https = process.getBuiltinModule('node:https');
   readonly #plain = new this.#http.Agent({ keepAlive: true, maxFreeSockets: idleSocketsMax });
@@ -42,14 +43,14 @@ export class NodeHttpClient implements HttpClient {
       });
       return await readAnswer(message, request.answerBytesMax ?? answerBytesDefault);
     } catch (error) {
-      // Node says no more than that it was aborted.
+      // Node's error only says that the request was aborted.
       throw deadline.aborted
         ? new Error(`no answer within ${request.timeoutMs} ms`, { cause: error })
         : error;
     }
   }
 
-  /** Closes connections; those in use first finish what they do. */
+  /** Closes connections; requests in progress are finished first. */
   close(): void {
     this.#plain.destroy();
     for (const agent of this.#secure.values()) agent.destroy();
@@ -58,8 +59,8 @@ export class NodeHttpClient implements HttpClient {
 
   #agent(tls: HttpClientTls): https.Agent {
     const key = JSON.stringify(tls);
-    const known = this.#secure.get(key);
-    if (known) return known;
+    const cached = this.#secure.get(key);
+    if (cached) return cached;
     if (this.#secure.size >= agentsMax) {
       for (const agent of this.#secure.values()) agent.destroy();
       this.#secure.clear();
@@ -85,7 +86,7 @@ function readAnswer(message: IncomingMessage, answerBytesMax: number): Promise<H
     message.on('data', (chunk: Buffer) => {
       if (bytes < answerBytesMax) chunks.push(chunk.subarray(0, answerBytesMax - bytes));
       bytes += chunk.length;
-      // An answer without end would hold the connection until the deadline.
+      // An endless answer would occupy the connection until the deadline.
       if (bytes > 16 * answerBytesMax) message.destroy(new Error('the answer is too large'));
     });
     message.once('error', reject);

@@ -1,9 +1,8 @@
+/** The port Random with cryptographic randomness. */
 import { randomBytes, randomFillSync } from 'node:crypto';
 import type { Random } from '@loki/ports';
 
-/**
- * Random bytes drawn from the system at once: a system call for each number would cost more than the number.
- */
+/** Random bytes that are read from the system at once, because a system call for each number is expensive. */
 const poolBytes = 4096;
 
 /** Cryptographic randomness. */
@@ -11,7 +10,7 @@ export class NodeRandom implements Random {
   readonly #pool = Buffer.alloc(poolBytes);
   #at = poolBytes;
 
-  /** 53 random bits, as many as a double holds below 1. */
+  /** 53 random bits, the precision of a double below 1. */
   float(): number {
     return (this.uint32() * 2 ** 21 + (this.uint32() >>> 11)) / 2 ** 53;
   }

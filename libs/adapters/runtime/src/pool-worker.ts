@@ -1,30 +1,31 @@
+/** One thread of the worker pool: starts, feeds, watches and replaces it. */
 import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
 import { hasCode, LokiError } from '@loki/model';
 import { errorFromWire, movable, ping } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall, WorkerStart } from './worker-protocol.ts';
 
-/** A task on its way: waiting, running, or given up by its caller. */
+/** A task in the pool: waiting, running, or given up by its caller. */
 export interface Job {
   readonly id: number;
   readonly name: string;
-  /** Undefined: nobody's in particular. */
+  /** undefined: the task belongs to no tenant. */
   readonly tenant: string | undefined;
-  /** It computes for some milliseconds and is waited for by a client. */
+  /** The task takes some milliseconds, and a client waits for it. */
   readonly isUrgent: boolean;
   /**
-   * Kept while the job runs, so that another thread can run it again; undefined once its buffers were moved.
+   * Kept while the job runs, so that another thread can repeat it; undefined after its buffers were moved.
    */
   input: unknown;
-  /** False once the thread has the input's buffers: the job cannot be given to another one. */
+  /** False after the input's buffers were moved: another thread cannot run the job. */
   isRepeatable: boolean;
-  /** Threads that were given the job. */
+  /** Number of threads that received the job. */
   attempts: number;
   readonly transfer: ((input: never) => ArrayBuffer[]) | undefined;
   readonly resolve: (output: unknown) => void;
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal | undefined;
-  /** Shared with the thread: 1 once the caller has given up. There when there is a signal. */
+  /** Shared with the thread: 1 after the caller has given up. Present when the task has a signal. */
   readonly cancelled: Int32Array | undefined;
   readonly onAbort: () => void;
 }
@@ -33,39 +34,38 @@ interface PoolWorkerOptions {
   readonly entry: URL;
   readonly start: WorkerStart;
   readonly resourceLimits: ResourceLimits | undefined;
-  /** A task ended, so another may be given. */
+  /** A task has ended, so the thread can take another. */
   readonly onFree: (worker: PoolWorker) => void;
-  /** The thread ended: what waits for it should go elsewhere. It will be started again. */
+  /** The thread has ended and will restart; waiting jobs should go to others. */
   readonly onDown: (worker: PoolWorker) => void;
-  /** The thread was ended because of another job; this one should run elsewhere. */
+  /** The thread was ended because of another job; this job should run on another thread. */
   readonly onRepeat: (job: Job) => void;
-  /** The thread is ended because `tasks`, which it has, ignore their cancellation. */
+  /** The thread is ended, because its `tasks` ignore their cancellation. */
   readonly onUnresponsive: (tasks: readonly string[]) => void;
 }
 
-/** Waits between attempts to start a thread that keeps ending: doubles from the first to the last. */
+/** Pauses between restarts of a thread that keeps ending; they double from the first to the last. */
 const respawnFirstMs = 50;
 const respawnMostMs = 5_000;
 
-/** A thread whose cancelled job shows no sign of life for so long is ended. */
+/** A thread is ended when its cancelled job shows no sign of life for this time. */
 const unresponsiveMsMax = 2_000;
 /**
- * The same for a thread that starts, or is at a job that was not cancelled, while a cancelled one waits.
- * Merges of the largest segments take seconds without a sign; longer than this takes only a job whose turn on
- * the thread was not seen.
+ * The same bound while a thread starts or runs a job that was not cancelled, and a cancelled job waits.
+ * Merges of the largest segments take seconds without a sign of life, but less than this.
  */
 const silentMsMax = 30_000;
-/** A job that was on two threads that were ended is a suspect itself. */
+/** Most attempts of a job: after two ended threads the job itself is suspect. */
 const attemptsMax = 3;
 
 /**
- * One thread, with the jobs it runs and those that wait for it. Its first job starts it: a thread is 25 MiB
- * and 0.1 s of CPU, which a process without work does not need. It is started again whenever it ends.
+ * One thread, with the jobs it runs and those that wait for it. The first job starts the thread, because a
+ * thread takes 25 MiB and 0.1 s of CPU. It is restarted whenever it ends.
  */
 export class PoolWorker {
   readonly queue: Job[] = [];
   readonly running = new Map<number, Job>();
-  /** Times in a row that the thread ended without having answered anything. */
+  /** Consecutive starts after which the thread ended without an answer. */
   failedStarts = 0;
   readonly #options: PoolWorkerOptions;
   #thread: Worker | undefined;
@@ -74,7 +74,7 @@ export class PoolWorker {
   /** Shared with the thread: see `TaskCall.pulse`. */
   #pulse = newPulse();
   #watch: NodeJS.Timeout | undefined;
-  /** The thread is being ended because it is unresponsive. */
+  /** The thread is being ended, because it is unresponsive. */
   #isCondemned = false;
   #isClosed = false;
 
@@ -82,7 +82,7 @@ export class PoolWorker {
     this.#options = options;
   }
 
-  /** All its jobs, if any, are urgent ones: none holds the thread for long. */
+  /** Whether all its jobs, if any, are urgent: none occupies the thread for long. */
   get isAllUrgent(): boolean {
     for (const job of this.running.values()) if (!job.isUrgent) return false;
     return this.queue.every((job) => job.isUrgent);
@@ -102,17 +102,17 @@ export class PoolWorker {
     return this.queue.some((job) => job.tenant !== tenant);
   }
 
-  /** Takes jobs: the thread is there, or starts with the first of them. */
+  /** Whether it takes jobs: the thread runs, or starts with the first job. */
   get isUp(): boolean {
     return this.#thread !== undefined || !this.#hasStarted;
   }
 
-  /** Has the thread there before the first job. */
+  /** Starts the thread before the first job. */
   start(): void {
     if (!this.#hasStarted) this.#start();
   }
 
-  /** Sends `job` to the thread. An input that cannot be cloned rejects that job alone. */
+  /** Sends `job` to the thread. If its input cannot be cloned, only this job is rejected. */
   give(job: Job): void {
     const { id, name, input, cancelled } = job;
     this.start();
@@ -133,8 +133,8 @@ export class PoolWorker {
   }
 
   /**
-   * To be called when a running job was cancelled: unless the thread answers it, or shows by its pulse that
-   * it does something else, it is ended and replaced.
+   * Call it after the cancellation of a running job. If the thread neither answers nor shows by its pulse
+   * that it does something else, it is ended and replaced.
    */
   expectAnswer(): void {
     if (this.#watch || !this.#thread) return;
@@ -162,7 +162,7 @@ export class PoolWorker {
     return false;
   }
 
-  /** Makes a thread that waits, rather than computes, give a sign of life. */
+  /** Asks for a sign of life: a thread that waits answers, one that computes cannot. */
   #ping(): void {
     this.#thread?.postMessage(ping);
   }
@@ -197,7 +197,7 @@ export class PoolWorker {
     let crash: unknown;
     thread.on('message', (answer: TaskAnswer) => this.#finish(answer));
     thread.on('messageerror', (error) => {
-      // The answer is lost and with it the knowledge of whose it was: only a new thread is in a known state.
+      // The answer is lost, and its job is unknown: only a new thread is in a known state.
       crash = error;
       void thread.terminate();
     });
@@ -220,18 +220,18 @@ export class PoolWorker {
     this.#options.onFree(this);
   }
 
-  #ended(why: unknown): void {
+  #ended(cause: unknown): void {
     this.#thread = undefined;
     this.#stopWatch();
     this.#pulse = newPulse();
     const isCondemned = this.#isCondemned && !this.#isClosed;
     this.#isCondemned = false;
-    // It had started: its end says nothing of the next one.
+    // The thread had started, so the next one probably starts too.
     if (!isCondemned) this.failedStarts++;
-    const reason = typeof why === 'object' && why !== null && 'message' in why ? why.message : why;
-    // A thread that could not start lacks descriptors or memory, for now.
-    const code = hasCode(why, 'ERR_WORKER_INIT_FAILED') ? 'unavailable' : 'internal';
-    const error = new LokiError(code, `worker thread ended: ${String(reason)}`, { cause: why });
+    const reason = typeof cause === 'object' && cause !== null && 'message' in cause ? cause.message : cause;
+    // A thread that cannot start lacks descriptors or memory at the moment.
+    const code = hasCode(cause, 'ERR_WORKER_INIT_FAILED') ? 'unavailable' : 'internal';
+    const error = new LokiError(code, `worker thread ended: ${String(reason)}`, { cause });
     const repeated: Job[] = [];
     for (const job of this.running.values()) {
       if (isCondemned && !isCancelled(job) && job.isRepeatable && job.attempts < attemptsMax) {
@@ -253,7 +253,7 @@ export class PoolWorker {
   }
 }
 
-/** How often an awaited thread is looked at. */
+/** Interval of checks while an answer is expected. */
 const watchEveryMs = 250;
 
 function newPulse(): Int32Array {
@@ -271,7 +271,7 @@ function replacedError(): LokiError {
   );
 }
 
-/** Stops listening for the caller's abort: long-lived signals must not collect listeners. */
+/** Removes the listener of the caller's signal: long-lived signals must not collect listeners. */
 export function settle(job: Job): void {
   job.signal?.removeEventListener('abort', job.onAbort);
 }

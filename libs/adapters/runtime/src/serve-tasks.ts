@@ -1,3 +1,4 @@
+/** The worker's side of the pool: runs tasks and answers. */
 import os from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { interruptible, LokiError, loadHash } from '@loki/model';
@@ -8,20 +9,21 @@ import type { TaskAnswer, TaskCall, WorkerStart } from './worker-protocol.ts';
 // oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
 type AnyTask = Task<any, any>;
 
-/** Tasks whose names begin alike. They are loaded with the first call of one of them. */
+/** Tasks with a common prefix of their names. They are loaded with the first call of one of them. */
 export interface TaskPackage {
   readonly prefix: string;
   readonly load: () => Promise<readonly AnyTask[]>;
 }
 
 /**
- * A worker script's whole life: takes calls from the `WorkerPool` that started it and answers them, several
- * at a time when tasks wait (a fetch, say). Call it once, with every task that the pool's users may run.
+ * The main function of a worker script: takes calls of the `WorkerPool` that started it and answers them,
+ * several at a time when tasks wait, e.g. for a fetch. Call it once, with every task that users of the pool
+ * may run.
  *
- * @param packages of a name, the first one with its prefix is loaded: a thread that only reads has no code of
- *   those that write
- * @param envFactory builds what tasks may use, from the pool's `workerData`; when it fails the worker ends,
- *   and the pool says so
+ * @param packages for a name, the first package with its prefix is loaded: a thread that only reads does not
+ *   load code for writing
+ * @param envFactory builds the environment of tasks from the pool's `workerData`; if it fails, the worker
+ *   ends and the pool reports it
  */
 export function serveTasks(
   packages: readonly TaskPackage[],
@@ -40,19 +42,20 @@ export function serveTasks(
     try {
       const env = await ready;
       const task = await taskOf(call.name);
-      // It may have waited here behind others.
+      // The call may have waited behind others.
       const checkCancelled = checkOf(call);
       checkCancelled();
       const run = () => task.run(call.input, env, checkCancelled);
       const output: unknown = await interruptible(checkCancelled, run);
-      const done: TaskAnswer = { id: call.id, ok: true, output };
-      port.postMessage(done, movable(task.transferOutput?.(output)));
+      const answer: TaskAnswer = { id: call.id, ok: true, output };
+      port.postMessage(answer, movable(task.transferOutput?.(output)));
     } catch (error) {
       const failed: TaskAnswer = { id: call.id, ok: false, failure: errorToWire(error) };
       port.postMessage(failed);
     }
   };
-  // Listening before `ready` holds the port open; an environment that cannot be built must end the thread.
+  // A listener keeps the port open, so it is added after the environment is built: a failure must end the
+  // thread.
   let pulse: Int32Array | undefined;
   port.on('message', (call: TaskCall | typeof ping) => {
     if (call === ping) {
@@ -69,7 +72,7 @@ export function serveTasks(
   });
 }
 
-/** Finds tasks by name. A package that cannot be loaded fails the call, and is tried again by the next. */
+/** Finds tasks by name. If a package cannot be loaded, the call fails, and the next call tries again. */
 function taskFinder(packages: readonly TaskPackage[]): (name: string) => Promise<AnyTask> {
   const byName = new Map<string, AnyTask>();
   return async (name) => {
@@ -88,10 +91,12 @@ function beNice(nice: number): void {
   if (process.platform === 'linux') os.setPriority(0, nice);
 }
 
-/** Shows that the thread is alive and at this call; throws once its caller has given up. */
+/**
+ * The check of a call: shows by the pulse that the thread is alive, and throws after the caller has given up.
+ */
 function checkOf({ id, cancelled, pulse }: TaskCall): CheckCancelled {
   return () => {
-    // The pulse has one writer, this thread: no need of an atomic addition.
+    // This thread is the only writer of the pulse, so no atomic addition is needed.
     Atomics.store(pulse, 1, id);
     Atomics.store(pulse, 0, pulse[0] + 1);
     if (cancelled && Atomics.load(cancelled, 0) !== 0) {

@@ -1,7 +1,8 @@
+/** The ports Clock and Timers on Node. */
 import { nsPerMs } from '@loki/model';
 import type { Clock, TimerHandle, Timers } from '@loki/ports';
 
-/** setTimeout takes a signed 32-bit number of milliseconds; anything longer fires at once. */
+/** setTimeout takes a signed 32-bit number of milliseconds; longer delays would fire at once. */
 const timeoutMsMax = 2 ** 31 - 1;
 
 /** The operating system's clock. */
@@ -19,10 +20,7 @@ export class NodeClock implements Clock {
   }
 }
 
-/**
- * Node's timers, none of which keeps the process alive. Delays longer than 24.8 days are waited for in
- * pieces.
- */
+/** Node's timers; none keeps the process alive. Delays longer than 24.8 days are split. */
 export class NodeTimers implements Timers {
   after(delayMs: number, callback: () => void): TimerHandle {
     let timeout: NodeJS.Timeout;

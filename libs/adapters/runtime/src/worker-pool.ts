@@ -1,3 +1,4 @@
+/** The port Workers on threads: chooses a thread for each task. */
 import type { ResourceLimits } from 'node:worker_threads';
 import { LokiError } from '@loki/model';
 import type { Task, TaskOptions, Workers } from '@loki/ports';
@@ -6,73 +7,71 @@ import type { Job } from './pool-worker.ts';
 import type { WorkerStart } from './worker-protocol.ts';
 
 export interface WorkerPoolOptions {
-  /** The script that calls `serveTasks`; a `.ts` file runs as it is. */
+  /** The script that calls `serveTasks`; it may be a `.ts` file. */
   readonly entry: URL;
-  /** Handed to the script's environment factory; must be structured-cloneable. */
+  /** Passed to the script's environment factory; must be structured-cloneable. */
   readonly workerData?: unknown;
-  /** Threads. */
+  /** Number of common threads. */
   readonly size: number;
   /**
-   * Tasks that may wait, over all workers; one more is refused with `overloaded`. Default 256 for each
+   * Most waiting tasks over all workers; further ones are refused with `overloaded`. Default 256 for each
    * thread.
    */
   readonly tasksQueuedMax?: number;
   /**
-   * Tasks one thread has at a time: more than one, so that it computes while another waits for a fetch.
-   * Default 4.
+   * Most tasks of one thread at a time: with several, one computes while another waits for a fetch. Default
+   * 4.
    */
   readonly tasksPerWorkerMax?: number;
   /**
-   * How many more tasks than the least busy worker the preferred one may have before it is passed over.
-   * Default 4.
+   * The preferred worker is passed over when it has this many more tasks than the least busy one. Default 4.
    */
   readonly affinitySlackMax?: number;
-  /** `workerData` of the thread that urgent tasks have for themselves. Default: that of the others. */
+  /** `workerData` of the urgent thread. Default: that of the common threads. */
   readonly urgentWorkerData?: unknown;
   readonly resourceLimits?: ResourceLimits;
-  /** Told of each thread that is ended because `tasks` ignore their cancellation. */
+  /** Called for each thread that is ended because `tasks` ignore their cancellation. */
   readonly onUnresponsive?: (tasks: readonly string[]) => void;
 }
 
-/** A tenant with long scans may come to have one of them, when others had the common ones for a moment. */
+/**
+ * Most express threads. Two, because a tenant with long scans may occupy one after others had the common
+ * threads for a moment.
+ */
 const expressMax = 2;
 
-/** A task on a thread that has just started takes less. */
+/** Delay of the first express thread: a task on a thread that has just started takes less. */
 const expressAfterMs = 250;
 
 /**
- * Nice values. Where threads outnumber cores the kernel gives the main thread, at 0, three times the time of
- * a scan and six times that of a large body: pushes and health checks are its, and each of its turns is
- * short. Urgent and express threads exist so that nobody waits for scans.
+ * Nice values. When threads outnumber cores, the kernel gives the main thread (nice 0) three times the CPU of
+ * a scan and six times that of a large body: it handles pushes and health checks in short turns. Urgent and
+ * express threads exist so that their tasks do not wait for scans.
  */
 const nice = { common: 5, urgent: 1, express: 1, bodies: 8 } as const;
 
-/** Urgent tasks that may wait for their own thread before others of them go to the common ones. */
+/** Most urgent tasks that wait for the urgent thread; further ones go to common threads. */
 const urgentLoadMax = 16;
 
-/**
- * Threads that never start make waiting pointless: after this many attempts in a row, on every thread, tasks
- * fail.
- */
+/** After this many failed starts in a row on every thread, waiting tasks fail. */
 const failedStartsMax = 3;
 
 /**
- * Threads that run tasks.
+ * A pool of threads that run tasks.
  *
- * A task goes to the worker that its affinity names, unless that one has `affinitySlackMax` more to do than
- * the least busy; a worker with nothing to do takes from the longest queue. An aborted task leaves the queue,
- * or, when it runs already, is told to stop: its next `checkCancelled` throws. A thread that ends rejects
- * what it was running with `internal`, and is started again, ever more slowly when it keeps ending. A thread
- * that ignores a cancellation for two seconds is ended and replaced; the other jobs that it had run again on
- * other threads.
+ * A task goes to the worker that its affinity names, unless that worker has `affinitySlackMax` more tasks
+ * than the least busy one; an idle worker takes tasks from the longest queue. An aborted task leaves the
+ * queue; if it runs already, its next `checkCancelled` throws. When a thread ends, its running tasks fail
+ * with `internal`; it is restarted, with growing pauses if it keeps ending. A thread that ignores a
+ * cancellation for two seconds is ended and replaced; the other jobs that it had run again on other threads.
  *
- * A tenant whose scans would wait for those of others alone has an express thread, shared with its like. The
- * first of them starts soon after the first task of any tenant, and loads that task's code: starting takes
- * seconds on a machine that scans already.
+ * A tenant whose scans would all wait for scans of other tenants uses an express thread, which it shares with
+ * such tenants. The first express thread starts soon after the first task of any tenant, and loads the code
+ * of that task: a start takes seconds on a busy machine.
  *
- * A scan holds its thread for as long as it computes. Urgent tasks have a thread of their own, started when
- * the first of them finds a scan on each of the common ones. Large bodies have one too, which they alone use:
- * decoding takes seconds, and neither queries nor records of other tenants are to wait for it.
+ * A scan occupies its thread while it computes. Urgent tasks have a thread of their own, which starts when an
+ * urgent task finds a scan on every common thread. Large bodies have one too: decoding them takes seconds,
+ * and neither queries nor records of other tenants should wait for it.
  */
 export class WorkerPool implements Workers {
   readonly parallelism: number;
@@ -181,19 +180,18 @@ export class WorkerPool implements Workers {
   }
 
   /**
-   * The preferred worker, unless jobs of other tenants are there: then one without such jobs, and where there
-   * is none, a thread for tenants that have none of the common ones. Scans take seconds, and a tenant that
-   * sends many of them has every thread.
+   * The preferred worker, unless it has jobs of other tenants: then one without such jobs, or else an express
+   * thread. Scans take seconds, and a tenant that sends many of them occupies every common thread.
    */
   #chooseFor(name: string, tenant: string | undefined, affinity: number | undefined): PoolWorker {
     const preferred = this.#choose(affinity);
     if (tenant === undefined || !preferred.worksForOthers(tenant)) return preferred;
-    let own: PoolWorker | undefined;
+    let unshared: PoolWorker | undefined;
     for (const worker of this.#workers) {
       if (!worker.isUp || worker.worksForOthers(tenant)) continue;
-      if (!own || worker.load < own.load) own = worker;
+      if (!unshared || worker.load < unshared.load) unshared = worker;
     }
-    if (own) return own;
+    if (unshared) return unshared;
     if (this.#workers.some((worker) => worker.worksFor(tenant))) return preferred;
     const free = this.#express.find((worker) => worker.isUp && !worker.worksForOthers(tenant));
     if (free) return free;
@@ -222,7 +220,7 @@ export class WorkerPool implements Workers {
     return express;
   }
 
-  /** A thread that takes no common tasks. */
+  /** Creates a thread that takes no common tasks. */
   #newLane(niceValue: number, preloads?: string): PoolWorker {
     const { urgentWorkerData, workerData } = this.#options;
     return this.#newWorker({ data: urgentWorkerData ?? workerData, nice: niceValue, preloads });
@@ -239,8 +237,8 @@ export class WorkerPool implements Workers {
   }
 
   /**
-   * A common thread without a scan: no more threads than cores compute then. Else the urgent thread; a scan
-   * is waited for only when many urgent tasks wait.
+   * A common thread without a scan, so that no more threads than cores compute; else the urgent thread. Only
+   * when many urgent tasks wait, a thread with a scan is chosen.
    */
   #chooseUrgent(): PoolWorker {
     let open: PoolWorker | undefined;
@@ -254,12 +252,13 @@ export class WorkerPool implements Workers {
   }
 
   /**
-   * Gives `worker` waiting jobs while it has room: its own first, then, when it would idle, those of another.
+   * Gives waiting jobs to `worker` while it has room: its own first, then, if it would be idle, those of
+   * another worker.
    */
   #feed(worker: PoolWorker): void {
     while (worker.isUp && worker.running.size < this.#tasksPerWorkerMax) {
       const isIdle = worker.queue.length === 0 && worker.running.size === 0;
-      // The other threads take no scan: their next task would wait for it.
+      // Other threads take no scan, because their next task would wait for it.
       const isCommon = this.#workers.includes(worker);
       const queue = isIdle && isCommon ? this.#longestQueue() : worker.queue;
       const job = queue.shift();
@@ -269,7 +268,7 @@ export class WorkerPool implements Workers {
     }
   }
 
-  /** Urgent tasks that wait come first. */
+  /** The longest queue; waiting urgent tasks come first. */
   #longestQueue(): Job[] {
     if (this.#urgent && this.#urgent.queue.length > 0) return this.#urgent.queue;
     let longest = this.#workers[0].queue;
@@ -277,7 +276,7 @@ export class WorkerPool implements Workers {
     return longest;
   }
 
-  /** Jobs that waited for a thread that ended go to the others. */
+  /** Moves jobs that wait for an ended thread to other threads. */
   #leave(worker: PoolWorker): void {
     if (this.#workers.every((each) => !each.isUp && each.failedStarts >= failedStartsMax)) {
       this.#rejectQueued(new LokiError('unavailable', 'no worker thread starts'));
@@ -286,7 +285,9 @@ export class WorkerPool implements Workers {
     for (const other of this.#workers) if (other !== worker) this.#feed(other);
   }
 
-  /** Beyond the bound of what may wait: the job was let in once. */
+  /**
+   * Repeats a job on another thread. It may exceed the bound of waiting jobs, because it was admitted before.
+   */
   #repeat(job: Job): void {
     if (this.#isClosed) {
       settle(job);
@@ -299,9 +300,7 @@ export class WorkerPool implements Workers {
     this.#feed(worker);
   }
 
-  /**
-   * The caller no longer waits. A running job stays counted until the worker answers, for it is still at it.
-   */
+  /** The caller has given up. A running job counts until the worker answers, because it still runs. */
   #abandon(job: Job): void {
     Atomics.store(job.cancelled!, 0, 1);
     job.reject(job.signal!.reason);
@@ -331,7 +330,7 @@ export class WorkerPool implements Workers {
   }
 }
 
-/** Load as it counts for choosing: a worker that is down comes last. */
+/** The load of a worker for the choice; a worker that is down comes last. */
 function weight(worker: PoolWorker): number {
   return worker.isUp ? worker.load : Number.MAX_SAFE_INTEGER;
 }

@@ -1,10 +1,11 @@
+/** Messages between the pool and its threads. */
 import { isMarkedAsUntransferable } from 'node:worker_threads';
 import { errors, LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 
 /** Data of a worker at its start. */
 export interface WorkerStart {
-  /** For the script's environment factory. */
+  /** Input of the script's environment factory. */
   readonly data: unknown;
   /** Nice value of the thread, where each thread has one of its own (Linux). */
   readonly nice: number;
@@ -17,19 +18,19 @@ export interface TaskCall {
   readonly id: number;
   readonly name: string;
   readonly input: unknown;
-  /** Shared: 1 as soon as nobody waits for the output any more. Undefined: somebody always will. */
+  /** Shared: 1 after the caller has given up. undefined: the caller cannot give up. */
   readonly cancelled: Int32Array | undefined;
   /**
-   * Shared by all calls of one thread. [0] goes up with each sign of life: a message that is read, a
-   * `checkCancelled`. [1] is the id of the call that gave the last one.
+   * Shared by all calls of one thread. [0] counts signs of life: messages read, and calls of
+   * `checkCancelled`. [1] is the id of the last such call.
    */
   readonly pulse: Int32Array;
 }
 
-/** To a worker: give a sign of life, if you can read this. */
+/** To a worker: requests a sign of life. */
 export const ping = 'ping';
 
-/** From a worker: how the task with this id ended. */
+/** From a worker: the result of the task with this id. */
 export type TaskAnswer =
   | { readonly id: number; readonly ok: true; readonly output: unknown }
   | { readonly id: number; readonly ok: false; readonly failure: WireError };
@@ -39,19 +40,19 @@ interface WireError {
   readonly name: string;
   readonly message: string;
   readonly stack: string;
-  /** Of the catalogue; undefined when the task threw something else. */
+  /** Code of the catalogue; undefined for other errors. */
   readonly code: ErrorCode | undefined;
   readonly cause: WireError | undefined;
 }
 
-/** Causes of causes that travel; a chain may be a ring. */
+/** Deepest chain of causes that is sent; a chain may be circular. */
 const causeDepthMax = 4;
 
-export function errorToWire(thrown: unknown, depth = 0): WireError {
-  if (typeof thrown !== 'object' || thrown === null) {
-    return { name: 'Error', message: String(thrown), stack: '', code: undefined, cause: undefined };
+export function errorToWire(problem: unknown, depth = 0): WireError {
+  if (typeof problem !== 'object' || problem === null) {
+    return { name: 'Error', message: String(problem), stack: '', code: undefined, cause: undefined };
   }
-  const error = thrown as Partial<Error> & { code?: unknown };
+  const error = problem as Partial<Error> & { code?: unknown };
   const isOurs =
     error.name === 'LokiError' && typeof error.code === 'string' && Object.hasOwn(errors, error.code);
   return {
@@ -64,7 +65,7 @@ export function errorToWire(thrown: unknown, depth = 0): WireError {
   };
 }
 
-/** A LokiError when it was one, with the stack of the thread where it was thrown. */
+/** Restores the error, a LokiError if it was one, with the stack of its thread. */
 export function errorFromWire(wire: WireError): Error {
   const options = wire.cause ? { cause: errorFromWire(wire.cause) } : undefined;
   const error = wire.code
@@ -75,10 +76,7 @@ export function errorFromWire(wire: WireError): Error {
   return error;
 }
 
-/**
- * Of what a task offers to move, what can be moved: each buffer once, not shared, not part of Node's own
- * pool.
- */
+/** The buffers that can be moved: each once, not shared, not part of Node's pool. */
 export function movable(buffers: readonly ArrayBuffer[] | undefined): ArrayBuffer[] {
   if (!buffers) return [];
   return [...new Set(buffers)].filter(

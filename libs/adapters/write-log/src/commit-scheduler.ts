@@ -1,6 +1,8 @@
+/** Schedules the commits of the embedded log: step *write log* of a written line. */
+
 /**
- * Memory that one commit after another assembles its bytes in. A new buffer for each costs a page fault per 4
- * KiB.
+ * Memory in which consecutive commits assemble their bytes. A new buffer for each commit would cost a page
+ * fault per 4 KiB.
  */
 export class Scratch {
   readonly #keepBytesMax: number;
@@ -10,7 +12,7 @@ export class Scratch {
     this.#keepBytesMax = keepBytesMax;
   }
 
-  /** `count` bytes with any content, valid until the next call. */
+  /** Returns `count` bytes of any content, valid until the next call. */
   take(count: number): Buffer {
     if (count > this.#keepBytesMax) return Buffer.allocUnsafeSlow(count);
     if (count > this.#bytes.length) {
@@ -23,15 +25,15 @@ export class Scratch {
 }
 
 /**
- * How many commits (write and fsync) run side by side, over all partitions, first come first served.
+ * Bounds the parallel commits (write and fsync) over all partitions, first come first served.
  *
- * A partition takes its batch only when its turn comes, so the busier the disk, the larger the batches.
+ * A partition forms its batch when its turn comes, so batches grow when the disk is busy.
  */
 export class CommitScheduler {
   readonly #free: Scratch[];
   readonly #waiting: ((scratch: Scratch) => void)[] = [];
 
-  /** @param scratchBytesMax memory each of the commits keeps between its turns */
+  /** @param scratchBytesMax most scratch memory of each commit between its turns */
   constructor(commitsMax: number, scratchBytesMax: number) {
     this.#free = Array.from({ length: commitsMax }, () => new Scratch(scratchBytesMax));
   }

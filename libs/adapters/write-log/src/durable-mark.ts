@@ -1,6 +1,5 @@
 /**
- * The mark beside the log files: how far each partition is known to have been durable. FORMAT.md draws its
- * bytes.
+ * The mark beside the log files: offsets below which each partition was durable. FORMAT.md draws its bytes.
  */
 import { crc32c } from '@loki/bytes';
 import type { Disk, DiskFile, TimerHandle, Timers } from '@loki/ports';
@@ -8,18 +7,17 @@ import { getU53, putU53 } from './format.ts';
 
 const path = 'durable';
 const unfinished = 'durable.tmp';
-/** Start value of its checksums: bytes of log files never pass for entries. */
+/** Start value of the mark's checksums, so that bytes of log files never look like its entries. */
 const salt = 0x6d61_726b;
-/** How long the mark lags behind the log: losses of a shorter time before a kill may pass for a torn tail. */
+/** Lag of the mark behind the log: a loss of records of this time before a kill may look like a torn tail. */
 const lagMs = 200;
-/** Entries are appended to the file until it has this size; an hour or so of steady appends. */
+/** Size at which the file is replaced: about an hour of steady appends. */
 const fileBytesMax = 256 * 1024;
 
 /**
- * Tells acknowledged records that are gone from a write that never became durable: in both cases a log file
- * just ends. Offsets that were durable are written down a moment later, apart from appends and without an
- * fsync of their own: they are true whenever they survive, and a loss of the newest entries only makes them
- * older.
+ * Distinguishes lost acknowledged records from a write that never became durable: in both cases a log file
+ * just ends. Durable offsets are written a moment later, separate from appends and without an fsync: a
+ * surviving entry is always true, and a loss of the newest entries only makes the mark older.
  */
 export class DurableMark {
   readonly #disk: Disk;
@@ -30,14 +28,14 @@ export class DurableMark {
   #timer: TimerHandle | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param offsets durable offsets as they are now, by partition */
+  /** @param offsets returns the current durable offsets by partition */
   constructor(disk: Disk, timers: Timers, offsets: () => readonly number[]) {
     this.#disk = disk;
     this.#timers = timers;
     this.#offsets = offsets;
   }
 
-  /** Offsets below which everything was durable, by partition; 0 where nothing is known. */
+  /** Reads the offsets below which everything was durable, by partition; 0: unknown. */
   static async read(disk: Disk, partitionCount: number): Promise<number[]> {
     const offsets = Array.from({ length: partitionCount }, () => 0);
     if (!(await disk.list('')).includes(path)) return offsets;
@@ -52,7 +50,7 @@ export class DurableMark {
     return offsets;
   }
 
-  /** Offsets have risen. Costs a comparison while an entry is due already. */
+  /** Call it after offsets have risen. It costs one comparison while an entry is already scheduled. */
   touch(): void {
     this.#timer ??= this.#timers.after(lagMs, () => {
       this.#timer = undefined;
@@ -60,7 +58,7 @@ export class DurableMark {
     });
   }
 
-  /** Makes the offsets of this moment durable. */
+  /** Writes the current offsets durably. */
   async close(): Promise<void> {
     this.#timer?.cancel();
     this.#writing = this.#writing.then(() => this.#write(true));
@@ -78,12 +76,13 @@ export class DurableMark {
         if (isLast) await this.#file.sync();
       }
     } catch {
-      // Evidence for a later start, which no append waits for: the next entry begins a file of its own.
+      // The mark is only evidence for a later start, so no append fails for it: the next entry starts a new
+      // file.
       await this.#drop();
     }
   }
 
-  /** A file with one entry takes the place of the one before, which holds nothing newer. */
+  /** Replaces the file by one with only the newest entry. */
   async #renew(entry: Buffer): Promise<void> {
     await this.#drop();
     await this.#disk.remove(unfinished);
@@ -113,7 +112,7 @@ function encodeEntry(offsets: readonly number[]): Buffer {
   return bytes;
 }
 
-/** Entries up to the first that is not whole. */
+/** The entries up to the first incomplete one. */
 function* entriesOf(bytes: Buffer): Generator<number[]> {
   for (let at = 0; at + entryHeaderBytes <= bytes.length;) {
     const count = bytes.readUInt32LE(at + 4);

@@ -7,69 +7,67 @@ import { framedBytes, recordHeaderBytes } from './format.ts';
 import type { DiskUsage, PartitionLogDeps } from './partition-log-deps.ts';
 import { PartitionLog } from './partition-log.ts';
 
-/** Records that were acknowledged once and cannot be read any more. */
+/** Acknowledged records that cannot be read any more. */
 interface LogDamage {
   readonly partition: number;
   readonly path: string;
   readonly fromOffset: number;
   /** Exclusive. */
   readonly toOffset: number;
-  /** Bytes of the file, [position, nextPosition), for whoever looks into it. */
+  /** The damaged bytes of the file, [position, nextPosition). */
   readonly position: number;
   readonly nextPosition: number;
 }
 
 export interface EmbeddedWriteLogOptions {
-  /** A directory that this log alone uses. */
+  /** A directory for this log only. */
   readonly disk: Disk;
   readonly timers: Timers;
   readonly random: Random;
   readonly partitionCount: number;
   /**
-   * Per partition: an offset below which records are known to have existed (the catalog's end). No new record
-   * gets a lower one, even when the log's own files were lost: it would pass for a record that was flushed
-   * already.
+   * Per partition: an offset below which records have existed (the catalog's end). New records never get a
+   * lower offset, even if the log's files were lost: they would look like records that are flushed already.
    */
   readonly atLeast?: readonly number[];
   readonly logger?: Logger;
-  /** Called once for each damaged range, when it is met. */
+  /** Called once for each damaged range, when it is found. */
   readonly onDamage?: (damage: LogDamage) => void;
-  /**
-   * A file that has grown beyond this is followed by a new one. Truncation frees whole files. Default 32 MiB.
-   */
+  /** Size after which a new file is started. Truncation removes whole files. Default 32 MiB. */
   readonly fileBytesMax?: number;
-  /** A larger record is refused, payload and frame. Default 32 MiB. */
+  /** Largest record with payload and frame; larger ones are refused. Default 32 MiB. */
   readonly recordBytesMax?: number;
-  /** About how much is written and synced at once. Default 8 MiB. */
+  /** Approximate bytes of one write and sync. Default 8 MiB. */
   readonly batchBytesMax?: number;
-  /** Bytes of records that wait for their commit, over all partitions; more is refused. Default 128 MiB. */
+  /**
+   * Most bytes of records that wait for their commit, over all partitions; further ones are refused. Default
+   * 128 MiB.
+   */
   readonly pendingBytesMax?: number;
-  /** Newest records of each partition kept in memory for consumers that keep up. Default 8 MiB. */
+  /** Most bytes of each partition's newest records in memory, for consumers that keep up. Default 8 MiB. */
   readonly recentBytesMaxPerPartition?: number;
   /**
-   * Of all files; beyond it appends are refused until records are let go. 0, the default: the disk is the
-   * bound. Files are kept so small that it can be kept.
+   * Most bytes of all files; beyond it appends are refused until records are truncated. 0, the default: only
+   * the disk bounds them. Files are made small enough for this bound.
    */
   readonly bytesMax?: number;
-  /**
-   * Called, now and then, while more than four fifths of `bytesMax` are in use: somebody had better flush.
-   */
+  /** Called from time to time while more than four fifths of `bytesMax` are in use, to request a flush. */
   readonly onNearlyFull?: () => void;
   /**
-   * Default: true. False: appends are acknowledged before they are on the disk, which has them within a
-   * second or so. A process that is killed loses nothing all the same; a power cut does.
+   * Default: true. False: appends are acknowledged about a second before they are on the disk. Then a killed
+   * process loses nothing, but a power failure may lose records.
    */
   readonly fsync?: boolean;
   /**
-   * Commits side by side. One less than libuv's four threads, so that fsync never holds up all other file
-   * work.
+   * Most parallel commits. One less than libuv's four threads, so that fsync never blocks all other file
+   * access.
    */
   readonly commitsMax?: number;
 }
 
 const writerIdPattern = /^[0-9a-f]{32}$/;
 
-/** A log whose partitions are recovered. */
+/** An opened log with recovered partitions. */
 interface OpenedLog {
   readonly partitions: readonly PartitionLog[];
   readonly damage: LogDamage[];
@@ -79,7 +77,10 @@ interface OpenedLog {
   readonly mark: DurableMark;
 }
 
-/** A write log in files of the local disk: checksummed, synced before it answers. FORMAT.md has the bytes. */
+/**
+ * A write log in files of the local disk: with checksums, and synced before it acknowledges. FORMAT.md draws
+ * the bytes.
+ */
 export class EmbeddedWriteLog implements WriteLog {
   readonly partitionCount: number;
   readonly recordBytesMax: number;
@@ -106,11 +107,11 @@ export class EmbeddedWriteLog implements WriteLog {
   }
 
   /**
-   * Opens the log and recovers every partition: the newest file is read whole, older ones when they are
+   * Opens the log and recovers every partition: the newest file is read completely, older ones when they are
    * needed.
    *
-   * @throws LokiError `corrupt`, naming the path, when the newest file of a partition has lost its header,
-   *   and when there are files of a partition beyond `partitionCount`, whose records nobody would read
+   * @throws LokiError `corrupt`, with the path, when the newest file of a partition has lost its header, and
+   *   when files of a partition beyond `partitionCount` exist, whose records would not be read
    */
   static async open(options: EmbeddedWriteLogOptions): Promise<EmbeddedWriteLog> {
     const damage: LogDamage[] = [];
@@ -132,10 +133,10 @@ export class EmbeddedWriteLog implements WriteLog {
       usage,
       recentBytesMax: options.recentBytesMaxPerPartition ?? 8 * mib,
       onDamage: (partition, path, range) => {
-        const found: LogDamage = { partition, path, ...range };
-        if (damage.length < damageMax) damage.push(found);
-        options.logger?.error('write log: records are damaged and will not be served', { ...found });
-        options.onDamage?.(found);
+        const damagedRange: LogDamage = { partition, path, ...range };
+        if (damage.length < damageMax) damage.push(damagedRange);
+        options.logger?.error('write log: records are damaged and will not be served', { ...damagedRange });
+        options.onDamage?.(damagedRange);
       },
       onDurable: () => mark.touch(),
     };
@@ -166,7 +167,7 @@ export class EmbeddedWriteLog implements WriteLog {
     });
   }
 
-  /** The record's payload must not change afterwards: consumers may get the very same bytes. */
+  /** The caller must not change the record's payload afterwards: consumers may get the same buffer. */
   async append(partition: number, record: LogRecord): Promise<number> {
     const log = this.#partition(partition);
     if (!writerIdPattern.test(record.writerId)) throw new TypeError('a writer id has 32 hex digits');
@@ -216,7 +217,7 @@ export class EmbeddedWriteLog implements WriteLog {
     await this.#mark.close();
   }
 
-  /** All damage met so far (the first thousand ranges), at opening and while reading. */
+  /** All damage found so far (the first thousand ranges), at the start and while reading. */
   damage(): readonly LogDamage[] {
     return this.#damage;
   }
@@ -248,17 +249,20 @@ export class EmbeddedWriteLog implements WriteLog {
 const openedAtOnce = 4;
 
 const nearlyFull = 0.8;
-/** Smaller files cost more than they give. */
+/** Smallest size of files: smaller ones are not worth their cost. */
 const fileBytesMin = 64 * 1024;
 
-/** Whole files are let go: with a bound on all of them each partition has several within its share. */
+/**
+ * The file size for a bound on all files: truncation removes whole files, so each partition should have
+ * several in its share.
+ */
 function fileBytesMaxOf(options: EmbeddedWriteLogOptions, bytesMax: number): number {
-  const given = options.fileBytesMax ?? 32 * mib;
-  if (bytesMax === 0) return given;
-  return Math.min(given, Math.max(fileBytesMin, Math.floor(bytesMax / (8 * options.partitionCount))));
+  const configured = options.fileBytesMax ?? 32 * mib;
+  if (bytesMax === 0) return configured;
+  return Math.min(configured, Math.max(fileBytesMin, Math.floor(bytesMax / (8 * options.partitionCount))));
 }
 
-/** Ranges kept for whoever asks; all are logged and counted. */
+/** Most ranges that are kept for `damage`; all are logged and counted. */
 const damageMax = 1000;
 
 async function refuseOtherPartitions(disk: Disk, partitionCount: number): Promise<void> {

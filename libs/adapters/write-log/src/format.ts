@@ -1,3 +1,4 @@
+/** The bytes of the embedded log's files (FORMAT.md). */
 import { crc32c } from '@loki/bytes';
 import type { LoggedRecord, LogRecord } from '@loki/ports';
 
@@ -12,8 +13,8 @@ interface FileHeader {
   readonly partition: number;
   readonly firstOffset: number;
   /**
-   * Start value of every checksum in this file: a record of another file, or bytes a client made up, never
-   * match.
+   * Start value of every checksum in this file: records of another file, and bytes that a client constructed,
+   * never match.
    */
   readonly salt: number;
 }
@@ -30,8 +31,8 @@ export function encodeFileHeader(header: FileHeader): Buffer {
 }
 
 /**
- * The header of a file that is named for `place`. A damaged one is not needed while the first record confirms
- * the salt: as it stands there, or with one bit flipped. `bytes` has that record.
+ * The header of a file that is named for `place`. A damaged header is repaired if the first record, which
+ * `bytes` contains, confirms its salt: unchanged or with one bit flipped.
  */
 export function headerOf(
   bytes: Buffer,
@@ -50,11 +51,11 @@ function parseFileHeader(bytes: Buffer): FileHeader | undefined {
   return { partition: bytes.readUInt32LE(12), firstOffset: getU53(bytes, 16), salt: bytes.readUInt32LE(24) };
 }
 
-/** A record as it stands in a file. */
+/** A record in a file. */
 interface FramedRecord extends LoggedRecord {
   /** All records below this offset were durable before this one was written. */
   readonly durableOffset: number;
-  /** Bytes the record takes in the file. */
+  /** Bytes of the record in the file. */
   readonly framedBytes: number;
 }
 
@@ -62,7 +63,7 @@ export function framedBytes(record: LogRecord): number {
   return recordHeaderBytes + record.payload.length;
 }
 
-/** Writes one record at `at`; the caller left room. Returns the position after it. */
+/** Writes one record at `at`; the caller has reserved room. Returns the position after it. */
 export function writeRecord(
   bytes: Buffer,
   at: number,
@@ -81,7 +82,7 @@ export function writeRecord(
 }
 
 /**
- * The record that starts at `at`, if one does. Its payload is a view of `bytes`.
+ * Parses the record at `at`. Its payload is a view of `bytes`.
  *
  * @returns undefined when the bytes are cut short, too long, or fail the checksum
  */
@@ -100,12 +101,12 @@ export function parseRecord(bytes: Buffer, at: number, salt: number): FramedReco
   };
 }
 
-/** Bytes that the record at `at` claims to take; its first eight bytes must be there. */
+/** The claimed size of the record at `at`; its first eight bytes must exist. */
 export function claimedBytes(bytes: Buffer, at: number): number {
   return recordHeaderBytes + bytes.readUInt32LE(at + 4);
 }
 
-/** The offset that the bytes at `at` claim; nothing is checked. */
+/** The claimed offset of the record at `at`, unchecked. */
 export function claimedOffset(bytes: Buffer, at: number): number {
   return getU53(bytes, at + 8);
 }
@@ -115,7 +116,7 @@ export function putU53(bytes: Buffer, at: number, value: number): void {
   bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
 }
 
-/** Beyond 2^53 the value is not exact, but then it is not one that we wrote either. */
+/** Values above 2^53 are not exact, but this log never writes such values. */
 export function getU53(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
 }

@@ -1,3 +1,4 @@
+/** The write log: embedded in files, or in a Kafka topic. */
 export { EmbeddedWriteLog } from './embedded-write-log.ts';
 export { readLogIdentity } from './log-identity.ts';
 export { KafkaWriteLog } from './kafka-write-log.ts';

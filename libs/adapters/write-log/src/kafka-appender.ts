@@ -12,25 +12,22 @@ interface KafkaAppenderOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger?: Logger;
-  /** How long an append may take before it is given up. */
+  /** Deadline of an append. */
   readonly writeTimeoutMs: number;
-  /** The broker's max.message.bytes: what one batch may take. */
+  /** The broker's max.message.bytes: most bytes of one batch. */
   readonly messageBytesMax: number;
 }
 
 interface Pending {
   readonly record: LogRecord;
   readonly deadlineMs: number;
-  readonly done: PromiseWithResolvers<number>;
+  readonly completion: PromiseWithResolvers<number>;
   isSettled: boolean;
 }
 
-/**
- * Connections to each broker that appends are spread over: Kafka answers one request of a connection at a
- * time.
- */
+/** Connections for appends to each broker: Kafka answers one request of a connection at a time. */
 const lanes = 4;
-/** Left for entries that waited as long as the time-out already: the log may just have come back. */
+/** Least time for entries that have already waited for the whole timeout: the log may just have recovered. */
 const attemptMsMin = 1_000;
 const pauseMinMs = 50;
 const pauseMaxMs = 1_000;
@@ -47,18 +44,18 @@ const tooLargeErrors: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Appends to one partition. Records that wait while a batch is under way are the next batch, so there is one
- * request at a time and offsets rise in the order of the calls. An attempt whose answer is lost is repeated
- * until the deadline: readers drop what came twice by (writerId, sequence).
+ * Appends to one partition. Records that arrive while a batch is in progress form the next batch, so there is
+ * one request at a time, and offsets rise in the order of the calls. An attempt without an answer is repeated
+ * until the deadline: readers drop repeats by (writerId, sequence).
  */
 export class KafkaAppender {
   readonly #partition: number;
   readonly #options: KafkaAppenderOptions;
   #waiting: Pending[] = [];
-  /** Under way. */
+  /** The batch in progress. */
   #sending: readonly Pending[] = [];
   #isSending = false;
-  /** One above the highest offset that was acknowledged to us. */
+  /** One above the highest acknowledged offset. */
   #ackedEnd = 0;
 
   constructor(partition: number, options: KafkaAppenderOptions) {
@@ -70,14 +67,16 @@ export class KafkaAppender {
     return this.#ackedEnd;
   }
 
-  /** The record's offset in Kafka, or LokiError `logNotAcked` at the deadline. */
+  /**
+   * Appends a record; returns its offset in Kafka, or rejects with LokiError `logNotAcked` at the deadline.
+   */
   async append(record: LogRecord, waitedMs: number): Promise<number> {
     const { clock, timers, writeTimeoutMs } = this.#options;
     const timeoutMs = Math.max(attemptMsMin, writeTimeoutMs - waitedMs);
     const pending: Pending = {
       record,
       deadlineMs: clock.monotonicMs() + timeoutMs,
-      done: Promise.withResolvers<number>(),
+      completion: Promise.withResolvers<number>(),
       isSettled: false,
     };
     const timer = timers.after(timeoutMs, () =>
@@ -86,13 +85,13 @@ export class KafkaAppender {
     this.#waiting.push(pending);
     if (!this.#isSending) void this.#sendAll();
     try {
-      return await pending.done.promise;
+      return await pending.completion.promise;
     } finally {
       timer.cancel();
     }
   }
 
-  /** Gives up all that waits; what is under way may be acknowledged to nobody. */
+  /** Gives up all waiting records. The batch in progress may still be stored. */
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -125,7 +124,7 @@ export class KafkaAppender {
     return this.#sending;
   }
 
-  /** Until all of the batch is acknowledged, refused or given up. Never rejects. */
+  /** Sends the batch until all records are acknowledged, refused or given up. Never rejects. */
   async #sendBatch(batch: readonly Pending[]): Promise<void> {
     const { clock, timers, random, writeTimeoutMs, logger } = this.#options;
     let pauseMs = pauseMinMs;
@@ -133,7 +132,7 @@ export class KafkaAppender {
       const open = batch.filter((each) => !each.isSettled);
       if (open.length === 0) return;
       const leftMs = open[open.length - 1].deadlineMs - clock.monotonicMs();
-      // Half of the time for one attempt leaves room for another one at the partition's next leader.
+      // One attempt gets half of the time, which leaves time for another one at the partition's next leader.
       const timeoutMs = Math.ceil(Math.max(100, Math.min(leftMs, writeTimeoutMs / 2)));
       let reason: string;
       try {
@@ -153,8 +152,8 @@ export class KafkaAppender {
         attempt,
         err: reason,
       });
-      // When all have been given up meanwhile, whoever comes next need not wait as well.
-      const allSettled = Promise.allSettled(open.map((each) => each.done.promise));
+      // When all callers have given up, the next batch must not wait.
+      const allSettled = Promise.allSettled(open.map((each) => each.completion.promise));
       await Promise.race([timers.sleep(pauseMs * (0.5 + random.float())), allSettled]);
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs);
       await this.#options.cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
@@ -176,15 +175,15 @@ export class KafkaAppender {
   }
 
   /**
-   * Believes an answer only when it speaks of exactly the partition that was asked for, and gives it an
+   * Settles a batch by its answer, which is valid only if it is about exactly this partition and has an
    * offset.
    *
-   * @returns the error to try again for; undefined when all of the batch is settled
+   * @returns the error of a retry; undefined when the whole batch is settled
    */
   #settle(batch: readonly Pending[], answer: ProduceAnswer): number | undefined {
-    const [only, ...others] = answer.partitions;
+    const [only, ...extras] = answer.partitions;
     const isOurs =
-      others.length === 0 &&
+      extras.length === 0 &&
       only?.topic === this.#options.cluster.topic &&
       only.partition === this.#partition;
     if (!isOurs) throw new Error('the broker answered for other partitions than it was asked for');
@@ -215,11 +214,11 @@ export class KafkaAppender {
 function succeed(pending: Pending, offset: number): void {
   if (pending.isSettled) return;
   pending.isSettled = true;
-  pending.done.resolve(offset);
+  pending.completion.resolve(offset);
 }
 
 function fail(pending: Pending, error: LokiError): void {
   if (pending.isSettled) return;
   pending.isSettled = true;
-  pending.done.reject(error);
+  pending.completion.reject(error);
 }

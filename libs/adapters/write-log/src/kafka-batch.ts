@@ -1,3 +1,4 @@
+/** Records as Kafka's record batches, and our frame inside them (FORMAT.md). */
 import { crc32c } from '@loki/bytes';
 import type { LogRecord } from '@loki/ports';
 import { getU53, putU53 } from './format.ts';
@@ -6,11 +7,11 @@ import type { KafkaBytesWriter } from './kafka-bytes.ts';
 
 /** FORMAT.md beside this library draws these bytes. "LKR" and a version, read as a little-endian number. */
 const frameMagic = 0x01_52_4b_4c;
-/** Before the payload, in the value of a Kafka record. */
+/** Bytes before the payload in the value of a Kafka record. */
 export const frameHeaderBytes = 36;
-/** Of Kafka's record batch, version 2, before its first record. */
+/** Bytes of Kafka's record batch, version 2, before its first record. */
 const batchHeaderBytes = 61;
-/** The most that Kafka adds to one record's value: lengths, deltas, no key, no headers. */
+/** Most bytes that Kafka adds to one record's value: lengths, deltas, no key, no headers. */
 const recordOverheadBytesMax = 5 + 1 + 1 + 5 + 1 + 5 + 1;
 
 const compressionMask = 0x07;
@@ -21,12 +22,12 @@ export function frameBytes(record: LogRecord): number {
   return frameHeaderBytes + record.payload.length;
 }
 
-/** An upper bound of what `records` take as one batch, by which the broker judges them. */
+/** An upper bound of the bytes of a batch, to which the broker's limit applies. */
 export function batchBytesMax(valueBytes: number, records: number): number {
   return batchHeaderBytes + valueBytes + records * recordOverheadBytesMax;
 }
 
-/** Exactly what `records` take as one batch. */
+/** The exact bytes of `records` as one batch. */
 export function batchBytes(records: readonly LogRecord[]): number {
   let bytes = batchHeaderBytes;
   for (let i = 0; i < records.length; i++) {
@@ -54,7 +55,7 @@ export function writeBatch(
   const coveredFrom = writer.position;
   writer.i16(0).i32(records.length - 1);
   writer.i64(place.nowMs).i64(place.nowMs);
-  // No producer id: repeats are told by our own writer id and sequence.
+  // No producer id: our own writer id and sequence identify repeats.
   writer.i64(-1).i16(-1).i32(-1).i32(records.length);
   for (let i = 0; i < records.length; i++) {
     const valueBytes = frameBytes(records[i]);
@@ -80,7 +81,7 @@ function writeFrame(writer: KafkaBytesWriter, record: LogRecord, partition: numb
   bytes.writeUInt32LE(crc32c(bytes, at + 4, writer.position), at);
 }
 
-/** The record in a value, its payload a view of it; or what is wrong with it. */
+/** Parses the record in a value, with its payload as a view; or returns the fault. */
 export function parseFrame(value: Buffer, partition: number): LogRecord | string {
   if (value.length < frameHeaderBytes) return 'shorter than a record';
   if (value.readUInt32LE(4) !== frameMagic) return 'not a record of this program, or of an unknown version';
@@ -93,7 +94,7 @@ export function parseFrame(value: Buffer, partition: number): LogRecord | string
   };
 }
 
-/** The outcome of a fetch at one offset: a value (a view), or the reason why there is none. */
+/** The outcome of a fetch at one offset: a value (a view), or the reason for its absence. */
 export interface FetchedValue {
   readonly offset: number;
   readonly value: Buffer | undefined;
@@ -101,10 +102,10 @@ export interface FetchedValue {
 }
 
 /**
- * The values in the batches of a fetch answer, from `fromOffset` on. Control batches have none; a batch that
- * is cut off at the end is left for the next fetch.
+ * The values in the batches of a fetch answer, from `fromOffset` on. Control batches have no values; an
+ * incomplete batch at the end is left for the next fetch.
  *
- * @returns `nextOffset`: where to go on; it may exceed the last value's offset
+ * @returns `nextOffset`: where the next fetch starts; it may exceed the last value's offset
  */
 export function readBatches(
   bytes: Buffer,
@@ -128,13 +129,18 @@ export function readBatches(
 function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[]; nextOffset: number } {
   const attributes = bytes.readInt16BE(21);
   const nextOffset = baseOffset + Math.max(0, bytes.readInt32BE(23)) + 1;
-  const whole = (fault: string): FetchedValue[] => [{ offset: baseOffset, value: undefined, fault }];
-  if (bytes.readInt8(16) !== 2) return { values: whole('an old message format'), nextOffset: baseOffset + 1 };
+  const wholeBatch = (fault: string): FetchedValue[] => [{ offset: baseOffset, value: undefined, fault }];
+  if (bytes.readInt8(16) !== 2) {
+    return { values: wholeBatch('an old message format'), nextOffset: baseOffset + 1 };
+  }
   if ((attributes & (controlFlag | compressionMask)) !== 0) {
-    // Neither is ours: Kafka's own mark, which is stepped over in silence, somebody else's, or damage.
-    if (crc32c(bytes, 21) !== bytes.readUInt32BE(17)) return { values: whole('a damaged batch'), nextOffset };
+    // The batch is none of this log: Kafka's own control batch, which is skipped silently, another program's,
+    // or damage.
+    if (crc32c(bytes, 21) !== bytes.readUInt32BE(17)) {
+      return { values: wholeBatch('a damaged batch'), nextOffset };
+    }
     if ((attributes & controlFlag) !== 0) return { values: [], nextOffset };
-    return { values: whole('compressed by somebody else'), nextOffset };
+    return { values: wholeBatch('compressed by somebody else'), nextOffset };
   }
   const values: FetchedValue[] = [];
   const reader = new KafkaBytesReader(bytes);
@@ -143,10 +149,10 @@ function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[];
     const count = reader.i32();
     for (let i = 0; i < count; i++) values.push(readRecord(reader, baseOffset, i));
     if (reader.remaining > 0) throw new KafkaBytesError('a batch holds more than it says');
-    // This topic is never compacted, so offsets have no holes; a header that skips some would lose records.
+    // This topic is never compacted, so offsets have no gaps; a header that skips some would lose records.
     if (count > 0 && baseOffset + count !== nextOffset) return { values, nextOffset: baseOffset + count };
   } catch (error) {
-    // Damaged on its way or on the broker's disk: the next records are in the next batch.
+    // The batch was damaged in transit or on the broker's disk: reading continues at the next batch.
     const fault = error instanceof Error ? error.message : String(error);
     const offset = baseOffset + values.length;
     if (offset < nextOffset) values.push({ offset, value: undefined, fault });

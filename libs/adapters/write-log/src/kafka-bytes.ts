@@ -7,7 +7,7 @@ export class KafkaBytesError extends Error {
   }
 }
 
-/** The most items an array in an answer may claim; no request of ours asks for more. */
+/** Most items of an array in an answer; our requests never ask for more. */
 const itemsMax = 1_000_000;
 
 /** Reads an answer. A read beyond its end throws KafkaBytesError. */
@@ -59,13 +59,13 @@ export class KafkaBytesReader {
     throw new KafkaBytesError('a varint has more than five bytes');
   }
 
-  /** Steps over a varint of at most ten bytes. */
+  /** Skips a varint of at most ten bytes. */
   skipVarlong(): void {
     for (let i = 0; i < 10; i++) if (this.bytes[this.#take(1)] < 0x80) return;
     throw new KafkaBytesError('a varlong has more than ten bytes');
   }
 
-  /** undefined for null. */
+  /** A text; undefined for null. */
   text(): string | undefined {
     const length = this.i16();
     if (length < 0) return undefined;
@@ -73,7 +73,7 @@ export class KafkaBytesReader {
     return this.bytes.toString('utf8', start, start + length);
   }
 
-  /** A view; empty for null. */
+  /** A view of the bytes; empty for null. */
   view(length: number): Buffer {
     if (length <= 0) return this.bytes.subarray(0, 0);
     const start = this.#take(length);
@@ -84,7 +84,7 @@ export class KafkaBytesReader {
     this.#take(length);
   }
 
-  /** [] for null. */
+  /** An array; [] for null. */
   array<T>(item: () => T): T[] {
     const count = this.i32();
     if (count > itemsMax) throw new KafkaBytesError(`an array of ${count} items`);
@@ -103,7 +103,7 @@ export class KafkaBytesReader {
   }
 }
 
-/** Writes a request of known size: the caller counts first, so that nothing is ever moved. */
+/** Writes a request of known size: the caller computes the size first, so the buffer never grows. */
 export class KafkaBytesWriter {
   readonly bytes: Buffer;
   #at = 0;
@@ -143,16 +143,16 @@ export class KafkaBytesWriter {
 
   /** Zig-zag varint of a 32-bit number. */
   varint(value: number): this {
-    let rest = ((value << 1) ^ (value >> 31)) >>> 0;
-    while (rest >= 0x80) {
-      this.bytes[this.#at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
+    let remaining = ((value << 1) ^ (value >> 31)) >>> 0;
+    while (remaining >= 0x80) {
+      this.bytes[this.#at++] = (remaining & 0x7f) | 0x80;
+      remaining >>>= 7;
     }
-    this.bytes[this.#at++] = rest;
+    this.bytes[this.#at++] = remaining;
     return this;
   }
 
-  /** undefined writes null. */
+  /** Writes a text; undefined writes null. */
   text(value: string | undefined): this {
     if (value === undefined) return this.i16(-1);
     this.i16(Buffer.byteLength(value));
@@ -166,7 +166,7 @@ export class KafkaBytesWriter {
     return this;
   }
 
-  /** Makes room for bytes that are written later; returns where it begins. */
+  /** Reserves bytes that are written later; returns their position. */
   reserve(length: number): number {
     const start = this.#at;
     this.#at += length;
@@ -175,6 +175,14 @@ export class KafkaBytesWriter {
 }
 
 export function varintBytes(value: number): number {
-  const rest = ((value << 1) ^ (value >> 31)) >>> 0;
-  return rest < 0x80 ? 1 : rest < 0x4000 ? 2 : rest < 0x20_0000 ? 3 : rest < 0x1000_0000 ? 4 : 5;
+  const remaining = ((value << 1) ^ (value >> 31)) >>> 0;
+  return remaining < 0x80
+    ? 1
+    : remaining < 0x4000
+      ? 2
+      : remaining < 0x20_0000
+        ? 3
+        : remaining < 0x1000_0000
+          ? 4
+          : 5;
 }

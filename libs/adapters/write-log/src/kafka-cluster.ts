@@ -1,3 +1,4 @@
+/** The brokers of a topic: leaders of its partitions, and connections. */
 import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import { KafkaConnection, parseAddress } from './kafka-connection.ts';
 import type { KafkaAddress, KafkaDialOptions } from './kafka-connection.ts';
@@ -7,24 +8,24 @@ import type { KafkaAnswer, KafkaCall, KafkaNode, MetadataAnswer } from './kafka-
 /** The part of a cluster that appending and reading need. */
 export interface KafkaBrokers {
   readonly topic: string;
-  /** The broker that leads a partition, as far as is known; undefined: none. */
+  /** The known leader of a partition; undefined: none. */
   leader(partition: number): number | undefined;
-  /** Asks who leads what, once for all who ask at the same time. Rejects when no broker answers. */
+  /** Fetches the leaders; simultaneous calls share one request. Rejects when no broker answers. */
   refresh(): Promise<void>;
-  /** Calls back after each answer about leaders. */
+  /** Calls `listener` after each refresh. */
   onChange(listener: () => void): void;
-  /** A usable connection to a broker; `purpose` tells apart those that must not wait for each other. */
+  /** A usable connection to a broker; calls with different `purpose` do not wait for each other. */
   connection(nodeId: number, purpose: string): Promise<KafkaRequests>;
   close(): void;
 }
 
 export interface KafkaRequests {
-  /** Rejects when there is no whole answer in time. */
+  /** Sends a request. Rejects when no complete answer arrives in time. */
   request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T>;
 }
 
 interface KafkaClusterOptions {
-  /** `host:port` of some brokers; the others are learned from them. */
+  /** `host:port` of some brokers, from which the others are learned. */
   readonly brokers: readonly string[];
   readonly topic: string;
   readonly dial: KafkaDialOptions;
@@ -34,14 +35,14 @@ interface KafkaClusterOptions {
   readonly logger?: Logger;
 }
 
-/** Between two questions about who leads what: failures come in bunches. */
+/** Shortest pause between two refreshes, because failures come in bursts. */
 const refreshPauseMs = 100;
-/** Addresses that are tried before a refresh fails. */
+/** Most addresses that a refresh tries. */
 const refreshAttemptsMax = 6;
-/** An answer about leaders takes milliseconds; a broker that needs longer is passed over. */
+/** Timeout of a metadata request, which normally takes milliseconds; then the next broker is asked. */
 const metadataTimeoutMs = 3_000;
 
-/** The leaders of one topic's partitions, and a connection to each of these brokers for each purpose. */
+/** The leaders of one topic's partitions, and a connection to each broker for each purpose. */
 export class KafkaCluster implements KafkaBrokers {
   readonly topic: string;
   readonly #options: KafkaClusterOptions;
@@ -89,11 +90,11 @@ export class KafkaCluster implements KafkaBrokers {
   async #connect(address: KafkaAddress, purpose: string): Promise<KafkaConnection> {
     if (this.#isClosed) throw new Error('closed');
     const key = `${address.host}:${address.port}/${purpose}`;
-    const known = await this.#connections.get(key)?.catch(ignore);
-    if (known?.isUsable) return known;
-    // Another caller may have dialled meanwhile.
-    const other = this.#connections.get(key);
-    if (other && (await other.catch(ignore)) !== known) return other;
+    const connected = await this.#connections.get(key)?.catch(ignore);
+    if (connected?.isUsable) return connected;
+    // Another caller may have dialled in the meantime.
+    const newer = this.#connections.get(key);
+    if (newer && (await newer.catch(ignore)) !== connected) return newer;
     const dialling = KafkaConnection.dial(address, this.#options.dial);
     this.#connections.set(key, dialling);
     dialling.then(
@@ -107,8 +108,8 @@ export class KafkaCluster implements KafkaBrokers {
     const { clock, timers, random, logger } = this.#options;
     const sinceMs = clock.monotonicMs() - this.#refreshedMs;
     if (sinceMs < refreshPauseMs) await timers.sleep(refreshPauseMs - sinceMs);
-    const known: readonly KafkaNode[] = this.#metadata?.nodes ?? [];
-    const addresses = unique([...shuffle(known, random), ...shuffle(this.#seeds, random)]);
+    const lastNodes: readonly KafkaNode[] = this.#metadata?.nodes ?? [];
+    const addresses = unique([...shuffle(lastNodes, random), ...shuffle(this.#seeds, random)]);
     let failure: unknown;
     for (const address of addresses.slice(0, refreshAttemptsMax)) {
       try {
@@ -135,7 +136,7 @@ export class KafkaCluster implements KafkaBrokers {
     const nodes = new Set(answer.nodes.map((each) => each.nodeId));
     this.#leaders = new Map();
     for (const { partition, leader } of answer.partitions) {
-      // A broker that died a moment ago may still be named leader while it is not among the brokers any more.
+      // A broker that just died may still be listed as leader but not as broker.
       if (nodes.has(leader)) this.#leaders.set(partition, leader);
     }
     for (const listener of this.#listeners) listener();
@@ -150,8 +151,8 @@ function shuffle<T>(items: readonly T[], random: Random): T[] {
 }
 
 function unique(addresses: readonly KafkaAddress[]): KafkaAddress[] {
-  const seen = new Map(addresses.map((each) => [`${each.host}:${each.port}`, each]));
-  return [...seen.values()];
+  const byAddress = new Map(addresses.map((each) => [`${each.host}:${each.port}`, each]));
+  return [...byAddress.values()];
 }
 
 function ignore(): undefined {

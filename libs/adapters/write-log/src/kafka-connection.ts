@@ -1,3 +1,4 @@
+/** One connection to a broker: TLS, SASL, deadlines. */
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import tls from 'node:tls';
@@ -18,7 +19,7 @@ export interface KafkaSasl {
 export interface KafkaTls {
   /** PEM; absent: the system's authorities. */
   readonly ca?: string;
-  /** PEM of our own certificate, for brokers that ask for one. */
+  /** PEM of our own certificate, for brokers that request one. */
   readonly cert?: string;
   readonly key?: string;
   readonly serverName?: string;
@@ -39,11 +40,9 @@ export interface KafkaAddress {
   readonly port: number;
 }
 
-/**
- * The part in use of kafkajs beyond its public names: one connection, with TLS, SASL and version negotiation.
- */
+/** The internal part of kafkajs that is used here: one connection, with TLS, SASL and version negotiation. */
 interface ClientConnection {
-  /** Milliseconds for which the broker believes who we are; 0: for ever. */
+  /** Milliseconds for which the authentication is valid; 0: for ever. */
   sessionLifetime: { toString(): string };
   socket?: net.Socket;
   requestQueue: { pending: unknown[]; scheduleCheckPendingRequests(): void; destroy(): void };
@@ -73,14 +72,13 @@ interface ClientCluster {
   brokerPool: { createBroker(options: { connectionPool: ClientPool; logger: unknown }): ClientBroker };
 }
 
-/** Of a session's time, how much a connection is used for new requests. */
+/** Share of a session's time during which a connection takes new requests. */
 const sessionShare = 0.8;
 
 /**
- * One connection to one broker, used until its first failure and never again: whoever needs another one dials
- * anew. (kafkajs's own reconnecting shares buffers between an old socket and its successor.) Kafka works on
- * one request of a connection at a time, so callers that should not wait for each other have connections of
- * their own.
+ * One connection to one broker. After its first failure it is not used again, and the caller dials a new one.
+ * (kafkajs's own reconnect shares buffers between the old and the new socket.) Kafka processes one request of
+ * a connection at a time, so callers that should not wait for each other have separate connections.
  */
 export class KafkaConnection {
   readonly #address: string;
@@ -102,8 +100,7 @@ export class KafkaConnection {
     this.#timers = timers;
     this.#connection = connection;
     this.#sockets = sockets;
-    // Saying anew who we are would need a connection on which nothing else is under way: another one is
-    // simpler.
+    // A new authentication would need an idle connection: a new connection is simpler.
     const sessionMs = Number(connection.sessionLifetime.toString());
     if (sessionMs > 0) this.#retirement = timers.after(sessionMs * sessionShare, () => this.#retire());
   }
@@ -132,12 +129,12 @@ export class KafkaConnection {
     }
   }
 
-  /** Whether it may be used for something new. */
+  /** Whether it takes new requests. */
   get isUsable(): boolean {
     return this.#failure === undefined && !this.#isRetired;
   }
 
-  /** Rejects when there is no whole answer in time; then the connection is of no use any more. */
+  /** Sends a request. Rejects when no complete answer arrives in time; the connection is then unusable. */
   async request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T> {
     if (this.#failure) throw this.#failure;
     const { apiKey, apiVersion, apiName, body } = call;
@@ -179,7 +176,8 @@ export class KafkaConnection {
 }
 
 /**
- * The client's administrator: for what happens once, at the start, and is not worth a protocol of our own.
+ * Runs `work` with kafkajs's admin client, for rare requests at the start that need no protocol code of our
+ * own.
  */
 export async function withAdmin<T>(
   brokers: readonly string[],
@@ -197,7 +195,7 @@ export async function withAdmin<T>(
   }
 }
 
-/** `host:port`, `[v6]:port`; 9092 when there is no port. */
+/** `host:port`, `[v6]:port`; the default port is 9092. */
 export function parseAddress(text: string): KafkaAddress {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? 9092);
@@ -212,8 +210,8 @@ function addressText({ host, port }: KafkaAddress): string {
 }
 
 /**
- * Loaded by who dials: the client is a fifth of a second and some megabytes that an embedded log does
- * without.
+ * Loads kafkajs at the first dial: it takes a fifth of a second and some megabytes, which an embedded log
+ * does not need.
  */
 function loadClient(): typeof kafkajs {
   return createRequire(import.meta.url)('kafkajs') as typeof kafkajs;
@@ -228,8 +226,7 @@ function newClient(brokers: readonly string[], options: KafkaDialOptions, socket
     connectionTimeout: dialTimeoutMs,
     authenticationTimeout: dialTimeoutMs,
     reauthenticationThreshold: 0,
-    // Deadlines of our own connections are kept here: the client's go on using a connection that has missed
-    // one.
+    // This file enforces deadlines itself: the client continues to use a connection after a missed deadline.
     requestTimeout: 10_000,
     retry: { retries: 0 },
     ssl: options.tls ? tlsOptions(options.tls) : false,
@@ -261,7 +258,7 @@ function tlsOptions(options: KafkaTls): tls.ConnectionOptions {
   };
 }
 
-/** An error in the client's log is mostly a step of our own retries. */
+/** Errors in the client's log are mostly steps of our own retries. */
 function toLogger(logger: Logger | undefined): logCreator {
   return () =>
     ({ namespace, log }) => {
@@ -287,8 +284,8 @@ function clusterSymbol(client: Kafka): symbol {
 }
 
 /**
- * The client sets a timer after every answer, for a time in the past when the broker does not throttle it;
- * Node warns of that on the console. With nothing waiting there is nothing to check.
+ * After every answer the client sets a timer, with a negative delay when the broker does not throttle it, and
+ * Node prints a warning. Without pending requests the timer is not needed.
  */
 function keepQuiet(client: Kafka): Kafka {
   const symbol = clusterSymbol(client);
@@ -299,14 +296,14 @@ function keepQuiet(client: Kafka): Kafka {
     const builder = cluster.connectionPoolBuilder;
     const build = builder.build.bind(builder);
     builder.build = async (address) => {
-      const made = await build(address);
-      for (const { requestQueue } of made.pool) {
+      const connections = await build(address);
+      for (const { requestQueue } of connections.pool) {
         const check = requestQueue.scheduleCheckPendingRequests.bind(requestQueue);
         requestQueue.scheduleCheckPendingRequests = () => {
           if (requestQueue.pending.length > 0) check();
         };
       }
-      return made;
+      return connections;
     };
     return cluster;
   };
@@ -326,10 +323,10 @@ function checkVersions(address: string, { versions }: ClientBroker): void {
 }
 
 async function withDeadline<T>(action: Promise<T>, ms: number, timers: Timers, text: string): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
   const timer = timers.after(ms, () => reject(new Error(text)));
   try {
-    return await Promise.race([action, late]);
+    return await Promise.race([action, timeout]);
   } finally {
     timer.cancel();
   }

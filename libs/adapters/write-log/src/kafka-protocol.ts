@@ -1,11 +1,12 @@
+/** Kafka's requests and answers, as far as this log uses them. */
 import type { LogRecord } from '@loki/ports';
 import { batchBytes, writeBatch } from './kafka-batch.ts';
 import { KafkaBytesReader, KafkaBytesWriter } from './kafka-bytes.ts';
 
 /**
- * The four requests that a log needs, each in one version that brokers from 2.3 to 4 speak. Our own, because
- * the client library's reading of answers gives up a whole answer for one partition's error, and its writing
- * copies a record six times (6.6 CPU seconds a GB).
+ * A request of this log. It needs four, each in one version that brokers from 2.3 to 4 support. They are our
+ * own code, because the client library discards a whole answer for one partition's error and copies a record
+ * six times when it writes (6.6 CPU seconds a GB).
  */
 export interface KafkaCall<T> {
   readonly apiKey: number;
@@ -15,15 +16,12 @@ export interface KafkaCall<T> {
   decode(answer: Buffer): T;
 }
 
-/**
- * The part that all answers share: the client library waits as long as `clientSideThrottleTime` says (broker
- * quotas).
- */
+/** The common part of all answers: the client library waits for `clientSideThrottleTime` (broker quotas). */
 export interface KafkaAnswer {
   readonly clientSideThrottleTime: number;
 }
 
-/** Versions used, by API key: what a broker must offer. */
+/** Used versions by API key; a broker must support them. */
 export const apiVersionsUsed: ReadonlyMap<number, { name: string; version: number }> = new Map([
   [0, { name: 'Produce', version: 7 }],
   [1, { name: 'Fetch', version: 11 }],
@@ -31,7 +29,7 @@ export const apiVersionsUsed: ReadonlyMap<number, { name: string; version: numbe
   [3, { name: 'Metadata', version: 5 }],
 ]);
 
-/** Kafka's error codes that mean something to us. */
+/** The error codes of Kafka that this log handles. */
 export const kafkaErrors = {
   none: 0,
   offsetOutOfRange: 1,
@@ -75,7 +73,7 @@ export interface KafkaNode {
 
 interface KafkaPartition {
   readonly partition: number;
-  /** -1: none now. */
+  /** -1: currently none. */
   readonly leader: number;
   readonly replicas: readonly number[];
   readonly inSync: readonly number[];
@@ -115,19 +113,19 @@ export function metadataCall(topic: string): KafkaCall<MetadataAnswer> {
       });
       return { errorCode, name, partitions };
     });
-    const found = topics.find((each) => each.name === topic);
+    const topicAnswer = topics.find((each) => each.name === topic);
     return {
       clientSideThrottleTime,
       nodes,
-      errorCode: found ? found.errorCode : kafkaErrors.unknownTopicOrPartition,
-      partitions: found ? found.partitions : [],
+      errorCode: topicAnswer ? topicAnswer.errorCode : kafkaErrors.unknownTopicOrPartition,
+      partitions: topicAnswer ? topicAnswer.partitions : [],
     };
   };
   return { apiKey: 3, apiVersion: 5, apiName: 'Metadata', body, decode };
 }
 
 export interface ProduceAnswer extends KafkaAnswer {
-  /** One for each topic-partition that the broker answers for. */
+  /** One entry for each partition in the broker's answer. */
   readonly partitions: readonly { topic: string; partition: number; errorCode: number; baseOffset: number }[];
 }
 
@@ -149,7 +147,7 @@ export function produceCall(
       .array(() => {
         const name = reader.text() ?? '';
         return reader.array(() => {
-          const one = {
+          const partitionAnswer = {
             topic: name,
             partition: reader.i32(),
             errorCode: reader.i16(),
@@ -157,7 +155,7 @@ export function produceCall(
           };
           reader.i64(); // log append time
           reader.i64(); // log start offset
-          return one;
+          return partitionAnswer;
         });
       })
       .flat();
@@ -177,13 +175,13 @@ export interface FetchAnswer extends KafkaAnswer {
     partition: number;
     errorCode: number;
     highWatermark: number;
-    /** Record batches, a view of the answer. */
+    /** Record batches, as a view of the answer. */
     records: Buffer;
   }[];
   readonly sizeBytes: number;
 }
 
-/** Asks for the records at some offsets; the broker waits up to `waitMs` for the first to be there. */
+/** Asks for the records at some offsets; the broker waits up to `waitMs` for the first record. */
 export function fetchCall(
   topic: string,
   partitions: readonly FetchPartition[],
@@ -204,7 +202,7 @@ export function fetchCall(
     const clientSideThrottleTime = reader.i32();
     const errorCode = reader.i16();
     reader.i32(); // session
-    const found = reader.array(() => {
+    const partitionAnswers = reader.array(() => {
       reader.text();
       return reader.array(() => {
         const partition = reader.i32();
@@ -217,7 +215,12 @@ export function fetchCall(
         return { partition, errorCode: partitionError, highWatermark, records: reader.view(reader.i32()) };
       });
     });
-    return { clientSideThrottleTime, errorCode, partitions: found.flat(), sizeBytes: answer.length };
+    return {
+      clientSideThrottleTime,
+      errorCode,
+      partitions: partitionAnswers.flat(),
+      sizeBytes: answer.length,
+    };
   };
   return { apiKey: 1, apiVersion: 11, apiName: 'Fetch', body: writer.bytes, decode };
 }
@@ -226,11 +229,13 @@ interface OffsetsAnswer extends KafkaAnswer {
   readonly partitions: readonly { partition: number; errorCode: number; offset: number }[];
 }
 
-/** Where partitions begin or end. The end is the first offset that not all replicas in sync have. */
+/**
+ * Asks for the start or end of partitions. The end is the first offset that not all in-sync replicas have.
+ */
 export function offsetsCall(
   topic: string,
   partitions: readonly number[],
-  which: 'start' | 'end',
+  edge: 'start' | 'end',
 ): KafkaCall<OffsetsAnswer> {
   const writer = new KafkaBytesWriter(4 + 1 + 4 + textBytes(topic) + 4 + 16 * partitions.length);
   writer.i32(-1).i8(0).i32(1).text(topic).i32(partitions.length);
@@ -238,12 +243,12 @@ export function offsetsCall(
     writer
       .i32(partition)
       .i32(-1)
-      .i64(which === 'start' ? -2 : -1);
+      .i64(edge === 'start' ? -2 : -1);
   }
   const decode = (answer: Buffer): OffsetsAnswer => {
     const reader = new KafkaBytesReader(answer);
     const clientSideThrottleTime = reader.i32();
-    const found = reader.array(() => {
+    const partitionAnswers = reader.array(() => {
       reader.text();
       return reader.array(() => {
         const partition = reader.i32();
@@ -254,7 +259,7 @@ export function offsetsCall(
         return { partition, errorCode, offset };
       });
     });
-    return { clientSideThrottleTime, partitions: found.flat() };
+    return { clientSideThrottleTime, partitions: partitionAnswers.flat() };
   };
   return { apiKey: 2, apiVersion: 5, apiName: 'ListOffsets', body: writer.bytes, decode };
 }

@@ -12,74 +12,71 @@ interface KafkaReaderOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger?: Logger;
-  /** Read ahead for one consumer of a partition: it stops being fetched above this. */
+  /** Most bytes that are read ahead for one consumer of a partition; above it fetching pauses. */
   readonly partitionBufferBytesMax: number;
-  /** Read ahead for all; above this only who waits is fetched for. */
+  /** Most bytes that are read ahead for all consumers; above it only waiting consumers are served. */
   readonly bufferBytesMax: number;
-  /** A record that cannot be believed, and is stepped over. */
+  /** Called for a damaged record, which is skipped. */
   readonly onDamage: (damage: { partition: number; offset: number; fault: string }) => void;
-  /** The first offset that is left. Rejects when the broker cannot say. */
+  /** The first offset that still exists. Rejects when the broker does not answer. */
   readonly startOffset: (partition: number) => Promise<number>;
 }
 
-/** Answer of one fetch. Kafka gives one whole batch at least, however large. */
+/** Most bytes of one fetch's answer. Kafka returns at least one complete batch of any size. */
 const fetchBytesMax = 8 << 20;
 const fetchPartitionBytesMax = 2 << 20;
-/**
- * How long a broker may wait for something to come; also how long a new reader waits for its turn at most.
- */
+/** Longest wait of a broker for new records; also the longest delay of a new reader. */
 const fetchWaitMsMax = 250;
-/** Beyond its wait, an answer of some megabytes takes a moment on a bad line. */
+/** Timeout beyond the broker's wait: an answer of some megabytes takes time on a slow connection. */
 const fetchTimeoutMs = 10_000;
-/** A consumer that has not come back for so long is forgotten, with what was read ahead for it. */
+/** A consumer without a call for this time is forgotten, with its read-ahead records. */
 const cursorIdleMs = 60_000;
-/** Consumers of one partition at different offsets. */
+/** Most consumers of one partition at different offsets. */
 const cursorsMaxPerPartition = 8;
 const pauseMs = 200;
 
 interface Waiter {
   readonly bytesMax: number;
-  readonly done: PromiseWithResolvers<LoggedRecord[]>;
+  readonly completion: PromiseWithResolvers<LoggedRecord[]>;
   readonly deadlineMs: number;
   readonly timer: TimerHandle;
-  /** Its time is over: it takes whatever the first answer says. */
+  /** Its wait is over: the first answer ends it in any case. */
   isLate: boolean;
-  /** The outcome of the last fetch for it; undefined before the first. */
+  /** The outcome of the last fetch; undefined before the first one. */
   outcome: 'answered' | Error | undefined;
 }
 
-/** One consumer's place in a partition, and what was read ahead for it. */
+/** One consumer's place in a partition, with its read-ahead records. */
 interface Cursor {
   readonly partition: number;
   /** The next offset for the consumer. */
   readOffset: number;
-  /** The next offset to ask of the broker. */
+  /** The next offset to fetch from the broker. */
   fetchOffset: number;
   queue: LoggedRecord[];
   queuedBytes: number;
   waiter: Waiter | undefined;
   usedMs: number;
-  /** After an error of its own; others of the same broker go on. */
+  /** End of the pause after an error of this cursor; other cursors of the broker continue. */
   notBeforeMs: number;
-  /** Its broker is being asked for it now. */
+  /** A fetch for it is in progress. */
   isFetching: boolean;
-  /** When it was last fetched for, in fetches. */
+  /** Number of its last fetch. */
   turn: number;
 }
 
 /**
- * Reads partitions from any offset. One fetch at a time to each broker speaks for all partitions that are
- * wanted from it, so that a thousand idle partitions cost a few requests a second. There is no consumer
- * group: who reads what is decided by the ring, and reading must not depend on a coordinator, on heartbeats
- * or on anybody's commits.
+ * Reads partitions from any offset. There is one fetch at a time to each broker, for all partitions that are
+ * read from it: a thousand idle partitions cost a few requests a second. There is no consumer group: the ring
+ * decides who reads a partition, and reading must not depend on a coordinator, heartbeats or commits.
  */
 export class KafkaReader {
   readonly #options: KafkaReaderOptions;
   readonly #cursors = new Set<Cursor>();
-  /** Brokers that are being asked; undefined stands for partitions without leader. */
+  /** Brokers with a fetch loop; undefined represents partitions without a leader. */
   readonly #pumping = new Set<number | undefined>();
   #queuedBytes = 0;
-  /** Rotates the order of partitions in a fetch: the first one gets its batch however large. */
+  /** Counts fetches, to rotate the order of partitions: the first one gets its batch of any size. */
   #turn = 0;
   #isClosed = false;
 
@@ -89,7 +86,7 @@ export class KafkaReader {
   }
 
   /**
-   * See WriteLog.read; offsets are Kafka's. Rejects with `unavailable` when the broker did not answer in
+   * See WriteLog.read; offsets are Kafka's. Rejects with `unavailable` when the broker does not answer within
    * `waitMs`.
    */
   async read(
@@ -112,7 +109,7 @@ export class KafkaReader {
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#pump(this.#options.cluster.leader(partition));
     try {
-      return await waiter.done.promise;
+      return await waiter.completion.promise;
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
@@ -127,17 +124,17 @@ export class KafkaReader {
   }
 
   #cursorAt(partition: number, offset: number): Cursor {
-    const ours: Cursor[] = [];
+    const cursors: Cursor[] = [];
     for (const cursor of this.#cursors) {
       if (cursor.partition !== partition) continue;
       if (!cursor.waiter && cursor.readOffset <= offset && offset <= cursor.fetchOffset) {
         this.#skip(cursor, offset);
         return cursor;
       }
-      ours.push(cursor);
+      cursors.push(cursor);
     }
-    if (ours.length >= cursorsMaxPerPartition) {
-      const idle = ours.filter((each) => !each.waiter).sort((a, b) => a.usedMs - b.usedMs);
+    if (cursors.length >= cursorsMaxPerPartition) {
+      const idle = cursors.filter((each) => !each.waiter).sort((a, b) => a.usedMs - b.usedMs);
       if (idle.length === 0) {
         throw new LokiError('overloaded', `partition ${partition} has too many readers at a time`);
       }
@@ -170,7 +167,7 @@ export class KafkaReader {
     const { clock, timers } = this.#options;
     const waiter: Waiter = {
       bytesMax: options.bytesMax,
-      done: Promise.withResolvers<LoggedRecord[]>(),
+      completion: Promise.withResolvers<LoggedRecord[]>(),
       deadlineMs: clock.monotonicMs() + options.waitMs,
       timer: timers.after(options.waitMs, () => {
         waiter.isLate = true;
@@ -185,7 +182,7 @@ export class KafkaReader {
     return waiter;
   }
 
-  /** Ends a wait with what is there, or with nothing, or with the error that prevented knowing. */
+  /** Ends a wait: with records, with none, or with the error of the fetch. */
   #conclude(cursor: Cursor): void {
     const { waiter } = cursor;
     if (!waiter) return;
@@ -208,8 +205,8 @@ export class KafkaReader {
     if (!waiter) return;
     cursor.waiter = undefined;
     waiter.timer.cancel();
-    if (error === undefined) waiter.done.resolve(this.#take(cursor, waiter.bytesMax));
-    else waiter.done.reject(error);
+    if (error === undefined) waiter.completion.resolve(this.#take(cursor, waiter.bytesMax));
+    else waiter.completion.reject(error);
   }
 
   #take(cursor: Cursor, bytesMax: number): LoggedRecord[] {
@@ -240,39 +237,39 @@ export class KafkaReader {
     cursor.queuedBytes = 0;
   }
 
-  /** Keeps asking a broker as long as anything is wanted from it. */
+  /** Starts the fetch loop of a broker, which runs while cursors need it. */
   #pump(nodeId: number | undefined): void {
     if (this.#isClosed || this.#pumping.has(nodeId)) return;
     this.#pumping.add(nodeId);
     void this.#runPump(nodeId);
   }
 
-  /** Never rejects. */
+  /** The fetch loop of a broker. Never rejects. */
   async #runPump(nodeId: number | undefined): Promise<void> {
     const { cluster, timers, logger, random } = this.#options;
-    // Calls of the same turn share the same fetch.
+    // Calls in the same turn share one fetch.
     await Promise.resolve();
     for (let failures = 0; ;) {
-      const wanted = this.#isClosed ? undefined : this.#wantedFrom(nodeId);
-      if (wanted === undefined) {
+      const cursors = this.#isClosed ? undefined : this.#wantedFrom(nodeId);
+      if (cursors === undefined) {
         this.#pumping.delete(nodeId);
         return;
       }
-      if (wanted.length === 0) {
+      if (cursors.length === 0) {
         await timers.sleep(pauseMs / 4); // all of them wait after an error of their own
         continue;
       }
       try {
         if (nodeId === undefined) throw new Error('the partition has no leader');
-        await this.#fetch(nodeId, wanted);
+        await this.#fetch(nodeId, cursors);
         failures = 0;
       } catch (error) {
         failures++;
         const failure = error instanceof Error ? error : new Error(String(error));
-        for (const cursor of wanted) this.#failed(cursor, failure);
+        for (const cursor of cursors) this.#failed(cursor, failure);
         logger?.[failures === 3 ? 'warn' : 'debug']('kafka: a broker could not be read from', {
           node: nodeId,
-          partitions: wanted.length,
+          partitions: cursors.length,
           err: failure.message,
         });
         await timers.sleep(pauseMs * (0.5 + random.float()));
@@ -281,18 +278,16 @@ export class KafkaReader {
     }
   }
 
-  /** After leaders may have moved. */
+  /** Starts the loops of all brokers, after leaders may have moved. */
   #pumpAll(): void {
     for (const { partition } of this.#cursors) this.#pump(this.#options.cluster.leader(partition));
   }
 
-  /**
-   * The cursors for a fetch from this broker; [] when all wants are on hold, undefined when there is none.
-   */
+  /** The cursors for a fetch from this broker; [] when all are paused, undefined when there is none. */
   #wantedFrom(nodeId: number | undefined): Cursor[] | undefined {
     const { cluster, clock, partitionBufferBytesMax, bufferBytesMax } = this.#options;
     const nowMs = clock.monotonicMs();
-    const wanted = new Map<number, Cursor>();
+    const byPartition = new Map<number, Cursor>();
     let isHeld = false;
     for (const cursor of this.#cursors) {
       if (cluster.leader(cursor.partition) !== nodeId) continue;
@@ -306,28 +301,28 @@ export class KafkaReader {
         isHeld = true;
         continue;
       }
-      const other = wanted.get(cursor.partition);
-      if (!other || isBefore(cursor, other)) wanted.set(cursor.partition, cursor);
+      const rival = byPartition.get(cursor.partition);
+      if (!rival || isBefore(cursor, rival)) byPartition.set(cursor.partition, cursor);
     }
-    if (wanted.size === 0) return isHeld ? [] : undefined;
-    const list = [...wanted.values()];
+    if (byPartition.size === 0) return isHeld ? [] : undefined;
+    const list = [...byPartition.values()];
     const start = this.#turn++ % list.length;
     return [...list.slice(start), ...list.slice(0, start)];
   }
 
-  async #fetch(nodeId: number, wanted: readonly Cursor[]): Promise<void> {
+  async #fetch(nodeId: number, cursors: readonly Cursor[]): Promise<void> {
     const { cluster, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     let waitMs = fetchWaitMsMax;
-    for (const { waiter } of wanted) if (waiter) waitMs = Math.min(waitMs, waiter.deadlineMs - nowMs);
+    for (const { waiter } of cursors) if (waiter) waitMs = Math.min(waitMs, waiter.deadlineMs - nowMs);
     waitMs = Math.max(0, Math.ceil(waitMs));
-    const partitions = wanted.map(({ partition, fetchOffset }) => ({ partition, offset: fetchOffset }));
+    const partitions = cursors.map(({ partition, fetchOffset }) => ({ partition, offset: fetchOffset }));
     const call = fetchCall(cluster.topic, partitions, {
       waitMs,
       bytesMax: fetchBytesMax,
       partitionBytesMax: fetchPartitionBytesMax,
     });
-    for (const cursor of wanted) {
+    for (const cursor of cursors) {
       cursor.isFetching = true;
       cursor.turn = this.#turn;
     }
@@ -336,14 +331,14 @@ export class KafkaReader {
       const connection = await cluster.connection(nodeId, 'fetch');
       answer = await connection.request(call, waitMs + fetchTimeoutMs);
     } finally {
-      for (const cursor of wanted) cursor.isFetching = false;
+      for (const cursor of cursors) cursor.isFetching = false;
     }
     if (answer.errorCode !== kafkaErrors.none) throw new Error(kafkaErrorName(answer.errorCode));
-    await this.#deliver(wanted, answer);
+    await this.#deliver(cursors, answer);
   }
 
-  async #deliver(wanted: readonly Cursor[], answer: FetchAnswer): Promise<void> {
-    const byPartition = new Map(wanted.map((cursor) => [cursor.partition, cursor]));
+  async #deliver(cursors: readonly Cursor[], answer: FetchAnswer): Promise<void> {
+    const byPartition = new Map(cursors.map((cursor) => [cursor.partition, cursor]));
     let moved = false;
     for (const { partition, errorCode, records, highWatermark } of answer.partitions) {
       const cursor = byPartition.get(partition);
@@ -365,7 +360,7 @@ export class KafkaReader {
     if (moved) await this.#options.cluster.refresh();
   }
 
-  /** Queues what a fetch found. */
+  /** Queues the records of a fetch. */
   #fill(cursor: Cursor, bytes: Buffer, answerBytes: number): void {
     const { values, nextOffset } = readBatches(bytes, cursor.fetchOffset);
     const isKept = this.#cursors.has(cursor);
@@ -376,7 +371,7 @@ export class KafkaReader {
         continue;
       }
       if (!isKept) continue;
-      // A view of the answer keeps all of it in memory: worth it only for a record that is most of it.
+      // A view keeps the whole answer in memory, so only a record that is most of the answer is not copied.
       const isMost = record.payload.length * 2 > answerBytes;
       const payload = isMost ? record.payload : Buffer.from(record.payload);
       cursor.queue.push({ offset, writerId: record.writerId, sequence: record.sequence, payload });
@@ -391,7 +386,10 @@ export class KafkaReader {
     if (cursor.waiter.isLate) this.#conclude(cursor);
   }
 
-  /** The broker does not have the offset: it was forgotten, which we step over, or it is beyond the end. */
+  /**
+   * The broker does not have the offset: it was deleted, and reading continues after it, or it is beyond the
+   * end.
+   */
   async #findPlace(cursor: Cursor): Promise<void> {
     const { logger, startOffset } = this.#options;
     const start = await startOffset(cursor.partition);
@@ -407,7 +405,9 @@ export class KafkaReader {
   }
 }
 
-/** A fetch speaks of a partition once: first of who waits, then of who has been left out for longest. */
+/**
+ * Which cursor of a partition is fetched first: a waiting one, then the one that was left out for longest.
+ */
 function isBefore(a: Cursor, b: Cursor): boolean {
   return !a.waiter === !b.waiter ? a.turn < b.turn : a.waiter !== undefined;
 }

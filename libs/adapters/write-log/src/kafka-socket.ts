@@ -1,18 +1,15 @@
-/** Stands before the Kafka client's own reader of a connection: what no broker sends ends the connection. */
+/** Guards the Kafka client against hostile brokers: an invalid answer ends the connection. */
 import type net from 'node:net';
 import { mib } from '@loki/model';
 
-/**
- * The largest answer of a broker: a fetch asks for 8 MiB, and a single record may be larger than what was
- * asked for.
- */
+/** The largest answer of a broker: a fetch asks for 8 MiB, but a single record may be larger. */
 const answerBytesMax = 128 * mib;
 const sizeBytes = 4;
 
 /**
- * The client waits for as many bytes as an answer announces, reads a negative number of them for ever, and
- * throws in an event when an answer is too short to be one. Here each answer's announced size is looked at
- * before the client sees it, and its exceptions end the connection.
+ * The client waits for as many bytes as an answer announces, loops for ever on a negative size, and throws in
+ * an event when an answer is too short. This function checks the announced size of each answer before the
+ * client reads it, and turns the client's exceptions into the end of the connection.
  */
 export function guardSocket(socket: net.Socket): void {
   const on = socket.on.bind(socket);
@@ -32,14 +29,14 @@ function guarded(socket: net.Socket, listener: (chunk: Buffer) => void): (chunk:
   };
 }
 
-/** Follows answers by the size before each. */
+/** Tracks answers by the size before each. */
 class AnswerSizes {
-  /** Bytes of the present answer that are still to come. */
+  /** Bytes of the current answer that have not arrived yet. */
   #remaining = 0;
-  /** The beginning of a size that came in pieces. */
+  /** The first bytes of a size that arrives in pieces. */
   #size: number[] = [];
 
-  /** @throws Error for a size that no answer has */
+  /** @throws Error for an impossible size */
   take(chunk: Buffer): void {
     for (let at = 0; at < chunk.length;) {
       if (this.#remaining > 0) {

@@ -1,3 +1,4 @@
+/** Creates and checks the topic of a write log. */
 import type { Admin, ConfigResourceTypes } from 'kafkajs';
 import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
@@ -5,32 +6,32 @@ import type { Logger } from '@loki/ports';
 interface KafkaTopicOptions {
   readonly topic: string;
   readonly partitionCount: number;
-  /** Makes the topic when there is none. */
+  /** Whether to create a missing topic. */
   readonly autoCreate: boolean;
-  /** Of a topic that is made; absent: the brokers' default. */
+  /** Replication factor of a created topic; absent: the brokers' default. */
   readonly replicationFactor?: number;
-  /** Bytes of the largest record, framed: a topic that is made allows as much. */
+  /** Bytes of the largest framed record, which a created topic allows. */
   readonly messageBytesMax: number;
   readonly logger?: Logger;
 }
 
-/** The topic's own configuration, as far as it could be read. */
+/** The readable part of the topic's configuration. */
 export interface KafkaTopicFacts {
-  /** undefined: we may not read it. */
+  /** undefined: it may not be read. */
   readonly messageBytesMax: number | undefined;
 }
 
-/** Kafka's number for it; the client's own name of it would load the client. */
+/** Kafka's number of the resource type; the client's constant would load the client. */
 const topicResource = 2 satisfies ConfigResourceTypes.TOPIC;
 const hourMs = 3_600_000;
 /**
- * Entries that wait for their flush, and an object store that is away for some hours, must find their records
- * there.
+ * Shortest retention: records must survive until they are flushed, also when the object store is unavailable
+ * for some hours.
  */
 const retentionMsMin = 6 * hourMs;
 
 /**
- * Makes the topic when it is missing, and looks for what would lose records or refuse them.
+ * Creates the topic if it is missing, and checks for settings that would lose or refuse records.
  *
  * @throws LokiError `internal` when the topic cannot serve as this log: missing, of another size, or
  *   compacted
@@ -63,7 +64,7 @@ export async function prepareTopic(admin: Admin, options: KafkaTopicOptions): Pr
   return { messageBytesMax: messageBytesMax > 0 ? messageBytesMax : undefined };
 }
 
-/** Settings that are allowed and should be known: sentences for the log. */
+/** Warnings about allowed but risky settings, as sentences for the log. */
 export function topicDoubts(values: ReadonlyMap<string, string>, replicas: number): string[] {
   const doubts: string[] = [];
   const inSyncMin = Number(values.get('min.insync.replicas') ?? 1);
@@ -110,7 +111,7 @@ async function createTopic(admin: Admin, options: KafkaTopicOptions): Promise<vo
     { name: 'max.message.bytes', value: String(messageBytesMax) },
     { name: 'cleanup.policy', value: 'delete' },
   ];
-  // False: another process was faster, which is as good.
+  // False: another process created it first, which is fine.
   const isMade = await admin.createTopics({
     waitForLeaders: true,
     timeout: 30_000,

@@ -12,7 +12,7 @@ import { KafkaReader } from './kafka-reader.ts';
 import { prepareTopic } from './kafka-topic.ts';
 import type { KafkaTopicFacts } from './kafka-topic.ts';
 
-/** A record of the topic that could not be believed. */
+/** A damaged record of the topic. */
 export interface KafkaLogDamage {
   readonly partition: number;
   readonly offset: number;
@@ -24,7 +24,7 @@ export interface KafkaWriteLogOptions {
   readonly partitionCount: number;
   /** `host:port` of some brokers. */
   readonly writerBrokers: readonly string[];
-  /** Where to read from, when those are others. */
+  /** Brokers for reading, if they are others. */
   readonly readerBrokers?: readonly string[];
   readonly clientId: string;
   readonly sasl?: KafkaSasl;
@@ -33,61 +33,67 @@ export interface KafkaWriteLogOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger?: Logger;
-  /** Called for each record that is stepped over. */
+  /** Called for each skipped record. */
   readonly onDamage?: (damage: KafkaLogDamage) => void;
-  /** Makes the topic when there is none. Default: true. */
+  /** Whether to create a missing topic. Default: true. */
   readonly autoCreateTopic?: boolean;
-  /** Of a topic that is made. Default: the brokers' own. */
+  /** Replication factor of a created topic. Default: the brokers' default. */
   readonly replicationFactor?: number;
   /**
-   * Counts topics that this log has had. Offsets of each epoch stand above all of the one before: raised when
-   * the topic was made anew, because offsets that start again at 0 would pass for records that were flushed
-   * long ago.
+   * Number of topics that this log used before. Offsets of an epoch are above all of the previous one. Raise
+   * it when the topic was created again: offsets that start at 0 would look like records that are flushed
+   * already.
    */
   readonly epoch?: number;
-  /** Per partition: what is known to have existed (the catalog's end). A topic that ends below is refused. */
+  /**
+   * Per partition: an offset below which records have existed (the catalog's end). A topic that ends below it
+   * is refused.
+   */
   readonly atLeast?: readonly number[];
-  /** A larger record is refused, payload and frame. Default 15 MiB. */
+  /** Largest record with payload and frame; larger ones are refused. Default 15 MiB. */
   readonly recordBytesMax?: number;
-  /** Bytes that wait for their acknowledgement, over all partitions; more is refused. Default 128 MiB. */
+  /**
+   * Most bytes that wait for acknowledgement, over all partitions; further records are refused. Default 128
+   * MiB.
+   */
   readonly pendingBytesMax?: number;
-  /** Read ahead for a consumer of one partition. Default 4 MiB. */
+  /** Most bytes that are read ahead for a consumer of one partition. Default 4 MiB. */
   readonly partitionBufferBytesMax?: number;
-  /** Read ahead for all consumers. Default 128 MiB. */
+  /** Most bytes that are read ahead for all consumers. Default 128 MiB. */
   readonly bufferBytesMax?: number;
-  /** To reach a broker. Default 2 s. */
+  /** Timeout of a connection to a broker. Default 2 s. */
   readonly dialTimeoutMs?: number;
-  /** For one append with all its attempts. Default 10 s. */
+  /** Deadline of one append with all its attempts. Default 10 s. */
   readonly writeTimeoutMs?: number;
-  /** How long brokers may be away at the start. Default 60 s. */
+  /** Longest wait for brokers at the start. Default 60 s. */
   readonly startTimeoutMs?: number;
-  /** Have Kafka delete what was flushed, instead of waiting for its retention. Default: false. */
+  /** Whether Kafka is asked to delete flushed records, instead of its retention. Default: false. */
   readonly deletesRecords?: boolean;
 }
 
-/** Everything between the log and real brokers. */
+/** The connection between the log and its brokers. */
 export interface KafkaDeps {
   readonly writers: KafkaBrokers;
   readonly readers: KafkaBrokers;
-  /** Makes the topic when it is missing, and checks it. */
+  /** Creates the topic if it is missing, and checks it. */
   prepareTopic(messageBytesMax: number): Promise<KafkaTopicFacts>;
-  /** Have Kafka forget what stands below an offset. */
+  /** Asks Kafka to delete records below an offset. */
   deleteRecords(partition: number, offset: number): Promise<void>;
 }
 
 const writerIdPattern = /^[0-9a-f]{32}$/;
-/** Offsets of one epoch: 17 million million records of a partition; 511 epochs are exact numbers. */
+/** Offsets of one epoch: 1.7e13 records of a partition; 511 epochs are exact numbers. */
 const offsetsPerEpoch = 2 ** 44;
 const epochMax = 511;
 const startPauseMs = 1_000;
-/** No broker is believed to take less: it would be a fault of another kind. */
+/** Smallest assumed bound of records: a refusal of smaller ones must be another fault. */
 const recordBytesLeast = 16 * 1024;
-/** Between two requests to delete records of a partition. */
+/** Pause between two requests to delete records of a partition. */
 const deletePauseMs = 60_000;
 
 /**
- * A write log in one topic of Kafka: a record is acknowledged when all replicas in sync have it. FORMAT.md
- * has the bytes. Offsets are Kafka's, above those of earlier epochs.
+ * A write log in one topic of Kafka: a record is acknowledged when all in-sync replicas have it. FORMAT.md
+ * draws the bytes. Offsets are Kafka's, above those of earlier epochs.
  */
 export class KafkaWriteLog implements WriteLog {
   readonly partitionCount: number;
@@ -116,8 +122,8 @@ export class KafkaWriteLog implements WriteLog {
     this.#recordBytesMax = options.recordBytesMax ?? 15 * mib;
     this.#pendingBytesMax = options.pendingBytesMax ?? 128 * mib;
     const readers = { cluster: deps.readers, timers, random };
-    this.#ends = new KafkaOffsets({ ...readers, which: 'end' });
-    this.#starts = new KafkaOffsets({ ...readers, which: 'start' });
+    this.#ends = new KafkaOffsets({ ...readers, edge: 'end' });
+    this.#starts = new KafkaOffsets({ ...readers, edge: 'start' });
     this.#reader = new KafkaReader({
       ...readers,
       clock,
@@ -130,17 +136,16 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /**
-   * Reaches the brokers, makes the topic when it is missing, and checks that it can be what this log was
-   * before.
+   * Connects to the brokers, creates the topic if it is missing, and checks that it can continue this log.
    *
-   * @throws LokiError `unavailable` when no broker answers in `startTimeoutMs`; `internal` for a topic that
-   *   does not fit; `corrupt` for one that has lost what is known to have existed
+   * @throws LokiError `unavailable` when no broker answers in `startTimeoutMs`; `internal` for an unsuitable
+   *   topic; `corrupt` for a topic that has lost records
    */
   static open(options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
     return KafkaWriteLog.openOn(realWorld(options), options);
   }
 
-  /** The same on brokers of any kind. */
+  /** Opens the log on given brokers. */
   static async openOn(deps: KafkaDeps, options: KafkaWriteLogOptions): Promise<KafkaWriteLog> {
     const log = new KafkaWriteLog(options, deps);
     try {
@@ -159,8 +164,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /**
-   * LokiError `logNotAcked` when Kafka has not acknowledged it in time (it may come to be there all the
-   * same), `overloaded` when too much waits, `bodyTooLarge` for a record that the topic does not take.
+   * Appends a record. Rejects with LokiError `logNotAcked` when Kafka does not acknowledge it in time (it may
+   * still be stored), `overloaded` when too much waits, `bodyTooLarge` for a record that the topic refuses.
    */
   async append(partition: number, record: LogRecord, waitedMs = 0): Promise<number> {
     const appender = this.#appenders[this.#checked(partition)];
@@ -208,7 +213,10 @@ export class KafkaWriteLog implements WriteLog {
     return this.#base + (await this.#starts.of(this.#checked(partition)));
   }
 
-  /** Kafka's retention forgets; only when so configured it is asked to, once a minute for each partition. */
+  /**
+   * Kafka's retention deletes records. Only if configured, Kafka is asked to delete them, once a minute for
+   * each partition.
+   */
   async truncateBefore(partition: number, offset: number): Promise<void> {
     const kafkaOffset = offset - this.#base;
     if (this.#options.deletesRecords !== true || kafkaOffset <= 0 || this.#isClosed) return;
@@ -225,7 +233,7 @@ export class KafkaWriteLog implements WriteLog {
     }
   }
 
-  /** Appends that are under way may still be acknowledged by Kafka, but nobody is told. */
+  /** Closes the log. Kafka may still store appends in progress, but their callers are not told. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -242,7 +250,10 @@ export class KafkaWriteLog implements WriteLog {
     return partition;
   }
 
-  /** Until it succeeds, or brokers were away for too long; what is wrong with the topic is said at once. */
+  /**
+   * Repeats `action` until it succeeds or brokers are unavailable for too long; faults of the topic are
+   * thrown at once.
+   */
   async #start<T>(action: () => Promise<T>): Promise<T> {
     const { clock, timers, logger, topic, startTimeoutMs = 60_000 } = this.#options;
     const deadlineMs = clock.monotonicMs() + startTimeoutMs;
@@ -312,8 +323,8 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   /**
-   * Brokers take less than they said at the start, or would not say: `max.message.bytes` was lowered, or may
-   * not be read. Another attempt makes smaller records.
+   * Brokers accept smaller records than at the start: `max.message.bytes` was lowered, or could not be read.
+   * The next attempt makes smaller records.
    */
   #refused(bytes: number): void {
     const learned = Math.max(recordBytesLeast, Math.floor(bytes / 2));

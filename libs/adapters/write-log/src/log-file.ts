@@ -1,3 +1,4 @@
+/** One file of the embedded log: append, read, and damage inside it. */
 import type { Disk, DiskFile, LoggedRecord } from '@loki/ports';
 import {
   claimedBytes,
@@ -11,22 +12,22 @@ import {
 import { findRecord } from './scan.ts';
 import type { DamagedRange } from './scan.ts';
 
-/** Read at once while looking for an offset, and the least for records that are wanted. */
+/** Bytes of one read while an offset is searched, and the minimum for records. */
 const chunkBytes = 1 << 20;
-/** Places remembered in a file: consumers read on where they stopped. */
+/** Most remembered places of a file: consumers continue where they stopped. */
 const placesMax = 8;
 
 interface LogFileState {
   readonly path: string;
   readonly partition: number;
   readonly firstOffset: number;
-  /** Offset after the last durable record: the next file's first offset, or where this one grows. */
+  /** Offset after the last durable record: the first offset of the next file, or of the next append. */
   endOffset: number;
   /**
-   * Durable bytes. Beyond them may stand what was never acknowledged. Of an older file: its size, once read.
+   * Durable bytes; bytes after them were never acknowledged. For an older file: its size, after it was read.
    */
   length: number;
-  /** undefined until the header was read. */
+  /** undefined before the header is read. */
   salt: number | undefined;
   readonly damage: DamagedRange[];
 }
@@ -37,7 +38,7 @@ export class LogFile {
   readonly #disk: Disk;
   readonly #onDamage: (file: LogFile, range: DamagedRange) => void;
   #handle: DiskFile | undefined;
-  /** Offset and where it stands, most recently used last. */
+  /** Positions by offset, the most recently used last. */
   readonly #places = new Map<number, number>();
 
   constructor(
@@ -53,8 +54,8 @@ export class LogFile {
   }
 
   /**
-   * A new file with its header, and perhaps with records already in it. It gets its name only when all of it
-   * is durable, and replaces what had that name: so a file is there whole, or not at all.
+   * Creates a file with its header and optionally records. It gets its name only when all of it is durable,
+   * and replaces a file of that name: so a file exists completely or not at all.
    */
   static async create(
     disk: Disk,
@@ -105,26 +106,26 @@ export class LogFile {
 
   /**
    * Records from `fromOffset` on, about `bytesMax` and at least one, up to the file's end; [] when the rest
-   * of the file is damaged. Damage is reported when it is first met, and stepped over.
+   * of the file is damaged. Damage is reported when it is found first, and skipped.
    */
   async read(fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
     const { state } = this;
     if (!(await this.#hasHeader())) return [];
     let { offset, position } = this.#placeBefore(fromOffset);
-    // Taken together: a commit that ends while this reads would otherwise add records beyond the window, and
-    // a sound record cut off by it looks damaged.
+    // Both values are read together: a commit that ends during this read would otherwise add records beyond
+    // the window, and an intact record at its end would look damaged.
     const { endOffset, length } = state;
     const window = new Window(await this.handle(), length);
-    const found: LoggedRecord[] = [];
+    const records: LoggedRecord[] = [];
     let bytes = 0;
     while (offset < endOffset && bytes < bytesMax) {
-      const known = state.damage.find((range) => range.position === position);
-      if (known) {
-        ({ nextPosition: position, toOffset: offset } = known);
+      const damagedRange = state.damage.find((range) => range.position === position);
+      if (damagedRange) {
+        ({ nextPosition: position, toOffset: offset } = damagedRange);
         continue;
       }
-      const wanted = offset >= fromOffset ? bytesMax - bytes : 0;
-      const chunk = await window.at(position, wanted);
+      const bytesWanted = offset >= fromOffset ? bytesMax - bytes : 0;
+      const chunk = await window.at(position, bytesWanted);
       const record = chunk && parseRecord(chunk, 0, state.salt!);
       if (!record || record.offset !== offset) {
         await this.#stepOver(position, offset);
@@ -132,17 +133,17 @@ export class LogFile {
       }
       if (offset >= fromOffset) {
         const { writerId, sequence, payload } = record;
-        found.push({ offset, writerId, sequence, payload });
+        records.push({ offset, writerId, sequence, payload });
         bytes += framedBytes(record);
       }
       position += record.framedBytes;
       offset++;
     }
     this.#remember(offset, position);
-    return found;
+    return records;
   }
 
-  /** Reads the header if that was not done yet; a bad one makes the whole file damaged. */
+  /** Reads the header if necessary; with a damaged header the whole file is damaged. */
   async #hasHeader(): Promise<boolean> {
     const { state } = this;
     if (state.salt !== undefined) return true;
@@ -163,12 +164,12 @@ export class LogFile {
     return true;
   }
 
-  /** Finds where readable records go on after a bad one, and reports what lies between. */
+  /** Finds the next readable record after a damaged one, and reports the range between. */
   async #stepOver(position: number, offset: number): Promise<void> {
     const { state } = this;
     const handle = await this.handle();
-    const rest = await handle.read(position, Math.max(0, state.length - position));
-    const next = findRecord(rest, 1, { above: offset, salt: state.salt! });
+    const tail = await handle.read(position, Math.max(0, state.length - position));
+    const next = findRecord(tail, 1, { offsetFloor: offset, salt: state.salt! });
     const isInside = next !== undefined && next.offset < state.endOffset;
     this.#report({
       position,
@@ -198,7 +199,7 @@ export class LogFile {
   }
 }
 
-/** A stretch of a file in memory, moved forward as records are asked for. */
+/** A window of a file in memory, which moves forward as records are read. */
 class Window {
   readonly #handle: DiskFile;
   readonly #length: number;
@@ -210,20 +211,20 @@ class Window {
     this.#length = length;
   }
 
-  /** Bytes from `position` that hold at least one whole record; undefined when the file ends before. */
+  /** Bytes from `position` with at least one complete record; undefined when the file ends before. */
   async at(position: number, wantedBytes: number): Promise<Buffer | undefined> {
-    let held = this.#held(position);
-    if (held.length >= recordHeaderBytes && held.length >= claimedBytes(held, 0)) return held;
-    held = await this.#fill(position, Math.max(chunkBytes, wantedBytes));
-    if (held.length < recordHeaderBytes) return undefined;
-    const needed = claimedBytes(held, 0);
-    if (held.length >= needed) return held;
+    let chunk = this.#bytesAt(position);
+    if (chunk.length >= recordHeaderBytes && chunk.length >= claimedBytes(chunk, 0)) return chunk;
+    chunk = await this.#fill(position, Math.max(chunkBytes, wantedBytes));
+    if (chunk.length < recordHeaderBytes) return undefined;
+    const needed = claimedBytes(chunk, 0);
+    if (chunk.length >= needed) return chunk;
     if (position + needed > this.#length) return undefined;
-    held = await this.#fill(position, needed);
-    return held.length >= needed ? held : undefined;
+    chunk = await this.#fill(position, needed);
+    return chunk.length >= needed ? chunk : undefined;
   }
 
-  #held(position: number): Buffer {
+  #bytesAt(position: number): Buffer {
     const at = position - this.#start;
     return at >= 0 && at <= this.#bytes.length ? this.#bytes.subarray(at) : Buffer.alloc(0);
   }
@@ -246,7 +247,7 @@ export function logFilePath(partition: number, firstOffset: number): string {
   return `${partitionDirectory(partition)}/${String(firstOffset).padStart(20, '0')}.log`;
 }
 
-/** First offsets of the log files among a directory's names, ascending. Other names are none of ours. */
+/** First offsets of the log files among a directory's names, ascending. Other names are ignored. */
 export function firstOffsets(names: readonly string[]): number[] {
   return names
     .filter((name) => namePattern.test(name))

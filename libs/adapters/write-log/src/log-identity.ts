@@ -1,6 +1,4 @@
-/**
- * The identity of an embedded log: the same as long as its directory is the same, whatever process opens it.
- */
+/** The identity of an embedded log: it belongs to the directory, not to the process that opens it. */
 import { LokiError } from '@loki/model';
 import type { Disk, Random } from '@loki/ports';
 
@@ -8,9 +6,9 @@ const path = 'identity';
 const unfinished = 'identity.tmp';
 
 /**
- * Reads the identity of the log in `disk`, or gives it one: 32 hex digits, durable when this resolves.
+ * Reads the identity of the log in `disk`, or creates one: 32 hex digits, durable when this resolves.
  *
- * @throws LokiError `corrupt` when the file says nothing of that kind: a new identity would not own the store
+ * @throws LokiError `corrupt` when the file has no valid identity: a new one would not own the store
  */
 export async function readLogIdentity(disk: Disk, random: Random): Promise<string> {
   const names = await disk.list('');

@@ -1,3 +1,4 @@
+/** The dependencies that all partitions of an embedded log share. */
 import type { Disk, Random, Timers } from '@loki/ports';
 import type { CommitScheduler } from './commit-scheduler.ts';
 import type { DamagedRange } from './scan.ts';
@@ -7,7 +8,7 @@ export interface DiskUsage {
   bytes: number;
 }
 
-/** Shared by all partitions of one log. */
+/** The dependencies of the partitions of one log. */
 export interface PartitionLogDeps {
   readonly disk: Disk;
   readonly timers: Timers;
@@ -16,10 +17,10 @@ export interface PartitionLogDeps {
   readonly fileBytesMax: number;
   readonly batchBytesMax: number;
   readonly recentBytesMax: number;
-  /** False: the disk has an append only about a second after it was acknowledged. */
+  /** False: an append is on the disk only about a second after its acknowledgement. */
   readonly fsync: boolean;
   readonly usage: DiskUsage;
   readonly onDamage: (partition: number, path: string, range: DamagedRange) => void;
-  /** More records are durable than before. */
+  /** Called when more records are durable than before. */
   readonly onDurable: () => void;
 }

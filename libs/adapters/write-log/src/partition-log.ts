@@ -9,15 +9,15 @@ import { RecentRecords } from './recent-records.ts';
 import { recoverNewestFile } from './recovery.ts';
 import type { DamagedRange } from './scan.ts';
 
-/** Offsets that were given out before, whatever the files say. */
+/** Offsets that were used before, regardless of the files. */
 interface KnownOffsets {
-  /** Records below are committed: the log need not have them. */
+  /** Records below it are committed, so the log need not have them. */
   readonly committed: number;
-  /** Records below were durable. */
+  /** Records below it were durable. */
   readonly durable: number;
 }
 
-/** Without fsync: how long an acknowledged append may be missing on the disk. */
+/** Without fsync: time after which an acknowledged append is on the disk. */
 const syncMs = 1_000;
 
 interface PendingAppend {
@@ -27,29 +27,30 @@ interface PendingAppend {
 }
 
 /**
- * One partition: its files, oldest first, the appends that wait for their commit, the readers that wait for
- * records.
+ * One partition: its files, oldest first, the appends that wait for their commit, and the readers that wait
+ * for records.
  */
 export class PartitionLog {
   readonly #deps: PartitionLogDeps;
   readonly #partition: number;
   readonly #files: LogFile[] = [];
   readonly #recent: RecentRecords;
-  /**
-   * The file that appends go to: the last of `#files`, or none after a failure and before the first append.
-   */
+  /** The file for appends: the last of `#files`, or none after a failure and before the first append. */
   #active: LogFile | undefined;
   #lastRead: LogFile | undefined;
   #nextOffset = 0;
-  /** All records below are on the disk. */
+  /** All records below it are on the disk. */
   #durableOffset = 0;
   #syncTimer: TimerHandle | undefined;
-  /** The bytes that older files count for. */
+  /** The counted bytes of older files. */
   readonly #olderBytes = new Map<LogFile, number>();
   #pending: PendingAppend[] = [];
   #committing: Promise<void> | undefined;
   readonly #readers = new Set<() => void>();
-  /** Reads from disk and removals of files take turns, so that no file is closed under a reader. */
+  /**
+   * The last disk operation. Reads and removals of files run one after another, so that no file is closed
+   * during a read.
+   */
   #diskTurn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
@@ -59,27 +60,27 @@ export class PartitionLog {
     this.#recent = new RecentRecords(deps.recentBytesMax);
   }
 
-  /** Recovers what survived: older files as they are, the newest one up to its last whole record. */
-  static async open(deps: PartitionLogDeps, partition: number, known: KnownOffsets): Promise<PartitionLog> {
+  /** Recovers a partition: older files unchanged, the newest one up to its last complete record. */
+  static async open(deps: PartitionLogDeps, partition: number, floor: KnownOffsets): Promise<PartitionLog> {
     const log = new PartitionLog(deps, partition);
     const offsets = firstOffsets(await deps.disk.list(partitionDirectory(partition)));
     for (let i = 0; i < offsets.length - 1; i++) await log.#addOlderFile(offsets[i], offsets[i + 1]);
     const firstOffset = offsets.at(-1);
     if (firstOffset !== undefined) {
-      const place = { partition, firstOffset, knownOffset: Math.max(known.committed, known.durable) };
+      const place = { partition, firstOffset, knownOffset: Math.max(floor.committed, floor.durable) };
       const { files, active, endOffset } = await recoverNewestFile(deps, place, log.#reportDamage);
       log.#files.push(...files);
       for (const { state } of files) deps.usage.bytes += state.length;
       log.#active = active;
       log.#nextOffset = endOffset;
     }
-    log.#skipTo(known);
-    // Recovery has written its records anew.
+    log.#skipTo(floor);
+    // Recovery has rewritten the newest records durably.
     log.#durableOffset = log.#nextOffset;
     return log;
   }
 
-  /** All records below are on the disk. */
+  /** All records below it are on the disk. */
   get durableOffset(): number {
     return this.#durableOffset;
   }
@@ -106,40 +107,38 @@ export class PartitionLog {
     options.signal?.throwIfAborted();
     for (let isFirst = true; ; isFirst = false) {
       const end = this.#nextOffset;
-      const found = await this.#readNow(fromOffset, options.bytesMax);
-      if (found.length > 0 || !isFirst || options.waitMs <= 0 || this.#isClosed) return found;
+      const records = await this.#readNow(fromOffset, options.bytesMax);
+      if (records.length > 0 || !isFirst || options.waitMs <= 0 || this.#isClosed) return records;
       if (this.#nextOffset === end || fromOffset >= this.#nextOffset) {
         await this.#waitForAppend(options.waitMs, options.signal);
       }
     }
   }
 
-  /**
-   * The records that can be read now: from memory if they are there, else from the files, one after another.
-   */
+  /** The records that can be read now: from memory if possible, else from the files, one after another. */
   async #readNow(fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
-    const found: LoggedRecord[] = [];
+    const records: LoggedRecord[] = [];
     let bytes = 0;
     for (let offset = fromOffset; offset < this.#nextOffset && bytes < bytesMax && !this.#isClosed;) {
       const recent = this.#recent.from(offset, bytesMax - bytes);
-      if (recent) return found.length === 0 ? recent : [...found, ...recent];
+      if (recent) return records.length === 0 ? recent : [...records, ...recent];
       const file = this.#fileOf(offset);
       if (!file) break;
       const start = Math.max(offset, file.state.firstOffset);
-      const some = await this.#inTurn(() => this.#readFile(file, start, bytesMax - bytes));
-      for (const record of some) bytes += framedBytes(record);
-      found.push(...some);
-      // Nothing there: damaged to the end, or removed meanwhile.
-      const last = some.at(-1);
+      const fileRecords = await this.#inTurn(() => this.#readFile(file, start, bytesMax - bytes));
+      for (const record of fileRecords) bytes += framedBytes(record);
+      records.push(...fileRecords);
+      // No record: the file is damaged to its end, or was removed in the meantime.
+      const last = fileRecords.at(-1);
       offset = last ? last.offset + 1 : this.#files.includes(file) ? file.state.endOffset : this.startOffset;
     }
-    return found;
+    return records;
   }
 
   async #readFile(file: LogFile, fromOffset: number, bytesMax: number): Promise<LoggedRecord[]> {
     if (this.#isClosed || !this.#files.includes(file)) return [];
     if (this.#lastRead !== file) {
-      // One older file is open at a time, however many there are.
+      // Only one older file is open at a time.
       if (this.#lastRead && this.#lastRead !== this.#active) await this.#lastRead.close();
       this.#lastRead = file;
     }
@@ -153,8 +152,9 @@ export class PartitionLog {
   }
 
   /**
-   * Removes the files whose records all lie below `offset`. The newest file stays, its name keeps the count;
-   * when its records are dead too and nothing is being appended, an empty one takes its place first.
+   * Removes the files whose records are all below `offset`. The newest file stays, because its name keeps the
+   * offset; if its records are all below `offset` too and no append is in progress, an empty file replaces it
+   * first.
    */
   async truncateBefore(offset: number): Promise<void> {
     await this.#renewIdle(offset);
@@ -163,7 +163,7 @@ export class PartitionLog {
         const file = this.#files[0];
         await file.close();
         await this.#deps.disk.remove(file.state.path);
-        // One at a time: a removal that a crash undoes must not leave a hole behind it.
+        // One at a time: a removal that a crash undoes must not leave a gap.
         await this.#deps.disk.syncDirectory(partitionDirectory(this.#partition));
         this.#files.shift();
         this.#forget(file);
@@ -171,7 +171,7 @@ export class PartitionLog {
     });
   }
 
-  /** Waits for the appends under way; nothing may be appended afterwards. */
+  /** Waits for appends in progress; no append may follow. */
   async close(): Promise<void> {
     while (this.#committing) await this.#committing;
     this.#isClosed = true;
@@ -188,12 +188,12 @@ export class PartitionLog {
   async #renewIdle(offset: number): Promise<void> {
     const isDead = this.#active && !this.#active.isEmpty && offset >= this.#nextOffset;
     if (!isDead || this.#committing || this.#isClosed) return;
-    // A full disk may refuse the new file: then the old one stays for now.
+    // A full disk may refuse the new file; then the old one stays.
     const renewed = this.#startFile().then(
       () => undefined,
       () => undefined,
     );
-    // Appends that come meanwhile wait for their turn behind it.
+    // Appends that arrive in the meantime wait for it.
     this.#committing = renewed.then(() => this.#commitAll());
     await renewed;
   }
@@ -269,7 +269,7 @@ export class PartitionLog {
     return bytes;
   }
 
-  /** The active file, or a new one when there is none or it is full. */
+  /** The active file; a new one if there is none or it is full. */
   async #fileForAppend(): Promise<LogFile> {
     if (this.#active && this.#active.state.length < this.#deps.fileBytesMax) return this.#active;
     return this.#startFile();
@@ -278,12 +278,12 @@ export class PartitionLog {
   async #startFile(): Promise<LogFile> {
     const stale = this.#files.at(-1);
     if (stale?.isEmpty && stale.state.firstOffset === this.#nextOffset) {
-      // Given up before it held a record: the new file takes its name.
+      // The file failed before it had a record: the new file takes its name.
       await this.#inTurn(() => stale.close());
       this.#files.pop();
       this.#forget(stale);
     }
-    // A file that is followed by another one is on the disk whole.
+    // A file must be completely on the disk before another one follows.
     if (!this.#deps.fsync) await this.#syncActive();
     const { disk, random } = this.#deps;
     const place = { partition: this.#partition, firstOffset: this.#nextOffset, salt: random.uint32() };
@@ -291,7 +291,7 @@ export class PartitionLog {
     const full = this.#active;
     this.#files.push(file);
     this.#deps.usage.bytes += file.state.length;
-    // Should the file before it have lost something, its reader meets it as damage.
+    // If the previous file has lost records, its reader finds them as damage.
     this.#durableOffset = Math.max(this.#durableOffset, place.firstOffset);
     this.#active = file;
     if (full && full !== this.#lastRead) await this.#inTurn(() => full.close());
@@ -299,22 +299,20 @@ export class PartitionLog {
   }
 
   /**
-   * After a failed write: what was written in part goes, so that the next batch stands where this one should
-   * have.
+   * After a failed write: removes the partly written bytes, so that the next batch starts at the same place.
    */
   async #cutBack(file: LogFile): Promise<void> {
     try {
       await (await file.handle()).truncate(file.state.length);
     } catch {
-      // It cannot even be shortened: the next file's first offset will say where this one ends.
+      // The file cannot be shortened: the first offset of the next file marks its end.
       this.#active = undefined;
     }
   }
 
   /**
-   * After a failed fsync nothing is known of the bytes that were written since the last one: the system may
-   * call pages clean that never reached the disk. The file ends where it was durable, and is not written
-   * again.
+   * After a failed fsync the bytes since the last one are undefined: the system may mark pages clean that
+   * never reached the disk. The file ends where it was durable and is not written again.
    */
   async #giveUp(file: LogFile): Promise<void> {
     await this.#cutBack(file);
@@ -329,7 +327,8 @@ export class PartitionLog {
   }
 
   /**
-   * Without waiting for appends. A file that cannot be synced is not written again: what it has may be lost.
+   * Syncs the active file without waiting for appends. A file that cannot be synced is not written again,
+   * because its bytes may be lost.
    */
   async #syncActive(): Promise<void> {
     const file = this.#active;
@@ -351,7 +350,7 @@ export class PartitionLog {
 
   // ---- reading
 
-  /** The file that holds `offset`, or the first one after it. */
+  /** The file with `offset`, or the first one after it. */
   #fileOf(offset: number): LogFile | undefined {
     return this.#files.find((file) => offset < file.state.endOffset);
   }
@@ -359,15 +358,15 @@ export class PartitionLog {
   async #waitForAppend(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     await new Promise<void>((resolve) => {
-      const done = (): void => {
+      const finish = (): void => {
         timer.cancel();
-        this.#readers.delete(done);
-        signal?.removeEventListener('abort', done);
+        this.#readers.delete(finish);
+        signal?.removeEventListener('abort', finish);
         resolve();
       };
-      const timer = this.#deps.timers.after(waitMs, done);
-      this.#readers.add(done);
-      signal?.addEventListener('abort', done, { once: true });
+      const timer = this.#deps.timers.after(waitMs, finish);
+      this.#readers.add(finish);
+      signal?.addEventListener('abort', finish, { once: true });
     });
     signal?.throwIfAborted();
   }
@@ -377,14 +376,17 @@ export class PartitionLog {
   }
 
   #inTurn<T>(action: () => Promise<T> | T): Promise<T> {
-    const done = this.#diskTurn.then(action);
-    this.#diskTurn = done.catch(() => undefined); // the caller hears of it through `done`
-    return done;
+    const turn = this.#diskTurn.then(action);
+    this.#diskTurn = turn.catch(() => undefined); // the caller hears of it through `done`
+    return turn;
   }
 
   // ---- recovery
 
-  /** Offsets go on where they were: files that end before have lost what was durable and is not committed. */
+  /**
+   * Continues at the highest known offset. Files that end before it have lost records that were durable but
+   * not committed.
+   */
   #skipTo({ committed, durable }: KnownOffsets): void {
     const toOffset = Math.max(committed, durable);
     if (this.#nextOffset >= toOffset) return;
@@ -416,7 +418,7 @@ export class PartitionLog {
   };
 }
 
-/** A file that cannot be opened now counts for nothing: its reader says why. */
+/** A file that cannot be opened counts as 0 bytes; its reader reports the reason. */
 async function sizeOf(disk: Disk, path: string): Promise<number> {
   try {
     const handle = await disk.open(path, { readOnly: true });

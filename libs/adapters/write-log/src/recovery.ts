@@ -9,25 +9,25 @@ import type { DamagedRange, ScanResult } from './scan.ts';
 type OnDamage = (file: LogFile, range: DamagedRange) => void;
 
 interface Recovered {
-  /** Files that hold what the newest one held, oldest first. */
+  /** Files that replace the newest one, oldest first. */
   readonly files: readonly LogFile[];
-  /** The file that may be appended to; undefined: a new one is due. */
+  /** The file for appends; undefined: a new one is needed. */
   readonly active: LogFile | undefined;
   readonly endOffset: number;
 }
 
 /**
- * Finds what survived in the newest file of a partition, and makes it durable again.
+ * Finds the records that survived in the newest file of a partition, and makes them durable again.
  *
- * Bytes that are read here come from the system's cache. After a failed fsync that cache may show bytes that
- * are not on the disk and never will be, also to a process started later. Only the newest commit can be such:
- * everything before it was synced before it was written. So its records are written anew, to a file of their
- * own that takes over from their first offset; the old file is not touched.
+ * The bytes come from the system's cache. After a failed fsync the cache may have bytes that will never be on
+ * the disk, even for a process that starts later. This is possible for the newest commit only, because
+ * everything before it was synced before it was written. So its records are rewritten to a new file, which
+ * starts at their first offset; the old file is not changed.
  *
- * A damaged header takes the records along only when their salt is lost with it.
+ * A damaged header makes the records unreadable only if their salt is lost.
  *
- * @param place `knownOffset`: records below were durable or committed
- * @throws LokiError `corrupt`, naming the path, when a sound header is another file's
+ * @param place `knownOffset`: records below it were durable or committed
+ * @throws LokiError `corrupt`, with the path, when an intact header belongs to another file
  */
 export async function recoverNewestFile(
   context: PartitionLogDeps,
@@ -38,7 +38,7 @@ export async function recoverNewestFile(
   const bytes = await readWhole(context, path);
   const header = headerOf(bytes, place);
   if (header === undefined) {
-    // Too short to hold a record: it was not even named before its header was durable.
+    // Too short for a record: a file gets its name only after its header is durable.
     if (bytes.length <= fileHeaderBytes) {
       return { files: [], active: undefined, endOffset: place.firstOffset };
     }
@@ -65,16 +65,15 @@ export async function recoverNewestFile(
     old.state.length = scan.lastCommit.position;
     return { files: [...files, active], active, endOffset: scan.endOffset };
   } catch (error) {
-    // A full disk must not keep the log from being read. The records stay where they are; nothing is appended
-    // there.
+    // A full disk must not prevent reads. The records stay in the old file, which takes no appends.
     if (!isNoSpace(error)) throw error;
     return { files: [old], active: undefined, endOffset: scan.endOffset };
   }
 }
 
 /**
- * All records, whatever they are, are lost: nobody can say where they end. The file stays for who looks into
- * it, so the next one has another name.
+ * All records of the file are lost, and their end is unknown. The file stays for inspection, so the next one
+ * gets another name.
  */
 function unreadable(
   context: PartitionLogDeps,
@@ -85,9 +84,9 @@ function unreadable(
   const endOffset = Math.max(knownOffset, firstOffset + 1);
   const range = { position: 0, nextPosition: length, fromOffset: firstOffset, toOffset: endOffset };
   const state = { path, partition, firstOffset, endOffset, length, salt: undefined, damage: [range] };
-  const lost = new LogFile(context.disk, state, onDamage);
-  onDamage(lost, range);
-  return { files: [lost], active: undefined, endOffset };
+  const unreadableFile = new LogFile(context.disk, state, onDamage);
+  onDamage(unreadableFile, range);
+  return { files: [unreadableFile], active: undefined, endOffset };
 }
 
 async function readWhole(context: PartitionLogDeps, path: string): Promise<Buffer> {

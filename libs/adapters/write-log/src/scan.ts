@@ -1,7 +1,8 @@
+/** Scans the newest file of a partition after a crash: torn tail or damage. */
 import { claimedOffset, fileHeaderBytes, parseRecord, recordHeaderBytes } from './format.ts';
 
 /**
- * Records [fromOffset, toOffset) of a file cannot be read: the bytes [position, nextPosition) make no sense.
+ * Records [fromOffset, toOffset) of a file cannot be read: the bytes [position, nextPosition) are damaged.
  */
 export interface DamagedRange {
   readonly position: number;
@@ -11,25 +12,25 @@ export interface DamagedRange {
 }
 
 export interface ScanResult {
-  /** Offset after the last whole record. */
+  /** Offset after the last complete record. */
   readonly endOffset: number;
-  /** Where the last whole record ends; what follows is a torn tail. */
+  /** End of the last complete record; bytes after it are a torn tail. */
   readonly endPosition: number;
   readonly damage: readonly DamagedRange[];
   /**
-   * Where the newest commit begins. Bytes before it are proved durable; the commit itself may be in the
-   * system's cache only. Never damaged: nothing could prove that it was durable.
+   * Start of the newest commit. Bytes before it are certainly durable; the commit itself may be in the
+   * system's cache only. It never counts as damaged, because nothing proves that it was durable.
    */
   readonly lastCommit: { readonly offset: number; readonly position: number };
 }
 
 /**
- * Finds what survived in the newest file of a partition.
+ * Finds the records that survived in the newest file of a partition.
  *
- * A record that cannot be read is a torn tail, unless a later record proves that it had been durable (its
- * `durableOffset` lies above): then it is damage, and what follows is kept.
+ * An unreadable record is a torn tail, unless a later record proves that it was durable (its `durableOffset`
+ * is higher): then it is damage, and later records are kept.
  *
- * @param bytes the whole file, its header included
+ * @param bytes the whole file with its header
  */
 export function scanNewestFile(bytes: Buffer, firstOffset: number, salt: number): ScanResult {
   const damage: DamagedRange[] = [];
@@ -52,7 +53,7 @@ export function scanNewestFile(bytes: Buffer, firstOffset: number, salt: number)
   }
 }
 
-/** The first whole record after a bad one, if any later record shows that the bad one had been durable. */
+/** The first complete record after a bad one, if a later record proves that the bad one was durable. */
 function provenNext(
   bytes: Buffer,
   position: number,
@@ -62,31 +63,31 @@ function provenNext(
   let first: { position: number; offset: number } | undefined;
   let at = position + 1;
   for (;;) {
-    const found = findRecord(bytes, at, { above: offset, salt });
-    if (!found) return undefined;
-    first ??= { position: found.position, offset: found.offset };
-    if (found.durableOffset > offset) return first;
-    at = found.nextPosition;
+    const next = findRecord(bytes, at, { offsetFloor: offset, salt });
+    if (!next) return undefined;
+    first ??= { position: next.position, offset: next.offset };
+    if (next.durableOffset > offset) return first;
+    at = next.nextPosition;
   }
 }
 
 /**
- * The first whole record at or after `from` whose offset is above `above`.
+ * The first complete record at or after `from` with an offset above `offsetFloor`.
  *
  * O(bytes): most positions are ruled out by the offset they claim; only few need their checksum computed.
  */
 export function findRecord(
   bytes: Buffer,
   from: number,
-  options: { above: number; salt: number },
+  options: { offsetFloor: number; salt: number },
 ): { position: number; nextPosition: number; offset: number; durableOffset: number } | undefined {
-  const { above, salt } = options;
+  const { offsetFloor, salt } = options;
   const last = bytes.length - recordHeaderBytes;
-  // Each record takes a header at least, so no offset of this file can lie further above.
-  const highest = above + Math.ceil(bytes.length / recordHeaderBytes);
+  // Each record has at least a header, which bounds the offsets of this file.
+  const highest = offsetFloor + Math.ceil(bytes.length / recordHeaderBytes);
   for (let at = from; at <= last; at++) {
     const claimed = claimedOffset(bytes, at);
-    if (claimed <= above || claimed > highest) continue;
+    if (claimed <= offsetFloor || claimed > highest) continue;
     const record = parseRecord(bytes, at, salt);
     if (!record) continue;
     return {

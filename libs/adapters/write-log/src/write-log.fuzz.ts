@@ -168,7 +168,7 @@ export const targets: readonly FuzzTarget[] = [
     run: (input) => {
       const header = headerOf(input, { partition: 0, firstOffset: 0 });
       if (!header) return 'no header';
-      findRecord(input, 0, { above: 0, salt: header.salt });
+      findRecord(input, 0, { offsetFloor: 0, salt: header.salt });
       return parseRecord(input, fileHeaderBytes, header.salt)?.payload.length ?? 'no record';
     },
   },

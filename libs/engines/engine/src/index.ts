@@ -1,3 +1,4 @@
+/** The query engine: leaves over segments, merges of their results, and the root of a query. */
 export { findDeletedRows } from './leaf/find-deleted.ts';
 export { leafTask } from './leaf/leaf-task.ts';
 export { mergeLeafResults } from './merge/merge-leaf-results.ts';

@@ -14,7 +14,7 @@ async function claim(
   held: number[] = [],
 ) {
   const [admitted] = await counts.claim([
-    { tenant, activeMax, held: Float64Array.from(held), wanted: Float64Array.from(wanted) },
+    { tenant, activeMax, activeStreams: Float64Array.from(held), newStreams: Float64Array.from(wanted) },
   ]);
   return [...admitted];
 }

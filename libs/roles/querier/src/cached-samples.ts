@@ -43,7 +43,7 @@ export async function cachedSamples(
   const groups = ranges
     ? [
         ...(ranges.first ? [[ranges.first]] : []),
-        splitSteps(ranges.whole, ranges.whole.stepNs),
+        splitSteps(ranges.middle, ranges.middle.stepNs),
         ...(ranges.last ? [[ranges.last]] : []),
       ]
     : [splitSteps(request, splitNs)];

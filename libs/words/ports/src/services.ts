@@ -172,9 +172,9 @@ export interface StreamClaim {
   /** Streams the tenant may have in all. */
   readonly activeMax: number;
   /** Streams that were admitted before and are still in use: they count even beyond the limit. */
-  readonly held: Float64Array;
+  readonly activeStreams: Float64Array;
   /** Streams that are new to this distributor. */
-  readonly wanted: Float64Array;
+  readonly newStreams: Float64Array;
 }
 
 /** The counter of a tenant's streams for all distributors. */

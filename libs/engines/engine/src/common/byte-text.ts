@@ -1,6 +1,8 @@
+/** Texts of bytes, cached where they repeat: parsers make labels from lines with it. */
+
 /**
- * Node's own slices, which `toString` wraps at three times the cost for short strings; missing from its
- * types.
+ * Node's internal slices, which its types do not declare. `toString` wraps them at three times the cost for
+ * short strings.
  */
 interface SlicingBuffer {
   utf8Slice(start: number, end: number): string;
@@ -12,22 +14,22 @@ export function utf8Text(bytes: Buffer, start: number, end: number): string {
   return (bytes as unknown as SlicingBuffer).utf8Slice(start, end);
 }
 
-/** The same for bytes known to be ASCII. */
+/** Text of ASCII bytes[start..end). */
 export function latin1Text(bytes: Buffer, start: number, end: number): string {
   return (bytes as unknown as SlicingBuffer).latin1Slice(start, end);
 }
 
 /** Slots of the text cache; a power of two. 4096 short strings are some 300 KB. */
 const slots = 4096;
-/** Longer values are rarely repeated, and comparing them costs more than making them. */
+/** Longest cached text: longer ones rarely repeat, and comparing them costs more than decoding them. */
 const cachedBytesMax = 40;
 
 /**
- * Turns bytes into strings, remembering short ASCII ones: a level or a method that a million lines repeat
- * becomes one string, found again by a hash of its bytes. Direct mapped, so it cannot grow.
+ * Decodes bytes and caches short ASCII texts: a level or a method that a million lines repeat becomes one
+ * string, which a hash of its bytes finds. The cache is direct mapped, so it cannot grow.
  */
 export class ByteText {
-  /** Made for the first text: most pipelines never ask for one. */
+  /** Allocated for the first text: most pipelines need none. */
   #texts: string[] | undefined;
 
   /** UTF-8 text of bytes[start..end); invalid sequences become U+FFFD. */
@@ -36,20 +38,20 @@ export class ByteText {
     if (length === 0) return '';
     if (length > cachedBytesMax) return utf8Text(bytes, start, end);
     let hash = length;
-    let seen = 0;
+    let allBits = 0;
     for (let i = start; i < end; i++) {
       const byte = bytes[i];
       hash = (Math.imul(hash, 31) + byte) | 0;
-      seen |= byte;
+      allBits |= byte;
     }
-    if (seen >= 0x80) return utf8Text(bytes, start, end);
+    if (allBits >= 0x80) return utf8Text(bytes, start, end);
     const texts = (this.#texts ??= Array.from<string>({ length: slots }).fill(''));
     const slot = (hash ^ (hash >>> 15)) & (slots - 1);
-    const known = texts[slot];
-    if (known.length === length && sameAscii(known, bytes, start)) return known;
-    const made = latin1Text(bytes, start, end);
-    texts[slot] = made;
-    return made;
+    const cached = texts[slot];
+    if (cached.length === length && sameAscii(cached, bytes, start)) return cached;
+    const text = latin1Text(bytes, start, end);
+    texts[slot] = text;
+    return text;
   }
 }
 
@@ -59,18 +61,18 @@ function sameAscii(text: string, bytes: Buffer, start: number): boolean {
 }
 
 /**
- * Parts of a string shorter than this are copied anyway; a line of fewer characters may stay in memory for
+ * V8 copies parts of a string that are shorter than this. A line with fewer characters may stay in memory for
  * its parts.
  */
 const slicedCharsMin = 13;
 const keptCharsMax = 512;
 
 /**
- * A text that was cut from `whole`, in memory of its own: labels outlive the line they were found in, and a
- * part of a string keeps all of it alive.
+ * A copy of `part`, a substring of `line`, in memory of its own: labels outlive their line, and a substring
+ * keeps the whole string alive.
  */
-export function ownText(part: string, whole: string): string {
-  return part.length < slicedCharsMin || whole.length <= keptCharsMax
+export function ownText(part: string, line: string): string {
+  return part.length < slicedCharsMin || line.length <= keptCharsMax
     ? part
     : Buffer.from(part, 'utf8').toString('utf8');
 }

@@ -1,4 +1,4 @@
-/** Looks for a cancellation where none can come. */
+/** A cancellation check for callers that cannot cancel. */
 export function neverCancelled(): void {
-  // The caller waits to the end.
+  // The caller waits for the end.
 }

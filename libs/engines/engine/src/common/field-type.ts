@@ -1,3 +1,4 @@
+/** Types of detected fields: the route `/detected_fields`. */
 import { parseGoDuration } from '@loki/go';
 import { parseBytesText, parseFloatText } from './value-text.ts';
 
@@ -18,7 +19,7 @@ const booleans: ReadonlySet<string> = new Set([
   'False',
 ]);
 
-/** The type that a value can be read as, the first that fits. */
+/** The first type as which the value can be parsed. */
 export function fieldTypeOf(value: string): FieldType {
   if (isInt64(value)) return 'int';
   if (typeof parseFloatText(value) === 'number') return 'float';

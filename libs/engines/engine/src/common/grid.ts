@@ -1,4 +1,4 @@
-/** The steps a query is computed at: startNs, startNs + stepNs …, `steps` of them. */
+/** The steps of a query: startNs, startNs + stepNs …, `steps` of them. */
 export interface Grid {
   readonly startNs: bigint;
   readonly stepNs: bigint;

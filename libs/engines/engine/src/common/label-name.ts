@@ -1,8 +1,8 @@
 /**
- * A label name from a key of a parsed line: blanks around it trimmed, a leading digit gets `_` before it,
- * every other character that a label name cannot have becomes `_`.
+ * The label name for a key of a parsed line: surrounding blanks are trimmed, a leading digit gets a `_`
+ * before it, and every character that a label name cannot have becomes `_`.
  *
- * @param isPrefixed the name continues another (`user` + `_` + key): a digit is then no leading one
+ * @param isPrefixed the key follows a prefix (`user` + `_` + key), so its first digit is not a leading one
  */
 export function sanitizeLabelName(key: string, isPrefixed = false): string {
   const trimmed = key.trim();

@@ -1,4 +1,7 @@
-/** Which expressions a leaf computes: the root computes all others from the leaves' states. */
+/**
+ * Decides which expressions leaves compute; the root computes all others from their states. Step *plan* of a
+ * query.
+ */
 import type { MetricExpr, RangeAggExpr, VectorAggExpr } from '@loki/logql';
 
 /** The operation of a sample leaf: a range aggregation, or one under an additive vector aggregation. */
@@ -9,7 +12,7 @@ export function rangeAggOf(leaf: SampleLeafExpr): RangeAggExpr {
   return leaf.kind === 'rangeAgg' ? leaf : leaf.expr;
 }
 
-/** Can this expression be computed where the data is, from states that merge? */
+/** The expression as a leaf; undefined when it cannot be computed beside the data from states that merge. */
 export function asSampleLeaf(expr: MetricExpr): SampleLeafExpr | undefined {
   if (expr.kind === 'rangeAgg') return expr;
   if (expr.kind !== 'vectorAgg' || expr.expr.kind !== 'rangeAgg') return undefined;

@@ -1,37 +1,35 @@
+/** Bounds on the memory of queries, so that one query cannot end the process. */
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, SeriesState } from '@loki/ports';
 
 /**
- * Bytes that a query without a budget of its own may hold in one place. No answer for people needs as much;
- * beyond it the process would be at risk, whatever the tenant's limit says.
+ * Most bytes that one query may hold in one process, regardless of the tenant's limit. No useful answer needs
+ * as much; more would endanger the process.
  */
 const bytesHardMax = 4 * 2 ** 30;
 
-/**
- * Engine objects around one series or label set: its arrays, maps' entries, the text that tells it from
- * others.
- */
+/** Bytes of V8's objects for one series or label set: arrays, map entries, and its key. */
 const setOverheadBytes = 400;
-/** Two string headers and the pair. */
+/** Bytes of two string headers and the pair. */
 const pairOverheadBytes = 80;
 
 /**
- * Bytes that the queries of one thread hold together. When it is all taken, a query that has more than an
- * equal share fails at its next charge; those below it go on, so that one query of death does not take the
- * small ones with it.
+ * The bytes that the queries of one thread hold together. When the pool is exhausted, a query with more than
+ * an equal share fails at its next charge; smaller queries continue, so that one huge query does not fail the
+ * others.
  */
 export class MemoryPool {
   readonly bytesMax: number;
   heldBytes = 0;
-  /** Budgets that are not closed yet. */
+  /** Open budgets. */
   openCount = 0;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
   }
 
-  /** @param bytesMax of this query; 0: no limit of its own */
+  /** @param bytesMax bound of this query; 0: no bound of its own */
   open(bytesMax = 0): MemoryBudget {
     this.openCount++;
     return new MemoryBudget(bytesMax, this);
@@ -39,8 +37,8 @@ export class MemoryPool {
 }
 
 /**
- * Bytes that one part of a query holds: the scan of a leaf, a merge, the root. Estimates, and rather too
- * high: engines keep strings and maps in ways that cannot be measured.
+ * Counts the bytes that one part of a query holds: the scan of a leaf, a merge, the root. They are high
+ * estimates, because the memory of strings and maps cannot be measured.
  */
 export class MemoryBudget {
   readonly #bytesMax: number;
@@ -48,20 +46,20 @@ export class MemoryBudget {
   #heldBytes = 0;
   #isClosed = false;
 
-  /** @param bytesMax 0 or absent: nothing but the engine's own bound */
+  /** @param bytesMax 0 or absent: only the engine's own bound */
   constructor(bytesMax = 0, pool?: MemoryPool) {
     this.#bytesMax = memoryBytesOf({ memoryBytesMax: bytesMax });
     this.#pool = pool;
   }
 
   /**
-   * To be called before memory is taken.
+   * Counts bytes; call it before the memory is allocated.
    *
    * @throws LokiError badRequest when the query holds more than it may, overloaded when all queries together
    *   do
    */
   charge(bytes: number): void {
-    // Work that goes on for a moment after its query has failed.
+    // Work may continue for a moment after its query has failed.
     if (this.#isClosed) return;
     const pool = this.#pool;
     this.#heldBytes += bytes;
@@ -69,7 +67,7 @@ export class MemoryBudget {
     if (this.#heldBytes > this.#bytesMax) throw tooMuchMemory(this.#bytesMax);
     if (!pool) return;
     if (pool.heldBytes <= pool.bytesMax || this.#heldBytes <= pool.bytesMax / pool.openCount) return;
-    // Alone, it would have failed as well.
+    // This query would fail even without others.
     if (this.#heldBytes > pool.bytesMax) throw tooMuchMemory(pool.bytesMax);
     throw new LokiError('overloaded', 'the queries that run now need too much memory; try again later');
   }
@@ -80,7 +78,7 @@ export class MemoryBudget {
     if (this.#pool) this.#pool.heldBytes -= bytes;
   }
 
-  /** Gives everything back to the pool. From now on nothing is counted. */
+  /** Returns all bytes to the pool. Further charges are ignored. */
   close(): void {
     if (this.#isClosed || !this.#pool) return;
     this.#isClosed = true;
@@ -89,7 +87,7 @@ export class MemoryBudget {
   }
 }
 
-/** Bytes that a leaf, or any other request with a limit, may hold in one place. */
+/** Most bytes that a leaf, or another request with a limit, may hold in one process. */
 export function memoryBytesOf({ memoryBytesMax = 0 }: { readonly memoryBytesMax?: number }): number {
   return memoryBytesMax > 0 ? Math.min(memoryBytesMax, bytesHardMax) : bytesHardMax;
 }
@@ -115,7 +113,7 @@ function bytesText(bytes: number): string {
 
 export function labelsBytes(labels: readonly LabelPair[]): number {
   let bytes = setOverheadBytes;
-  // The text twice: in the pairs, and in the key that finds them.
+  // Each text counts twice: in the pairs and in the key.
   for (const [name, value] of labels) bytes += pairOverheadBytes + 2 * (name.length + value.length);
   return bytes;
 }
@@ -132,7 +130,7 @@ export function seriesBytes({ labels, columns, samples }: SeriesState): number {
   return bytes;
 }
 
-/** Times and values. */
+/** Bytes of times and values. */
 export function samplesBytes(count: number): number {
   return 16 * count;
 }

@@ -37,7 +37,7 @@ test('counts what a table for each stream would, however rows of streams take tu
         const block = segment.block(section, 0, columns.metadata);
         rows.forEach(([stream, each], at) => {
           plain.set(stream, [...(plain.get(stream) ?? []), each]);
-          tables.set(stream, symbols.with(tables.get(stream) ?? symbols.none, block, at, at + 1));
+          tables.set(stream, symbols.with(tables.get(stream) ?? symbols.empty, block, at, at + 1));
           bytes.set(stream, (bytes.get(stream) ?? 0) + symbols.bytes);
         });
       }

@@ -1,17 +1,18 @@
+/** Counts bytes of structured metadata in volumes, as Loki does. */
 import type { Block } from '@loki/segment';
 import { pairBytes } from './pair-bytes.ts';
 
-/** Distinct texts remembered; beyond it a new table begins, as it does in Loki with each chunk. */
+/** Most distinct texts of a table; then a new table begins, as in Loki with each chunk. */
 const symbolsMax = 100_000;
-/** Symbols of a table that is shared, and how many of these tables there may be. */
+/** Most symbols of a shared table, and most shared tables. */
 const sharedSizeMax = 8;
 const sharedTablesMax = 1 << 16;
-/** Above every number of a symbol. */
+/** Exceeds every symbol number. */
 const symbolRange = 2 ** 26;
 
 /**
- * The symbols that rows have had so far, as a value: tables with the same few symbols are one number, since
- * the rows of most streams say the same.
+ * The symbols of rows so far, as an immutable value. Tables with the same few symbols share one number,
+ * because rows of most streams have the same metadata.
  */
 export type SymbolTable = number | Set<number>;
 
@@ -21,18 +22,18 @@ export type SymbolTable = number | Set<number>;
  */
 export class MetadataSymbols {
   /** A table without symbols. */
-  readonly none: SymbolTable = 0;
-  /** Bytes that the rows added last have counted for. */
+  readonly empty: SymbolTable = 0;
+  /** Bytes of the rows that were added last. */
   bytes = 0;
   readonly #numbers = new Map<string, number>();
   readonly #textBytes: number[] = [];
   readonly #tables: (readonly number[])[] = [[]];
-  /** From a shared table and one more symbol to the next table. */
+  /** The next table, by shared table and added symbol. */
   readonly #next = new Map<number, number>();
   #block: Block | undefined;
   #columns: readonly SymbolColumn[] = [];
 
-  /** The table with the rows firstRow .. endRow of a block; `bytes` says how much they count for. */
+  /** Adds the rows firstRow .. endRow of a block to a table. `bytes` is then their size. */
   with(table: SymbolTable, block: Block, firstRow: number, endRow: number): SymbolTable {
     const { columns, starts, column, code } = block.rowMetadata();
     if (this.#block !== block) {
@@ -45,7 +46,7 @@ export class MetadataSymbols {
     }
     this.bytes = 0;
     let next = table;
-    // Neighbours mostly agree, and need no second look then.
+    // Neighbouring cells are mostly equal and are then skipped.
     let [lastColumn, lastCode] = [-1, -1];
     for (let i = starts[firstRow]; i < starts[endRow]; i++) {
       const { name, values, numbers } = this.#columns[column[i]];
@@ -77,14 +78,14 @@ export class MetadataSymbols {
       return table.add(symbol);
     }
     const key = table * symbolRange + symbol;
-    const known = this.#next.get(key);
-    if (known === table) return table;
-    if (known === undefined && this.#tables[table].includes(symbol)) {
+    const following = this.#next.get(key);
+    if (following === table) return table;
+    if (following === undefined && this.#tables[table].includes(symbol)) {
       this.#next.set(key, table);
       return table;
     }
     this.bytes += this.#textBytes[symbol];
-    if (known !== undefined) return known;
+    if (following !== undefined) return following;
     const symbols = [...this.#tables[table], symbol];
     if (symbols.length > sharedSizeMax || this.#tables.length >= sharedTablesMax) return new Set(symbols);
     const next = this.#tables.push(symbols) - 1;
@@ -93,7 +94,7 @@ export class MetadataSymbols {
   }
 }
 
-/** A column of the block at hand, its values as symbols where they were met. */
+/** A column of the current block, with the symbol numbers of the values that occurred. */
 interface SymbolColumn {
   readonly name: number;
   readonly values: readonly string[];

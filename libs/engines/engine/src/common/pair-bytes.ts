@@ -1,5 +1,5 @@
 /**
- * Bytes of one pair beside its texts: two references into a table of symbols. A query's statistics count no
- * more than that.
+ * Bytes of one metadata pair without its texts: two references into Loki's table of symbols. The statistics
+ * of queries count only these.
  */
 export const pairBytes = 8;

@@ -1,3 +1,4 @@
+/** Time slices and memory of the queries on a shared thread. */
 import { nextTurn } from '@loki/ports';
 import type { CheckCancelled, Clock, Timers } from '@loki/ports';
 import { MemoryPool } from './memory-budget.ts';
@@ -5,21 +6,21 @@ import { complete } from './sliced-work.ts';
 import type { Work } from './sliced-work.ts';
 
 interface QueryThreadOptions {
-  /** Results and roots of all queries there. Default: the bound of one query without a limit. */
+  /**
+   * Most bytes of results and roots of all queries on the thread. Default: the bound of one query without a
+   * limit.
+   */
   readonly bytesMax?: number;
-  /** Without clock and timers nobody else needs the thread: works end in one slice. */
+  /** Without clock and timers the thread is not shared: each work runs in one slice. */
   readonly clock?: Pick<Clock, 'monotonicMs'>;
   readonly timers?: Pick<Timers, 'sleep'>;
 }
 
-/** A query computes so long before others have the thread: health checks and leases live on it. */
+/** Longest slice of a query: the thread also answers health checks and renews leases. */
 const sliceMs = 15;
 const bytesMaxDefault = 4 * 2 ** 30;
 
-/**
- * Shared by queries on a thread that serves others too: the memory that they hold there together, and time
- * in slices.
- */
+/** The resources that the queries of a shared thread have together: memory, and time in slices. */
 export class QueryThread {
   readonly memory: MemoryPool;
   readonly #nowMs: () => number;
@@ -31,7 +32,7 @@ export class QueryThread {
     this.#timers = timers;
   }
 
-  /** All of the work, in slices; `checkCancelled` is asked before each. */
+  /** Does all of the work in slices; `checkCancelled` is called before each slice. */
   complete<T>(work: Work<T>, checkCancelled: CheckCancelled): Promise<T> {
     let sinceMs = this.#nowMs();
     const pause = (): Promise<void> | undefined => {

@@ -1,3 +1,4 @@
+/** Parameters and results of whole queries. */
 import type { LabelPair, TenantId } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
 import type { QueryThread } from './query-thread.ts';
@@ -6,8 +7,8 @@ import type { QueryThread } from './query-thread.ts';
 export interface QueryParams {
   readonly tenant: TenantId;
   /**
-   * Log queries: startNs <= ts < endNs. Metric queries: first step, and the bound of the last. Instant: both
-   * the same.
+   * Log queries: startNs <= ts < endNs. Metric queries: the first step, and the bound of the last. Instant
+   * queries: equal.
    */
   readonly startNs: bigint;
   readonly endNs: bigint;
@@ -18,18 +19,18 @@ export interface QueryParams {
   readonly limit: number;
   /** Log queries: at least this much time between two entries; 0: all. */
   readonly intervalNs: bigint;
-  /** More series than this in a metric result fail the query; 0: no bound. */
+  /** A query fails when its metric result has more series; 0: no bound. */
   readonly seriesMax: number;
 }
 
-/** One result series: value k stands at startNs + k * stepNs where present[k] is 1. */
+/** One result series: value k belongs to startNs + k * stepNs if present[k] is 1. */
 interface MatrixSeries {
   readonly labels: readonly LabelPair[];
   readonly values: Float64Array;
   readonly present: Uint8Array;
 }
 
-/** The value of a query in Loki's four kinds. Times are nanoseconds since 1970. */
+/** The result of a query, of Loki's four kinds. Times are nanoseconds since 1970. */
 export type QueryResult =
   | { readonly type: 'streams'; readonly rows: LogLeafResult }
   | {
@@ -43,7 +44,7 @@ export type QueryResult =
   | {
       readonly type: 'vector';
       readonly timeNs: bigint;
-      /** In answer order: by labels, or by value under a top-level topk, bottomk or sort. */
+      /** In the order of the answer: by labels, or by value after a top-level topk, bottomk or sort. */
       readonly samples: readonly { readonly labels: readonly LabelPair[]; readonly value: number }[];
     }
   | { readonly type: 'scalar'; readonly timeNs: bigint; readonly value: number };
@@ -52,21 +53,21 @@ export type QueryResult =
 export interface QueryOutcome {
   readonly result: QueryResult;
   readonly stats: LeafStats;
-  /** Leaves that were run. */
+  /** Number of leaves that were run. */
   readonly leaves: number;
 }
 
-/** Runs one leaf to its whole answer; splitting and sharding hide behind it. */
+/** Runs one leaf and returns its complete result; the implementation may split and shard it. */
 export type RunLeaf = (request: LeafRequest) => Promise<LeafResult>;
 
-/** The caller's limits on computing the answer. */
+/** Limits of an evaluation. */
 export interface EvaluateOptions {
-  /** Bytes that a leaf, a merge or the root may hold; 0 or absent: nothing but the engine's own bound. */
+  /** Most bytes that a leaf, a merge or the root may hold; 0 or absent: only the engine's own bound. */
   readonly memoryBytesMax?: number;
-  /** `approx_topk` is an experiment that has to be allowed. */
+  /** Whether the experimental `approx_topk` is allowed. */
   readonly isApproxTopkEnabled?: boolean;
-  /** Asked between operations: whoever waited may have left. */
+  /** Called between operations; throws when the client has gone. */
   readonly checkCancelled?: CheckCancelled;
-  /** Where the root computes; absent: a thread of its own. */
+  /** The thread of the root; absent: a thread of its own. */
   readonly thread?: Pick<QueryThread, 'memory' | 'complete'>;
 }

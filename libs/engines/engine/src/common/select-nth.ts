@@ -1,15 +1,17 @@
-/** Each round leaves half of the values on average. */
+/** Selection of the n-th value: quantiles, and limits of log queries. */
+
+/** Most rounds; each round halves the values on average. */
 const roundsMax = 64;
 
 /**
- * The value at index `n` if `values` were sorted, in linear time on average; none may be NaN. It stands there
- * afterwards, smaller ones before it and larger ones behind.
+ * The value at index `n` if `values` were sorted, in linear time on average; none may be NaN. Afterwards it
+ * is at that index, with smaller values before it and larger ones after it.
  */
 export function selectNth(values: Float64Array, n: number): number {
   let from = 0;
   let to = values.length - 1;
   for (let round = 0; from < to; round++) {
-    // Values in an order that is made to be slow: sorting is the worst that happens.
+    // The values are in an adversarial order: sorting bounds the cost.
     if (round === roundsMax) {
       values.subarray(from, to + 1).sort();
       break;

@@ -2,14 +2,14 @@
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 
-/** A text that equal label lists share, and no others. */
+/** A text that is equal exactly for equal label lists. */
 export function labelsKey(labels: readonly LabelPair[]): string {
   let key = '';
   for (const [name, value] of labels) key += `${name.length}:${name}${value.length}:${value}`;
   return key;
 }
 
-/** Order of result series: label by label, name before value; the shorter of two equal beginnings first. */
+/** Order of result series: label by label, name before value; a prefix comes first. */
 export function compareLabels(a: readonly LabelPair[], b: readonly LabelPair[]): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {

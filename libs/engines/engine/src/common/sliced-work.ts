@@ -1,16 +1,17 @@
+/** Computations that pause, so that they can share a thread: merges and roots. */
 import type { CheckCancelled } from '@loki/ports';
 
 /**
- * A computation that stands still between pieces of about a millisecond at most. Its driver may let others
- * have the thread between two pieces, or give up.
+ * A computation that yields after pieces of about a millisecond at most. Between two pieces its driver may
+ * let other work run, or give up.
  */
 export type Work<T> = Generator<undefined, T, undefined>;
 
 /**
- * Runs all of it, and lets others have the thread when `pause` says so.
+ * Runs the computation, and lets other work run when `pause` returns a promise.
  *
  * @param pause a promise to await when the time slice is used up, else undefined
- * @param checkCancelled asked at the beginning and after each pause: whoever waited may have left
+ * @param checkCancelled called at the beginning and after each pause; throws when the caller has gone
  */
 export async function complete<T>(
   work: Work<T>,
@@ -28,7 +29,7 @@ export async function complete<T>(
   }
 }
 
-/** All of it without a pause, where no other work needs the thread. */
+/** Runs the computation without a pause, for threads without other work. */
 export function atOnce<T>(work: Work<T>, checkCancelled?: CheckCancelled): T {
   for (;;) {
     checkCancelled?.();
@@ -37,14 +38,13 @@ export function atOnce<T>(work: Work<T>, checkCancelled?: CheckCancelled): T {
   }
 }
 
-/** Items between two pauses where each costs a microsecond or so. */
+/** Items between two pauses, if an item costs about a microsecond. */
 export const itemsPerSlice = 256;
-/** Items that one native sort puts in order. */
+/** Items of one native sort. */
 const runItems = 512;
 
 /**
- * `items` in order, stably: runs are sorted, then merged. O(items) comparisons where they are in order
- * already.
+ * Sorts `items` stably: stretches are sorted, then merged. O(items) comparisons if they are already in order.
  */
 export function* sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): Work<T[]> {
   let from: T[] = [];

@@ -1,10 +1,10 @@
 /**
- * Which steps a timestamp counts for. Step k stands at startNs + k × stepNs and covers the window
+ * Maps timestamps to the steps that count them. Step k is at t = startNs + k × stepNs and covers the window
  * (t - offset - range, t - offset].
  *
- * Window starts and ends cut time into buckets, at most two for each step; all samples of a bucket belong to
- * the same windows. Samples are added up by bucket, and windows are put together from buckets at the end, so
- * that a sample costs the same whether one window covers it or a thousand do. Where no two windows overlap,
+ * Starts and ends of windows cut time into buckets, at most two for each step; all samples of a bucket belong
+ * to the same windows. Samples are added to buckets, and windows are assembled from buckets at the end, so
+ * the cost of a sample does not depend on the number of windows that cover it. If windows do not overlap,
  * buckets are windows.
  */
 export class StepGrid {
@@ -12,18 +12,18 @@ export class StepGrid {
   /** Buckets are windows: bucket k is step k. */
   readonly isDirect: boolean;
   readonly bucketCount: number;
-  /** Everything before this is in no window; ns relative to startNs. */
+  /** Distance between two steps in ns. */
   readonly #stepNs: number;
   readonly #rangeNs: number;
   readonly #offsetNs: bigint;
   readonly #startNs: bigint;
   readonly #wideRangeNs: bigint;
-  /** Of the block at hand: the first window's end and start, relative to the block's base. */
+  /** End and start of the first window, relative to the base of the current block. */
   #firstEnd = 0;
   #firstStart = 0;
   /** Nanoseconds from startNs to the block's base. */
   #baseRelative = 0;
-  /** The bucket found last, and its bounds (low, high] relative to the block's base. */
+  /** The bucket of the last lookup, and its bounds (low, high] relative to the block's base. */
   #bucket = -1;
   #low = Infinity;
   #high = -Infinity;
@@ -39,7 +39,7 @@ export class StepGrid {
     this.#startNs = options.startNs;
     this.#wideRangeNs = options.rangeNs;
     this.#rangeNs = Number(options.rangeNs);
-    // One step alone has no distance to the next; any will do.
+    // A single step has no distance to a next one; any value works.
     this.#stepNs = options.steps > 1 ? Number(options.stepNs) : Number.MAX_SAFE_INTEGER;
     this.#offsetNs = options.offsetNs;
     this.isDirect = options.steps === 1 || options.rangeNs <= options.stepNs;
@@ -72,7 +72,7 @@ export class StepGrid {
     return this.#locate(ts);
   }
 
-  /** Last timestamp of the bucket that `bucketOf` found last. */
+  /** Last timestamp of the bucket that `bucketOf` returned last. */
   get bucketEnd(): number {
     return this.#high;
   }
@@ -80,7 +80,7 @@ export class StepGrid {
   #locate(ts: number): number {
     const step = this.#stepNs;
     const { steps } = this;
-    // How many windows end before ts, and how many start before it.
+    // Numbers of windows that end before ts and that start before it.
     const ended = clamp(ceilDivide(ts - this.#firstEnd, step), steps);
     const started = clamp(ceilDivide(ts - this.#firstStart, step), steps);
     this.#low = Math.max(
@@ -97,19 +97,19 @@ export class StepGrid {
   }
 
   /**
-   * First and last bucket of each window, when buckets are not windows. The last may be below the first: an
-   * empty one.
+   * First and last bucket of each window, if buckets are not windows. An empty window has a last bucket below
+   * its first.
    */
   windows(): { first: Int32Array; last: Int32Array } {
     const { steps } = this;
     const first = new Int32Array(steps);
     const last = new Int32Array(steps);
     for (let k = 0; k < steps; k++) {
-      // Just behind the window's start: k + 1 windows have started, and those have ended whose end is at or
+      // Just after the window's start k + 1 windows have started, and those have ended whose end is at or
       // before it.
       const ended = clamp(Math.floor((k * this.#stepNs - this.#rangeNs) / this.#stepNs) + 1, steps);
       first[k] = ended + k;
-      // At its end: k have ended, and those have started that begin before it.
+      // At the window's end k windows have ended, and those have started that begin before it.
       const started = clamp(Math.ceil((k * this.#stepNs + this.#rangeNs) / this.#stepNs), steps);
       last[k] = k + started - 1;
     }
@@ -121,16 +121,16 @@ function clamp(value: number, max: number): number {
   return value <= 0 ? 0 : value >= max ? max : value;
 }
 
-/** Exact, where the quotient alone would be rounded. */
+/** Divides and rounds up, exactly; a rounded quotient alone would be wrong. */
 function ceilDivide(value: number, by: number): number {
   let quotient = Math.floor(value / by);
-  let rest = value - quotient * by;
-  if (rest < 0) {
+  let remainder = value - quotient * by;
+  if (remainder < 0) {
     quotient--;
-    rest += by;
-  } else if (rest >= by) {
+    remainder += by;
+  } else if (remainder >= by) {
     quotient++;
-    rest -= by;
+    remainder -= by;
   }
-  return rest > 0 ? quotient + 1 : quotient;
+  return remainder > 0 ? quotient + 1 : quotient;
 }

@@ -1,8 +1,9 @@
+/** Samples in order of time: step *merge* of a query. */
 import type { SeriesSamples } from '@loki/ports';
 
 /**
- * Samples in order of time: what several streams, segments or splits gave for one series comes as runs in
- * order.
+ * Whether samples are in order of time. Samples of one series from several streams, segments or splits are
+ * stretches that are each in order.
  */
 
 export function isInTimeOrder(times: Float64Array): boolean {
@@ -11,8 +12,8 @@ export function isInTimeOrder(times: Float64Array): boolean {
 }
 
 /**
- * Sorts samples by time in place, stably: those of equal times stay as they came. Merges the runs that are in
- * order already: O(samples × log runs), and as much memory again.
+ * Sorts samples by time in place, stably. It merges the stretches that are already in order: O(samples × log
+ * stretches), with a copy of the samples.
  */
 export function sortByTime(times: Float64Array, values: Float64Array): void {
   let starts = runsOf(times);
@@ -51,14 +52,14 @@ export function firstAfter(times: Float64Array, time: number): number {
   return low;
 }
 
-/** Where runs in order of time begin. */
+/** Starts of the stretches that are in order of time. */
 function runsOf(times: Float64Array): number[] {
   const starts = [0];
   for (let i = 1; i < times.length; i++) if (times[i] < times[i - 1]) starts.push(i);
   return starts;
 }
 
-/** Merges start..middle and middle..end; of equal times the former comes first. */
+/** Merges [start, middle) and [middle, end); of equal times those of the first part come first. */
 function mergeRuns(
   { times, values }: SeriesSamples,
   to: SeriesSamples,

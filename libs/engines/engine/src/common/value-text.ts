@@ -1,8 +1,7 @@
+/** Numbers, durations and sizes in labels, as Loki parses them. */
 import { goDurationOrProblem, parseFloatText as parseGoFloat, quoteGo } from '@loki/go';
 
-/**
- * A value read from text, or why it could not be, in the words of the Go function that Loki reads it with.
- */
+/** A parsed value, or the error text of the Go function with which Loki parses it. */
 type ValueOrError = number | string;
 
 /** Go's strconv.ParseFloat. */
@@ -16,8 +15,8 @@ export function parseFloatText(text: string): ValueOrError {
 }
 
 /**
- * Digits and dots alone, few enough never to overflow: what `Number` and Go read alike, when they read it at
- * all.
+ * Whether a text has only digits and dots, too few to overflow: `Number` and Go then parse it alike, or both
+ * refuse it.
  */
 function isPlainNumber(text: string): boolean {
   if (text.length === 0 || text.length > 32) return false;
@@ -44,9 +43,9 @@ const sizes = new Map<string, number>([
 
 const bytesMax = 2 ** 64;
 
-/** Sizes as people write them: `5MB`, `1.5 GiB`, `12,000`. The letters' case does not matter. */
+/** Parses sizes like `5MB`, `1.5 GiB`, `12,000`; case does not matter. */
 export function parseBytesText(text: string): ValueOrError {
-  // Not a pattern over the whole text: a value of some MiB would take its backtracking beyond the stack.
+  // A pattern over the whole text would overflow the stack on a value of some MiB.
   const [digits] = /^[\d.,]*/.exec(text)!;
   const unit = text.slice(digits.length);
   const value = parseFloatText(digits.replaceAll(',', ''));

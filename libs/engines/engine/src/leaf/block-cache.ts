@@ -1,47 +1,47 @@
+/** A worker's cache of decoded blocks: step *fetch, scan* of a query. */
 import type { BlockInfo } from '@loki/segment';
 import { PartedBlock } from './parted-block.ts';
 
-/** The part of the room that blocks have before they must prove that they are read again. */
+/** Share of the cache for young blocks, which have not yet been read repeatedly. */
 const youngShare = 1 / 8;
-/** Blocks that were fetched ahead of scans which may never come to them. */
+/** Most prefetched blocks; a scan may end before it reaches them. */
 const aheadMax = 128;
-/** Past uses that are remembered: for each block that is kept, and at least. */
+/** Remembered uses for each cached block, and at least. */
 const usesPerBlock = 8;
 const usesMin = 1024;
 
-interface Kept {
+interface CacheEntry {
   readonly block: PartedBlock;
-  /** When its use ended last, in uses of all blocks. */
+  /** End of its last use, counted in uses of all blocks. */
   usedAt: number;
-  /** Uses of all blocks between its last two, those while it was young not counted. */
+  /** Uses of all blocks between the block's last two uses, without uses while it was young. */
   readonly distance: number;
   weight: number;
 }
 
 /**
- * Decoded blocks by key, shared by all queries of a worker: a dashboard's panels scan the same data. Weighed
- * by what the blocks take in memory now (columns are decoded as they are used).
+ * Decoded blocks by key, shared by all queries of a worker: a dashboard's panels scan the same data. A
+ * block's weight is its current memory (columns are decoded at first use).
  *
- * Scans read the same blocks in the same order again and again. When these do not all fit, the cache that
- * forgets the least recently used forgets each block just before it is read again, and answers nothing at
- * all. Here a block that was new for a while takes the place of an older one only when its own last two uses
- * were closer to each other than the older one has been idle: of a scan that does not fit, as much stays as
- * has room, and blocks that nobody reads any more still make room for those that are read.
+ * Scans read the same blocks in the same order again and again. If they do not all fit, an LRU cache evicts
+ * each block just before it is read again and never hits. Here a block that leaves the young ones replaces an
+ * old one only if its last two uses were closer together than the old one has been idle. So a part of a large
+ * scan stays cached, and blocks that are no longer read make room for others.
  */
 export class BlockCache {
   readonly #bytesMax: number;
-  /** Fetched, and not used by a scan yet. */
+  /** Prefetched blocks that no scan has used yet. */
   readonly #ahead = new Map<string, PartedBlock>();
   /**
-   * In order of arrival. Uses close to each other, by panels that read side by side, are one use: they move
-   * nothing, and say nothing of when the block will be read again.
+   * Young blocks in order of arrival. Uses close together, by panels that read at the same time, count as one
+   * use: they do not predict when the block will be read again.
    */
-  readonly #young = new Map<string, Kept>();
-  /** From the least to the most recently used. */
-  readonly #old = new Map<string, Kept>();
+  readonly #young = new Map<string, CacheEntry>();
+  /** Old blocks, from the least to the most recently used. */
+  readonly #old = new Map<string, CacheEntry>();
   #youngBytes = 0;
   #oldBytes = 0;
-  /** When blocks that may be gone were used last; oldest first. */
+  /** Last uses of blocks, also of evicted ones; oldest first. */
   readonly #uses = new Map<string, number>();
   #now = 0;
 
@@ -53,7 +53,7 @@ export class BlockCache {
     return this.#youngBytes + this.#oldBytes;
   }
 
-  /** The block under `key`, perhaps without any column yet. */
+  /** The block of `key`, created without columns if it is not cached. */
   entry(key: string, info: BlockInfo): PartedBlock {
     let block = this.peek(key) ?? this.#ahead.get(key);
     if (!block) {
@@ -64,21 +64,21 @@ export class BlockCache {
     return block;
   }
 
-  /** The block under `key`, if a scan has used it and it is still there. */
+  /** The block of `key`, if it is cached and a scan has used it. */
   peek(key: string): PartedBlock | undefined {
     return (this.#old.get(key) ?? this.#young.get(key))?.block;
   }
 
-  /** Forgets everything. */
+  /** Empties the cache. */
   clear(): void {
     for (const blocks of [this.#ahead, this.#young, this.#old, this.#uses]) blocks.clear();
     this.#youngBytes = this.#oldBytes = 0;
   }
 
   /**
-   * To be called when a scan is done with a block: weighs it anew, and makes room.
+   * Ends a scan's use of a block: updates the block's weight and makes room.
    *
-   * @param block what is kept when nothing is; by default what `entry` made
+   * @param block the block to cache if none is; default: the one that `entry` created
    */
   release(key: string, block = this.#ahead.get(key)): void {
     this.#now++;
@@ -111,38 +111,38 @@ export class BlockCache {
     this.#ageYoung();
   }
 
-  /** Those that are young no longer find a place among the old, or go. */
+  /** Moves the oldest young blocks to the old ones, or evicts them, until the young ones fit. */
   #ageYoung(): void {
     while (this.#youngBytes > this.#bytesMax * youngShare) {
-      const [key, kept] = this.#young.entries().next().value!;
+      const [key, entry] = this.#young.entries().next().value!;
       this.#young.delete(key);
-      this.#youngBytes -= kept.weight;
-      if (!this.#makeRoom(kept.weight, kept.distance)) continue;
-      this.#old.set(key, kept);
-      this.#oldBytes += kept.weight;
+      this.#youngBytes -= entry.weight;
+      if (!this.#makeRoom(entry.weight, entry.distance)) continue;
+      this.#old.set(key, entry);
+      this.#oldBytes += entry.weight;
     }
   }
 
-  /** Makes room among the old for a block of that weight and distance. False: it has no better claim. */
+  /** Makes room for a block of that weight and distance. False: the old blocks are more useful. */
   #makeRoom(weight: number, distance: number): boolean {
     const bytesMax = this.#bytesMax * (1 - youngShare);
     if (weight > bytesMax) return false;
     while (this.#oldBytes + weight > bytesMax) {
-      const [key, kept] = this.#old.entries().next().value!;
-      // Without a newcomer the old ones themselves have grown.
-      if (weight > 0 && distance >= this.#now - kept.usedAt) return false;
+      const [key, oldest] = this.#old.entries().next().value!;
+      // With weight 0 the old blocks themselves have grown.
+      if (weight > 0 && distance >= this.#now - oldest.usedAt) return false;
       this.#old.delete(key);
-      this.#oldBytes -= kept.weight;
+      this.#oldBytes -= oldest.weight;
     }
     return true;
   }
 }
 
-/** @returns by how much the block became heavier */
-function weigh(kept: Kept): number {
-  const before = kept.weight;
-  kept.weight = kept.block.memoryBytes();
-  return kept.weight - before;
+/** @returns the increase of the block's weight */
+function weigh(entry: CacheEntry): number {
+  const oldWeight = entry.weight;
+  entry.weight = entry.block.memoryBytes();
+  return entry.weight - oldWeight;
 }
 
 function moveToEnd<T>(map: Map<string, T>, key: string, value: T): void {

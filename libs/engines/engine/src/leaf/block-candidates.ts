@@ -1,3 +1,4 @@
+/** Finds the blocks that a leaf must read, by the index alone: step *fetch, scan* of a query. */
 import type { StringMatcher } from '@loki/logql';
 import type { StreamShard } from '@loki/ports';
 import type { BlockInfo, Runs } from '@loki/segment';
@@ -7,27 +8,24 @@ import { matchStreams } from './streams.ts';
 /** A block with runs of selected streams in the time range. */
 export interface Candidate {
   readonly reader: SectionReader;
-  /** Place of the source in the leaf's sources: arrival order. */
+  /** Index of the source among the leaf's sources, which is the order of arrival. */
   readonly sourceIndex: number;
   readonly info: BlockInfo;
-  /** Indices of the runs that count. */
+  /** Indexes of the selected runs. */
   readonly runs: Uint32Array;
-  /** Bounds of these runs, Unix ns relative to the leaf's own base, inclusive. */
+  /** Time bounds of these runs, Unix ns, inclusive. */
   readonly minNs: bigint;
   readonly maxNs: bigint;
-  /**
-   * The leaf's time range, relative to the block's base, inclusive; beyond the block's rows when all are
-   * inside.
-   */
+  /** The leaf's time range, relative to the block's base, inclusive; it may exceed the block's times. */
   readonly fromTs: number;
   readonly toTs: number;
-  /** Deletes that may concern some rows of its runs: the rows have to be looked at one by one. */
-  readonly touched?: readonly TouchedRuns[];
+  /** Runs with rows that deletes may affect: their rows must be tested one by one. */
+  readonly affected?: readonly AffectedRuns[];
 }
 
-/** Runs of a block that a delete may take rows of. */
-export interface TouchedRuns {
-  /** Which delete of the leaf. */
+/** Runs of a block with rows that a delete may affect. */
+export interface AffectedRuns {
+  /** Index of the delete in the leaf. */
   readonly deleteIndex: number;
   readonly runs: readonly number[];
   /** The delete's time range relative to the block's base, inclusive. */
@@ -35,7 +33,7 @@ export interface TouchedRuns {
   readonly toTs: number;
 }
 
-/** The selection of a leaf before it looks into blocks. Times are inclusive. */
+/** The selection of a leaf by streams and time. Times are inclusive. */
 interface CandidateQuery {
   readonly selector: readonly StringMatcher[];
   readonly shard: StreamShard | undefined;
@@ -43,7 +41,7 @@ interface CandidateQuery {
   readonly toNs: bigint;
 }
 
-/** Blocks of a section that may hold rows of the query, in the section's order. */
+/** The blocks of a section that may contain rows of the query, in order. */
 export function findCandidates(
   reader: SectionReader,
   sourceIndex: number,
@@ -60,15 +58,15 @@ export function findCandidates(
     const fromTs = Number(fromNs - info.baseNs);
     const toTs = Number(toNs - info.baseNs);
     if (info.maxTs < fromTs || info.minTs > toTs) continue;
-    const found = matchRuns(info.runs, mask, fromTs, toTs);
-    if (!found) continue;
+    const matched = matchRuns(info.runs, mask, fromTs, toTs);
+    if (!matched) continue;
     candidates.push({
       reader,
       sourceIndex,
       info,
-      runs: found.runs,
-      minNs: info.baseNs + BigInt(found.minTs),
-      maxNs: info.baseNs + BigInt(found.maxTs),
+      runs: matched.runs,
+      minNs: info.baseNs + BigInt(matched.minTs),
+      maxNs: info.baseNs + BigInt(matched.maxTs),
       fromTs,
       toTs,
     });
@@ -94,7 +92,7 @@ function matchRuns(
   return matched.length === 0 ? undefined : { runs: Uint32Array.from(matched), minTs, maxTs };
 }
 
-/** First row of from..to whose timestamp is at least `ts`; rows are in timestamp order. */
+/** First row in [from, to) whose timestamp is at least `ts`; rows are in timestamp order. */
 export function firstRowAtOrAfter(timestamps: Float64Array, from: number, to: number, ts: number): number {
   while (from < to) {
     const middle = (from + to) >>> 1;

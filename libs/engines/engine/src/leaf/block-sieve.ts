@@ -1,3 +1,4 @@
+/** Rules out blocks by their search filters before columns are fetched: step *fetch, scan* of a query. */
 import { FilterProbe, searchFilterKind } from '@loki/segment';
 import { mayMeet } from '../pipeline/requirement.ts';
 import type { Requirement } from '../pipeline/requirement.ts';
@@ -6,17 +7,17 @@ import type { ScanContext } from './scan-context.ts';
 import type { SectionReader } from './section-reader.ts';
 
 /**
- * Filters read at a time: at first few, for a limit may soon be filled; many as soon as most blocks are ruled
- * out, for then it will not be. These are a request or two, and 16 MiB at most.
+ * Filters that are read together: few at first, because a limit may be filled soon; many once most blocks are
+ * ruled out. They take one or two requests and 16 MiB at most.
  */
 const probedFirst = 16;
 const probedMax = 512;
-/** Segments whose filters are read side by side. */
+/** Segments whose filters are read in parallel. */
 const readersAtOnce = 16;
 
 /**
- * The blocks whose search filters do not rule them out, some at a time, in the order given. A filter is some
- * 12 KB for a megabyte of lines, and filters of neighbours are read together.
+ * Yields the blocks that their search filters do not rule out, in batches, in the given order. A filter takes
+ * about 12 KB for a megabyte of lines; filters of neighbouring blocks are read together.
  */
 export async function* passingBlocks(
   candidates: readonly Candidate[],
@@ -42,12 +43,12 @@ export async function* passingBlocks(
       count = ruledOut > passing.length ? probedMax : Math.min(count * 4, probedMax);
     }
   } finally {
-    // The scan had enough.
+    // The scan has ended early.
     stats.blocksSkipped += candidates.length - at;
   }
 }
 
-/** All of them. */
+/** All blocks that their search filters do not rule out. */
 export async function allPassingBlocks(
   candidates: readonly Candidate[],
   requirement: Requirement | undefined,

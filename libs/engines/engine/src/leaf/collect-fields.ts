@@ -1,3 +1,4 @@
+/** Detects the fields of a log query's lines: the route `/detected_fields`. */
 import { mib } from '@loki/model';
 import type { CheckCancelled, LabelSet, Task } from '@loki/ports';
 import { fieldTypeOf } from '../common/field-type.ts';
@@ -6,19 +7,19 @@ import { atOnce } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { FieldDetector } from '../pipeline/field-detector.ts';
 
-/** Lines of a log query's answer, and what is asked of their fields. */
+/** The lines of a log query's answer, and the question about their fields. */
 export interface FieldsTaskInput {
   readonly labelSets: readonly LabelSet[];
   readonly labelSet: Uint32Array;
   readonly lineEnds: Uint32Array;
   readonly lines: Uint8Array;
   /**
-   * Rows, one stream after the other as the answer shows them: a field's last value is the same for every cut
-   * of the query.
+   * Rows, stream by stream in the order of the answer, so that a field's last value does not depend on how
+   * the query is split.
    */
   readonly order: Uint32Array;
   readonly fieldsMax: number;
-  /** The field whose values are wanted; others are left out then. */
+  /** If set, only this field is returned, with its values. */
   readonly valuesOf?: string;
   readonly valuesMax?: number;
 }
@@ -26,33 +27,34 @@ export interface FieldsTaskInput {
 /** A field of some lines. */
 export interface DetectedField {
   readonly label: string;
-  /** Of the last value. */
+  /** The type of the last value. */
   readonly type: FieldType;
   readonly cardinality: number;
-  /** Parsers that read the field's lines; none for structured metadata. */
+  /** Parsers of the lines with the field; empty for structured metadata. */
   readonly parsers: readonly string[];
   /**
-   * Keys on the way to it in the last JSON line that has it; absent where a stage of the query made it there.
+   * Path of keys to the field in the last JSON line that has it; absent when a stage of the query created it
+   * there.
    */
   readonly jsonPath?: readonly string[];
-  /** Of `valuesOf` alone. */
+  /** Present with `valuesOf` only. */
   readonly values?: readonly string[];
 }
 
-/** Line bytes that are read; a few megabytes tell the fields of a query's lines as well as all would. */
+/** Most line bytes that are examined: a few megabytes show the fields of a query's lines. */
 const lineBytesMax = 8 * mib;
 /** Fields of one line between two pauses: about a millisecond. */
 const fieldsPerSlice = 1024;
 
-/** `collectFields` where a worker is at hand. */
+/** `collectFields` as a task of a worker. */
 export const fieldsTask: Task<FieldsTaskInput, DetectedField[]> = {
   name: 'engine.fields',
   run: (input, _env, checkCancelled?: CheckCancelled) => atOnce(collectFields(input), checkCancelled),
 };
 
 /**
- * Fields of the lines that a query selects: their structured metadata, the labels that the query's stages
- * made, and those that JSON or logfmt makes of the line as it came out of the query. Each line is read once.
+ * Fields of the lines that a query selects: their structured metadata, the labels from the query's stages,
+ * and the fields that the JSON or logfmt parser finds in the line after the stages. Each line is parsed once.
  */
 export function* collectFields(input: FieldsTaskInput): Work<DetectedField[]> {
   const { labelSets, labelSet, lineEnds, order, valuesOf, valuesMax } = input;
@@ -110,7 +112,7 @@ class FieldCollector {
     }
   }
 
-  /** @returns undefined when the field is not wanted, or there are enough others */
+  /** @returns undefined when the field is not requested, or there are enough fields */
   #add(label: string, value: string, parser?: string): OpenField | undefined {
     if (isErrorLabel(label) || (this.#only !== undefined && label !== this.#only)) return undefined;
     let field = this.fields.get(label);
@@ -126,7 +128,7 @@ class FieldCollector {
   }
 }
 
-/** Marks of a stage that failed are no fields. */
+/** Labels of a failed stage are no fields. */
 function isErrorLabel(name: string): boolean {
   return name === '__error__' || name === '__error_details__';
 }

@@ -1,3 +1,4 @@
+/** Leaves out deleted and expired rows: step *delete, expire* of a stored day, in every leaf. */
 import type { StringMatcher } from '@loki/logql';
 import type { LeafDelete } from '@loki/ports';
 import { columns } from '@loki/segment';
@@ -7,7 +8,7 @@ import { NeededLabels } from '../pipeline/needed-labels.ts';
 import { RowSelection } from '../pipeline/row-selection.ts';
 import { Row } from '../pipeline/row.ts';
 import { firstRowAtOrAfter } from './block-candidates.ts';
-import type { Candidate, TouchedRuns } from './block-candidates.ts';
+import type { Candidate, AffectedRuns } from './block-candidates.ts';
 import type { LeafCache } from './leaf-cache.ts';
 import { selectRowsOfRun } from './row-filter.ts';
 import { RowRunner } from './row-runner.ts';
@@ -18,10 +19,10 @@ import { matchStreams } from './streams.ts';
 interface DeletePlan {
   readonly plan: LogPlan;
   readonly runner: RowRunner;
-  readonly spared: readonly (readonly StringMatcher[])[];
+  readonly exceptions: readonly (readonly StringMatcher[])[];
   readonly fromNs: bigint;
   readonly toNs: bigint;
-  /** It takes every row of its streams in its time. */
+  /** The delete affects every row of its streams in its time. */
   readonly takesAll: boolean;
   readonly need: BlockNeed;
 }
@@ -33,8 +34,8 @@ const wholeNeed: BlockNeed = {
 };
 
 /**
- * The rows that a leaf must leave out. Runs which a delete takes whole are struck from the index alone;
- * of others the rows are found block by block, as a query finds its own.
+ * The rows that a leaf must leave out. Completely deleted runs are left out by the index alone. In partly
+ * deleted runs the rows are found block by block, like rows of a query.
  */
 export class Deletes {
   readonly #plans: readonly DeletePlan[];
@@ -42,7 +43,7 @@ export class Deletes {
   readonly #selection = new RowSelection();
   readonly #row = new Row();
 
-  /** Undefined when there is nothing to leave out. */
+  /** undefined when there is nothing to leave out. */
   static of(deletes: readonly LeafDelete[] | undefined, cache: LeafCache): Deletes | undefined {
     return deletes && deletes.length > 0 ? new Deletes(deletes, cache) : undefined;
   }
@@ -52,52 +53,54 @@ export class Deletes {
   }
 
   /**
-   * The same blocks without runs that are deleted whole; what else deletes may concern stands in `touched`.
+   * The blocks without completely deleted runs; `affected` lists runs of which deletes may affect some rows.
    */
   apply(candidates: readonly Candidate[]): Candidate[] {
     return candidates.flatMap((candidate) => {
-      const kept = this.#strike(candidate);
-      return kept ? [kept] : [];
+      const remaining = this.#strike(candidate);
+      return remaining ? [remaining] : [];
     });
   }
 
   #strike(candidate: Candidate): Candidate | undefined {
     const { info, reader } = candidate;
     const { runs } = info;
-    const touched: TouchedRuns[] = [];
-    const gone = new Set<number>();
+    const affected: AffectedRuns[] = [];
+    const deletedRuns = new Set<number>();
     this.#plans.forEach(({ fromNs, toNs, takesAll }, deleteIndex) => {
       if (toNs < candidate.minNs || fromNs > candidate.maxNs) return;
       const mask = this.#mask(reader.section, deleteIndex);
       const fromTs = Number(fromNs - info.baseNs);
       const toTs = Number(toNs - info.baseNs);
-      const partly: number[] = [];
+      const partialRuns: number[] = [];
       for (const run of candidate.runs) {
         if (mask[runs.stream[run]] === 0 || runs.maxTs[run] < fromTs || runs.minTs[run] > toTs) continue;
-        if (takesAll && runs.minTs[run] >= fromTs && runs.maxTs[run] <= toTs) gone.add(run);
-        else partly.push(run);
+        if (takesAll && runs.minTs[run] >= fromTs && runs.maxTs[run] <= toTs) deletedRuns.add(run);
+        else partialRuns.push(run);
       }
-      if (partly.length > 0) touched.push({ deleteIndex, runs: partly, fromTs, toTs });
+      if (partialRuns.length > 0) affected.push({ deleteIndex, runs: partialRuns, fromTs, toTs });
     });
-    if (gone.size === 0) return touched.length === 0 ? candidate : { ...candidate, touched };
-    if (gone.size === candidate.runs.length) return undefined;
-    const left = touched.flatMap((each) => {
-      const runsLeft = each.runs.filter((run) => !gone.has(run));
-      return runsLeft.length === 0 ? [] : [{ ...each, runs: runsLeft }];
+    if (deletedRuns.size === 0) return affected.length === 0 ? candidate : { ...candidate, affected };
+    if (deletedRuns.size === candidate.runs.length) return undefined;
+    const affectedLeft = affected.flatMap((each) => {
+      const remainingRuns = each.runs.filter((run) => !deletedRuns.has(run));
+      return remainingRuns.length === 0 ? [] : [{ ...each, runs: remainingRuns }];
     });
-    const kept = { ...candidate, runs: candidate.runs.filter((run) => !gone.has(run)) };
-    return left.length === 0 ? kept : { ...kept, touched: left };
+    const remaining = { ...candidate, runs: candidate.runs.filter((run) => !deletedRuns.has(run)) };
+    return affectedLeft.length === 0 ? remaining : { ...remaining, affected: affectedLeft };
   }
 
-  /** Rows of a touched block that are deleted, ascending. Costs the columns that the deletes look at. */
+  /**
+   * The deleted rows of a block with `affected` runs, ascending. It reads the columns that the deletes test.
+   */
   async rowsOf(candidate: Candidate): Promise<Uint32Array> {
     const { info, reader } = candidate;
     const isDeleted = new Uint8Array(info.rowCount);
-    for (const touched of candidate.touched ?? []) {
-      const plan = this.#plans[touched.deleteIndex];
+    for (const affected of candidate.affected ?? []) {
+      const plan = this.#plans[affected.deleteIndex];
       const block = await reader.load(info, plan.need);
-      // Nothing is awaited from here on: selection and row are shared by all blocks of the leaf.
-      this.#mark(candidate, block, touched, isDeleted);
+      // No await may follow: all blocks of the leaf share selection and row.
+      this.#mark(candidate, block, affected, isDeleted);
     }
     let count = 0;
     for (const flag of isDeleted) count += flag;
@@ -106,16 +109,16 @@ export class Deletes {
     return rows;
   }
 
-  #mark(candidate: Candidate, block: Block, touched: TouchedRuns, isDeleted: Uint8Array): void {
+  #mark(candidate: Candidate, block: Block, affected: AffectedRuns, isDeleted: Uint8Array): void {
     const { info, reader } = candidate;
-    const { plan, runner, takesAll, toNs } = this.#plans[touched.deleteIndex];
+    const { plan, runner, takesAll, toNs } = this.#plans[affected.deleteIndex];
     const { pipeline } = plan;
     const { firstRow, stream } = info.runs;
     const timestamps = block.timestamps();
     const selection = this.#selection;
-    for (const run of touched.runs) {
-      const from = firstRowAtOrAfter(timestamps, firstRow[run], firstRow[run + 1], touched.fromTs);
-      const to = firstRowAtOrAfter(timestamps, from, firstRow[run + 1], touched.toTs + 1);
+    for (const run of affected.runs) {
+      const from = firstRowAtOrAfter(timestamps, firstRow[run], firstRow[run + 1], affected.fromTs);
+      const to = firstRowAtOrAfter(timestamps, from, firstRow[run + 1], affected.toTs + 1);
       if (takesAll) {
         isDeleted.fill(1, from, to);
         continue;
@@ -136,17 +139,17 @@ export class Deletes {
     }
   }
 
-  /** Streams of the section that a delete concerns. */
+  /** Streams of the section that a delete affects, as a mask. */
   #mask(section: Section, deleteIndex: number): Uint8Array {
     let masks = this.#masks.get(section);
     if (!masks) this.#masks.set(section, (masks = []));
     let mask = masks[deleteIndex];
     if (mask) return mask;
-    const { plan, spared } = this.#plans[deleteIndex];
+    const { plan, exceptions } = this.#plans[deleteIndex];
     mask = matchStreams(section, plan.selector, undefined);
-    for (const selector of spared) {
-      const isSpared = matchStreams(section, selector, undefined);
-      for (let i = 0; i < mask.length; i++) mask[i] &= isSpared[i] ^ 1;
+    for (const selector of exceptions) {
+      const isExcepted = matchStreams(section, selector, undefined);
+      for (let i = 0; i < mask.length; i++) mask[i] &= isExcepted[i] ^ 1;
     }
     masks[deleteIndex] = mask;
     return mask;
@@ -160,7 +163,7 @@ function compileDelete({ expr, startNs, endNs, except }: LeafDelete, cache: Leaf
   return {
     plan,
     runner: new RowRunner(plan.pipeline, NeededLabels.all),
-    spared: (except ?? []).map((text) => cache.selection(text).selector),
+    exceptions: (except ?? []).map((text) => cache.selection(text).selector),
     fromNs: startNs,
     toNs: endNs - 1n,
     takesAll,

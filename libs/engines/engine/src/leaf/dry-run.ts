@@ -1,15 +1,13 @@
+/** Estimates of a leaf's cost, without reading blocks: `explain` and dry runs. */
 import type { LeafStats } from '@loki/ports';
 import type { Candidate } from './block-candidates.ts';
 import type { SectionReader } from './section-reader.ts';
 
-/**
- * Counts the blocks that the index alone ruled out: by time, or because none of the selected streams is
- * in them.
- */
+/** Counts the blocks that the index alone rules out: by time, or because they have no selected stream. */
 export function countRuledOut(
   stats: LeafStats,
   readers: readonly (SectionReader | undefined)[],
-  found: readonly Candidate[],
+  matches: readonly Candidate[],
   bounds: { readonly fromNs: bigint; readonly toNs: bigint },
 ): void {
   let inTime = 0;
@@ -23,12 +21,12 @@ export function countRuledOut(
       else inTime++;
     }
   }
-  stats.blocksOfOtherStreams += inTime - found.length;
+  stats.blocksOfOtherStreams += inTime - matches.length;
 }
 
 /**
- * Counts the cost of reading a block: its rows and lines as far as selected runs hold them, its bytes as a
- * whole.
+ * Counts the cost of reading a block: rows and lines of the selected runs, and the stored bytes of the whole
+ * block.
  */
 export function countCost(stats: LeafStats, { reader, info, runs }: Candidate, readsLines: boolean): void {
   let rows = 0;

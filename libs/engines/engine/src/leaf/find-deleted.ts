@@ -1,3 +1,4 @@
+/** Finds the rows that a compactor must remove: step *delete, expire* of a stored day. */
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafDelete, WorkerEnv } from '@loki/ports';
 import { findCandidates } from './block-candidates.ts';
@@ -14,9 +15,9 @@ interface DeletedRows {
 }
 
 /**
- * The rows of a tenant's section that deletes take, by block; blocks that keep all of theirs are left out.
- * Reads what the deletes look at: for those without filters that is the index, and timestamps where they
- * cut a run.
+ * The rows of a tenant's section that deletes affect, by block; blocks without such rows are left out. It
+ * reads the columns that the deletes test: for deletes without filters only the index, and timestamps of
+ * partly affected runs.
  */
 export async function findDeletedRows(
   source: LeafSource,
@@ -28,27 +29,27 @@ export async function findDeletedRows(
   const reader = finder && (await openSection(source, tenant, env, emptyLeafStats()));
   if (!finder || !reader) return [];
   const { minNs: fromNs, maxNs: toNs } = reader.section;
-  const found: DeletedRows[] = [];
+  const deleted: DeletedRows[] = [];
   for (const candidate of findCandidates(reader, 0, { selector: [], shard: undefined, fromNs, toNs })) {
-    const [kept] = finder.apply([candidate]);
-    const some = kept?.touched ? await finder.rowsOf(kept) : undefined;
-    const rows = withStruckRuns(candidate, kept, some);
+    const [remaining] = finder.apply([candidate]);
+    const deletedRows = remaining?.affected ? await finder.rowsOf(remaining) : undefined;
+    const rows = withStruckRuns(candidate, remaining, deletedRows);
     reader.release(candidate.info);
-    if (rows.length > 0) found.push({ block: candidate.info.index, rows });
+    if (rows.length > 0) deleted.push({ block: candidate.info.index, rows });
   }
-  return found;
+  return deleted;
 }
 
 function withStruckRuns(
   { runs, info }: Candidate,
-  kept: Candidate | undefined,
-  some: Uint32Array | undefined,
+  remaining: Candidate | undefined,
+  deletedRows: Uint32Array | undefined,
 ): Uint32Array {
-  const left = new Set(kept?.runs);
+  const runsLeft = new Set(remaining?.runs);
   const isDeleted = new Uint8Array(info.rowCount);
-  for (const row of some ?? []) isDeleted[row] = 1;
+  for (const row of deletedRows ?? []) isDeleted[row] = 1;
   const { firstRow } = info.runs;
-  for (const run of runs) if (!left.has(run)) isDeleted.fill(1, firstRow[run], firstRow[run + 1]);
+  for (const run of runs) if (!runsLeft.has(run)) isDeleted.fill(1, firstRow[run], firstRow[run + 1]);
   const rows: number[] = [];
   isDeleted.forEach((flag, row) => {
     if (flag !== 0) rows.push(row);

@@ -1,3 +1,4 @@
+/** Volumes of streams in the heads of an ingester. */
 import { columns } from '@loki/segment';
 import type { Section } from '@loki/segment';
 import { MetadataSymbols } from '../common/metadata-symbols.ts';
@@ -10,17 +11,17 @@ export interface HeadSource {
   readonly reader: SectionReader;
   /** Per stream of the section: whether it is selected. */
   readonly mask: Uint8Array;
-  /** Per run of the section: the number of its stream, the same in all records. */
+  /** Per run of the section: the number of its stream, which is the same in all records. */
   readonly streams: Int32Array;
 }
 
 const metadataNeed = { mask: columns.metadata };
 
 /**
- * The volumes of streams in memory: all that the records hold of a stream is one stretch, shared out by time
- * as a whole. Streams are numbers here; labels are looked at once for each group.
+ * Adds the volumes of streams in memory. All rows of a stream in the records count as one time range, which
+ * is distributed over the buckets. Streams are numbers here; labels are read once for each group.
  *
- * @param startNs times are counted from there
+ * @param startNs origin of the times
  */
 export async function addHeadVolumes(
   sources: readonly HeadSource[],
@@ -73,7 +74,7 @@ function groupsFor(
   groups: VolumeGroups,
   groupsOf: (stream: number) => Groups,
 ): Groups {
-  return groups.areStreams ? groups.alone(section, stream) : groupsOf(stream);
+  return groups.areStreams ? groups.single(section, stream) : groupsOf(stream);
 }
 
 function endOf(sources: readonly HeadSource[]): number {
@@ -82,7 +83,7 @@ function endOf(sources: readonly HeadSource[]): number {
   return end;
 }
 
-/** All that memory holds of each stream, as columns by the number of the stream. */
+/** Totals of each stream, as columns by stream number. */
 class StreamTotals {
   readonly #minTs: Float64Array;
   readonly #maxTs: Float64Array;
@@ -107,7 +108,7 @@ class StreamTotals {
 
   begin(number: number, groups: Groups): void {
     this.#groups[number] = groups;
-    this.#tables[number] = this.#symbols.none;
+    this.#tables[number] = this.#symbols.empty;
   }
 
   addRun(

@@ -1,3 +1,4 @@
+/** A worker's caches for leaves: opened segments, decoded blocks, compiled plans. */
 import type { WorkerEnv } from '@loki/ports';
 import { TailGuess } from '@loki/segment';
 import type { Segment, StoredSegment } from '@loki/segment';
@@ -5,22 +6,22 @@ import { compileLeaf, compileSelection } from '../pipeline/compile-leaf.ts';
 import type { LeafPlan, LogPlan } from '../pipeline/compile-leaf.ts';
 import { BlockCache } from './block-cache.ts';
 
-/** Compiled queries kept; a dashboard has some dozens of panels. */
+/** Most cached plans; a dashboard has some dozens of panels. */
 const plansMax = 256;
-/** The assumed weight of a decoded footer of a stored segment: some hundred streams and blocks. */
+/** Assumed bytes of a decoded footer of a stored segment, with some hundred streams and blocks. */
 const footerBytes = 256 * 1024;
 /**
- * An opened record of a head, over its bytes: views, tables and columns of one row take as much. And what is
- * decoded of each stream's labels.
+ * Bytes of an opened record of a head in addition to its own bytes: views, tables and columns of one row; and
+ * bytes of each stream's decoded labels.
  */
 const openedBytes = 12 * 1024;
 const openedBytesPerStream = 48;
-/** The part of the cache that opened segments may take; blocks have the rest of the worth. */
+/** Share of the cache for opened segments; blocks have the rest. */
 const segmentShare = 1 / 4;
 
 const envKey = 'engine';
 
-/** Shared by the leaves of one worker. */
+/** The caches that the leaves of one worker share. */
 export class LeafCache {
   readonly #plans = new Map<string, LeafPlan>();
   readonly #selections = new Map<string, LogPlan>();
@@ -50,8 +51,8 @@ export class LeafCache {
   }
 
   /**
-   * Forgets all data. A read that came back damaged may have left parts of itself here; what is in the store
-   * may be sound, and is read again.
+   * Drops all cached data. After a damaged read, parts of it may be cached, while the store may be intact: it
+   * is read again.
    */
   forget(): void {
     this.#segments.clear();
@@ -59,21 +60,21 @@ export class LeafCache {
     this.blocks.clear();
   }
 
-  /** The selection of a delete. */
+  /** The compiled selection of a delete. */
   selection(text: string): LogPlan {
     return remember(this.#selections, text, plansMax, () => compileSelection(text));
   }
 
-  /** A segment that was kept under `key`; it is now the last to be forgotten. */
+  /** The cached segment of `key`; it becomes the most recently used. */
   segment(key: string): Segment | StoredSegment | undefined {
-    const known = this.#segments.get(key);
-    if (!known) return undefined;
+    const cached = this.#segments.get(key);
+    if (!cached) return undefined;
     this.#segments.delete(key);
-    this.#segments.set(key, known);
-    return known.segment;
+    this.#segments.set(key, cached);
+    return cached.segment;
   }
 
-  /** Keeps an opened segment: with its bytes, when it is in memory. */
+  /** Caches an opened segment. Its weight includes its bytes when it is in memory. */
   keepSegment(key: string, segment: Segment | StoredSegment): void {
     const weight = 'bytes' in segment ? weightOf(segment) : footerBytes;
     this.#segmentBytes += weight - (this.#segments.get(key)?.weight ?? 0);
@@ -98,11 +99,11 @@ interface OpenedSegment {
   readonly weight: number;
 }
 
-/** Value of `key`, made when missing; the least recently used goes when there are too many. */
+/** The value of `key`, computed if it is missing; the least recently used value is evicted. */
 function remember<T>(map: Map<string, T>, key: string, max: number, make: () => T): T {
-  const known = map.get(key);
-  const value = known ?? make();
-  if (known !== undefined) map.delete(key);
+  const cached = map.get(key);
+  const value = cached ?? make();
+  if (cached !== undefined) map.delete(key);
   map.set(key, value);
   if (map.size > max) map.delete(map.keys().next().value!);
   return value;

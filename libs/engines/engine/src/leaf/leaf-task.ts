@@ -1,3 +1,4 @@
+/** Runs a leaf over whole sources, in a worker: step *fetch, scan* of a query. */
 import { LokiError } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, Task, WorkerEnv } from '@loki/ports';
 import { MemoryPool } from '../common/memory-budget.ts';
@@ -19,10 +20,10 @@ interface LeafTaskInput {
   readonly sources: readonly LeafSource[];
 }
 
-/** Sources opened at a time: each costs a request to the store at most. */
+/** Sources that are opened in parallel; each takes one request to the store at most. */
 const openedAtOnce = 16;
 
-/** Runs one leaf over whole sources. Sources without rows of the tenant cost a look at their footer. */
+/** Runs one leaf over whole sources. For sources without rows of the tenant only the footer is read. */
 export const leafTask: Task<LeafTaskInput, PackedLeafResult> = {
   name: 'engine.leaf',
   run: runLeafTask,
@@ -80,9 +81,9 @@ async function runPlan(
 }
 
 /**
- * Bytes that the leaves of a worker may hold together unless its environment says otherwise. Well below a
- * worker's heap, in which buffers count: close to that the garbage collector does nothing but look for more
- * (47 of 60 s, measured).
+ * Default of the bytes that the leaves of a worker may hold together. It is well below the worker's heap,
+ * which includes buffers: near that limit the garbage collector takes nearly all the time (47 of 60 s,
+ * measured).
  */
 const stateBytesMax = 384 * 2 ** 20;
 

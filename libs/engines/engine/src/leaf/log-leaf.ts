@@ -1,3 +1,4 @@
+/** Runs a log selection over sections: step *fetch, scan* of a query. */
 import type { CheckCancelled, LeafStats, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { Block, BlockInfo } from '@loki/segment';
@@ -21,20 +22,22 @@ import type { ScanContext } from './scan-context.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
 /**
- * Stored bytes read ahead at first, some blocks of text or the small columns of a hundred: a query whose
- * limit is soon filled should not read what it will not need.
+ * Bytes that are read ahead at first: some blocks of text, or the small columns of a hundred. A query whose
+ * limit is soon filled should not read more than it needs.
  */
 const firstAheadBytes = 1 << 20;
 /**
- * The same for timestamps and the metadata that filters read: those of a day's blocks stand together, and are
- * better read at once than twice with what is between them.
+ * The same for timestamps and the metadata that filters read: these columns of a day's blocks are neighbours,
+ * and one read of them is cheaper than two reads with a gap.
  */
 const firstSmallBytes = 4 << 20;
-/** Blocks whose labels are looked at before the lines of those that passed are read, at first and at most. */
+/**
+ * Blocks that are filtered by labels before the lines of the remaining ones are read, at first and at most.
+ */
 const labelledFirst = 8;
 const labelledMax = 64;
 
-/** Rows from..to of one run. */
+/** Rows [from, to) of one run. */
 interface RowRange {
   readonly run: number;
   readonly from: number;
@@ -42,10 +45,10 @@ interface RowRange {
 }
 
 /**
- * Runs a log selection over sections, best blocks first, and stops when no block that is left can hold a
- * better row.
+ * Runs a log selection over sections, the most relevant blocks first, and stops when no further block can
+ * contain a better row.
  *
- * @param readers one per source, oldest first; undefined where a source has nothing of the tenant
+ * @param readers one per source, oldest first; undefined for a source without rows of the tenant
  */
 export async function runLogLeaf(
   request: LogLeafRequest,
@@ -58,14 +61,14 @@ export async function runLogLeaf(
   const isForward = request.direction === 'forward';
   const bounds = { fromNs: request.startNs, toNs: request.endNs - 1n };
   const query = { selector: plan.selector, shard: request.shard, ...bounds };
-  const found = readers.flatMap((reader, sourceIndex) =>
+  const matches = readers.flatMap((reader, sourceIndex) =>
     reader ? findCandidates(reader, sourceIndex, query) : [],
   );
-  const candidates = deletes ? deletes.apply(found) : found;
+  const candidates = deletes ? deletes.apply(matches) : matches;
   candidates.sort((a, b) => (isForward ? compareBig(a.minNs, b.minNs) : compareBig(b.maxNs, a.maxNs)));
   const scan = new LogScan(request, plan, context);
   if (request.isDryRun) {
-    countRuledOut(context.stats, readers, found, bounds);
+    countRuledOut(context.stats, readers, matches, bounds);
     scan.measure(await allPassingBlocks(candidates, plan.requirement, context));
     return scan.rows.finish(context.stats);
   }
@@ -77,7 +80,7 @@ export async function runLogLeaf(
   return scan.rows.finish(context.stats);
 }
 
-/** The common way: block by block, until the rows found are surely the best. */
+/** Scans block by block until the collected rows are certainly the best ones. */
 async function scanBlocks(batches: AsyncIterable<readonly Candidate[]>, scan: LogScan): Promise<void> {
   for await (const candidates of batches) {
     const isDone = scan.filtersLabels
@@ -88,8 +91,8 @@ async function scanBlocks(batches: AsyncIterable<readonly Candidate[]>, scan: Lo
 }
 
 /**
- * Labels of some blocks, then the lines of those that have rows left, together. True: the rows found are
- * surely the best.
+ * Filters some blocks by labels, then scans the blocks with remaining rows together. True: the collected rows
+ * are certainly the best ones.
  */
 async function scanLabelled(candidates: readonly Candidate[], scan: LogScan): Promise<boolean> {
   const ahead = new ReadAhead(candidates, {
@@ -119,7 +122,7 @@ async function scanLabelled(candidates: readonly Candidate[], scan: LogScan): Pr
   return false;
 }
 
-/** True: the rows found are surely the best. */
+/** Scans blocks in their order. True: the collected rows are certainly the best ones. */
 async function scanInOrder(candidates: readonly Candidate[], scan: LogScan): Promise<boolean> {
   const ahead = new ReadAhead(candidates, { needOf: () => wholeNeed, firstBytes: firstAheadBytes });
   for (let i = 0; i < candidates.length; i++) {
@@ -134,7 +137,10 @@ async function scanInOrder(candidates: readonly Candidate[], scan: LogScan): Pro
   return false;
 }
 
-/** Where lines do not matter: choose the rows by their timestamps, then read the lines of those chosen. */
+/**
+ * For queries without filters on lines: chooses rows by their timestamps, then reads the lines of the chosen
+ * rows only.
+ */
 async function pickRows(
   batches: AsyncIterable<readonly Candidate[]>,
   scan: LogScan,
@@ -163,16 +169,16 @@ async function pickRows(
       picks.prune();
     }
   }
-  // All of them are read: in the order of the object, so that neighbours are read together.
-  const chosen = [...picks.finish()].sort((a, b) =>
+  // All chosen blocks are read, in the order of the object, so that neighbours are read together.
+  const choice = [...picks.finish()].sort((a, b) =>
     compareCandidates(candidates[a.candidate], candidates[b.candidate]),
   );
-  const chosenBlocks = chosen.map(({ candidate }) => candidates[candidate]);
-  const ahead = new ReadAhead(chosenBlocks, { needOf: () => wholeNeed });
-  for (let i = 0; i < chosen.length; i++) {
+  const blocks = choice.map(({ candidate }) => candidates[candidate]);
+  const ahead = new ReadAhead(blocks, { needOf: () => wholeNeed });
+  for (let i = 0; i < choice.length; i++) {
     scan.checkCancelled();
     ahead.moveTo(i);
-    await scan.take(candidates[chosen[i].candidate], chosen[i].rows);
+    await scan.take(candidates[choice[i].candidate], choice[i].rows);
   }
 }
 
@@ -213,15 +219,20 @@ class LogScan {
   }
 
   /**
-   * Counts what `visit` would read: where every row counts, not the blocks beyond those that surely fill the
-   * limit.
+   * Counts the cost of a scan. If every row is selected, blocks after those that certainly fill the limit do
+   * not count.
    */
   measure(candidates: readonly Candidate[]): void {
     const { limit } = this.#request;
-    const before = this.stats.linesProcessed;
+    const linesBefore = this.stats.linesProcessed;
     let bound: bigint | undefined;
     for (const candidate of candidates) {
-      if (this.#takesAll && limit > 0 && bound !== undefined && this.stats.linesProcessed - before >= limit) {
+      if (
+        this.#takesAll &&
+        limit > 0 &&
+        bound !== undefined &&
+        this.stats.linesProcessed - linesBefore >= limit
+      ) {
         if (this.isBeyond(candidate, bound)) {
           this.stats.blocksSkipped++;
           continue;
@@ -233,18 +244,18 @@ class LogScan {
     }
   }
 
-  /** No row of the block can be among the best. */
+  /** Whether no row of the block can be among the best. */
   isEnough(candidate: Candidate): boolean {
     const { bound } = this.rows;
     return bound !== undefined && this.isBeyond(candidate, bound);
   }
 
-  /** Labels alone may rule out a block. */
+  /** Whether filters on labels may rule out a block. */
   get filtersLabels(): boolean {
     return this.#plan.pipeline.baseFilters.length > 0;
   }
 
-  /** Whether filters on labels leave anything of a block, which then stays loaded for its visit. */
+  /** Whether rows of the block pass the filters on labels; the block then stays loaded for its visit. */
   async mayCount(candidate: Candidate): Promise<boolean> {
     const { reader, info } = candidate;
     const first = reader.load(info, this.firstNeed(candidate));
@@ -256,12 +267,12 @@ class LogScan {
     return false;
   }
 
-  /** All rows of the block that count are worse than one at `bound`. */
+  /** Whether all selected rows of the block are worse than one at `bound`. */
   isBeyond(candidate: Candidate, bound: bigint): boolean {
     return this.#isForward ? candidate.minNs > bound : candidate.maxNs < bound;
   }
 
-  /** Filters on metadata come first: when they leave nothing, lines are not even fetched. */
+  /** The columns that filters on metadata need. They run first: if no row passes, lines are not fetched. */
   firstNeed({ info }: Candidate): BlockNeed {
     const { pipeline } = this.#plan;
     return pipeline.baseFilters.length === 0 ? wholeNeed : labelsNeed(pipeline, info);
@@ -277,7 +288,7 @@ class LogScan {
     const first = reader.load(info, this.firstNeed(candidate));
     const labelled = first instanceof Promise ? await first : first;
     this.stats.blocksMatched++;
-    const deleted = candidate.touched && (await this.#deletes!.rowsOf(candidate));
+    const deleted = candidate.affected && (await this.#deletes!.rowsOf(candidate));
     this.#select(candidate, labelled, this.rows.bound);
     if (deleted) this.#selection.intersect(deleted, deleted.length, true);
     if (this.#selection.count > 0) await this.#collect(candidate);
@@ -285,7 +296,7 @@ class LogScan {
     reader.release(info);
   }
 
-  /** Calls back for the rows of a block that pass the filters on labels and may be better than `bound`. */
+  /** Calls `add` for the rows of a block that pass the filters on labels and may be better than `bound`. */
   async pick(
     candidate: Candidate,
     bound: bigint | undefined,
@@ -295,7 +306,7 @@ class LogScan {
     const first = reader.load(info, this.pickNeed(candidate));
     const block = first instanceof Promise ? await first : first;
     this.stats.blocksMatched++;
-    const deleted = candidate.touched && (await this.#deletes!.rowsOf(candidate));
+    const deleted = candidate.affected && (await this.#deletes!.rowsOf(candidate));
     this.#select(candidate, block, bound);
     if (deleted) this.#selection.intersect(deleted, deleted.length, true);
     const timestamps = block.timestamps();
@@ -306,7 +317,7 @@ class LogScan {
     reader.release(info);
   }
 
-  /** Puts the given rows of a block among the answer's. */
+  /** Adds the given rows of a block to the answer. */
   async take(candidate: Candidate, rows: Uint32Array): Promise<void> {
     this.#selection.clear(candidate.info.rowCount);
     for (const row of rows) this.#selection.add(row);
@@ -336,7 +347,7 @@ class LogScan {
     }
   }
 
-  /** Rows of a run inside the time range that can still be among the best. */
+  /** The rows of a run in the time range that can still be among the best. */
   #rangeOf(candidate: Candidate, block: Block, run: number, bound: bigint | undefined): RowRange {
     const { info } = candidate;
     const { runs } = info;
@@ -351,8 +362,8 @@ class LogScan {
     if (runs.minTs[run] < fromTs) from = firstRowAtOrAfter(block.timestamps(), from, to, fromTs);
     if (runs.maxTs[run] > toTs) to = firstRowAtOrAfter(block.timestamps(), from, to, toTs + 1);
     const { limit } = this.#request;
-    if (limit > 0 && to - from > limit && this.#takesAll && !candidate.touched) {
-      // Without filters every row counts, so that of one stream only the first ones can.
+    if (limit > 0 && to - from > limit && this.#takesAll && !candidate.affected) {
+      // Without filters every row is selected, so only the first rows of a stream can be in the answer.
       if (this.#isForward) to = from + limit;
       else from = to - limit;
     }
@@ -364,7 +375,7 @@ class LogScan {
     return baseFilters.length === 0 && lineFilters.length === 0 && stages.length === 0;
   }
 
-  /** Filters the selected rows by their lines, runs them through the stages, and keeps what is left. */
+  /** Filters the selected rows by their lines, runs the stages, and collects the rows that pass. */
   async #collect(candidate: Candidate): Promise<void> {
     const { reader, info } = candidate;
     const loaded = reader.load(info, wholeNeed);
@@ -390,14 +401,14 @@ class LogScan {
   }
 
   /**
-   * `range` counts places in the selection. In the answer's direction, so that a run stops giving rows at the
-   * limit.
+   * Collects the rows of a run. `range` counts places in the selection. It goes in the answer's direction, so
+   * that it can stop at the limit.
    */
   #collectRun({ info, sourceIndex }: Candidate, range: RowRange): void {
     const { limit } = this.#request;
     const stream = info.runs.stream[range.run];
     const row = this.#row;
-    let found = 0;
+    let matchCount = 0;
     for (let i = 0; i < range.to - range.from; i++) {
       const at = this.#selection.rows[this.#isForward ? range.from + i : range.to - 1 - i];
       if (i % rowsPerCheck === 0) this.checkCancelled();
@@ -406,7 +417,7 @@ class LogScan {
       if (!passes) continue;
       this.rows.add(row, { sourceIndex, blockIndex: info.index, row: at });
       this.stats.linesMatched++;
-      if (limit > 0 && ++found >= limit) return;
+      if (limit > 0 && ++matchCount >= limit) return;
     }
   }
 }
@@ -415,7 +426,7 @@ const wholeNeed: BlockNeed = {
   mask: columns.timestamps | columns.lineLengths | columns.lines | columns.metadata,
 };
 
-/** The columns that filters on labels, and the time, read. */
+/** The columns for time and filters on labels. */
 function labelsNeed(pipeline: Pipeline, info: BlockInfo): BlockNeed {
   const names = filterNames(pipeline, info);
   return { mask: columns.timestamps | (names.length > 0 ? columns.metadata : 0), names };

@@ -1,3 +1,4 @@
+/** A cached block whose columns are fetched as scans need them. */
 import { columns } from '@loki/segment';
 import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMetadata } from '@loki/segment';
 
@@ -5,11 +6,11 @@ import type { Block, BlockFilter, BlockInfo, ColumnMask, MetadataColumn, RowMeta
 interface Part {
   readonly block: Block;
   readonly mask: ColumnMask;
-  /** With metadata in the mask: the only keys that are there; undefined: all. */
+  /** If the mask has metadata: the fetched keys; undefined: all. */
   readonly names: readonly string[] | undefined;
 }
 
-/** A block whose columns were fetched part by part, as scans turned out to need them. */
+/** A block whose columns are fetched in parts, as scans need them. */
 export class PartedBlock implements Block {
   readonly info: BlockInfo;
   readonly #parts: Part[] = [];
@@ -22,7 +23,7 @@ export class PartedBlock implements Block {
     this.#parts.push(part);
   }
 
-  /** Columns of `mask` (and metadata keys `names`) that are not there yet. */
+  /** Columns of `mask` (and metadata keys `names`) that are not fetched yet. */
   missing(mask: ColumnMask, names: readonly string[] | undefined): ColumnMask {
     let missing = mask;
     for (const part of this.#parts) {

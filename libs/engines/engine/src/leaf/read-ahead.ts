@@ -1,9 +1,10 @@
+/** Reads blocks ahead of a scan: step *fetch, scan* of a query. */
 import type { Candidate } from './block-candidates.ts';
 import type { BlockNeed, SectionReader } from './section-reader.ts';
 
-/** Stored bytes that one scan has on their way or waiting for it at most. */
+/** Most stored bytes that are fetched or wait for one scan. */
 const aheadBytesMax = 8 << 20;
-/** Blocks of the same: each also has an object of its own. */
+/** Most blocks that are fetched or wait for one scan: each also costs an object in memory. */
 const aheadBlocksMax = 512;
 
 interface ReadAheadOptions {
@@ -19,19 +20,19 @@ interface ReadAheadOptions {
 
 /**
  * Reads the columns of blocks before a scan comes to them, in its order. Its bound counts bytes: one request
- * to a store 30 ms away reads small columns of hundreds of blocks, and large ones are under way while the
- * scan is at earlier ones.
+ * to a store 30 ms away reads small columns of hundreds of blocks, and large ones are fetched while earlier
+ * ones are scanned.
  */
 export class ReadAhead {
   readonly #candidates: readonly Candidate[];
   readonly #options: ReadAheadOptions;
   #aheadMax: number;
-  /** The first candidate that is not asked for yet. */
+  /** The first candidate that is not requested yet. */
   #next = 0;
   /** Stored bytes of the candidates between the scan and #next; 0 for those that are not read. */
   readonly #bytes: number[] = [];
   #aheadBytes = 0;
-  /** Candidates that the scan has left behind. */
+  /** Number of candidates that the scan has passed. */
   #passed = 0;
 
   constructor(candidates: readonly Candidate[], options: ReadAheadOptions) {
@@ -40,7 +41,7 @@ export class ReadAhead {
     this.#aheadMax = Math.min(options.firstBytes ?? aheadBytesMax, aheadBytesMax);
   }
 
-  /** The scan comes to the candidate `at`. Asks for more once half of what was ahead is behind. */
+  /** Moves to the candidate `at`. Requests more once the scan has passed half of the bytes read ahead. */
   moveTo(at: number): void {
     for (; this.#passed < at; this.#passed++) this.#aheadBytes -= this.#bytes[this.#passed] ?? 0;
     if (this.#next >= this.#candidates.length) return;

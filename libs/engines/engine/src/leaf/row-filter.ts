@@ -1,3 +1,4 @@
+/** Selects rows by time and labels, and counts what a scan has read. */
 import type { LeafStats } from '@loki/ports';
 import type { Block, BlockInfo } from '@loki/segment';
 import type { BaseResolver } from '../pipeline/base-resolver.ts';
@@ -17,7 +18,7 @@ export function filterNames(
   return [...names];
 }
 
-/** Rows `from` .. `to` of `run` join the selection, but for those that a filter on labels drops. */
+/** Adds the rows [from, to) of `run` that pass the filters on labels to the selection. */
 export function selectRowsOfRun(
   selection: RowSelection,
   candidate: Candidate,
@@ -50,28 +51,27 @@ export function selectRowsOfRun(
   }
 }
 
-/** Line bytes that `rows` rows of a run have, where lengths are not read: by their share of the run's. */
+/**
+ * Estimated line bytes of `rows` rows of a run: their share of the run's bytes. For scans that do not read
+ * lengths.
+ */
 export function bytesOfRows({ runs }: BlockInfo, run: number, rows: number): number {
   const all = runs.firstRow[run + 1] - runs.firstRow[run];
   return rows === all ? runs.lineBytes[run] : Math.round((runs.lineBytes[run] * rows) / all);
 }
 
-/**
- * Notes which share of the rows that a block added to `before` came from memory.
- */
+/** Counts the rows that a block has added since `earlier` as rows from memory, if it is in a head. */
 export function countHeadShare(
   stats: LeafStats,
   { reader }: Candidate,
-  before: Pick<LeafStats, 'linesMatched' | 'metadataBytes'>,
+  earlier: Pick<LeafStats, 'linesMatched' | 'metadataBytes'>,
 ): void {
   if (!reader.isHead) return;
-  stats.headLinesMatched += stats.linesMatched - before.linesMatched;
-  stats.headMetadataBytes += stats.metadataBytes - before.metadataBytes;
+  stats.headLinesMatched += stats.linesMatched - earlier.linesMatched;
+  stats.headMetadataBytes += stats.metadataBytes - earlier.metadataBytes;
 }
 
-/**
- * Adds rows to what the query cost: their lines are read, or not needed for an answer that stands for them.
- */
+/** Adds rows to the query's cost, whether their lines are read or the index answers for them. */
 export function countLines(stats: LeafStats, candidate: Candidate, rows: number, lineBytes: number): void {
   stats.linesProcessed += rows;
   stats.lineBytes += lineBytes;

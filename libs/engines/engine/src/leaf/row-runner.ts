@@ -1,10 +1,11 @@
+/** Runs single rows of a block through the stages of a pipeline. */
 import type { Block, Section } from '@loki/segment';
 import { BaseResolver } from '../pipeline/base-resolver.ts';
 import type { NeededLabels } from '../pipeline/needed-labels.ts';
 import type { Pipeline, RowStage } from '../pipeline/pipeline.ts';
 import type { Row } from '../pipeline/row.ts';
 
-/** Takes rows of a block through the stages of a pipeline, by way of its probe where it has one. */
+/** Runs rows of a block through a pipeline, first through its probe if it has one. */
 export class RowRunner {
   readonly #pipeline: Pipeline;
   readonly resolver: BaseResolver;
@@ -20,13 +21,13 @@ export class RowRunner {
     this.#probeResolver = pipeline.probe && new BaseResolver(pipeline.probe.needed);
   }
 
-  /** For what looks at labels alone. */
+  /** Starts a block for stages that read labels only. */
   startBlock(section: Section, block: Block): void {
     this.resolver.startBlock(section, block);
     this.#block = block;
   }
 
-  /** Before `run`. `withLines`: lines were loaded, and are looked at. */
+  /** Starts the rows of a block, before `run`. `withLines`: lines are loaded and read. */
   startRows(section: Section, block: Block, withLines: boolean): void {
     this.startBlock(section, block);
     this.#probeResolver?.startBlock(section, block);
@@ -35,7 +36,7 @@ export class RowRunner {
     this.#ends = withLines ? block.lineEnds() : undefined;
   }
 
-  /** Puts row `at` of a stream into `row` and runs it through. False: dropped. */
+  /** Loads row `at` of a stream into `row` and runs the stages. False: the row is dropped. */
   run(row: Row, stream: number, at: number): boolean {
     const { probe, stages } = this.#pipeline;
     if (probe) {

@@ -1,3 +1,4 @@
+/** Runs a range aggregation over sections: step *fetch, scan* of a query. */
 import type { CheckCancelled, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { columns } from '@loki/segment';
 import type { Block, BlockInfo } from '@loki/segment';
@@ -27,8 +28,8 @@ import type { BlockNeed, SectionReader } from './section-reader.ts';
 /**
  * Runs a range aggregation over sections.
  *
- * @param readers one per source, oldest first; undefined where a source has nothing of the tenant
- * @throws LokiError for too many series, and for rows with errors that no filter asked for
+ * @param readers one per source, oldest first; undefined for a source without rows of the tenant
+ * @throws LokiError for too many series, and for rows with errors that the query does not filter
  */
 export async function runSampleLeaf(
   request: SampleLeafRequest,
@@ -39,7 +40,7 @@ export async function runSampleLeaf(
   const context = scanContext(options);
   const { deletes } = context;
   const scan = new SampleScan(request, plan, context);
-  const found = readers.flatMap((reader, sourceIndex) =>
+  const matches = readers.flatMap((reader, sourceIndex) =>
     reader
       ? findCandidates(reader, sourceIndex, {
           selector: plan.selector,
@@ -48,10 +49,10 @@ export async function runSampleLeaf(
         })
       : [],
   );
-  const selected = deletes ? deletes.apply(found) : found;
+  const selected = deletes ? deletes.apply(matches) : matches;
   const candidates = await allPassingBlocks(selected, plan.requirement, context);
   if (request.isDryRun) {
-    countRuledOut(context.stats, readers, found, scan.grid.bounds);
+    countRuledOut(context.stats, readers, matches, scan.grid.bounds);
     for (const candidate of candidates) scan.measure(candidate);
     return scan.finish();
   }
@@ -71,7 +72,7 @@ export async function runSampleLeaf(
   return scan.finish();
 }
 
-/** Ends a scan at a row with an error that the query does not ask for. */
+/** Ends a scan at a row with an error that the query does not filter. */
 class FailedRow extends Error {
   readonly stream: number;
   readonly at: number;
@@ -93,9 +94,9 @@ class SampleScan {
   readonly #accumulator: Accumulator;
   readonly #selection = new RowSelection();
   readonly #row = new Row();
-  /** Samples are line lengths. */
+  /** The samples are line lengths. */
   readonly #countsBytes: boolean;
-  /** Nothing looks at rows one by one: they all count, and their labels are those they came with. */
+  /** Rows need not be visited one by one: all count, with their stored labels. */
   readonly #takesAll: boolean;
   readonly #readsLines: boolean;
 
@@ -137,14 +138,14 @@ class SampleScan {
     });
   }
 
-  /** Counts what `visit` would read. */
+  /** Counts the cost of `visit`. */
   measure(candidate: Candidate): void {
     this.grid.startBlock(candidate.info.baseNs);
     if (this.#isAnsweredByIndex(candidate)) this.#stats.blocksSkipped++;
     else countCost(this.#stats, candidate, this.#readsLines);
   }
 
-  /** Adds up one block; a promise only when something has to be fetched. */
+  /** Scans one block; returns a promise only when data must be fetched. */
   visit(candidate: Candidate): Promise<void> | undefined {
     this.grid.startBlock(candidate.info.baseNs);
     if (this.#isAnsweredByIndex(candidate)) {
@@ -153,7 +154,7 @@ class SampleScan {
       return undefined;
     }
     this.#stats.blocksMatched++;
-    if (candidate.touched) return this.#visitTouched(candidate);
+    if (candidate.affected) return this.#visitTouched(candidate);
     const block = candidate.reader.load(candidate.info, this.#firstNeed(candidate.info));
     if (block instanceof Promise) return block.then((loaded) => this.#visitLoaded(candidate, loaded));
     return this.#visitLoaded(candidate, block);
@@ -175,8 +176,8 @@ class SampleScan {
   }
 
   /**
-   * The error of a row, which names all its labels: the scan may have read only the metadata that the query
-   * needs.
+   * The error of a row with all its labels. The scan may have read only the metadata that the query needs, so
+   * the rest is loaded here.
    */
   async explain({ reader, info }: Candidate, { stream, at }: FailedRow): Promise<Error> {
     let mask = columns.timestamps | columns.lineLengths | columns.lines;
@@ -190,7 +191,7 @@ class SampleScan {
     return rowError(this.#row);
   }
 
-  // ---- what is read
+  // ---- columns to read
 
   #metadataNames(info: BlockInfo): string[] {
     const names = new Set(filterNames(this.#plan.pipeline, info));
@@ -199,8 +200,8 @@ class SampleScan {
   }
 
   /**
-   * Columns that are needed before any line: all there is to read, where no filter on labels may make lines
-   * needless.
+   * The columns that are read first. They include lines, unless a filter on labels may make lines
+   * unnecessary.
    */
   #firstNeed(info: BlockInfo): BlockNeed {
     const names = this.#plan.needed.isAll ? undefined : this.#metadataNames(info);
@@ -213,9 +214,9 @@ class SampleScan {
     return { mask, names };
   }
 
-  /** Each run that counts lies inside one bucket (or in none), and its series follows from the stream. */
-  #isAnsweredByIndex({ info, runs, reader, touched, fromTs, toTs }: Candidate): boolean {
-    if (touched || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0) {
+  /** Whether each selected run lies inside one bucket (or none), and its series follows from the stream. */
+  #isAnsweredByIndex({ info, runs, reader, affected, fromTs, toTs }: Candidate): boolean {
+    if (affected || !this.#takesAll || this.#resolver.metadataNames(info.metadataNames).length > 0) {
       return false;
     }
     this.grid.startBlock(info.baseNs);
@@ -265,21 +266,21 @@ class SampleScan {
       reader.release(info);
       return undefined;
     }
-    // All columns again, not just the lines: the cache may have let go of what was loaded first.
+    // Loads all columns again, not just the lines: the cache may have evicted those that were loaded first.
     const { mask, names } = this.#firstNeed(info);
-    const whole = reader.load(info, { mask: mask | columns.lineLengths | columns.lines, names });
-    if (!(whole instanceof Promise)) {
-      this.#addLines(candidate, whole);
+    const fullBlock = reader.load(info, { mask: mask | columns.lineLengths | columns.lines, names });
+    if (!(fullBlock instanceof Promise)) {
+      this.#addLines(candidate, fullBlock);
       return undefined;
     }
-    // Another leaf's scan may not touch this one's selection: it belongs to this scan, which waits.
-    return whole.then((loaded) => {
+    // The selection belongs to this scan and does not change while it waits.
+    return fullBlock.then((loaded) => {
       this.grid.startBlock(info.baseNs);
       this.#addLines(candidate, loaded);
     });
   }
 
-  /** Rows in the windows that pass the filters on labels. */
+  /** Selects the rows in the windows that pass the filters on labels. */
   #select(candidate: Candidate, block: Block): void {
     const { info } = candidate;
     this.#selection.clear(info.rowCount);
@@ -301,10 +302,7 @@ class SampleScan {
     candidate.reader.release(candidate.info);
   }
 
-  /**
-   * All rows of a run count: one series and one bucket after the other where the stream alone says the
-   * series.
-   */
+  /** Counts all rows of a run, bucket by bucket if the stream alone determines the series. */
   #countRun(candidate: Candidate, block: Block, run: number): void {
     const { info, reader } = candidate;
     const timestamps = block.timestamps();
@@ -356,7 +354,7 @@ class SampleScan {
     }
   }
 
-  /** `from` and `to` are places in the selection. */
+  /** Adds the rows of a run; `from` and `to` are places in the selection. */
   #addRunRows(block: Block, stream: number, from: number, to: number): void {
     const { grid } = this;
     const { stages } = this.#plan.pipeline;
@@ -394,7 +392,7 @@ class SampleScan {
   }
 }
 
-/** Rows of a run inside all windows' bounds. */
+/** The rows of a run within the bounds of all windows. */
 function rowsInRange(
   { info, fromTs, toTs }: Candidate,
   block: Block,

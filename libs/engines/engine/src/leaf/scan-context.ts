@@ -1,22 +1,21 @@
+/** The context that all parts of one leaf's scan share. */
 import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, LeafStats } from '@loki/ports';
 import { neverCancelled } from '../common/cancel.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import type { Deletes } from './deletes.ts';
 
-/** Shared by all parts of one leaf's scan. */
+/** Deletes, statistics, memory and cancellation of one leaf's scan. */
 export interface ScanContext {
   readonly stats: LeafStats;
   /** Rows to leave out. */
   readonly deletes: Deletes | undefined;
   readonly memory: MemoryBudget;
-  /** Called at each block, and every `rowsPerCheck` rows where stages work on them. */
+  /** Called at each block, and every `rowsPerCheck` rows while stages run. */
   readonly checkCancelled: CheckCancelled;
 }
 
-/**
- * Rows taken through stages between two looks at whether anybody still waits: a stage may take 0.2 s for one.
- */
+/** Rows between two checks for cancellation: a stage may take 0.2 s for one row. */
 export const rowsPerCheck = 8;
 
 export function scanContext(parts: Partial<ScanContext>): ScanContext {

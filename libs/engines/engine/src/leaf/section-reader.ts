@@ -1,3 +1,4 @@
+/** Reads blocks of a tenant's section, from memory or the store, through the worker's cache. */
 import type { LeafStats, WorkerEnv } from '@loki/ports';
 import { columns, openSegment, readSegment } from '@loki/segment';
 import type {
@@ -12,25 +13,26 @@ import type {
 import { LeafCache } from './leaf-cache.ts';
 import { PartedBlock } from './parted-block.ts';
 
-/** Where a leaf's rows are. Sources are given oldest first. */
+/** A source of a leaf's rows. Sources are given oldest first. */
 export type LeafSource =
   | {
       readonly kind: 'bytes';
       readonly bytes: Uint8Array;
       /**
-       * Names the bytes for as long as the process lives; decoded blocks are then kept for the next query.
+       * A name of the bytes that is unique in this process; with it, decoded blocks are cached for the next
+       * query.
        */
       readonly cacheKey?: string;
       /**
        * Per run of the tenant's section: the number of its stream, the same in all sources of the task.
-       * Absent: streams are told apart by their labels.
+       * Absent: streams are identified by their labels.
        */
       readonly streams?: Int32Array;
     }
   | {
       readonly kind: 'object';
       readonly key: string;
-      /** Only rows with startNs <= ts < endNs count: the others are read from elsewhere. */
+      /** Only rows with startNs <= ts < endNs count; another source has the others. */
       readonly clip?: Clip;
     };
 
@@ -55,19 +57,19 @@ export interface SectionReader {
   readonly isHead: boolean;
   /** Rows outside of it do not count. */
   readonly clip?: Clip;
-  /** A block with at least the columns asked for; at once when they are in memory. */
+  /** A block with at least the requested columns; no promise when they are in memory. */
   load(info: BlockInfo, need: BlockNeed): Block | Promise<Block>;
-  /** Bytes of the object that the columns asked for take; 0: they are in memory. */
+  /** Stored bytes of the requested columns that are not in memory. */
   storedBytes(info: BlockInfo, need: BlockNeed): number;
-  /** Blocks that will be asked for soon. */
+  /** Starts to fetch blocks that will be loaded soon, in that order. */
   prefetch(infos: readonly BlockInfo[], need: BlockNeed): void;
-  /** The search filters of blocks, read together; undefined where a block has none. */
+  /** The search filters of blocks, read together; undefined for a block without one. */
   filters(infos: readonly BlockInfo[]): Promise<readonly (BlockFilter | undefined)[]>;
-  /** The scan is done with the block. */
+  /** Ends the scan's use of the block. */
   release(info: BlockInfo): void;
 }
 
-/** Opens a source; undefined when it holds nothing of the tenant. */
+/** Opens a source; undefined when it has no rows of the tenant. */
 export async function openSection(
   source: LeafSource,
   tenant: string,
@@ -78,9 +80,9 @@ export async function openSection(
   stats.segments++;
   if (source.kind === 'bytes') {
     const { cacheKey } = source;
-    const known = cacheKey === undefined ? undefined : (cache.segment(cacheKey) as Segment | undefined);
-    const segment = known ?? openSegment(source.bytes);
-    if (cacheKey !== undefined && !known) cache.keepSegment(cacheKey, segment);
+    const cached = cacheKey === undefined ? undefined : (cache.segment(cacheKey) as Segment | undefined);
+    const segment = cached ?? openSegment(source.bytes);
+    if (cacheKey !== undefined && !cached) cache.keepSegment(cacheKey, segment);
     const section = segment.section(tenant);
     return section && new MemoryReader(segment, section, cacheKey, cache);
   }
@@ -100,11 +102,11 @@ async function measured<T>(env: WorkerEnv, stats: LeafStats, request: () => Prom
   }
 }
 
-/** A stored segment's footer, read once and kept for all who ask this worker. */
+/** The footer of a stored segment, read once and cached for all leaves of this worker. */
 export async function openStored(key: string, env: WorkerEnv): Promise<StoredSegment> {
   const cache = LeafCache.of(env);
-  const known = cache.segment(key) as StoredSegment | undefined;
-  if (known) return known;
+  const cached = cache.segment(key) as StoredSegment | undefined;
+  if (cached) return cached;
   const { tailGuess } = cache;
   const segment = await readSegment(env.objectStore, key, { tailGuess, cache: env.rangeCache });
   cache.keepSegment(key, segment);
@@ -119,15 +121,15 @@ function filterKey(segment: string, section: Section, info: BlockInfo): string {
   return `${blockKey(segment, section, info)}\u0000filter`;
 }
 
-/** Blocks of bytes in memory: decoded as they are used. */
+/** Reads blocks of bytes in memory; they are decoded at first use. */
 class MemoryReader implements SectionReader {
   readonly section: Section;
   readonly isHead = true;
   readonly #segment: Segment;
   readonly #cacheKey: string | undefined;
   readonly #cache: LeafCache;
-  /** Without a key, blocks live as long as the scan holds them. */
-  readonly #own = new Map<number, Block>();
+  /** Blocks of a source without a key live until the scan releases them. */
+  readonly #decodedBlocks = new Map<number, Block>();
 
   constructor(segment: Segment, section: Section, cacheKey: string | undefined, cache: LeafCache) {
     this.#segment = segment;
@@ -138,10 +140,10 @@ class MemoryReader implements SectionReader {
 
   load(info: BlockInfo): Block {
     if (this.#cacheKey === undefined) {
-      let block = this.#own.get(info.index);
+      let block = this.#decodedBlocks.get(info.index);
       if (!block) {
         block = this.#segment.block(this.section, info.index, allColumns);
-        this.#own.set(info.index, block);
+        this.#decodedBlocks.set(info.index, block);
       }
       return block;
     }
@@ -158,7 +160,7 @@ class MemoryReader implements SectionReader {
   }
 
   prefetch(): void {
-    // Everything is here.
+    // All bytes are in memory.
   }
 
   filters(infos: readonly BlockInfo[]): Promise<(BlockFilter | undefined)[]> {
@@ -168,13 +170,13 @@ class MemoryReader implements SectionReader {
   }
 
   release(info: BlockInfo): void {
-    this.#own.delete(info.index);
+    this.#decodedBlocks.delete(info.index);
     if (this.#cacheKey === undefined) return;
     this.#cache.blocks.release(blockKey(this.#cacheKey, this.section, info));
   }
 }
 
-/** Blocks of an object: columns are fetched when they are needed, a few blocks ahead. */
+/** Reads blocks of a stored object: columns are fetched when they are needed, a few blocks ahead. */
 class StoreReader implements SectionReader {
   readonly section: Section;
   readonly isHead = false;
@@ -183,7 +185,7 @@ class StoreReader implements SectionReader {
   readonly #cache: LeafCache;
   readonly #env: WorkerEnv;
   readonly #stats: LeafStats;
-  /** Fetches under way, by block. */
+  /** Fetches in progress, by block. */
   readonly #pending = new Map<number, Promise<void>>();
   /** Blocks read ahead, until the scan has used them: the cache has room for those of a few scans only. */
   readonly #ahead = new Map<number, PartedBlock>();
@@ -214,12 +216,12 @@ class StoreReader implements SectionReader {
   }
 
   prefetch(infos: readonly BlockInfo[], need: BlockNeed): void {
-    const wanted = infos.filter(
+    const missing = infos.filter(
       (info) => !this.#pending.has(info.index) && this.#entry(info).missing(need.mask, need.names) !== 0,
     );
-    if (wanted.length === 0) return;
-    const entries = wanted.map((info) => this.#entry(info));
-    const indices = wanted.map((info) => info.index);
+    if (missing.length === 0) return;
+    const entries = missing.map((info) => this.#entry(info));
+    const indices = missing.map((info) => info.index);
     const fetched = measured(this.#env, this.#stats, () =>
       this.#segment.fetchBlocks(this.section, indices, need.mask, { metadataNames: need.names }),
     ).then((blocks) => {
@@ -228,17 +230,18 @@ class StoreReader implements SectionReader {
         this.#pending.delete(indices[i]);
       });
     });
-    // The loader of the block sees the failure; there may be none when the scan ends early.
+    // The load of the block reports the failure; there may be no load when the scan ends early.
     fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
     indices.forEach((index, i) => {
       this.#pending.set(index, fetched);
       this.#ahead.set(index, entries[i]);
     });
-    for (const info of wanted) this.#stats.compressedBytes += info.storedBytes;
+    for (const info of missing) this.#stats.compressedBytes += info.storedBytes;
   }
 
   async filters(infos: readonly BlockInfo[]): Promise<(BlockFilter | undefined)[]> {
-    // Entries of their own: to look at a filter is no use of the columns, which take fifty times as much.
+    // Filters have cache entries of their own: reading a filter is no use of the columns, which are fifty
+    // times as large.
     const { blocks: cache } = this.#cache;
     const keys = infos.map((info) => filterKey(this.#segment.key, this.section, info));
     const entries = infos.map((info, i) => cache.peek(keys[i]) ?? new PartedBlock(info));

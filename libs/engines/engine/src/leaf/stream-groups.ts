@@ -1,11 +1,12 @@
+/** Label names and values of a section's streams, from the index alone. */
 import type { StreamGrouping, StreamVolume } from '@loki/ports';
 import type { LabelIndex } from '@loki/segment';
 
 /**
- * The labels that the streams of a section have, as groups by name: from the sorted dictionaries alone, or of
- * some streams from their codes.
+ * The labels of a section's streams, as groups by name: from the dictionaries alone or, for some streams,
+ * from their codes.
  *
- * @param streams absent: all of the section
+ * @param streams absent: all streams of the section
  */
 export function labelGroups(
   index: LabelIndex,
@@ -22,19 +23,19 @@ export function labelGroups(
   return groups;
 }
 
-/** Of every label. */
+/** Groups of every label. */
 function groupsOfCells(index: LabelIndex, streams: Uint32Array, withValues: boolean): StreamVolume[] {
   const { starts, column, code } = index.cells();
-  const seen: (Set<number> | undefined)[] = [];
+  const codesByColumn: (Set<number> | undefined)[] = [];
   for (const stream of streams) {
     for (let i = starts[stream]; i < starts[stream + 1]; i++) {
-      const codes = (seen[column[i]] ??= new Set());
+      const codes = (codesByColumn[column[i]] ??= new Set());
       if (withValues) codes.add(code[i]);
     }
   }
   const groups: StreamVolume[] = [];
   index.names.forEach((name, at) => {
-    const codes = seen[at];
+    const codes = codesByColumn[at];
     if (!codes) return;
     const values = withValues ? index.values(name) : [];
     groups.push(groupOf(name, withValues ? Array.from(codes, (each) => values[each - 1]) : undefined));
@@ -42,7 +43,7 @@ function groupsOfCells(index: LabelIndex, streams: Uint32Array, withValues: bool
   return groups;
 }
 
-/** Values of one label that some of the streams have. */
+/** The values of one label that the given streams have. */
 function valuesOf(index: LabelIndex, name: string, streams: Uint32Array): string[] {
   const values = index.values(name);
   const codes = index.codes(name);
@@ -51,7 +52,7 @@ function valuesOf(index: LabelIndex, name: string, streams: Uint32Array): string
   return values.filter((_, i) => isThere[i + 1] === 1);
 }
 
-/** A group of the streams that have a label. */
+/** The group of streams with a label. */
 export function groupOf(name: string, values: readonly string[] | undefined): StreamVolume {
   const group = { labels: [[name, ''] as const], entries: 0, lineBytes: 0 };
   return values ? { ...group, values } : group;

@@ -1,3 +1,4 @@
+/** Lists the streams of a stored segment in a worker: series, labels and volumes. */
 import { parseMatchers } from '@loki/logql';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { StreamsRequest, StreamVolume, Task } from '@loki/ports';
@@ -11,16 +12,16 @@ import { matchingStreams } from './streams.ts';
 interface StreamsTaskInput {
   readonly request: StreamsRequest;
   readonly key: string;
-  /** Only rows with startNs <= ts < endNs count: the others are read from elsewhere. */
+  /** Only rows with startNs <= ts < endNs count; another source has the others. */
   readonly clip?: Clip;
 }
 
-/** Streams as columns, as they come from a worker: each text once. */
+/** Streams as columns, the form in which a worker returns them: each text once. */
 interface PackedStreams {
-  /** Names of labels, and values of each: all that streams have. */
+  /** The names of the streams' labels, and the values of each. */
   readonly names: readonly string[];
   readonly values: readonly (readonly string[])[];
-  /** Labels of stream s are starts[s] .. starts[s+1]: the place of the name, and of the value. */
+  /** The labels of stream s are at starts[s] .. starts[s+1]: indexes of name and value. */
   readonly starts: Uint32Array;
   readonly name: Uint32Array;
   readonly value: Uint32Array;
@@ -39,10 +40,10 @@ export const streamsTask: Task<StreamsTaskInput, PackedStreams | StreamVolume[]>
   },
 };
 
-/** Streams that are unpacked between two pauses. */
+/** Streams between two pauses of the unpacking. */
 const streamsPerSlice = 1024;
 
-/** The streams with their labels, of which those that streams share are one object. */
+/** Unpacks the streams; label arrays that streams share are one object. */
 export function* unpackStreams(
   packed: PackedStreams | readonly StreamVolume[],
 ): Work<readonly StreamVolume[]> {
@@ -71,7 +72,7 @@ function intersect(a: Clip, b: Clip): Clip {
 
 /**
  * The section's streams that match and have entries in the range, with the volume that falls into it; or the
- * names and values of their labels, for which no stream is looked at where all are meant.
+ * names and values of their labels, from the dictionaries alone if all streams match.
  */
 function sectionVolumes(section: Section, request: StreamsRequest): PackedStreams | StreamVolume[] {
   const { group } = request;
@@ -95,7 +96,7 @@ function sectionVolumes(section: Section, request: StreamsRequest): PackedStream
   return { ...packLabels(section.labelIndex, streams), entries, lineBytes };
 }
 
-/** The labels of some streams of a section, with no values but theirs. */
+/** The labels of some streams of a section, with only their values. */
 function packLabels(index: LabelIndex, streams: Uint32Array) {
   const cells = index.cells();
   const starts = new Uint32Array(streams.length + 1);
@@ -105,7 +106,7 @@ function packLabels(index: LabelIndex, streams: Uint32Array) {
   const name = new Uint32Array(starts[streams.length]);
   const value = new Uint32Array(name.length);
   const values: string[][] = index.names.map(() => []);
-  /** By column and code: the place among `values`, plus one. */
+  /** By column and code: the index in `values`, plus one. */
   const places: (Uint32Array | undefined)[] = [];
   let to = 0;
   for (const stream of streams) {
@@ -123,14 +124,15 @@ function packLabels(index: LabelIndex, streams: Uint32Array) {
 }
 
 interface Shares {
-  /** By stream: its place in the columns, -1 where it has none. */
+  /** By stream: its index in the columns, or -1. */
   readonly places: Int32Array;
   readonly entries: Float64Array;
   readonly lineBytes: Float64Array;
 }
 
 /**
- * A run that lies partly in the range counts by the share of its time that does: no column is read for this.
+ * Adds the shares of runs in the range. A run that is partly in the range counts by the share of its time, so
+ * no column is read.
  */
 function addBlockShares(
   block: BlockInfo,

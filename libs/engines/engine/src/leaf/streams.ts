@@ -1,3 +1,4 @@
+/** Finds the streams of a section that match a selector: step *select* of a query. */
 import type { Matcher, StringMatcher } from '@loki/logql';
 import type { StreamShard } from '@loki/ports';
 import type { Section } from '@loki/segment';
@@ -18,11 +19,11 @@ export function matchingStreams(
 ): Uint32Array {
   const mask = matchStreams(section, matchers.map(compileCachedMatcher), undefined);
   const { streams } = section;
-  const found: number[] = [];
+  const matches: number[] = [];
   for (let i = 0; i < streams.count; i++) {
-    if (mask[i] !== 0 && streams.maxNs(i) >= startNs && streams.minNs(i) < endNs) found.push(i);
+    if (mask[i] !== 0 && streams.maxNs(i) >= startNs && streams.minNs(i) < endNs) matches.push(i);
   }
-  return Uint32Array.from(found);
+  return Uint32Array.from(matches);
 }
 
 /**

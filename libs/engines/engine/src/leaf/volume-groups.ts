@@ -1,10 +1,11 @@
+/** Groups streams for volumes: by stream, by labels or by label name. */
 import type { LabelPair } from '@loki/model';
 import type { StreamGrouping, StreamsRequest, StreamVolume } from '@loki/ports';
 import type { LabelIndex, Section } from '@loki/segment';
 import { BucketGrid, bucketsOf } from '../merge/volume-buckets.ts';
 import type { StreamTotal } from '../merge/volume-buckets.ts';
 
-/** Groups by number. */
+/** Numbers of groups. */
 export type Groups = readonly number[];
 
 /** The volumes of groups of streams, over several sections. */
@@ -23,7 +24,7 @@ export class VolumeGroups {
     this.#grid = new BucketGrid(request);
   }
 
-  /** Tells the groups that each stream of a section counts for. */
+  /** Returns a function from a stream of the section to its groups. */
   of(section: Section): (stream: number) => Groups {
     const index = section.labelIndex;
     if (this.#grouping?.by === 'labels') return this.#byLabels(index, this.#grouping.names!);
@@ -34,8 +35,8 @@ export class VolumeGroups {
     };
   }
 
-  /** A stream of which it is known that it was not met before, and that has no group but its own. */
-  alone(section: Section, stream: number): Groups {
+  /** The groups of a stream that is new and forms a group of its own. */
+  single(section: Section, stream: number): Groups {
     return [this.#add([...section.streams.labels(stream)])];
   }
 
@@ -66,17 +67,17 @@ export class VolumeGroups {
     const columns = index.names
       .filter((name) => names.includes(name))
       .map((name) => ({ name, codes: index.codes(name), values: index.values(name) }));
-    const kept = new Map<number | string, Groups>();
+    const cache = new Map<number | string, Groups>();
     return (stream) => {
       const key =
         columns.length === 1 ? columns[0].codes[stream] : columns.map(({ codes }) => codes[stream]).join();
-      let groups = kept.get(key);
+      let groups = cache.get(key);
       if (!groups) {
         const labels = columns.flatMap(({ name, codes, values }): LabelPair[] =>
           codes[stream] === 0 ? [] : [[name, values[codes[stream] - 1]]],
         );
         groups = [this.#group(labels.flat().join('\0'), () => labels)];
-        kept.set(key, groups);
+        cache.set(key, groups);
       }
       return groups;
     };
@@ -87,15 +88,15 @@ export class VolumeGroups {
     const ofColumn = index.names.map((name) =>
       (names?.includes(name) ?? true) ? this.#group(name, () => [[name, '']]) : -1,
     );
-    // Most streams have the labels of others.
-    const kept = new Map<string, Groups>();
+    // Most streams have the same label names as others.
+    const cache = new Map<string, Groups>();
     return (stream) => {
       const columns = column.subarray(starts[stream], starts[stream + 1]);
       const key = columns.join();
-      let groups = kept.get(key);
+      let groups = cache.get(key);
       if (!groups) {
         groups = Array.from(columns, (at) => ofColumn[at]).filter((at) => at >= 0);
-        kept.set(key, groups);
+        cache.set(key, groups);
       }
       return groups;
     };

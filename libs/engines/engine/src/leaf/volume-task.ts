@@ -1,3 +1,4 @@
+/** Computes volumes of streams with structured metadata, in a worker. */
 import { parseMatchers } from '@loki/logql';
 import { emptyLeafStats } from '@loki/ports';
 import type { CheckCancelled, StreamsRequest, StreamVolume, Task, WorkerEnv } from '@loki/ports';
@@ -19,16 +20,16 @@ interface VolumeTaskInput {
 }
 
 /**
- * Blocks of one stored segment whose metadata is read; of further ones it is taken to be as dense. Volumes
- * are for showing where the bytes are: a day of a large tenant must not be read for it.
+ * Most blocks of one stored segment whose metadata is read; further blocks are assumed to be as dense.
+ * Volumes are estimates for display, so a day of a large tenant is not read completely.
  */
 const metadataBlocksMax = 64;
 
 const metadataNeed = { mask: columns.metadata };
 
 /**
- * Streams of the sources with their volumes, or groups of them. All sources in memory together are one
- * stretch of a stream, shared out by time as a whole; in the store each run is one.
+ * Streams of the sources with their volumes, or groups of them. All rows of a stream in memory are one time
+ * range, which is distributed over the buckets; in the store each run is one.
  */
 export const volumeTask: Task<VolumeTaskInput, StreamVolume[]> = {
   name: 'engine.volume',
@@ -59,7 +60,7 @@ async function runVolumeTask(
   return groups.list();
 }
 
-/** The streams of a section's runs as numbers that other sections share. */
+/** For each run of a section the number of its stream, which is the same in all sections. */
 function streamsByText({ blocks, streams }: Section, numbers: Map<string, number>): Int32Array {
   const ofStream = Array.from({ length: streams.count }, (_, stream) => {
     const text = streams.labels(stream).toString();
@@ -81,16 +82,16 @@ async function addStored(
     start: Number(reader.clip.startNs - request.startNs),
     end: Number(reader.clip.endNs - request.startNs),
   };
-  const wanted = section.blocks.filter((info) => isTouched(info, mask, request));
-  const read = new Set(sampleOf(wanted.filter((info) => info.metadataNames.length > 0)));
+  const blocks = section.blocks.filter((info) => isTouched(info, mask, request));
+  const read = new Set(sampleOf(blocks.filter((info) => info.metadataNames.length > 0)));
   const symbols = new MetadataSymbols();
   const groupsOf = groups.of(section);
   let readEntries = 0;
   let readBytes = 0;
-  // Blocks that are read come first: the others are judged by them.
-  for (const info of wanted
+  // Blocks that are read come first: the estimates of others rest on them.
+  for (const info of blocks
     .filter((each) => read.has(each))
-    .concat(wanted.filter((each) => !read.has(each)))) {
+    .concat(blocks.filter((each) => !read.has(each)))) {
     checkCancelled();
     const { runs } = info;
     const block = read.has(info) ? await reader.load(info, metadataNeed) : undefined;
@@ -101,21 +102,21 @@ async function addStored(
       const entries = runs.firstRow[run + 1] - runs.firstRow[run];
       let metadataBytes = 0;
       if (block) {
-        symbols.with(symbols.none, block, runs.firstRow[run], runs.firstRow[run + 1]);
+        symbols.with(symbols.empty, block, runs.firstRow[run], runs.firstRow[run + 1]);
         metadataBytes = symbols.bytes;
         readEntries += entries;
         readBytes += metadataBytes;
       } else if (info.metadataNames.length > 0 && readEntries > 0) {
         metadataBytes = Math.floor((readBytes / readEntries) * entries);
       }
-      const whole = {
+      const unclipped = {
         minTs: base + runs.minTs[run],
         maxTs: base + runs.maxTs[run],
         entries,
         lineBytes: runs.lineBytes[run],
         metadataBytes,
       };
-      const unit = clip ? clipped(whole, clip) : whole;
+      const unit = clip ? clipped(unclipped, clip) : unclipped;
       if (unit) groups.add(groupsOf(stream), unit);
     }
     if (block) reader.release(info);
@@ -130,7 +131,7 @@ interface Volume {
   readonly metadataBytes: number;
 }
 
-/** The part of a run inside of a clip, by its share of the run's time. */
+/** The part of a run inside a clip, by its share of the run's time. */
 function clipped(unit: Volume, clip: { start: number; end: number }): Volume | undefined {
   const minTs = Math.max(unit.minTs, clip.start);
   const maxTs = Math.min(unit.maxTs, clip.end - 1);
@@ -145,7 +146,7 @@ function clipped(unit: Volume, clip: { start: number; end: number }): Volume | u
   };
 }
 
-/** Whether a run of a selected stream lies in the range, at least in part. */
+/** Whether a run of a selected stream is in the range, at least partly. */
 function isTouched(info: BlockInfo, mask: Uint8Array, request: StreamsRequest): boolean {
   const start = Number(request.startNs - info.baseNs);
   const end = Number(request.endNs - info.baseNs);
@@ -157,7 +158,7 @@ function isTouched(info: BlockInfo, mask: Uint8Array, request: StreamsRequest): 
   return false;
 }
 
-/** At most `metadataBlocksMax` of the blocks, evenly spread. */
+/** At most `metadataBlocksMax` of the blocks, evenly distributed. */
 function sampleOf(blocks: readonly BlockInfo[]): readonly BlockInfo[] {
   if (blocks.length <= metadataBlocksMax) return blocks;
   return Array.from(

@@ -1,3 +1,4 @@
+/** Merges results of a leaf's parts while further parts run: step *merge* of a query. */
 import type { LeafRequest, LeafResult } from '@loki/ports';
 import { memoryBytesOf, tooMuchMemory } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
@@ -8,24 +9,23 @@ import { packedBytes, unpackLeafResult } from './packed-result.ts';
 import type { PackedLeafResult } from './packed-result.ts';
 import { resultBytes } from './result-bytes.ts';
 
-/** Results merged in one go: each merge copies what was merged before. */
+/** Results of one merge: each merge copies the merged result so far. */
 const mergedAtOnce = 8;
 
 interface MergeOptions {
-  /** Parts that run side by side. */
+  /** Parts that run in parallel. */
   readonly atOnce: number;
-  /** The one that merges. */
+  /** The thread that merges. */
   readonly thread: QueryThread;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Runs a leaf over its parts, a few at a time, and merges their results as they come, in the parts' order: a
- * query over a thousand segments holds its answer and the results of some parts, not a thousand results.
+ * Runs a leaf over its parts, a few at a time, and merges their results in the order of the parts: a query
+ * over a thousand segments holds its answer and some results, not a thousand.
  *
- * @param runPart gets the part's number, and a signal that also ends the parts that run when one of them
- *   fails
- * @throws LokiError badRequest when what is held is more than the query's memory; whatever a part throws
+ * @param runPart receives the part's number and a signal, which aborts when another part fails
+ * @throws LokiError badRequest when the results exceed the query's memory; also every error of a part
  */
 export async function mergeAsTheyCome(
   request: LeafRequest,
@@ -54,22 +54,22 @@ export async function mergeAsTheyCome(
   }
 }
 
-/** Results of numbered parts: those at the beginning merged, later ones as they came. */
+/** Results of numbered parts: the first ones are merged, later ones wait for their predecessors. */
 class OrderedMerger {
   readonly #request: LeafRequest;
   readonly #thread: QueryThread;
   readonly #signal: AbortSignal;
-  /** Of all queries that merge on the thread. */
+  /** The memory of all queries that merge on the thread. */
   readonly #memory: MemoryBudget;
-  /** A merge holds what it is made from beside what it makes, so it is twice the query's. */
+  /** Twice the query's memory, because a merge holds its inputs and its output. */
   readonly #bytesMax: number;
   #heldBytes = 0;
-  /** Of the parts before `#mergedUpTo`. */
+  /** The merged result of the parts before `#mergedUpTo`. */
   #merged: LeafResult | undefined;
   #mergedBytes = 0;
   #mergedUpTo = 0;
   readonly #waiting = new Map<number, { readonly result: LeafResult; readonly bytes: number }>();
-  /** One step at a time: the next begins when this one has ended. */
+  /** The current step; steps run one after another. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(request: LeafRequest, thread: QueryThread, signal: AbortSignal) {
@@ -80,7 +80,7 @@ class OrderedMerger {
     this.#bytesMax = 2 * memoryBytesOf(request);
   }
 
-  /** Resolves when the result is taken in; the part's successor should not begin before. */
+  /** Resolves when the result is accepted; the next part should not start before that. */
   add(part: number, packed: PackedLeafResult): Promise<void> {
     const bytes = packedBytes(packed);
     this.#memory.charge(bytes);
@@ -97,7 +97,7 @@ class OrderedMerger {
     return this.#merged ?? this.#complete(mergeLeafResults(this.#request, []));
   }
 
-  /** The holder of the result counts it from now on. */
+  /** Ends the accounting; the owner of the result counts it from now on. */
   close(): void {
     this.#memory.close();
   }
@@ -119,7 +119,7 @@ class OrderedMerger {
     }
   }
 
-  /** Merges the results that follow on what is merged. */
+  /** Merges the results that directly follow the merged ones. */
   async #mergeReady(): Promise<void> {
     const ready: LeafResult[] = this.#merged ? [this.#merged] : [];
     let freed = this.#mergedBytes;

@@ -1,4 +1,4 @@
-/** Results of one leaf from several places become one: step *merge* of a query. */
+/** Merges results of one leaf from several processes or segments: step *merge* of a query. */
 import type {
   LeafRequest,
   LeafResult,
@@ -13,9 +13,9 @@ import { mergeLogResults } from './merge-log.ts';
 import { mergeSampleResults } from './merge-samples.ts';
 
 /**
- * One result from those of several places, oldest first.
+ * Merges results, given oldest first.
  *
- * @param pool of the thread, where what the merge takes counts meanwhile
+ * @param pool the thread's pool, in which the merge counts its memory
  */
 export function* mergeLeafResults(
   request: LeafRequest,

@@ -1,3 +1,4 @@
+/** Merges log lines of several results: step *merge* of a query. */
 import type { LabelPair } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LabelSet, LogLeafRequest, LogLeafResult } from '@loki/ports';
@@ -7,8 +8,9 @@ import type { Work } from '../common/sliced-work.ts';
 import { compareStreams } from '../series/result-rows.ts';
 
 /**
- * Rows of several results in one, in the request's order, at most the request's limit. Results are given
- * oldest first: of rows equal in time and stream, the older result's come first forward and last backward.
+ * Merges rows of several results in the request's order, up to its limit. Results are given oldest first: of
+ * rows with equal time and stream, those of older results come first in forward direction, last in backward
+ * direction.
  */
 export function* mergeLogResults(
   request: LogLeafRequest,
@@ -23,14 +25,14 @@ export function* mergeLogResults(
   const count = request.limit > 0 ? Math.min(request.limit, total) : total;
   const heads = new Uint32Array(filled.length);
   const precedes = (a: number, b: number): boolean => {
-    const left = filled[a];
-    const right = filled[b];
-    const leftTime = left.timestampNs[heads[a]];
-    const rightTime = right.timestampNs[heads[b]];
+    const leftResult = filled[a];
+    const rightResult = filled[b];
+    const leftTime = leftResult.timestampNs[heads[a]];
+    const rightTime = rightResult.timestampNs[heads[b]];
     if (leftTime !== rightTime) return leftTime < rightTime === isForward;
     const byStream = compareStreams(
-      left.labelSets[left.labelSet[heads[a]]],
-      right.labelSets[right.labelSet[heads[b]]],
+      leftResult.labelSets[leftResult.labelSet[heads[a]]],
+      rightResult.labelSets[rightResult.labelSet[heads[b]]],
     );
     return byStream !== 0 ? byStream < 0 : a < b === isForward;
   };
@@ -51,7 +53,7 @@ export function* mergeLogResults(
   return { ...(yield* copyRows(filled, sourceOf, rowOf, lineBytes)), stats };
 }
 
-/** Where a row comes from, and what it becomes. */
+/** Bytes of a merged row: its origin and its columns. */
 const mergedRowBytes = 24;
 
 function lineLength(result: LogLeafResult, row: number): number {
@@ -85,28 +87,28 @@ function* copyRows(
   return { kind: 'log', labelSets: sets.labelSets, labelSet, timestampNs, lineEnds, lines };
 }
 
-/** Texts of label sets between two pauses; a row costs as much as some characters. */
+/** Characters of label sets between two pauses; a row counts as some characters. */
 const charsPerSlice = 1 << 16;
 const charsPerRow = 1 << 7;
 
-/** Numbers label sets of several results anew; equal sets get one number. */
+/** Renumbers the label sets of several results; equal sets get one number. */
 class LabelSetMerger {
   readonly labelSets: LabelSet[] = [];
   readonly #results: readonly LogLeafResult[];
-  readonly #known: Int32Array[];
-  /** By the stream's text, then by the set's other labels. */
+  readonly #mergedIndexes: Int32Array[];
+  /** Numbers by the stream's text, then by the set's other labels. */
   readonly #origins = new Map<string, Map<string, number>>();
   /** Most sets share the array of their stream's labels. */
   readonly #streamTexts = new Map<readonly LabelPair[], string>();
-  /** Characters compared since the last slice, and rows. */
+  /** Cost since the last pause, in characters. */
   #chars = 0;
 
   constructor(results: readonly LogLeafResult[]) {
     this.#results = results;
-    this.#known = results.map((result) => new Int32Array(result.labelSets.length).fill(-1));
+    this.#mergedIndexes = results.map((result) => new Int32Array(result.labelSets.length).fill(-1));
   }
 
-  /** As much was done as others should wait for. */
+  /** Whether it is time for a pause. */
   isSliceDone(): boolean {
     if (this.#chars < charsPerSlice) return false;
     this.#chars = 0;
@@ -115,7 +117,7 @@ class LabelSetMerger {
 
   indexOf(source: number, index: number): number {
     this.#chars += charsPerRow;
-    let merged = this.#known[source][index];
+    let merged = this.#mergedIndexes[source][index];
     if (merged >= 0) return merged;
     const set = this.#results[source].labelSets[index];
     let sets = this.#origins.get(set.origin.text);
@@ -126,12 +128,12 @@ class LabelSetMerger {
     this.#chars += text.length;
     merged = sets.get(text) ?? this.labelSets.push(set) - 1;
     sets.set(text, merged);
-    this.#known[source][index] = merged;
+    this.#mergedIndexes[source][index] = merged;
     return merged;
   }
 }
 
-/** Equal for equal labels only: every part says how long it is. */
+/** A text that is equal exactly for equal labels: each part starts with its length. */
 function textOf(pairs: readonly LabelPair[]): string {
   let text = `${pairs.length};`;
   for (const [name, value] of pairs) text += `${name.length},${value.length}:${name}${value}`;
@@ -153,7 +155,7 @@ class SourceHeap {
     return this.#heap[0];
   }
 
-  /** The top has moved on to its next row, or has none left. */
+  /** Restores the heap after the top source has moved to its next row, or has no more rows. */
   settleTop(hasMore: boolean): void {
     if (!hasMore) {
       const last = this.#heap.pop()!;

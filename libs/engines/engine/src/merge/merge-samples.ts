@@ -1,3 +1,4 @@
+/** Merges partial states of series: step *merge* of a query. */
 import { parseExpr } from '@loki/logql';
 import type { RangeAggExpr, RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
@@ -12,11 +13,11 @@ import { sortByTime } from '../common/time-order.ts';
 import { isEarlier, isLater } from '../series/accumulators.ts';
 
 /**
- * Puts together what one sample leaf found in different places (shards, heads, segments): states of series
- * with the same labels merge. Associative; the order of results decides between equal timestamps only.
+ * Merges results of one sample leaf from shards, heads and segments: states of series with the same labels
+ * merge. Associative; the order of results matters only for equal timestamps.
  *
  * @param request the leaf; all results cover its steps
- * @param pool of the thread, where what the merge takes counts meanwhile
+ * @param pool the thread's pool, in which the merge counts its memory
  * @throws LokiError when there are more than request.seriesMax series
  */
 export function* mergeSampleResults(
@@ -33,13 +34,13 @@ export function* mergeSampleResults(
   }
 }
 
-/** An entry of the map that finds series, and its list. */
+/** Bytes of a map entry with its list. */
 const entryBytes = 120;
 
 function* mergeStatesOf(
   request: SampleLeafRequest,
   results: readonly SampleLeafResult[],
-  held: MemoryBudget | undefined,
+  mergeMemory: MemoryBudget | undefined,
 ): Work<SampleLeafResult> {
   const stats = emptyLeafStats();
   for (const result of results) addLeafStats(stats, result.stats);
@@ -50,10 +51,10 @@ function* mergeStatesOf(
     for (const state of result.series) {
       if (++looks % itemsPerSlice === 0) yield;
       const key = labelsKey(state.labels);
-      const known = merged.get(key);
-      if (known) known.push(state);
+      const equalStates = merged.get(key);
+      if (equalStates) equalStates.push(state);
       else {
-        held?.charge(2 * key.length + entryBytes);
+        mergeMemory?.charge(2 * key.length + entryBytes);
         merged.set(key, [state]);
       }
       if (request.seriesMax > 0 && merged.size > request.seriesMax) throw tooManySeries(request.seriesMax);
@@ -65,7 +66,7 @@ function* mergeStatesOf(
   for (const states of merged.values()) {
     const bytes = mergedBytes(states);
     memory.charge(bytes);
-    if (states.length > 1) held?.charge(bytes);
+    if (states.length > 1) mergeMemory?.charge(bytes);
     series.push(mergeStates(op, states, steps));
     if ((series.length * steps) % itemsPerSlice < steps) yield;
   }
@@ -73,24 +74,25 @@ function* mergeStatesOf(
 }
 
 /**
- * Moves the result of a part of a leaf's steps to its place among all of them; merge what the parts give.
+ * Moves the result of a part of a leaf's steps to its place among all steps; the results of all parts can
+ * then be merged.
  *
- * @param whole the leaf
+ * @param leaf the whole leaf
  * @param part the same leaf over fewer steps: its start is one of the whole's steps, its step the same.
- *   Samples that are kept must be in windows of no other part: `joinSampleParts` is for windows that overlap.
+ *   Samples must not be in windows of another part: `joinSampleParts` is for windows that overlap.
  */
 export function* embedSampleResult(
-  whole: SampleLeafRequest,
+  leaf: SampleLeafRequest,
   part: SampleLeafRequest,
   result: SampleLeafResult,
 ): Work<SampleLeafResult> {
-  const steps = stepCount(whole);
-  const offsetNs = part.startNs - whole.startNs;
+  const steps = stepCount(leaf);
+  const offsetNs = part.startNs - leaf.startNs;
   if (steps === result.steps && offsetNs === 0n) return result;
-  // Windows of the only step there is stand before it.
-  const first = steps === 1 ? 0 : Number(offsetNs / whole.stepNs);
+  // With a single step all windows end at it.
+  const first = steps === 1 ? 0 : Number(offsetNs / leaf.stepNs);
   const shiftNs = Number(offsetNs);
-  const op = leafOperation(whole);
+  const op = leafOperation(leaf);
   const series: SeriesState[] = [];
   for (const { labels, columns, samples } of result.series) {
     if ((series.length * steps) % itemsPerSlice < steps) yield;
@@ -109,12 +111,12 @@ export function* embedSampleResult(
   return { kind: 'samples', steps, series, stats: result.stats };
 }
 
-/** How many steps a sample leaf has. */
+/** Number of steps of a sample leaf. */
 export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number {
   return stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
 }
 
-/** Leaf texts repeat, once for each shard and split; parsing them does not have to. */
+/** The last parsed leaf: texts repeat for each shard and split. */
 let latest: { readonly text: string; readonly range: RangeAggExpr } | undefined;
 
 /** The operation of a sample leaf on the samples in a window. */
@@ -133,7 +135,7 @@ export function leafRange({ expr: text }: SampleLeafRequest): RangeAggExpr {
   return range;
 }
 
-/** Bytes that the merge of these states will hold; none where there is but one. */
+/** Bytes of the merge of these states; 0 for a single state, which is not copied. */
 function mergedBytes(states: readonly SeriesState[]): number {
   let bytes = seriesBytes(states[0]);
   for (const { samples } of states.slice(1)) bytes += samples ? samplesBytes(samples.times.length) : 0;
@@ -159,10 +161,10 @@ function mergeColumns(
   for (let k = 0; k < steps; k++) {
     const count = from[0][k];
     if (count === 0) continue;
-    const before = into[0][k];
-    into[0][k] = before + count;
+    const intoCount = into[0][k];
+    into[0][k] = intoCount + count;
     if (into.length === 1) continue;
-    if (before === 0) {
+    if (intoCount === 0) {
       for (let c = 1; c < into.length; c++) into[c][k] = from[c][k];
       continue;
     }
@@ -184,11 +186,11 @@ function mergeColumns(
       }
       case 'stddev_over_time':
       case 'stdvar_over_time': {
-        // Two sets' means and squared distances as those of their union (Chan).
+        // Mean and squared distances of the union of two sets (Chan).
         const delta = x[k] - a[k];
-        const total = before + count;
+        const total = intoCount + count;
         a[k] += (delta * count) / total;
-        b[k] += y[k] + (delta * delta * before * count) / total;
+        b[k] += y[k] + (delta * delta * intoCount * count) / total;
         break;
       }
       default:
@@ -197,7 +199,7 @@ function mergeColumns(
   }
 }
 
-/** All samples in order of time; of equal times those of the earlier states come first. */
+/** All samples in order of time; of equal times those of earlier states come first. */
 function mergeSamples(states: readonly SeriesState[]): SeriesSamples {
   const parts = states.flatMap(({ samples }) => samples ?? []);
   const count = parts.reduce((sum, { times }) => sum + times.length, 0);

@@ -1,26 +1,30 @@
+/** Packs label lists into few buffers, for their way between threads. */
 import type { LabelPair } from '@loki/model';
 
-/** Label lists as numbers and bytes. */
+/** Label lists as typed arrays. */
 export interface PackedLabels {
-  /** Pairs of each list. */
+  /** Number of pairs of each list. */
   readonly pairCounts: Uint32Array;
-  /** For each pair the place of its name in `commonNames`, plus one; 0: the name stands before the value. */
+  /**
+   * For each pair the index of its name in `commonNames`, plus one; 0: the name precedes the value in a
+   * chunk.
+   */
   readonly names: Uint32Array;
   readonly commonNames: readonly string[];
-  /** Characters of each text that stands in a chunk. */
+  /** Characters of each text in a chunk. */
   readonly lengths: Uint32Array;
   readonly chunks: readonly TextChunk[];
 }
 
-/** Whole texts, one after the other. */
+/** Complete texts, one after another. */
 interface TextChunk {
   readonly bytes: Uint8Array;
   readonly encoding: 'latin1' | 'utf16le';
 }
 
-/** Names of a query's labels are few, unless lines make them up. */
+/** Most common names. Queries have few label names, unless lines contain arbitrary ones. */
 const commonNamesMax = 1024;
-/** Characters of a chunk, but for the last text: parts of it keep all of it in memory. */
+/** Target of characters per chunk: a text of a chunk keeps all of it in memory. */
 const chunkChars = 1 << 14;
 
 export function packLabels(lists: readonly (readonly LabelPair[])[]): PackedLabels {
@@ -73,7 +77,7 @@ class ChunkWriter {
   #close(): void {
     const text = this.#parts.join('');
     const encoding = isLatin1(text) ? 'latin1' : 'utf16le';
-    // Not of the pool that small buffers share: it could not be moved.
+    // Not from Buffer's pool, because a pooled buffer cannot be moved.
     const bytes = Buffer.allocUnsafeSlow(encoding === 'latin1' ? text.length : 2 * text.length);
     bytes.write(text, encoding);
     this.#chunks.push({ bytes, encoding });
@@ -87,7 +91,7 @@ function isLatin1(text: string): boolean {
   return !/[^\u0000-\u00ff]/.test(text);
 }
 
-/** Gives lists back in the order in which they were packed. */
+/** Unpacks lists in the order in which they were packed. */
 export class PackedLabelsReader {
   readonly #packed: PackedLabels;
   #chunk = 0;
@@ -100,7 +104,7 @@ export class PackedLabelsReader {
     this.#packed = packed;
   }
 
-  /** The next list, which has so many pairs. */
+  /** The next list, with this number of pairs. */
   next(pairs: number): readonly LabelPair[] {
     const { names, commonNames } = this.#packed;
     return Array.from({ length: pairs }, (): LabelPair => {

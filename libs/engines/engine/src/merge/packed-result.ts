@@ -1,7 +1,7 @@
 /**
- * A leaf's result on its way from the thread that computed it. A label list of a hundred thousand is as many
- * objects, which a thread that serves others would have to take in at one go: texts travel as bytes, and
- * become labels again in slices.
+ * Packs a leaf's result for its way between threads. A hundred thousand label lists are as many objects,
+ * which the receiving thread would have to deserialize at once: texts travel as bytes and become labels again
+ * in slices.
  */
 import type { LabelPair } from '@loki/model';
 import type {
@@ -21,8 +21,8 @@ import { PackedLabelsReader, packLabels } from './packed-labels.ts';
 import type { PackedLabels } from './packed-labels.ts';
 
 /**
- * The result of a leaf as few typed arrays, so that it leaves a worker by moving memory. `unpackLeafResult`
- * makes labels of it, in slices.
+ * The result of a leaf as a few typed arrays, so that a worker can move it. `unpackLeafResult` restores it in
+ * slices.
  */
 export type PackedLeafResult = PackedLog | PackedSamples;
 
@@ -31,7 +31,7 @@ interface PackedLog {
   readonly stats: LeafStats;
   readonly labels: PackedLabels;
   readonly origins: readonly StreamOrigin[];
-  /** For each label set its origin, and its three lists: stream, structured metadata, parsed. */
+  /** For each label set its origin and its three lists: stream, structured metadata, parsed. */
   readonly sets: Uint32Array;
   readonly rows: Omit<LogLeafResult, 'labelSets' | 'stats'>;
 }
@@ -42,11 +42,11 @@ interface PackedSamples {
   readonly stats: LeafStats;
   readonly labels: PackedLabels;
   readonly columnsPerSeries: number;
-  /** Series have samples, times and then values, behind their columns. */
+  /** True: after its columns each series has samples, times and then values. */
   readonly hasSamples: boolean;
-  /** Columns and samples are parts of these. */
+  /** Buffers of the columns and samples. */
   readonly buffers: readonly ArrayBuffer[];
-  /** For each of them buffer, byte offset and length. */
+  /** For each column: buffer, byte offset and length. */
   readonly places: Float64Array;
 }
 
@@ -71,7 +71,7 @@ function packLog({ labelSets, stats, ...rows }: LogLeafResult): PackedLog {
   return { kind: 'log', stats, labels: packLabels(lists), origins, sets, rows };
 }
 
-/** Gives each object its place in `items`, where it is put the first time. */
+/** Returns a function from an object to its index in `items`; new objects are appended. */
 function numbering<T extends object>(items: T[]): (item: T) => number {
   const places = new Map<T, number>();
   return (item) => {
@@ -102,7 +102,7 @@ function packSamples({ series, steps, stats }: SampleLeafResult): PackedSamples 
   return { kind: 'samples', steps, stats, labels, columnsPerSeries, hasSamples, buffers, places };
 }
 
-/** Buffers that move to the other thread. */
+/** The buffers to move to the other thread. */
 export function buffersOf(packed: PackedLeafResult): ArrayBuffer[] {
   const { labels } = packed;
   const views = [...labels.chunks.map(({ bytes }) => bytes), labels.pairCounts, labels.names, labels.lengths];
@@ -118,15 +118,15 @@ export function buffersOf(packed: PackedLeafResult): ArrayBuffer[] {
   return buffers.filter(({ byteLength }) => byteLength > 0);
 }
 
-/** Bytes that it holds until it is unpacked. */
+/** Bytes of a packed result. */
 export function packedBytes(packed: PackedLeafResult): number {
   return buffersOf(packed).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /**
- * The result of a leaf that a worker sent as bytes, with its labels made in slices of this thread.
+ * Unpacks the result of a leaf, in slices.
  *
- * @param memory is charged with the labels that are made, beside what `packedBytes` says
+ * @param memory is charged with the created labels; `packedBytes` does not include them
  */
 export function* unpackLeafResult(packed: PackedLeafResult, memory?: MemoryBudget): Work<LeafResult> {
   return packed.kind === 'log' ? yield* unpackLog(packed, memory) : yield* unpackSamples(packed, memory);

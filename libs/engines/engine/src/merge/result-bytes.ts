@@ -1,19 +1,20 @@
+/** Estimated memory of leaf results. */
 import type { LeafResult } from '@loki/ports';
 import { labelSetBytes, seriesBytes } from '../common/memory-budget.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 
-/** Timestamp, label set and line end. */
+/** Bytes of timestamp, label set and line end. */
 const logRowBytes = 16;
 
-/** Bytes that a result holds. */
+/** Bytes of a result. */
 export function* resultBytes(result: LeafResult): Work<number> {
   if (result.kind === 'samples') return yield* bytesOfAll(result.series, seriesBytes);
   const sets = yield* bytesOfAll(result.labelSets, labelSetBytes);
   return sets + result.lines.byteLength + result.timestampNs.length * logRowBytes;
 }
 
-/** The sum over many things: there may be a hundred thousand, each with labels to count. */
+/** Sums the bytes of many items in slices: there may be a hundred thousand, each with labels to count. */
 export function* bytesOfAll<T>(items: readonly T[], bytesOf: (item: T) => number): Work<number> {
   let bytes = 0;
   for (let i = 0; i < items.length; i++) {

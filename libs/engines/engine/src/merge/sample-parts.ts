@@ -1,3 +1,4 @@
+/** Joins and cuts results of sample leaves by time: steps *cut*, *recall* and *merge* of a query. */
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafStats, SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
 import { labelsBytes, MemoryBudget, samplesBytes } from '../common/memory-budget.ts';
@@ -20,9 +21,9 @@ export interface SamplePart {
 }
 
 /**
- * Puts the results of parts that have no step in common in their places among all steps. Windows of
- * neighbouring parts may overlap: of samples that several parts kept, the first one's count. O(cells and
- * samples of the whole).
+ * Joins the results of parts without common steps into one result for all steps. Windows of neighbouring
+ * parts may overlap: a sample in several parts is taken from the first one. O(cells and samples of the
+ * whole).
  *
  * @param parts in order of time; their steps are steps of the whole
  * @throws LokiError when there are more than request.seriesMax series
@@ -45,8 +46,8 @@ export function* joinSampleParts(
       if (++looks % itemsPerSlice === 0) yield;
       const place = { state, first, shiftNs, afterNs };
       const key = labelsKey(state.labels);
-      const known = places.get(key);
-      if (known) known.push(place);
+      const equalPlaces = places.get(key);
+      if (equalPlaces) equalPlaces.push(place);
       else places.set(key, [place]);
       if (request.seriesMax > 0 && places.size > request.seriesMax) throw tooManySeries(request.seriesMax);
     }
@@ -65,7 +66,7 @@ export function* joinSampleParts(
   return { kind: 'samples', steps, series, stats };
 }
 
-/** The part of a result that some of its steps are. Series without a sample there are left out. */
+/** Cuts a result to some of its steps. Series without a sample there are left out. */
 export function* cutSampleResult(
   request: SampleLeafRequest,
   part: SampleLeafRequest,
@@ -100,8 +101,8 @@ export function* cutSampleResult(
 }
 
 /**
- * The result of a leaf of one step from those of the windows that it was split into, in order of time. A part
- * of several steps is as many windows.
+ * Merges the results of the windows into which a leaf of one step was split, in order of time. A part with
+ * several steps has one window for each.
  */
 export function* mergeRangeParts(
   request: SampleLeafRequest,
@@ -126,17 +127,17 @@ interface Place {
   readonly state: SeriesState;
   readonly first: number;
   readonly shiftNs: number;
-  /** Samples up to here were in windows of parts before this one; nanoseconds from the whole's start. */
+  /** Samples up to this time are in windows of earlier parts; nanoseconds from the start of the whole. */
   readonly afterNs: number;
 }
 
-/** The times in a state's column are relative to their request's start. */
+/** Whether the states have a column of times, which are relative to the request's start. */
 function hasTimeColumn(request: SampleLeafRequest): boolean {
   const op = leafOperation(request);
   return op === 'first_over_time' || op === 'last_over_time';
 }
 
-/** All windows of a leaf lie in (firstStart, lastEnd]; nanoseconds from its start. */
+/** The bounds of all windows of a leaf, (firstStart, lastEnd]; nanoseconds from its start. */
 function windowsOf(request: SampleLeafRequest): {
   readonly firstStartNs: number;
   readonly lastEndNs: number;

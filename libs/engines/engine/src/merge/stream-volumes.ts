@@ -1,13 +1,14 @@
+/** Merges streams and volumes of several processes or segments. */
 import type { LabelPair } from '@loki/model';
 import type { StreamVolume, VolumeBuckets } from '@loki/ports';
 import type { Work } from '../common/sliced-work.ts';
 import { mergeVolumeBuckets } from './volume-buckets.ts';
 
-/** Streams, or values, that are merged between two pauses. */
+/** Streams or values between two pauses. */
 const looksPerSlice = 128;
 const valuesPerSlice = 4096;
 
-/** Streams and groups of several lists, one for each label set, with the sum of what they hold. */
+/** The sum of the volumes of one label set over several lists. */
 interface Sum {
   readonly labels: readonly LabelPair[];
   entries: number;
@@ -17,8 +18,8 @@ interface Sum {
 }
 
 /**
- * One entry per label set, volumes added, values united; entries and bytes whole numbers. Labels are sorted,
- * as sections have them.
+ * Merges lists to one entry per label set: volumes are added, values united; entries and bytes are whole
+ * numbers. Labels must be sorted.
  */
 export function* mergeStreamVolumes(
   lists: readonly (readonly StreamVolume[])[],

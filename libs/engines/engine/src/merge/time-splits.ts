@@ -1,3 +1,4 @@
+/** Cuts leaves into parts at multiples of an interval: step *cut* of a query. */
 import { parseExpr, printExpr } from '@loki/logql';
 import type { MetricExpr } from '@loki/logql';
 import { nsPerMs } from '@loki/model';
@@ -6,13 +7,12 @@ import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import type { SampleLeafExpr } from '../common/leaf-expr.ts';
 import { stepCount } from './merge-samples.ts';
 
-/** Parts that one leaf may be cut into; beyond, the interval is doubled until they are few enough. */
+/** Most parts of one leaf; for more, the interval is doubled until they are few enough. */
 const partsMax = 1024n;
 
 /**
- * Cuts the steps of a leaf where multiples of `intervalNs` lie, in order of time: each step is in exactly one
- * part, so that its window is computed by one. A step on a border belongs to the interval before it, whose
- * entries it counts.
+ * Cuts the steps of a leaf at multiples of `intervalNs`, in order of time: each step is in exactly one part,
+ * which computes its window. A step on a border belongs to the interval before it, whose entries it counts.
  */
 export function splitSteps(request: SampleLeafRequest, intervalNs: bigint): SampleLeafRequest[] {
   const { startNs, stepNs } = request;
@@ -30,21 +30,21 @@ export function splitSteps(request: SampleLeafRequest, intervalNs: bigint): Samp
 }
 
 /**
- * A leaf of one step, cut into windows that follow each other without a gap; their states merge to the
- * whole's.
+ * A leaf of one step, cut into windows that follow each other without a gap; their states merge to the state
+ * of the whole window.
  */
 interface RangeSplit {
-  /** From the window's beginning to the first border; absent when it begins on one. */
+  /** From the start of the window to the first border; absent when it starts at one. */
   readonly first?: SampleLeafRequest;
-  /** One step for each whole interval, which counts the entries of (step - interval, step]. */
-  readonly whole: SampleLeafRequest;
-  /** From the last border to the window's end; absent when it ends on one. */
+  /** The whole intervals: one step for each, which counts the entries of (step - interval, step]. */
+  readonly middle: SampleLeafRequest;
+  /** From the last border to the end of the window; absent when it ends at one. */
   readonly last?: SampleLeafRequest;
 }
 
 /**
- * Cuts the window of a leaf of one step at multiples of `intervalNs`; undefined when no whole interval is in
- * it, or when it does not begin and end on a millisecond, which the language cannot say.
+ * Cuts the window of a leaf of one step at multiples of `intervalNs`; undefined when it contains no whole
+ * interval, or does not start and end at whole milliseconds, which LogQL cannot express.
  */
 export function splitRange(request: SampleLeafRequest, intervalNs: bigint): RangeSplit | undefined {
   if (stepCount(request) !== 1 || intervalNs <= 0n) return undefined;
@@ -57,7 +57,7 @@ export function splitRange(request: SampleLeafRequest, intervalNs: bigint): Rang
   const lowNs = ceilTo(startNs, interval);
   const highNs = floorTo(endNs, interval);
   if (highNs - lowNs < interval) return undefined;
-  const whole = {
+  const middle = {
     ...request,
     expr: withRange(leaf, interval),
     startNs: lowNs + interval,
@@ -66,7 +66,7 @@ export function splitRange(request: SampleLeafRequest, intervalNs: bigint): Rang
   };
   return {
     ...(lowNs > startNs ? { first: rangeLeaf(request, leaf, startNs, lowNs) } : {}),
-    whole,
+    middle,
     ...(highNs < endNs ? { last: rangeLeaf(request, leaf, highNs, endNs) } : {}),
   };
 }
@@ -80,16 +80,16 @@ export function joinRanges(parts: readonly SampleLeafRequest[]): SampleLeafReque
 }
 
 /**
- * Whether the parts of a leaf merge to the result of the whole. False when a template asks for the time of
- * the query, as each part would take its own.
+ * Whether the parts of a leaf merge to the result of the whole. False when a template uses the time of the
+ * query, because each part would use its own.
  */
 export function isSplittable(text: string): boolean {
   return !text.includes('_format') || !/\b(?:now|date)\b/.test(text);
 }
 
 /**
- * Whether the results of a leaf's shards merge to the result of the whole leaf, in any order of equal
- * timestamps.
+ * Whether the results of a leaf's shards merge to the result of the whole leaf, regardless of the order of
+ * equal timestamps.
  */
 export function isShardable(text: string, shardAggregations: readonly string[]): boolean {
   const expr = parseExpr(text);
@@ -100,13 +100,13 @@ export function isShardable(text: string, shardAggregations: readonly string[]):
   return !isAsked || shardAggregations.includes(op);
 }
 
-/** The largest multiple of `unit` up to `value`. */
+/** The largest multiple of `unit` that is at most `value`. */
 export function floorTo(value: bigint, unit: bigint): bigint {
-  const rest = value % unit;
-  return rest < 0n ? value - rest - unit : value - rest;
+  const remainder = value % unit;
+  return remainder < 0n ? value - remainder - unit : value - remainder;
 }
 
-/** The smallest multiple of `unit` from `value` on. */
+/** The smallest multiple of `unit` that is at least `value`. */
 export function ceilTo(value: bigint, unit: bigint): bigint {
   const floor = floorTo(value, unit);
   return floor === value ? value : floor + unit;
@@ -118,7 +118,7 @@ function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
   return interval;
 }
 
-/** One step that counts the entries of (startNs, endNs]. */
+/** A leaf of one step that counts the entries of (startNs, endNs]. */
 function rangeLeaf(
   request: SampleLeafRequest,
   leaf: SampleLeafExpr,

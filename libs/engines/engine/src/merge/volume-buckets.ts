@@ -1,16 +1,19 @@
+/** Distributes volumes over the time buckets of a request, as Loki does. */
 import { LokiError } from '@loki/model';
 import type { StreamsRequest, VolumeBuckets } from '@loki/ports';
 
-/** Buckets with bytes that one answer may hold, over all its streams or groups. */
+/** Most non-empty buckets of one answer, over all its streams or groups. */
 const cellsMax = 1_000_000;
 
 /**
- * Loki asks for a step up to its last millisecond, in whole seconds: a step of 300 s counts 299 s of a longer
- * stretch.
+ * Loki queries a step up to its last millisecond, in whole seconds: a step of 300 s counts 299 s of a longer
+ * time range.
  */
 const lapseNs = 1e9;
 
-/** A stretch of one stream: times relative to the start of the request in ns, inclusive. */
+/**
+ * A time range of one stream with its volume. Times are ns relative to the start of the request, inclusive.
+ */
 interface VolumeUnit {
   readonly minTs: number;
   readonly maxTs: number;
@@ -26,7 +29,7 @@ export interface StreamTotal {
   readonly bytes: Map<number, number>;
 }
 
-/** Shares units out to the buckets of a request. */
+/** Distributes units over the buckets of a request. */
 export class BucketGrid {
   readonly #endTs: number;
   readonly #stepNs: number;
@@ -42,11 +45,11 @@ export class BucketGrid {
   }
 
   /**
-   * Adds the shares of a unit that fall into the range, bucket by bucket. A unit that lies across an edge
-   * counts by the share of its time, as if its entries stood evenly; bytes are whole, rounded down. Of a
-   * bucket that a unit goes on after, the last second does not count.
+   * Adds the shares of a unit in the range, bucket by bucket. A unit across a border counts by the share of
+   * its time, as if its entries were evenly distributed; bytes are rounded down. If a unit continues after a
+   * bucket, the last second of the bucket does not count.
    *
-   * @returns false when nothing of it lies in the range
+   * @returns false when no part of the unit is in the range
    */
   add(unit: VolumeUnit, total: StreamTotal): boolean {
     const { minTs, maxTs } = unit;
@@ -65,14 +68,14 @@ export class BucketGrid {
       const from = Math.max(start, this.#startOf(bucket));
       const to = bucket < last ? this.#lastSecondOf(bucket, from) : end;
       const part = to - from === span ? bytes : Math.floor((bytes * (to - from)) / span);
-      const known = total.bytes.get(bucket);
-      if (known === undefined && ++this.#cells > cellsMax) throw tooManyCells();
-      total.bytes.set(bucket, (known ?? 0) + part);
+      const bucketBytes = total.bytes.get(bucket);
+      if (bucketBytes === undefined && ++this.#cells > cellsMax) throw tooManyCells();
+      total.bytes.set(bucket, (bucketBytes ?? 0) + part);
     }
     return true;
   }
 
-  /** Where the share of a unit ends that goes on after the bucket. */
+  /** End of the share of a unit that continues after the bucket. */
   #lastSecondOf(bucket: number, from: number): number {
     const end = this.#startOf(bucket + 1);
     return end - lapseNs > from ? end - lapseNs : end;
@@ -87,7 +90,7 @@ export class BucketGrid {
   }
 }
 
-/** Buckets of several places added up. */
+/** Adds buckets of several parts. */
 export function mergeVolumeBuckets(parts: readonly VolumeBuckets[]): VolumeBuckets {
   if (parts.length === 1) return parts[0];
   const bytes = new Map<number, number>();

@@ -1,27 +1,25 @@
+/** Label filters on stream labels and metadata, which run before any line is read. */
 import type { LabelFilter, StringMatcher } from '@loki/logql';
 import type { Block, MetadataColumn } from '@loki/segment';
 import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-labels.ts';
 import type { BaseStream } from './base-labels.ts';
 import { compileCachedMatcher } from './string-match.ts';
 
-/** A filter's verdict on a run's rows: all, none, or it depends on the row. */
+/** A filter's answer for the rows of a run: all, none, or a test per row. */
 type RunAnswer = boolean | ((row: number) => boolean);
 
 /**
- * A label filter that stands before everything that changes labels, so that its answer follows from stream
- * labels and metadata alone: it is asked once per value of a block's dictionary, and no line is read for rows
- * that fail.
+ * A label filter before every stage that changes labels: stream labels and metadata alone determine its
+ * answer. It runs once per value of a block's dictionary, and lines of rows that fail are not read.
  */
 export interface BaseFilter {
-  /** Metadata keys that it may read. */
+  /** Metadata keys that the filter may read. */
   readonly names: readonly string[];
-  /**
-   * The answer for the rows of one run. The function it may return is good for this block and stream only.
-   */
+  /** The answer for the rows of one run. A returned test is valid for this block and stream only. */
   answer(block: Block, stream: BaseStream): RunAnswer;
 }
 
-/** A filter as a base filter; undefined when it can fail on a value or looks at errors. */
+/** Compiles a filter to a base filter; undefined when it can fail on a value or tests errors. */
 export function compileBaseFilter(filter: LabelFilter): BaseFilter | undefined {
   if (filter.kind === 'string') {
     const { name } = filter.matcher;
@@ -59,7 +57,7 @@ class PairFilter implements BaseFilter {
 class ValueFilter implements BaseFilter {
   readonly names: readonly string[];
   readonly #matcher: StringMatcher;
-  /** The metadata key that is called `x_extracted` in streams that have a label x. */
+  /** The metadata key that is renamed to `x_extracted` in streams with a label x. */
   readonly #shortName: string | undefined;
 
   constructor(matcher: StringMatcher) {
@@ -74,13 +72,13 @@ class ValueFilter implements BaseFilter {
     const inStream = stream.indexOf(name);
     if (inStream >= 0) return matches(stream.labels.values[inStream]);
     const whenAbsent = matches('');
-    const own = this.#codes(block, name);
+    const named = this.#codes(block, name);
     const isRenamed = this.#shortName !== undefined && stream.indexOf(this.#shortName) >= 0;
     const renamed = isRenamed ? this.#codes(block, this.#shortName!) : undefined;
-    if (!own && !renamed) return whenAbsent;
-    const first = renamed ?? own!;
-    const second = renamed ? own : undefined;
-    if (!whenAbsent && !first.some && !second?.some) return false;
+    if (!named && !renamed) return whenAbsent;
+    const first = renamed ?? named!;
+    const second = renamed ? named : undefined;
+    if (!whenAbsent && !first.isAnyPassing && !second?.isAnyPassing) return false;
     return (row) => {
       const code = first.column.codes[row];
       if (code !== 0) return first.passes[code] !== 0;
@@ -92,7 +90,7 @@ class ValueFilter implements BaseFilter {
   #codes(
     block: Block,
     name: string,
-  ): { column: MetadataColumn; passes: Uint8Array; some: boolean } | undefined {
+  ): { column: MetadataColumn; passes: Uint8Array; isAnyPassing: boolean } | undefined {
     if (!block.info.metadataNames.includes(name)) return undefined;
     const column = block.metadataColumn(name);
     if (!column) return undefined;
@@ -102,14 +100,14 @@ class ValueFilter implements BaseFilter {
       const [value] = listed.values;
       const at = column.values.indexOf(value);
       if (at >= 0) passes[at + 1] = 1;
-      return { column, passes, some: at >= 0 };
+      return { column, passes, isAnyPassing: at >= 0 };
     }
-    let some = false;
+    let isAnyPassing = false;
     column.values.forEach((value, i) => {
       if (!matches(value)) return;
       passes[i + 1] = 1;
-      some = true;
+      isAnyPassing = true;
     });
-    return { column, passes, some };
+    return { column, passes, isAnyPassing };
   }
 }

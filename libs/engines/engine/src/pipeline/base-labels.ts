@@ -1,9 +1,10 @@
+/** The labels of a row before the pipeline: those of its stream and its metadata. */
 import type { LabelPair, Labels } from '@loki/model';
 import type { StreamOrigin } from '@loki/ports';
 import { extractedSuffix } from '../common/error-labels.ts';
 import { pairBytes } from '../common/pair-bytes.ts';
 
-/** A stream as its rows see it: its labels, and what breaks ties between entries of equal time. */
+/** A stream of a leaf: its labels, and the rank that breaks ties between entries of equal time. */
 export class BaseStream {
   readonly labels: Labels;
   readonly #index: ReadonlyMap<string, number>;
@@ -16,7 +17,7 @@ export class BaseStream {
     this.#index = new Map(labels.names.map((name, i) => [name, i]));
   }
 
-  /** The labels as an answer shows them: always the same array. */
+  /** The labels in the form of an answer; always the same array. */
   get pairs(): readonly LabelPair[] {
     return (this.#pairs ??= [...this.labels]);
   }
@@ -25,7 +26,7 @@ export class BaseStream {
     return (this.#origin ??= { hash: this.labels.hash(), text: this.labels.toString() });
   }
 
-  /** The upper 53 bits of the hash: an order of streams that fits a column of doubles. */
+  /** The upper 53 bits of the hash: an order of streams that doubles hold exactly. */
   get rank(): number {
     return (this.#rank ??= Number(this.origin.hash >> 11n));
   }
@@ -36,26 +37,23 @@ export class BaseStream {
 }
 
 /**
- * The labels a row starts the pipeline with: its stream's, then its structured metadata. One object for all
- * rows with the same stream and metadata, so that what follows from it alone is computed once.
+ * The labels of a row before the pipeline: its stream's, then its structured metadata. All rows with the same
+ * stream and metadata share one object, so that derived values are computed once.
  */
 export class BaseLabels {
   readonly stream: BaseStream;
   readonly names: readonly string[];
   readonly values: readonly string[];
-  /** Labels before this index are the stream's, the rest is metadata. */
+  /** Labels before this index are the stream's; the others are metadata. */
   readonly streamCount: number;
-  /** Number among the bases of one leaf: part of interning keys. */
+  /** Number among the bases of one leaf, for keys of label sets. */
   readonly id: number;
-  /**
-   * The leaf's outcome for rows with exactly these labels: an index into its label sets or series; -1: none
-   * yet.
-   */
+  /** The leaf's result for rows with exactly these labels: index of a label set or series; -1: none yet. */
   outcome = -1;
 
   /**
-   * @param metadata pairs that are not empty. A name that the stream has gets `_extracted`; a name given
-   *   twice keeps its first value.
+   * @param metadata non-empty pairs. A name that the stream has gets `_extracted`; a repeated name keeps its
+   *   first value.
    */
   constructor(id: number, stream: BaseStream, metadata: readonly LabelPair[]) {
     this.id = id;
@@ -78,7 +76,7 @@ export class BaseLabels {
     this.values = values;
   }
 
-  /** Bytes of the metadata in a query's cost. */
+  /** Bytes of the metadata in the statistics of a query. */
   get metadataBytes(): number {
     return pairBytes * (this.names.length - this.streamCount);
   }

@@ -1,13 +1,14 @@
+/** Finds the labels of rows from dictionary codes, without creating texts. */
 import type { LabelPair } from '@loki/model';
 import type { Block, MetadataColumn, Section } from '@loki/segment';
 import { extractedSuffix } from '../common/error-labels.ts';
 import { BaseLabels, BaseStream } from './base-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
-/** Label combinations remembered across blocks; trace ids make one of nearly every row. */
+/** Most label combinations that are cached across blocks; with trace ids nearly every row has its own. */
 const basesMax = 65_536;
 
-/** Codes of one column take this many numbers of a trie key. */
+/** Factor of a trie key: exceeds every code of a column. */
 const codesPerColumn = 2 ** 26;
 
 interface Node {
@@ -16,29 +17,29 @@ interface Node {
 }
 
 /**
- * Finds the `BaseLabels` of a row: by stream, then by the codes of its metadata, so that rows alike cost a
- * few look-ups and no string is touched.
+ * Finds the `BaseLabels` of a row by its stream and the codes of its metadata: similar rows cost a few
+ * lookups, without any string.
  */
 export class BaseResolver {
   readonly #needed: NeededLabels;
   readonly #names: readonly string[];
   readonly #streams = new Map<string, BaseStream>();
-  /** By stream, then by metadata. */
+  /** Bases by stream, then by metadata. */
   readonly #bases = new Map<BaseStream, Map<string, BaseLabels>>();
   #baseCount = 0;
-  #kept = 0;
+  #cachedCount = 0;
   #section!: Section;
   #block!: Block;
   #roots = new Map<number, Node>();
   #columns: readonly MetadataColumn[] = [];
 
-  /** @param needed labels that anything after this looks at; other metadata is left out */
+  /** @param needed labels that later stages use; other metadata is left out */
   constructor(needed: NeededLabels) {
     this.#needed = needed;
     this.#names = metadataNamesOf(needed);
   }
 
-  /** Metadata keys of a block that this resolver reads. Empty: labels follow from the stream alone. */
+  /** The metadata keys of a block that this resolver reads. Empty: labels follow from the stream alone. */
   metadataNames(names: readonly string[]): readonly string[] {
     return this.#needed.isAll ? names : names.filter((name) => this.#names.includes(name));
   }
@@ -91,7 +92,7 @@ export class BaseResolver {
     return node.base;
   }
 
-  /** Labels of rows of a stream whose metadata does not matter. */
+  /** Labels of a stream's rows, for queries in which metadata does not matter. */
   streamBase(section: Section, streamIndex: number): BaseLabels {
     return this.#intern(this.stream(section, streamIndex), []);
   }
@@ -105,17 +106,17 @@ export class BaseResolver {
     let key = '';
     for (const [name, value] of metadata) key += `\u0000${name}\u0001${value}`;
     let bases = this.#bases.get(stream);
-    const known = bases?.get(key);
-    if (known) return known;
-    if (this.#kept >= basesMax) {
+    const cached = bases?.get(key);
+    if (cached) return cached;
+    if (this.#cachedCount >= basesMax) {
       this.#bases.clear();
-      this.#kept = 0;
+      this.#cachedCount = 0;
       bases = undefined;
     }
     if (!bases) this.#bases.set(stream, (bases = new Map()));
     const base = new BaseLabels(this.#baseCount++, stream, metadata);
     bases.set(key, base);
-    this.#kept += 1;
+    this.#cachedCount += 1;
     return base;
   }
 
@@ -145,7 +146,7 @@ function child(node: Node, key: number): Node {
   return next;
 }
 
-/** A needed `x_extracted` may come from a metadata key x. */
+/** Metadata keys for the needed labels: `x_extracted` may come from a metadata key x. */
 function metadataNamesOf(needed: NeededLabels): string[] {
   const names = new Set<string>();
   for (const name of needed.names) {

@@ -1,17 +1,18 @@
+/** Searches the lines of a block for a text: step *fetch, scan* of a query. */
 import { NeedleSearch } from '@loki/bytes';
 
 const searches = new WeakMap<Buffer, NeedleSearch>();
 
 /**
- * Rows from..to of a block whose line contains `needle`, ascending.
+ * Rows in [from, to) of a block whose line contains `needle`, ascending.
  *
- * Searches the whole stretch of bytes at once and maps hits to rows: cheaper than one search per line unless
- * nearly every line has the needle (leaf.bench.ts).
+ * Searches the bytes of all rows at once and maps hits to rows: cheaper than one search per line unless
+ * nearly every line contains the needle (leaf.bench.ts).
  *
  * @param ends   exclusive line ends of the block
  * @param needle not empty
  * @param out    room for to - from rows
- * @returns how many rows were written to `out`
+ * @returns the number of rows in `out`
  */
 export function rowsContaining(
   lines: Buffer,
@@ -25,16 +26,14 @@ export function rowsContaining(
   const limit = ends[to - 1];
   const haystack = limit === lines.length ? lines : lines.subarray(0, limit);
   const search = searches.get(needle) ?? NeedleSearch.for(needle, false);
-  // Only a needle that is too long for the kernel is searched for in the plain way.
+  // A needle that is too long for the kernel is searched with Buffer.indexOf.
   if (!search) return rowsOfHits(ends, from, to, needle.length, out, (at) => haystack.indexOf(needle, at));
   searches.set(needle, search);
   search.start(haystack);
   return rowsOfHits(ends, from, to, needle.length, out, (at) => search.next(at));
 }
 
-/**
- * The rows of hits, which `next` finds from a place on. A hit that runs from one line into the next is none.
- */
+/** Maps hits to rows. `next` returns the next hit from a place on. A hit across two lines does not count. */
 function rowsOfHits(
   ends: Uint32Array,
   from: number,
@@ -60,8 +59,8 @@ function rowsOfHits(
 }
 
 /**
- * The row whose line holds byte `at`: the first of row..to with ends[row] > at. Gallops, as hits are often
- * near.
+ * The row whose line contains byte `at`: the first in [row, to) with ends[row] > at. Exponential search,
+ * because hits are often close together.
  */
 function rowAt(ends: Uint32Array, at: number, row: number, to: number): number {
   if (ends[row] > at) return row;

@@ -1,3 +1,4 @@
+/** Compiles the text of a leaf to a plan: step *plan* of a query, in the process that scans. */
 import { parseExpr, parseSelectionSyntax } from '@loki/logql';
 import type {
   Grouping,
@@ -22,20 +23,20 @@ import type { Requirement } from './requirement.ts';
 import { compileCachedMatcher } from './string-match.ts';
 import { UnwrapStage } from './unwrap-stage.ts';
 
-/** A log selection ready to run. */
+/** A compiled log selection. */
 export interface LogPlan {
   readonly kind: 'log';
-  /** Names the streams it selects: a key for what was found out about them. */
+  /** The selector as text: a cache key for its streams. */
   readonly selectorKey: string;
   readonly selector: readonly StringMatcher[];
   readonly pipeline: Pipeline;
-  /** Rules blocks out by their search filters; undefined: it cannot. */
+  /** The condition by which search filters rule out blocks; undefined: none. */
   readonly requirement: Requirement | undefined;
-  /** Behind the pipeline's own line filters. */
+  /** Filters that run after the pipeline's own line filters. */
   readonly impliedFilters: readonly ImpliedLineFilter[];
 }
 
-/** A range aggregation, perhaps with the vector aggregation around it, ready to run. */
+/** A compiled range aggregation, possibly with the vector aggregation around it. */
 export interface SamplePlan {
   readonly kind: 'samples';
   readonly selectorKey: string;
@@ -47,9 +48,9 @@ export interface SamplePlan {
   readonly unwrap: UnwrapStage | undefined;
   readonly rangeNs: bigint;
   readonly offsetNs: bigint;
-  /** How series are told apart; undefined: by all their labels. */
+  /** The grouping of series; undefined: by all labels. */
   readonly grouping: Grouping | undefined;
-  /** A group by name sees a label that was dropped and parsed again. */
+  /** Whether grouping by name sees a label that was dropped and then parsed again. */
   readonly groupsDropped: boolean;
   /**
    * Keep empty parsed labels. Grouping by name, and everything above, treats them as absent.
@@ -64,7 +65,7 @@ export type LeafPlan = LogPlan | SamplePlan;
 /**
  * Compiles the text of a leaf.
  *
- * @throws LokiError badRequest when the text is no query; Error when it is one that leaves cannot compute
+ * @throws LokiError badRequest when the text is no query; Error for a query that leaves cannot compute
  */
 export function compileLeaf(text: string): LeafPlan {
   const expr = parseExpr(text);
@@ -84,8 +85,8 @@ export function compileLeaf(text: string): LeafPlan {
 }
 
 /**
- * Compiles what a delete selects. Its text was checked when the delete was accepted: checks that are stricter
- * today must not make the tenant's queries fail.
+ * Compiles the selection of a delete. It was checked when the delete was accepted; checks that are stricter
+ * now must not fail the tenant's queries.
  *
  * @throws LokiError badRequest when the text is no log query
  */
@@ -116,12 +117,12 @@ function compileSamples(
   const range = withoutIdleFormats(written);
   const isAbsent = range.op === 'absent_over_time';
   const grouping = isAbsent ? { without: false, labels: [] } : outer;
-  // A parser that stops early misses errors, which is observable: the reference's stop under a sum, not under
-  // others.
+  // A parser that stops early misses errors, which users can see: Loki's parsers stop early under a sum, not
+  // under other operations.
   const mayStop = isAbsent ? !hasErrorFilter(range) : vectorOp === undefined || vectorOp === 'sum';
   const needed = neededLabels(range, grouping, mayStop);
   const stages = needed.isNone ? withoutIdleUnpack(range.log.stages) : range.log.stages;
-  // Without any label that matters, the reference's parsers do not run, and fail for nothing.
+  // If no label is needed, Loki's parsers do not run and cannot fail.
   const countsParsers = needed.areErrorsNamed || needed.isNone;
   const countedErrors = isAbsent ? 'all' : countsParsers ? 'ofParsers' : 'none';
   return {
@@ -142,8 +143,8 @@ function compileSamples(
 }
 
 /**
- * The labels that the parsers of a metric query have to find: with `by` only its own and those that stages
- * look at.
+ * The labels that the parsers of a metric query must extract: with `by`, only its labels and those that
+ * stages read.
  */
 function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, mayStop: boolean): NeededLabels {
   if (!grouping || grouping.without) return NeededLabels.all;
@@ -152,7 +153,7 @@ function neededLabels(range: RangeAggExpr, grouping: Grouping | undefined, maySt
   return new NeededLabels(new Set([...grouping.labels, ...read, ...labelsOfUnwrap(range.unwrap)]), mayStop);
 }
 
-/** Whether a row is there may depend on an error in the rest of its line. */
+/** Whether the presence of a row may depend on an error in the rest of its line. */
 function hasErrorFilter({ log, unwrap }: RangeAggExpr): boolean {
   const isOne = (stage: Stage) => stage.kind === 'labelFilter' && looksAtErrors(stage.filter);
   return log.stages.some(isOne) || (unwrap?.filters.some(looksAtErrors) ?? false);

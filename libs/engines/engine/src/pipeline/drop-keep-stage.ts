@@ -1,9 +1,10 @@
+/** The stages `drop` and `keep`. */
 import type { Matcher } from '@loki/logql';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
 import type { Row } from './row.ts';
 import { compileCachedMatcher } from './string-match.ts';
 
-/** A name alone, or a name with a condition on the value. */
+/** A label name, optionally with a condition on the value. */
 interface Target {
   readonly name: string;
   readonly matches: (value: string) => boolean;
@@ -15,7 +16,7 @@ function compileTargets(targets: readonly (string | Matcher)[]): Target[] {
   );
 }
 
-/** `| drop a, b="x"`: removes labels, wherever they come from. Dropping `__error__` forgives the error. */
+/** `| drop a, b="x"`: removes labels of any origin. Dropping `__error__` clears the error. */
 export class DropStage {
   readonly #targets: readonly Target[];
 
@@ -38,7 +39,7 @@ export class DropStage {
   }
 }
 
-/** `| keep a, b="x"`: removes all other labels, except the error's. */
+/** `| keep a, b="x"`: removes all other labels, except those of an error. */
 export class KeepStage {
   readonly #targets: readonly Target[];
 

@@ -1,3 +1,4 @@
+/** Detects the fields of lines in an unknown format: the route `/detected_fields`. */
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { ByteText } from '../common/byte-text.ts';
@@ -7,26 +8,20 @@ import { LogfmtStage } from './logfmt-stage.ts';
 import { NeededLabels } from './needed-labels.ts';
 import { Row } from './row.ts';
 
-/** Fields of one line, valid until the next line is detected. */
+/** The fields of one line, valid until the next call. */
 interface DetectedFields {
-  /**
-   * The parser that reads the line: JSON when all of it is JSON, logfmt otherwise, even where that finds no
-   * field.
-   */
+  /** The parser of the line: JSON if the whole line is JSON, else logfmt, even if it finds no field. */
   readonly parser: 'json' | 'logfmt';
-  /** Label names as the parser stage of a query would make them; values stand at the same index. */
+  /** Label names as the parser stage creates them; values have the same index. */
   readonly names: readonly string[];
   readonly values: readonly string[];
-  /** Fields of `names` and `values` that are this line's. */
+  /** Number of fields of this line in `names` and `values`. */
   readonly count: number;
-  /** The keys on the way to field `index` of a JSON line. */
+  /** The path of keys to field `index` of a JSON line. */
   readonly pathOf: (index: number) => string[];
 }
 
-/**
- * Reads lines whose format the query does not name: JSON, then logfmt. Each line is read once by each at
- * most.
- */
+/** Parses lines whose format is unknown: as JSON, then as logfmt, each at most once. */
 export class FieldDetector {
   readonly #row = new Row();
   readonly #json: JsonStage;
@@ -45,8 +40,8 @@ export class FieldDetector {
   }
 
   /**
-   * @param stream the stream's labels: a field of such a name becomes `name_extracted`. A name of the
-   *   structured metadata stays as it is: both are values of one field.
+   * @param stream the stream's labels: a field with such a name becomes `name_extracted`. A name of the
+   *   structured metadata is not changed: both are values of one field.
    */
   detect(stream: readonly LabelPair[], line: Buffer): DetectedFields {
     this.#start(stream, line);

@@ -1,3 +1,4 @@
+/** The stages `line_format` and `label_format`. */
 import type { LabelFormat } from '@loki/logql';
 import { compileTemplate, TemplateExecError } from '@loki/template';
 import type { Template, TemplateContext } from '@loki/template';
@@ -5,10 +6,10 @@ import { ownText } from '../common/byte-text.ts';
 import { errorDetailsLabel, errorKinds, errorLabel } from '../common/error-labels.ts';
 import type { Row } from './row.ts';
 
-/** A template's view of the row at hand. */
+/** The current row as the context of a template. */
 class RowContext implements TemplateContext {
   row!: Row;
-  /** Labels as they were before the stage changed them; undefined: as they are. */
+  /** Labels before the stage changed them; undefined: the current ones. */
   frozen: ReadonlyMap<string, string> | undefined;
 
   get(name: string): string | undefined {
@@ -38,8 +39,8 @@ class RowContext implements TemplateContext {
 }
 
 /**
- * `| line_format`: the line becomes what the template prints; when it fails the line stays and the row is
- * marked.
+ * `| line_format`: replaces the line by the output of the template; if the template fails, the line stays and
+ * the row gets an error.
  */
 export class LineFormatStage {
   readonly #template: Template;
@@ -60,8 +61,8 @@ export class LineFormatStage {
 type CompiledFormat = { label: string; rename: string } | { label: string; template: Template };
 
 /**
- * `| label_format`: renames and templates from left to right. All templates of the stage see the labels as
- * they are when the first of them runs.
+ * `| label_format`: applies renames and templates from left to right. All templates see the labels at the
+ * time of the first template.
  */
 export class LabelFormatStage {
   readonly #formats: readonly CompiledFormat[];

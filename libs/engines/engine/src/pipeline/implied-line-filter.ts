@@ -1,25 +1,26 @@
+/** Line filters that follow from label filters after a parser: they save parsing. */
 import { plainPartsOf } from '@loki/segment';
 import type { Block, Section } from '@loki/segment';
 import { LineFilter } from './line-filter.ts';
 import type { LabelRequirement, Requirement } from './requirement.ts';
 import type { RowSelection } from './row-selection.ts';
 
-/** A shorter part is in too many lines to be worth a search. */
+/** Shortest part that is searched: shorter ones occur in too many lines. */
 const partCharsMin = 4;
 
-/** The beginning of an escape of a plain character, in JSON and logfmt. */
+/** The start of an escape of a plain character, in JSON and logfmt. */
 const escapeStart = '\\u00';
 
 /**
- * The line filter that a label filter behind a parser implies: a line that gives `trace_id="4bf9…"` contains
- * the value, or an escape. The block is searched for it as a whole, and other lines are never parsed.
+ * The line filter that a label filter after a parser implies: a line with `trace_id="4bf9…"` contains the
+ * value or an escape. The block is searched as a whole, and other lines are never parsed.
  */
 export class ImpliedLineFilter {
   readonly #label: string;
   readonly #value: string;
   readonly #filter: LineFilter;
 
-  /** @param texts of which a line has one that gives the value */
+  /** @param texts of which a line with the value contains at least one */
   constructor(label: string, value: string, texts: readonly string[]) {
     this.#label = label;
     this.#value = value;
@@ -27,7 +28,9 @@ export class ImpliedLineFilter {
     this.#filter = new LineFilter({ kind: 'lineFilter', op: '|=', operands });
   }
 
-  /** Keeps the rows of a block that may pass: all where a stream has the label, or metadata the value. */
+  /**
+   * Selects the rows of a block that may pass: all rows if a stream has the label or the metadata the value.
+   */
   select(selection: RowSelection, section: Section, block: Block): void {
     if (section.labelIndex.names.includes(this.#label)) return;
     const isInMetadata = block.info.metadataNames.includes(this.#label);

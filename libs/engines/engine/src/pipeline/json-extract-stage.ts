@@ -1,3 +1,4 @@
+/** The stage `json` with paths. */
 import { skipBlanks } from '@loki/go';
 import type { ByteText } from '../common/byte-text.ts';
 import { errorKinds } from '../common/error-labels.ts';
@@ -7,8 +8,8 @@ import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
 /**
- * `| json a="b.c[0]", d`: the values at a few paths. A path that leads nowhere gives an empty label; one that
- * leads to what is no value marks the row as well.
+ * `| json a="b.c[0]", d`: extracts the values at some paths. A path without a value gives an empty label; a
+ * broken value also marks the row with an error.
  */
 export class JsonExtractStage {
   readonly #labels: readonly string[];
@@ -33,7 +34,7 @@ export class JsonExtractStage {
     if (row.start === end) return true;
     const start = skipBlanks(bytes, row.start, end);
     const first = start < end ? bytes[start] : 0;
-    // An object, an array or a string; nothing else has parts.
+    // Only objects, arrays and strings may have parts.
     if (first !== 0x7b && first !== 0x5b && first !== 0x22) {
       row.setError(errorKinds.json);
       return true;

@@ -1,13 +1,14 @@
+/** Values at paths of a JSON line, found without parsing the line. */
 import { blockEnd, jsonErrors, skipBlanks, tokenEnd } from '@loki/go';
 import { latin1Text, utf8Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
 import { hasEscape, stringEnd, unescapeBytes } from './json-scan.ts';
 import { isScalar } from './json-stage.ts';
 
-/** Steps into a JSON value: names of fields, numbers of elements. */
+/** A path into a JSON value: names of fields and indexes of elements. */
 export type JsonPath = readonly (JsonField | number)[];
 
-/** A field name, as text and as it stands in most lines. */
+/** A field name, as text and as its usual bytes in lines. */
 interface JsonField {
   readonly name: string;
   readonly bytes: Buffer;
@@ -25,16 +26,15 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 
 /**
- * Why the last path led to a field whose value cannot be read; '' otherwise. A second result would cost an
- * object.
+ * The error of the last path whose value is broken; '' : none. A variable, because a second result would cost
+ * an object per call.
  */
 export let pathFailure = '';
 
 /**
- * The value at `path` in the JSON text bytes[start..end), as a label shows it: strings unescaped, objects and
- * arrays as they are written, null as nothing. '' when there is none. Of a field given twice the first
- * counts. Text behind the place where the value is found is not looked at, so it need not be JSON. Sets
- * `pathFailure`.
+ * The value at `path` in the JSON text bytes[start..end), as a label: strings unescaped, objects and arrays
+ * unchanged, null as ''. '' when there is none. Of a repeated field the first one counts. The text after the
+ * value is not read, so it need not be JSON. Sets `pathFailure`.
  */
 export function jsonValueAt(
   bytes: Buffer,
@@ -51,12 +51,12 @@ export function jsonValueAt(
   }
   const text = valueText(bytes, at, end, texts);
   if (text !== undefined) return text;
-  // Elements of arrays are none, where fields are broken.
+  // A broken value counts as absent for an array element, as an error for a field.
   if (typeof path.at(-1) !== 'number') pathFailure = failureAt(bytes, at, end);
   return '';
 }
 
-/** The words for a value that has no end, or that begins like none. */
+/** The error text for a value that does not end or does not start like a value. */
 function failureAt(bytes: Buffer, at: number, end: number): string {
   if (at >= end) return jsonErrors.malformed;
   const first = bytes[at];
@@ -65,23 +65,23 @@ function failureAt(bytes: Buffer, at: number, end: number): string {
   return first === openBracket ? jsonErrors.array : jsonErrors.unknownValue;
 }
 
-/** Undefined: there is no value. */
+/** The text of the value at `at`; undefined: there is no value. */
 function valueText(bytes: Buffer, at: number, end: number, texts: ByteText): string | undefined {
   if (at >= end) return undefined;
-  const after = valueEnd(bytes, at, end);
-  if (after < 0) return undefined;
+  const valueTo = valueEnd(bytes, at, end);
+  if (valueTo < 0) return undefined;
   const first = bytes[at];
-  if (first === openBrace || first === openBracket) return utf8Text(bytes, at, after);
+  if (first === openBrace || first === openBracket) return utf8Text(bytes, at, valueTo);
   if (first !== quote) {
-    if (!isScalar(bytes, at, after)) return undefined;
-    const word = latin1Text(bytes, at, after);
+    if (!isScalar(bytes, at, valueTo)) return undefined;
+    const word = latin1Text(bytes, at, valueTo);
     return word === 'null' ? '' : word;
   }
-  if (!hasEscape(bytes, at + 1, after - 1)) return texts.text(bytes, at + 1, after - 1);
-  return unescapeBytes(bytes, at + 1, after - 1) ?? '';
+  if (!hasEscape(bytes, at + 1, valueTo - 1)) return texts.text(bytes, at + 1, valueTo - 1);
+  return unescapeBytes(bytes, at + 1, valueTo - 1) ?? '';
 }
 
-/** Index after the value at `at`; -1 when it does not end. */
+/** The index after the value at `at`; -1 when it does not end. */
 function valueEnd(bytes: Buffer, at: number, end: number): number {
   const first = bytes[at];
   if (first === quote) return stringEnd(bytes, at + 1, end);
@@ -90,7 +90,7 @@ function valueEnd(bytes: Buffer, at: number, end: number): number {
   return tokenEnd(bytes, at, end);
 }
 
-/** Where the value of a field starts in the object at `at`; -1 when there is no such object or field. */
+/** The start of the value of a field in the object at `at`; -1 when there is no such object or field. */
 function fieldAt(bytes: Buffer, at: number, end: number, field: JsonField): number {
   if (at >= end || bytes[at] !== openBrace) return -1;
   at = skipBlanks(bytes, at + 1, end);
@@ -108,19 +108,21 @@ function fieldAt(bytes: Buffer, at: number, end: number, field: JsonField): numb
   return -1;
 }
 
-function isKey(bytes: Buffer, start: number, end: number, { name, bytes: wanted }: JsonField): boolean {
-  if (end - start === wanted.length) {
+function isKey(bytes: Buffer, start: number, end: number, { name, bytes: nameBytes }: JsonField): boolean {
+  if (end - start === nameBytes.length) {
     let i = 0;
-    while (i < wanted.length && bytes[start + i] === wanted[i]) i++;
-    // Escapes make a key longer than what it means, so that this length is only ever right as it stands.
-    return i === wanted.length && !hasEscape(bytes, start, end);
+    while (i < nameBytes.length && bytes[start + i] === nameBytes[i]) i++;
+    // An escaped key is longer than its name, so only an unescaped key has this length.
+    return i === nameBytes.length && !hasEscape(bytes, start, end);
   }
   return (
-    end - start > wanted.length && hasEscape(bytes, start, end) && unescapeBytes(bytes, start, end) === name
+    end - start > nameBytes.length &&
+    hasEscape(bytes, start, end) &&
+    unescapeBytes(bytes, start, end) === name
   );
 }
 
-/** Where element `index` starts in the array at `at`; -1 when there is no such array or element. */
+/** The start of element `index` in the array at `at`; -1 when there is no such array or element. */
 function elementAt(bytes: Buffer, at: number, end: number, index: number): number {
   if (at >= end || bytes[at] !== openBracket) return -1;
   at = skipBlanks(bytes, at + 1, end);
@@ -132,11 +134,11 @@ function elementAt(bytes: Buffer, at: number, end: number, index: number): numbe
   return -1;
 }
 
-/** Behind the value at `at` and the comma after it; -1 when no comma follows. */
+/** The index after the value at `at` and its comma; -1 when no comma follows. */
 function nextItem(bytes: Buffer, at: number, end: number): number {
   if (at >= end) return -1;
-  const after = valueEnd(bytes, at, end);
-  if (after < 0) return -1;
-  at = skipBlanks(bytes, after, end);
+  const valueTo = valueEnd(bytes, at, end);
+  if (valueTo < 0) return -1;
+  at = skipBlanks(bytes, valueTo, end);
   return at < end && bytes[at] === 0x2c ? skipBlanks(bytes, at + 1, end) : -1;
 }

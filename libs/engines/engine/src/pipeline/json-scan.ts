@@ -1,3 +1,4 @@
+/** Scans JSON strings in bytes, for the JSON stages. */
 import { unescapeJson } from '@loki/go';
 import { utf8Text } from '../common/byte-text.ts';
 
@@ -5,14 +6,14 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /**
- * Whether the string that `stringEnd` read last has escapes: known on the way, and a second result would cost
- * an object.
+ * Whether the last string of `stringEnd` has escapes. A variable, because a second result would cost an
+ * object per call.
  */
 export let sawEscape = false;
 
 /**
- * Index after the closing quote of the string whose first byte is at `at`; -1 when it never closes. Sets
- * `sawEscape`. Apart from jsonparser's `closingQuote`, which has no flag to write for each string.
+ * The index after the closing quote of the string whose first byte is at `at`; -1 when it never closes. Sets
+ * `sawEscape`. (jsonparser's `closingQuote` does the same without the flag.)
  */
 export function stringEnd(bytes: Buffer, at: number, end: number): number {
   sawEscape = false;
@@ -28,7 +29,7 @@ export function stringEnd(bytes: Buffer, at: number, end: number): number {
   return -1;
 }
 
-/** True when bytes[start..end) hold a backslash. */
+/** Whether bytes[start..end) contain a backslash. */
 export function hasEscape(bytes: Buffer, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (bytes[i] === backslash) return true;
   return false;

@@ -1,3 +1,4 @@
+/** The stage `json`: step *fetch, scan* of a query. */
 import { blockEnd, jsonErrors, skipBlanks, tokenEnd } from '@loki/go';
 import { latin1Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
@@ -7,10 +8,13 @@ import { KeyTable } from './key-table.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
-/** Objects nested deeper are left out: their labels' names would grow with the square of the line. */
+/**
+ * Deepest nesting. Deeper objects are left out, because the total length of their label names grows with the
+ * square of the line.
+ */
 const depthMax = 128;
 
-/** Results of `#key` that are no key. */
+/** Results of `#key` that mean an error. */
 const unclosed = -1;
 const badEscape = -2;
 
@@ -22,8 +26,8 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /**
- * `| json`: labels from all fields of an object, or from those that are needed, in one pass over the bytes.
- * Nested names are joined by `_`; arrays and nulls are skipped; numbers stay as they are written.
+ * `| json`: extracts labels from all fields of an object, or from the needed ones, in one pass over the
+ * bytes. Nested names are joined by `_`, arrays and nulls are skipped, and numbers keep their text.
  */
 export class JsonStage {
   readonly #needed: NeededLabels;
@@ -33,13 +37,13 @@ export class JsonStage {
   #bytes!: Buffer;
   /** End of the line. */
   #end = 0;
-  /** Where the walk stands. */
+  /** Current position of the walk. */
   #at = 0;
-  #left = 0;
-  /** Keys of the row's parsed labels, where the caller asks for paths. */
+  #missingCount = 0;
+  /** Keys of the row's parsed labels, if the caller needs paths. */
   readonly #pathKeys: number[] | undefined;
 
-  /** @param tracksPaths `pathOf` is called for labels of the line that ran last */
+  /** @param tracksPaths whether `pathOf` will be called, for labels of the last line */
   constructor(needed: NeededLabels, texts: ByteText, tracksPaths = false) {
     this.#pathKeys = tracksPaths ? [] : undefined;
     this.#needed = needed;
@@ -52,7 +56,7 @@ export class JsonStage {
     this.#bytes = row.bytes;
     this.#end = row.end;
     this.#at = row.start;
-    this.#left = this.#needed.enough;
+    this.#missingCount = this.#needed.enough;
     this.#keys.startLine();
     if (this.#pathKeys) this.#pathKeys.length = 0;
     const failure = this.#walkObject(KeyTable.root, 0);
@@ -60,14 +64,14 @@ export class JsonStage {
     return true;
   }
 
-  /** The keys on the way to the value of the row's parsed label `index`, as the line has them. */
+  /** The path of keys to the value of the row's parsed label `index`, as in the line. */
   pathOf(index: number): string[] {
     return this.#keys.pathOf(this.#pathKeys![index]);
   }
 
   /**
-   * Walks the object that starts at #at, and leaves #at behind it. Empty when all went well or nothing more
-   * is needed.
+   * Walks the object at #at and leaves #at behind it. Returns the error; '' : none, or no further label is
+   * needed.
    */
   #walkObject(parent: number, depth: number): string {
     const bytes = this.#bytes;
@@ -94,7 +98,7 @@ export class JsonStage {
       this.#at = at;
       const failure = this.#walkValue(key, depth);
       if (failure !== '') return failure;
-      if (this.#left === 0) return '';
+      if (this.#missingCount === 0) return '';
       at = skipBlanks(bytes, this.#at, end);
       if (at === end) return jsonErrors.array;
       if (bytes[at] === comma) {
@@ -104,7 +108,10 @@ export class JsonStage {
     }
   }
 
-  /** Reads the key whose first byte is at `start`, and leaves #at behind its quote. Negative: it is none. */
+  /**
+   * Reads the key whose first byte is at `start` and leaves #at behind its quote. A negative result is an
+   * error.
+   */
   #key(parent: number, previous: number, start: number): number {
     const keys = this.#keys;
     const bytes = this.#bytes;
@@ -138,7 +145,7 @@ export class JsonStage {
       const end = stringEnd(bytes, start + 1, this.#end);
       if (end < 0) return jsonErrors.string;
       this.#at = end;
-      if (this.#keys.isWanted[key]) this.#found(key, this.#stringValue(start + 1, end - 1, sawEscape));
+      if (this.#keys.isWanted[key]) this.#addLabel(key, this.#stringValue(start + 1, end - 1, sawEscape));
       return '';
     }
     if (first === openBrace) return this.#walkNested(key, depth);
@@ -151,13 +158,13 @@ export class JsonStage {
     const end = tokenEnd(bytes, start, this.#end);
     if (!isScalar(bytes, start, end)) return jsonErrors.unknownValue;
     this.#at = end;
-    if (first !== 0x6e && this.#keys.isWanted[key]) this.#found(key, this.#texts.text(bytes, start, end));
+    if (first !== 0x6e && this.#keys.isWanted[key]) this.#addLabel(key, this.#texts.text(bytes, start, end));
     return '';
   }
 
   #walkNested(key: number, depth: number): string {
     const start = this.#at;
-    // An object that never closes yields nothing. Inside one that does, all others close too.
+    // An object that never closes gives no labels. Objects inside a closed object are closed too.
     const isWalked = this.#keys.isWantedBelow[key] && depth + 1 < depthMax;
     if (depth === 0 || !isWalked) {
       const end = blockEnd(this.#bytes, start, this.#end, openBrace);
@@ -174,17 +181,17 @@ export class JsonStage {
     return unescapeBytes(this.#bytes, start, end) ?? '';
   }
 
-  #found(key: number, value: string): void {
+  #addLabel(key: number, value: string): void {
     const name = this.#keys.names[key];
     if (!this.#row.extract(name, value, this.#needed)) return;
     this.#pathKeys?.push(key);
-    this.#left--;
+    this.#missingCount--;
   }
 }
 
 /**
- * A number, true, false or null, by the rules of the parser whose answers clients know: numbers by their
- * first byte.
+ * Whether the bytes are a number, true, false or null. Like Loki's parser it checks only the first byte of a
+ * number.
  */
 export function isScalar(bytes: Buffer, start: number, end: number): boolean {
   const first = bytes[start];

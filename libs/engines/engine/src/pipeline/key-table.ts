@@ -1,13 +1,14 @@
+/** Maps keys of parsed lines to label names, by their bytes. */
 import { utf8Text } from '../common/byte-text.ts';
 import { sanitizeLabelName } from '../common/label-name.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
-/** Distinct keys remembered; beyond it the table starts anew, so that hostile lines cannot fill memory. */
+/** Most distinct keys; then the table is cleared, so that hostile lines cannot fill memory. */
 const keysMax = 8192;
 
 /**
- * Keys of parsed lines and the label names they stand for: a key that comes back in every line is hashed and
- * compared as bytes, and never becomes a string again.
+ * The keys of parsed lines with their label names. A key that repeats in every line is hashed and compared as
+ * bytes and never decoded again.
  */
 export class KeyTable {
   /** The parent of top-level keys. */
@@ -19,46 +20,42 @@ export class KeyTable {
   #keys: Buffer[] = [];
   /** Label name of each key, with its parents' names before it. */
   names: string[] = [];
-  /** Per key: a plain value of this key is needed. */
+  /** Per key: whether a scalar value of this key is needed. */
   isWanted: boolean[] = [];
-  /** Per key: something below this key is needed. */
+  /** Per key: whether a field below this key is needed. */
   isWantedBelow: boolean[] = [];
-  /** Per key + 1 (0: the start of an object at the root): the key that came next the last time. */
+  /** Per key + 1 (0: the start of the root object): the key that followed last time. */
   #next: number[] = [-1];
-  /** Per key + 1: the key that came first in its object the last time. */
+  /** Per key + 1: the key that was first in its object last time. */
   #firstBelow: number[] = [-1];
 
   constructor(needed: NeededLabels) {
     this.#needed = needed;
   }
 
-  /**
-   * Number of the key bytes[start..end) under `parent`. Numbers stand only until the next line: call
-   * `startLine`.
-   */
+  /** The number of the key bytes[start..end) under `parent`. Numbers are valid until the next `startLine`. */
   lookup(parent: number, bytes: Buffer, start: number, end: number): number {
     let hash = Math.imul(parent + 7, 0x9e3779b1);
     for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + bytes[i]) | 0;
     hash ^= hash >>> 15;
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const found = this.#slots[slot] - 1;
-      if (found < 0) return this.#insert(slot, parent, bytes, start, end);
-      if (this.#parents[found] === parent && equalBytes(this.#keys[found], bytes, start, end)) return found;
+      const index = this.#slots[slot] - 1;
+      if (index < 0) return this.#insert(slot, parent, bytes, start, end);
+      if (this.#parents[index] === parent && equalBytes(this.#keys[index], bytes, start, end)) return index;
     }
   }
 
   /**
-   * The key that probably comes now, as lines of one program have the same keys in the same order; -1 when
-   * none is known.
+   * The most likely next key, because lines of one program have the same keys in the same order; -1: unknown.
    *
-   * @param previous the key before it in the same object, or -1
+   * @param previous the previous key in the same object, or -1
    */
   guess(parent: number, previous: number): number {
     return previous < 0 ? this.#firstBelow[parent + 1] : this.#next[previous + 1];
   }
 
-  /** A key with its parents before it. */
+  /** The path of a key: its parents, then the key. */
   pathOf(key: number): string[] {
     const path: string[] = [];
     for (let id = key; id !== KeyTable.root; id = this.#parents[id]) {
@@ -73,18 +70,18 @@ export class KeyTable {
   }
 
   /**
-   * Length of the key when bytes at `at` are exactly that key and the quote behind it; -1 otherwise. Keys
-   * that are written with escapes never match.
+   * The length of the key if the bytes at `at` are exactly the key and a closing quote; else -1. Keys with
+   * escapes never match.
    */
   lengthAt(key: number, parent: number, bytes: Buffer, at: number, end: number): number {
-    const wanted = this.#keys[key];
-    const { length } = wanted;
+    const expected = this.#keys[key];
+    const { length } = expected;
     if (this.#parents[key] !== parent || at + length >= end || bytes[at + length] !== 0x22) return -1;
-    for (let i = 0; i < length; i++) if (wanted[i] !== bytes[at + i] || wanted[i] === 0x5c) return -1;
+    for (let i = 0; i < length; i++) if (expected[i] !== bytes[at + i] || expected[i] === 0x5c) return -1;
     return length;
   }
 
-  /** Forgets everything when there is too much of it. */
+  /** Starts a line: clears the table when it is full. */
   startLine(): void {
     if (this.names.length < keysMax) return;
     this.#slots = new Int32Array(1024);

@@ -1,3 +1,4 @@
+/** Label filters after parsers, which test one row at a time. */
 import { QueryPartError } from '@loki/logql';
 import type { CompareOp, LabelFilter } from '@loki/logql';
 import { errorKinds, errorLabel } from '../common/error-labels.ts';
@@ -7,8 +8,8 @@ import type { Row } from './row.ts';
 import { compileCachedMatcher } from './string-match.ts';
 
 /**
- * True: the row stays. A typed filter decides on the label that it names, whatever errors earlier stages
- * left; it keeps a row whose value it cannot read, and marks the row unless it carries an error already.
+ * Returns true if the row passes. A typed filter tests its label regardless of earlier errors. A row whose
+ * value cannot be parsed passes and gets an error, unless it already has one.
  */
 export type RowTest = (row: Row) => boolean;
 
@@ -17,7 +18,7 @@ export function compileLabelFilter(filter: LabelFilter): RowTest {
     case 'string': {
       const { name, matches } = compileCachedMatcher(filter.matcher);
       if (name === errorLabel) return (row) => matches(row.error);
-      // The details of an error are shown, and never found: filters see a parsed label of that name only.
+      // Filters do not see the details of an error, only a parsed label of that name.
       return (row) => matches(row.get(name) ?? '');
     }
     case 'number':
@@ -41,7 +42,7 @@ export function compileLabelFilter(filter: LabelFilter): RowTest {
   }
 }
 
-/** Labels that the filter reads. */
+/** The labels that the filter reads. */
 export function labelsOfFilter(filter: LabelFilter): string[] {
   if (filter.kind === 'and' || filter.kind === 'or') {
     return [...labelsOfFilter(filter.left), ...labelsOfFilter(filter.right)];
@@ -49,7 +50,7 @@ export function labelsOfFilter(filter: LabelFilter): string[] {
   return [filter.kind === 'string' ? filter.matcher.name : filter.name];
 }
 
-/** The filter's answer depends on the error that a row carries. */
+/** Whether the filter's answer depends on the error of a row. */
 export function looksAtErrors(filter: LabelFilter): boolean {
   if (filter.kind === 'and' || filter.kind === 'or') {
     return looksAtErrors(filter.left) || looksAtErrors(filter.right);
@@ -65,7 +66,7 @@ function durationNs(text: string): number | string {
 function typedTest(
   name: string,
   op: CompareOp,
-  wanted: number,
+  operand: number,
   parse: (text: string) => number | string,
 ): RowTest {
   const compare = comparisons[op];
@@ -73,7 +74,7 @@ function typedTest(
     const text = row.get(name);
     if (text === undefined) return false;
     const value = parse(text);
-    if (typeof value === 'number') return compare(value, wanted);
+    if (typeof value === 'number') return compare(value, operand);
     if (row.error === '') row.setError(errorKinds.labelFilter, value);
     return true;
   };
@@ -89,8 +90,8 @@ const comparisons: Record<CompareOp, (a: number, b: number) => boolean> = {
 };
 
 /**
- * The complaint when the pattern is no address, range or block: the parser refuses it, but for a delete that
- * was stored before.
+ * The matcher, or the error for an invalid pattern. The parser refuses such patterns, but stored deletes may
+ * have them.
  */
 function compileIp(pattern: string): IpTextMatcher | string {
   try {
@@ -101,7 +102,7 @@ function compileIp(pattern: string): IpTextMatcher | string {
   }
 }
 
-/** Unlike other typed filters it keeps every row that carries an error, with or without the label. */
+/** Unlike other typed filters it passes every row with an error, even without the label. */
 function ipTest(name: string, isNegated: boolean, matcher: IpTextMatcher | string): RowTest {
   return (row) => {
     if (row.error !== '') return true;

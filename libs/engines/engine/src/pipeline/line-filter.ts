@@ -1,3 +1,4 @@
+/** The stages `|=`, `!=`, `|~`, `!~`, `|>` and `!>`: step *fetch, scan* of a query. */
 import type { LineFilterStageSpec } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
@@ -11,18 +12,21 @@ import type { Row } from './row.ts';
 /** One operand of a line filter, as a test of lines. */
 interface LineTest {
   matches(bytes: Buffer, start: number, end: number): boolean;
-  /** A line that matches contains this, byte for byte. Undefined: nothing is known. */
+  /** Bytes that every matching line contains; undefined: unknown. */
   readonly needle: Buffer | undefined;
-  /** A line that contains a needle matches; no need to look again. */
+  /** True: every line with the needle matches, without a further test. */
   readonly isExact: boolean;
-  /** The rows of a whole block that match, where that is cheaper than asking line by line. */
+  /** Finds the matching rows of a whole block, if that is cheaper than a test per line. */
   findRows?(lines: Buffer, ends: Uint32Array, out: Uint32Array): number;
 }
 
-/** Above this share of the rows between first and last, the stretch is searched as a whole. */
+/**
+ * If more than this share of the rows between first and last is selected, their bytes are searched as a
+ * whole.
+ */
 const denseShare = 1 / 8;
 
-/** `|= "a" or "b"` and its kin. */
+/** One line filter with its alternatives, e.g. `|= "a" or "b"`. */
 export class LineFilter {
   readonly #tests: readonly LineTest[];
   readonly #isNegated: boolean;
@@ -46,7 +50,7 @@ export class LineFilter {
     return this.keeps(row.bytes, row.start, row.end);
   }
 
-  /** Keeps the rows of a block that pass. */
+  /** Reduces the selection to the rows of the block that pass. */
   select(selection: RowSelection, lines: Buffer, ends: Uint32Array): void {
     if (selection.count === 0) return;
     const span = selection.last + 1 - selection.first;
@@ -73,7 +77,7 @@ export class LineFilter {
   }
 }
 
-/** Rows of a stretch (or of the whole block) that match, ascending. */
+/** Finds the matching rows of a stretch or of the whole block, ascending. */
 function findRows(
   test: LineTest,
   lines: Buffer,
@@ -87,7 +91,7 @@ function findRows(
   return test.isExact ? count : confirmed(test, lines, ends, out, count);
 }
 
-/** Leaves in `rows` those whose line really matches; returns how many. */
+/** Reduces `rows` to those whose line really matches; returns their number. */
 function confirmed(
   test: LineTest,
   lines: Buffer,
@@ -95,12 +99,12 @@ function confirmed(
   rows: Uint32Array,
   count: number,
 ): number {
-  let kept = 0;
+  let confirmedCount = 0;
   for (let i = 0; i < count; i++) {
     const row = rows[i];
-    if (test.matches(lines, row === 0 ? 0 : ends[row - 1], ends[row])) rows[kept++] = row;
+    if (test.matches(lines, row === 0 ? 0 : ends[row - 1], ends[row])) rows[confirmedCount++] = row;
   }
-  return kept;
+  return confirmedCount;
 }
 
 class ContainsTest implements LineTest {
@@ -108,7 +112,7 @@ class ContainsTest implements LineTest {
   readonly isExact = true;
 
   constructor(text: string) {
-    // Everything contains nothing.
+    // Every line contains the empty text.
     this.needle = text === '' ? undefined : Buffer.from(text, 'utf8');
   }
 

@@ -1,10 +1,11 @@
+/** Patterns of the filters `|>` and `!>`. */
 import { parseLinePattern } from '@loki/logql';
 
 /**
- * The pattern of `|>` and `!>`: `<_>` stands for one or more bytes, the rest is literal. As in the reference,
- * each literal counts where it stands first behind the literal before it, whatever comes later: `{<_>}` does
- * not match `{"a":{}}`. A literal at the pattern's start may stand anywhere in the line; the pattern's end is
- * the line's end.
+ * The pattern of `|>` and `!>`: `<_>` stands for one or more bytes, the rest is literal. As in Loki, each
+ * literal matches at its first place after the previous literal, without backtracking: `{<_>}` does not match
+ * `{"a":{}}`. A literal at the start of the pattern may be anywhere in the line; the end of the pattern is
+ * the end of the line.
  */
 export class LinePattern {
   /** Texts that every matching line contains. */
@@ -35,7 +36,7 @@ export class LinePattern {
     for (let i = 0; i < this.literals.length; i++) {
       const literal = this.literals[i];
       const place = line.indexOf(literal, at);
-      // A wildcard in front has to have something to stand for.
+      // A wildcard before the literal must match at least one byte.
       if (place < 0 || (place === at && (i > 0 || this.#startsOpen))) return false;
       at = place + literal.length;
     }

@@ -1,3 +1,4 @@
+/** Decodes logfmt lines as the package go-logfmt does. */
 import { isUtf8 } from 'node:buffer';
 import { unescapeJson } from '@loki/go';
 import { utf8Text } from '../common/byte-text.ts';
@@ -8,9 +9,9 @@ const backslash = 0x5c;
 const space = 0x20;
 
 /**
- * Pairs of a logfmt line, one after the other, without making strings: after `next()` the key is
- * bytes[keyStart..keyEnd) and the value bytes[valueStart..valueEnd), or `quotedValue` when it had escapes.
- * The grammar is that of the go-logfmt package, on which the accepted lines and error positions rest.
+ * Reads the pairs of a logfmt line without creating strings: after `next()` the key is
+ * bytes[keyStart..keyEnd) and the value bytes[valueStart..valueEnd), or `quotedValue` if it had escapes.
+ * Accepted lines and error positions are those of the package go-logfmt.
  */
 export class LogfmtDecoder {
   bytes!: Buffer;
@@ -18,9 +19,9 @@ export class LogfmtDecoder {
   keyEnd = 0;
   valueStart = 0;
   valueEnd = 0;
-  /** The value when it was quoted with escapes; undefined otherwise. */
+  /** The value if it was quoted with escapes, else undefined. */
   quotedValue: string | undefined;
-  /** The fault of the pair that `next` stopped at; '' when it reached the end of the line. */
+  /** The error of the pair at which `next` stopped; '' at the end of the line. */
   failure = '';
   #start = 0;
   #end = 0;
@@ -45,23 +46,23 @@ export class LogfmtDecoder {
     this.keyStart = at;
     this.valueStart = this.valueEnd = 0;
     this.quotedValue = undefined;
-    let seen = 0;
+    let allBits = 0;
     while (at < end) {
       const byte = bytes[at];
       if (byte === equals || byte === quote || byte <= space) break;
-      seen |= byte;
+      allBits |= byte;
       at++;
     }
     this.keyEnd = this.#at = at;
     if (at < end && bytes[at] === quote) return this.#unexpected();
     if (at < end && bytes[at] === equals && at === this.keyStart) return this.#unexpected();
-    if (seen >= 0x80 && !isUtf8(bytes.subarray(this.keyStart, at))) return this.#fail('invalid key');
+    if (allBits >= 0x80 && !isUtf8(bytes.subarray(this.keyStart, at))) return this.#fail('invalid key');
     if (at >= end || bytes[at] <= space) return true;
     this.#at = at + 1;
     return this.#value();
   }
 
-  /** Goes on after a bad pair: behind the next blank. */
+  /** Skips a bad pair, up to the next blank. */
   skipBadPair(): void {
     this.failure = '';
     while (this.#at < this.#end && this.bytes[this.#at] > space) this.#at++;
@@ -103,7 +104,7 @@ export class LogfmtDecoder {
         this.valueStart = start;
         this.valueEnd = at;
         if (!isEscaped) return true;
-        // JSON's escapes and `\'`; control characters may stand beside them as they are.
+        // JSON's escapes and `\'`; unescaped control characters are allowed.
         this.quotedValue = unescapeJson(utf8Text(bytes, start, at), "'");
         return this.quotedValue !== undefined || this.#fail('invalid quoted value');
       }
@@ -117,8 +118,8 @@ export class LogfmtDecoder {
     return this.#fail(`unexpected ${byte === quote ? `'"'` : `'='`}`);
   }
 
-  #fail(what: string): boolean {
-    this.failure = `logfmt syntax error at pos ${this.#at - this.#start + 1} : ${what}`;
+  #fail(problem: string): boolean {
+    this.failure = `logfmt syntax error at pos ${this.#at - this.#start + 1} : ${problem}`;
     return false;
   }
 }

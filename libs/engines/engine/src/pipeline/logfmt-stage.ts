@@ -1,3 +1,4 @@
+/** The stage `logfmt`: step *fetch, scan* of a query. */
 import { parseLogfmtKey } from '@loki/logql';
 import type { LogfmtStageSpec } from '@loki/logql';
 import type { ByteText } from '../common/byte-text.ts';
@@ -7,7 +8,7 @@ import { LogfmtDecoder } from './logfmt-decoder.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
-/** `| logfmt`: labels from all pairs of the line, or from those that are needed. */
+/** `| logfmt`: extracts labels from all pairs of the line, or from the needed ones. */
 export class LogfmtStage {
   readonly #isStrict: boolean;
   readonly #keepEmpty: boolean;
@@ -30,8 +31,8 @@ export class LogfmtStage {
     const bytes = row.bytes;
     decoder.reset(bytes, row.start, row.end);
     keys.startLine();
-    let left = this.#needed.enough;
-    while (left > 0) {
+    let missingCount = this.#needed.enough;
+    while (missingCount > 0) {
       if (!decoder.next()) {
         if (decoder.failure === '') break;
         if (this.#isStrict) {
@@ -45,31 +46,31 @@ export class LogfmtStage {
       const key = keys.lookup(KeyTable.root, bytes, decoder.keyStart, decoder.keyEnd);
       if (!keys.isWanted[key]) continue;
       const value = decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
-      if (row.extract(keys.names[key], value, this.#needed)) left--;
+      if (row.extract(keys.names[key], value, this.#needed)) missingCount--;
     }
     return true;
   }
 }
 
 /**
- * `| logfmt a="b", c`: only these keys; what is missing becomes an empty label. Of a key that a line has
- * twice the first counts, of a label that is asked for twice the last.
+ * `| logfmt a="b", c`: extracts only these keys; a missing key gives an empty label. Of a repeated key of the
+ * line the first counts, of a repeated label of the stage the last.
  */
 export class LogfmtExtractStage {
   readonly #isStrict: boolean;
   readonly #labels: readonly string[];
-  readonly #wanted: readonly Buffer[];
+  readonly #keys: readonly Buffer[];
   readonly #texts: ByteText;
   readonly #needed: NeededLabels;
   readonly #decoder = new LogfmtDecoder();
-  /** Per extraction: the value in the line at hand. */
+  /** Per extraction: the value in the current line. */
   readonly #values: (string | undefined)[];
 
   constructor(syntax: LogfmtStageSpec, needed: NeededLabels, texts: ByteText) {
     this.#isStrict = syntax.strict;
     const extractions = syntax.extractions.filter(({ label }) => needed.wants(label));
     this.#labels = extractions.map(({ label }) => label);
-    this.#wanted = extractions.map(({ expression }) => Buffer.from(parseLogfmtKey(expression), 'utf8'));
+    this.#keys = extractions.map(({ expression }) => Buffer.from(parseLogfmtKey(expression), 'utf8'));
     this.#values = this.#labels.map(() => undefined);
     this.#needed = needed;
     this.#texts = texts;
@@ -103,16 +104,16 @@ export class LogfmtExtractStage {
   #pair(bytes: Buffer): void {
     const decoder = this.#decoder;
     const length = decoder.keyEnd - decoder.keyStart;
-    for (let i = 0; i < this.#wanted.length; i++) {
-      const wanted = this.#wanted[i];
-      if (wanted.length !== length || !startsAt(bytes, decoder.keyStart, wanted)) continue;
+    for (let i = 0; i < this.#keys.length; i++) {
+      const key = this.#keys[i];
+      if (key.length !== length || !startsAt(bytes, decoder.keyStart, key)) continue;
       this.#values[i] ??=
         decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
     }
   }
 }
 
-function startsAt(bytes: Buffer, at: number, wanted: Buffer): boolean {
-  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
+function startsAt(bytes: Buffer, at: number, key: Buffer): boolean {
+  for (let i = 0; i < key.length; i++) if (bytes[at + i] !== key[i]) return false;
   return true;
 }

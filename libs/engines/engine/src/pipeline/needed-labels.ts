@@ -1,8 +1,9 @@
+/** The labels that a query needs from its parsers. */
 import { errorLabel, extractedSuffix } from '../common/error-labels.ts';
 
 /**
- * Which labels a query looks at after its parsers ran: all of them (log results, metrics without `by`), or a
- * few. Parsers extract nothing else, and stop once they have found all of them.
+ * The labels that a query uses after its parsers: all (log results, metrics without `by`) or a few. Parsers
+ * extract only these, and stop when they have found all of them.
  */
 export class NeededLabels {
   static readonly all = new NeededLabels(undefined);
@@ -10,8 +11,8 @@ export class NeededLabels {
   readonly #mayStop: boolean;
 
   /**
-   * @param mayStop parsers may stop once they have found all names, and then miss errors in the rest of a
-   *   line, as Loki's do in metric queries
+   * @param mayStop parsers may stop when they have found all names. They then miss errors in the rest of a
+   *   line, like Loki's in metric queries
    */
   constructor(names: ReadonlySet<string> | undefined, mayStop = true) {
     this.#names = names;
@@ -22,40 +23,40 @@ export class NeededLabels {
     return this.#names === undefined;
   }
 
-  /** No label at all is needed: parsers may be left out. */
+  /** No label is needed: parsers may be left out. */
   get isNone(): boolean {
     return this.#mayStop && this.#names?.size === 0;
   }
 
   /**
-   * A filter or the grouping names the errors: in a metric query, rows that a parser failed for count like
-   * others.
+   * A filter or the grouping names the error labels: in a metric query, rows with an error of a parser then
+   * count like others.
    */
   get areErrorsNamed(): boolean {
     return this.#mayStop && (this.#names?.has(errorLabel) ?? false);
   }
 
-  /** After so many labels a parser stops. */
+  /** Number of labels after which a parser stops. */
   get enough(): number {
     return this.#mayStop && this.#names ? this.#names.size : Infinity;
   }
 
-  /** The names, when they are few. */
+  /** The names; empty when all labels are needed. */
   get names(): readonly string[] {
     return this.#names ? [...this.#names] : [];
   }
 
-  /** A label of exactly this name is asked for. */
+  /** Whether a label of exactly this name is needed. */
   has(name: string): boolean {
     return this.#names === undefined || this.#names.has(name);
   }
 
-  /** Whether a parser has to find `name`, under this name or as `name_extracted`. */
+  /** Whether a parser must extract `name`, under this name or as `name_extracted`. */
   wants(name: string): boolean {
     return this.#names === undefined || this.#names.has(name) || this.#names.has(name + extractedSuffix);
   }
 
-  /** Some needed name may lie below `prefix`, as `prefix_x`. */
+  /** Whether a needed name may be below `prefix`, as `prefix_x`. */
   wantsBelow(prefix: string): boolean {
     if (this.#names === undefined) return true;
     const start = `${prefix}_`;

@@ -1,3 +1,4 @@
+/** The stage `pattern`. */
 import { parsePattern } from '@loki/logql';
 import type { ByteText } from '../common/byte-text.ts';
 import type { NeededLabels } from './needed-labels.ts';
@@ -18,9 +19,9 @@ function compileParts(pattern: string): PatternPart[] {
 }
 
 /**
- * `| pattern "<ip> - <_> <rest>"`: a capture runs to the next literal. When that literal is missing the
- * capture takes the rest of the line and the stage ends; a literal at the very start must stand at the start
- * of the line.
+ * `| pattern "<ip> - <_> <rest>"`: a capture extends to the next literal. If that literal is missing, the
+ * capture takes the rest of the line and the stage ends. A literal at the start of the pattern must be at the
+ * start of the line.
  */
 export class PatternStage {
   readonly #parts: readonly PatternPart[];
@@ -57,10 +58,10 @@ export class PatternStage {
     for (; i < parts.length; i += 2) {
       const { name } = parts[i];
       const next = parts[i + 1]?.literal;
-      const found = next ? line.indexOf(next, at) : line.length;
-      const end = found < 0 ? line.length : found;
+      const literalAt = next ? line.indexOf(next, at) : line.length;
+      const end = literalAt < 0 ? line.length : literalAt;
       if (name && this.#needed.wants(name)) row.extract(name, this.#texts.text(line, at, end), this.#needed);
-      if (found < 0) return true;
+      if (literalAt < 0) return true;
       at = end + (next?.length ?? 0);
     }
     return true;

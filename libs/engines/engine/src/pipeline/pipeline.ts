@@ -1,4 +1,4 @@
-/** The stages of a log query, compiled: each row of a scan goes through them. */
+/** Compiles the stages of a log query; each row of a scan runs through them. */
 import { parseJsonPath, stageTraits } from '@loki/logql';
 import type { LabelFilter, Stage } from '@loki/logql';
 import { compileTemplate } from '@loki/template';
@@ -20,30 +20,30 @@ import { RegexpStage } from './regexp-stage.ts';
 import type { Row } from './row.ts';
 import { UnpackStage } from './unpack-stage.ts';
 
-/** A step that sees one row at a time. */
+/** A stage that processes one row at a time. */
 export interface RowStage {
   /** False drops the row. */
   run(row: Row): boolean;
 }
 
 /**
- * A pipeline in the order in which it is cheapest: filters on metadata, then filters on raw lines over whole
- * blocks, then the rest row by row. The answer is that of the order in which it was written.
+ * A pipeline in the cheapest order: filters on metadata, then line filters over whole blocks, then other
+ * stages row by row. The result is the same as in the written order.
  */
 export interface Pipeline {
   readonly baseFilters: readonly BaseFilter[];
   readonly lineFilters: readonly LineFilter[];
   readonly stages: readonly RowStage[];
-  /** Something looks at lines. */
+  /** Whether a stage reads lines. */
   readonly readsLines: boolean;
-  /** A shorter way to find out that a row will be dropped; absent when there is none. */
+  /** A shorter pipeline that finds rows which will be dropped; absent when there is none. */
   readonly probe?: Probe;
 }
 
 /**
- * The stages up to the last label filter, extracting only what the filters read: when all labels are wanted
- * of the few rows that pass, the many that do not need not be taken apart. A row the probe drops, the
- * pipeline drops.
+ * The stages up to the last label filter, which extract only the labels of filters. A log query needs all
+ * labels of the few rows that pass; the probe avoids parsing the many others completely. The pipeline drops
+ * every row that the probe drops.
  */
 interface Probe {
   readonly stages: readonly RowStage[];
@@ -51,22 +51,22 @@ interface Probe {
 }
 
 /**
- * @param needed labels that somebody looks at after the parsers ran
- * @throws LokiError badRequest for what the parser of the language could not know to be wrong
+ * @param needed labels that are used after the parsers
+ * @throws LokiError badRequest for errors that the parser of LogQL cannot see
  */
 export function compilePipeline(stages: readonly Stage[], needed: NeededLabels): Pipeline {
   const baseFilters: BaseFilter[] = [];
   const lineFilters: LineFilter[] = [];
-  const rest: RowStage[] = [];
+  const rowStages: RowStage[] = [];
   const texts = new ByteText();
   /** Stages that run row by row. */
-  const late: Stage[] = [];
-  // A filter on the line may go ahead of whatever leaves the line alone: the rows it drops are dropped either
-  // way, and what a stage did to them is never seen. The same holds for filters on labels that no stage
-  // before them can change. Colours are no exception: the reference's filters behind `decolorize` look at the
-  // line that still has them (its issue 18898), and so do these.
+  const rowSpecs: Stage[] = [];
+  // A line filter may move before stages that do not change the line: it drops the same rows either way, and
+  // the effects of stages on dropped rows are not visible. The same holds for filters on labels that no
+  // earlier stage can change. `decolorize` is no exception: Loki's filters after it still see the colours
+  // (its issue 18898), and so do these.
   let isLineChanged = false;
-  /** Place among the late stages behind the last one that changed the line. */
+  /** Index after the last row stage that changed the line. */
   let lineAt = 0;
   let areLabelsChanged = false;
   let readsLines = false;
@@ -87,22 +87,28 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
     if (traits.changesLabels) areLabelsChanged = true;
     const compiled = compileStage(stage, needed, texts);
     if (!compiled) continue;
-    const at = stage.kind === 'lineFilter' ? lineAt++ : late.length;
-    late.splice(at, 0, stage);
-    rest.splice(at, 0, compiled);
+    const at = stage.kind === 'lineFilter' ? lineAt++ : rowSpecs.length;
+    rowSpecs.splice(at, 0, stage);
+    rowStages.splice(at, 0, compiled);
     if (traits.replacesLine) {
       isLineChanged = true;
-      lineAt = late.length;
+      lineAt = rowSpecs.length;
     }
     if (traits.needsLine) readsLines = true;
   }
-  return { baseFilters, lineFilters, stages: rest, readsLines, probe: compileProbe(late, needed, texts) };
+  return {
+    baseFilters,
+    lineFilters,
+    stages: rowStages,
+    readsLines,
+    probe: compileProbe(rowSpecs, needed, texts),
+  };
 }
 
-function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteText): Probe | undefined {
+function compileProbe(rowSpecs: readonly Stage[], needed: NeededLabels, texts: ByteText): Probe | undefined {
   if (!needed.isAll) return undefined;
-  const end = late.findIndex((stage) => !stageTraits[stage.kind].mayProbe);
-  const open = end < 0 ? late : late.slice(0, end);
+  const end = rowSpecs.findIndex((stage) => !stageTraits[stage.kind].mayProbe);
+  const open = end < 0 ? rowSpecs : rowSpecs.slice(0, end);
   const probed = open.slice(0, open.findLastIndex((stage) => stage.kind === 'labelFilter') + 1);
   if (!probed.some((stage) => stageTraits[stage.kind].isParser)) return undefined;
   const names = new Set<string>();
@@ -111,12 +117,12 @@ function compileProbe(late: readonly Stage[], needed: NeededLabels, texts: ByteT
     if (stage.kind !== 'drop' && stage.kind !== 'keep') continue;
     for (const target of stage.targets) if (typeof target !== 'string') names.add(target.name);
   }
-  // Parsers stop at the last label that a filter names, unless a filter looks for the errors in the rest of
-  // the line.
+  // Parsers stop at the last label that a filter names, unless a filter tests errors, which may be in the
+  // rest of the line.
   const mayStop = !probed.some((stage) => stage.kind === 'labelFilter' && looksAtErrors(stage.filter));
-  const few = new NeededLabels(names, mayStop);
-  const stages = probed.flatMap((stage) => compileStage(stage, few, texts) ?? []);
-  return { stages, needed: few };
+  const filterLabels = new NeededLabels(names, mayStop);
+  const stages = probed.flatMap((stage) => compileStage(stage, filterLabels, texts) ?? []);
+  return { stages, needed: filterLabels };
 }
 
 function compileStage(stage: Stage, needed: NeededLabels, texts: ByteText): RowStage | undefined {
@@ -153,7 +159,7 @@ function compileStage(stage: Stage, needed: NeededLabels, texts: ByteText): RowS
     case 'keep':
       return new KeepStage(stage.targets);
     default:
-      // A kind without a case would be dropped from queries without a word.
+      // Without this check a kind without a case would silently be left out of queries.
       return stage satisfies never;
   }
 }
@@ -179,7 +185,7 @@ class LabelFilterStage implements RowStage {
   }
 }
 
-/** Labels that the stages themselves look at; undefined when that may be any. */
+/** Labels that the stages themselves read; undefined: possibly all. */
 export function labelsReadBy(stages: readonly Stage[]): Set<string> | undefined {
   const names = new Set<string>();
   const addTemplate = (text: string, name: 'line' | 'label') => {

@@ -1,3 +1,4 @@
+/** The stage `regexp`. */
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 import { ownText } from '../common/byte-text.ts';
@@ -5,12 +6,13 @@ import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
 /**
- * `| regexp "(?P<name>…)"`: labels from the named groups of the first match. No match, no labels, no error.
+ * `| regexp "(?P<name>…)"`: extracts labels from the named groups of the first match. Without a match there
+ * are no labels and no error.
  */
 export class RegexpStage {
   readonly #regex: Regex;
   readonly #needed: NeededLabels;
-  /** Indices of groups that have a name that is needed. */
+  /** The groups with needed names. */
   readonly #groups: readonly { readonly index: number; readonly name: string }[];
 
   constructor(pattern: string, needed: NeededLabels) {
@@ -21,7 +23,7 @@ export class RegexpStage {
     );
   }
 
-  /** None of its labels is needed. */
+  /** Whether none of its labels is needed. */
   get isIdle(): boolean {
     return this.#groups.length === 0;
   }

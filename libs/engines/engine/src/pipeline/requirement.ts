@@ -1,3 +1,4 @@
+/** Conditions by which search filters and indexes rule out blocks: step *fetch, scan* of a query. */
 import { compileMatcher, stageTraits } from '@loki/logql';
 import type { LabelFilter, LineFilterOperand, LineFilterStageSpec, Matcher, Stage } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
@@ -8,32 +9,32 @@ import { errorDetailsLabel, errorLabel, extractedSuffix } from '../common/error-
 import { LinePattern } from './line-pattern.ts';
 
 /**
- * A condition that a block must meet for one of its rows to pass a pipeline, in the words that search filters
- * know. Not the other way round: a block that meets it may have no such row.
+ * A condition that a block must meet if one of its rows passes a pipeline, in terms of search filters. It is
+ * not sufficient: a block that meets it may have no such row.
  */
 export type Requirement =
   | { readonly kind: 'line'; readonly needle: Needle }
   | { readonly kind: 'all' | 'any'; readonly items: readonly Requirement[] }
   | LabelRequirement;
 
-/** A row has the label: from its stream, its metadata, or its line. */
+/** Requires a row with the label, from its stream, metadata or line. */
 export interface LabelRequirement {
   readonly kind: 'label';
   readonly name: string;
-  /** The only values it may have; undefined: others too. */
+  /** The possible values; undefined: any value. */
   readonly values: readonly string[] | undefined;
-  /** The line's part in it: none at all, unknown, or that it contains something. */
+  /** The contribution of the line: none, unknown, or a requirement on its content. */
   readonly inLine: 'never' | 'maybe' | Requirement;
 }
 
-/** The part of a block that requirements are held against. */
+/** The facts of a block against which requirements are tested. */
 interface BlockFacts {
   readonly probe: FilterProbe;
   readonly section: Section;
   readonly info: BlockInfo;
 }
 
-/** May a row of the block pass? False answers are sure. */
+/** Whether a row of the block may pass. A false answer is certain. */
 export function mayMeet(requirement: Requirement, facts: BlockFacts): boolean {
   switch (requirement.kind) {
     case 'line':
@@ -57,19 +58,19 @@ function mayHaveLabel({ name, values, inLine }: LabelRequirement, facts: BlockFa
   return mayMeet(inLine, facts);
 }
 
-/** Alternatives that are asked for one by one; with more, one is nearly always there. */
+/** Most alternatives that are probed one by one; with more, nearly every block contains one. */
 const alternativesMax = 64;
-/** Longer expressions are not analysed a second time. */
+/** Longer expressions are not analysed for requirements. */
 const patternCharsMax = 2048;
 
 /**
- * The requirement of a pipeline; undefined: any block may have rows that pass. Negative filters require
- * nothing, nor does anything behind a stage that makes another line.
+ * The requirement of a pipeline; undefined: any block may have rows that pass. Negative filters add no
+ * requirement, nor do stages after one that replaces the line.
  */
 export function requirementOf(stages: readonly Stage[]): Requirement | undefined {
   const items: Requirement[] = [];
   const source = new LabelSource();
-  /** Line filters look at the line that is stored: also behind `decolorize`, unlike parsers. */
+  /** Whether line filters still see the stored line; they do after `decolorize`, unlike parsers. */
   let isLineStored = true;
   for (const stage of stages) {
     if (stage.kind === 'lineFilter' && isLineStored) add(items, ofLineFilter(stage));
@@ -88,14 +89,14 @@ function together(kind: 'all' | 'any', items: readonly Requirement[]): Requireme
   return items.length < 2 ? items[0] : { kind, items };
 }
 
-/** One of these; undefined as soon as one of them requires nothing. */
+/** Requires one of the items; undefined when one of them has no requirement. */
 function anyOf(items: readonly (Requirement | undefined)[]): Requirement | undefined {
   if (items.length > alternativesMax) return undefined;
   const sure = items.filter((item) => item !== undefined);
   return sure.length === items.length ? together('any', sure) : undefined;
 }
 
-/** All of these, as far as they require something. */
+/** Requires all of the items that have a requirement. */
 function allOf(items: readonly (Requirement | undefined)[]): Requirement | undefined {
   return together(
     'all',
@@ -126,10 +127,12 @@ function regexOf(pattern: string, isMatcher: boolean): Regex | undefined {
   return compileRegex(pattern, isMatcher ? { anchored: true, dotAll: true } : {});
 }
 
-/** How a text that is in a label's value stands in the line. */
+/** Maps a text of a label's value to a requirement on the line. */
 type InLine = (text: string, hasTwins: boolean) => Requirement | undefined;
 
-/** U+FFFD may stand for bytes that are no UTF-8. */
+/**
+ * The line contains the text unchanged. U+FFFD may replace bytes that are no UTF-8, so it requires nothing.
+ */
 const asIs: InLine = (text, hasTwins) =>
   text.includes('\ufffd') ? undefined : asLine(needleOf(Buffer.from(text, 'utf8'), { hasTwins }));
 
@@ -140,7 +143,7 @@ const perhapsEscaped: InLine = (text, hasTwins) =>
     ),
   );
 
-/** The requirement of an expression's literals. */
+/** The requirement of a regular expression, by its literals. */
 function ofRegex(regex: Regex | undefined, inLine: InLine): Requirement | undefined {
   return allOf(
     (regex?.literals.required ?? []).map((literals) =>
@@ -151,12 +154,12 @@ function ofRegex(regex: Regex | undefined, inLine: InLine): Requirement | undefi
 
 // ---- labels
 
-/** Where labels come from at a place in a pipeline. */
+/** The origins of labels at a place in the pipeline. */
 class LabelSource {
-  /** How parsers have read the line so far. */
+  /** How the parsers so far take values from the line. */
   #inLine: 'never' | 'maybe' | InLine = 'never';
   #isLineStored = true;
-  /** Labels that a stage has written by other means. */
+  /** Labels that other stages have set. */
   readonly #written = new Set<string>();
 
   pass(stage: Stage): void {
@@ -171,13 +174,13 @@ class LabelSource {
     if (replacesLine || stage.kind === 'decolorize') this.#isLineStored = false;
   }
 
-  /** The requirement of a label: `inLine` tells what its value's part in the line is. */
+  /** The requirement of a label; `ofValue` gives the requirement of its value on the line. */
   label(
     name: string,
     values: readonly string[] | undefined,
     ofValue: (inLine: InLine) => Requirement | undefined,
   ): Requirement | undefined {
-    // A name with the suffix may be another name's, and errors are no labels.
+    // A name with the suffix may belong to another name, and error labels are not stored.
     if (this.#written.has(name) || name.endsWith(extractedSuffix)) return undefined;
     if (name === errorLabel || name === errorDetailsLabel) return undefined;
     const inLine = this.#inLine;
@@ -195,7 +198,7 @@ function ofLabelFilter(filter: LabelFilter, source: LabelSource): Requirement | 
     case 'string':
       return ofMatcher(filter.matcher, source);
     default:
-      // A row whose value cannot be read passes, and 1e3 is 1000.
+      // A row whose value cannot be parsed passes, and a number has several texts (1e3 is 1000).
       return undefined;
   }
 }
@@ -210,7 +213,7 @@ function ofMatcher(matcher: Matcher, source: LabelSource): Requirement | undefin
     return isSelective ? source.label(name, undefined, (inLine) => ofRegex(regex, inLine)) : undefined;
   }
   const values = [...listed.values];
-  // A label that is missing is empty.
+  // A missing label is empty.
   if (values.length > alternativesMax || values.includes('')) return undefined;
   return source.label(name, values, (inLine) => anyOf(values.map((each) => inLine(each, false))));
 }

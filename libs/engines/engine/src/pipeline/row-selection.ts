@@ -1,6 +1,6 @@
 /**
- * Rows of one block that are still in question, ascending. Reused from block to block; begins without room,
- * as many a leaf has a few rows or none.
+ * The selected rows of one block, ascending. It is reused from block to block. It starts without memory,
+ * because many leaves have few rows or none.
  */
 export class RowSelection {
   rows = new Uint32Array(0);
@@ -15,7 +15,7 @@ export class RowSelection {
     }
   }
 
-  /** Adds rows from..to, all above those added before. */
+  /** Adds rows [from, to), which must be above the rows so far. */
   addRange(from: number, to: number): void {
     const rows = this.rows;
     let count = this.count;
@@ -45,33 +45,33 @@ export class RowSelection {
     return bytes;
   }
 
-  /** Room for as many rows as the block has; whoever asks again gets the same array. */
+  /** A scratch array with room for all rows of the block; always the same array. */
   scratch(): Uint32Array {
     return this.#scratch;
   }
 
-  /** Keeps what is among `hits` (ascending), or what is not. */
+  /** Reduces the selection to rows that are in `hits` (ascending) or, negated, to the others. */
   intersect(hits: Uint32Array, hitCount: number, isNegated: boolean): void {
     const rows = this.rows;
-    let kept = 0;
+    let keptCount = 0;
     let hit = 0;
     for (let i = 0; i < this.count; i++) {
       const row = rows[i];
       while (hit < hitCount && hits[hit] < row) hit++;
       const isHit = hit < hitCount && hits[hit] === row;
-      if (isHit !== isNegated) rows[kept++] = row;
+      if (isHit !== isNegated) rows[keptCount++] = row;
     }
-    this.count = kept;
+    this.count = keptCount;
   }
 
-  /** Keeps the rows that pass. */
+  /** Reduces the selection to the rows that pass. */
   filter(test: (row: number) => boolean): void {
     const rows = this.rows;
-    let kept = 0;
+    let keptCount = 0;
     for (let i = 0; i < this.count; i++) {
       const row = rows[i];
-      if (test(row)) rows[kept++] = row;
+      if (test(row)) rows[keptCount++] = row;
     }
-    this.count = kept;
+    this.count = keptCount;
   }
 }

@@ -1,24 +1,26 @@
+/** The current row of a scan, with its line and labels: the stages of a pipeline change it. */
 import { utf8Text } from '../common/byte-text.ts';
 import { extractedSuffix } from '../common/error-labels.ts';
 import type { BaseLabels } from './base-labels.ts';
 import type { NeededLabels } from './needed-labels.ts';
 
-/** A label of the stream or the metadata is hidden by a label of the same name, or by nothing. */
+/** Why a label of the stream or the metadata is hidden: another label has its name, or a stage dropped it. */
 const replaced = 1;
 const dropped = 2;
 
-/** With more parsed labels than that, a table finds them: a line may have tens of thousands of keys. */
+/**
+ * Most parsed labels that are searched linearly; with more, a map is used: a line may have tens of thousands
+ * of keys.
+ */
 const searchedMax = 32;
 
 /**
- * One row on its way through the pipeline. A single object is reused for all rows of a leaf: `reset` puts the
- * next row in. The line stays bytes of the block until a stage replaces it.
+ * One row in the pipeline. One object is reused for all rows of a leaf: `reset` loads the next row. The line
+ * is bytes of the block until a stage replaces it.
  */
 export class Row {
   base!: BaseLabels;
-  /**
-   * The line is bytes[start..end), unless a stage replaced it by text that nobody has needed as bytes yet.
-   */
+  /** The line is bytes[start..end), unless a stage replaced it by a text that is not encoded yet. */
   #bytes!: Buffer;
   #start = 0;
   #end = 0;
@@ -26,19 +28,19 @@ export class Row {
   #isTextCurrent = false;
   #baseNs = 0n;
   #relativeNs = 0;
-  /** Of base labels: 0, `replaced` or `dropped`. */
+  /** Per base label: 0, `replaced` or `dropped`. */
   #hidden = new Uint8Array(32);
   hiddenCount = 0;
   /** Parsed labels, in order of appearance. */
   readonly parsedNames: string[] = [];
   readonly parsedValues: string[] = [];
   parsedCount = 0;
-  /** Places of the first `#placedCount` parsed labels, where there are many. */
+  /** Indexes of the first `#placedCount` parsed labels by name, if there are many. */
   readonly #places = new Map<string, number>();
   #placedCount = 0;
   error = '';
   errorDetails = '';
-  /** The time that templates call `now`. */
+  /** The value of `now` in templates. */
   nowNs = 0n;
 
   reset(base: BaseLabels, baseNs: bigint, relativeNs: number): void {
@@ -73,7 +75,7 @@ export class Row {
     this.#isTextCurrent = true;
   }
 
-  /** Bytes the line stands in, from `start` to `end`. */
+  /** The buffer that contains the line at `start` .. `end`. */
   get bytes(): Buffer {
     if (this.#isTextCurrent) this.setLineBytes(Buffer.from(this.#text!, 'utf8'));
     return this.#bytes;
@@ -93,7 +95,7 @@ export class Row {
     this.setLine(bytes, 0, bytes.length);
   }
 
-  /** The line as text; made once. */
+  /** The line as text, decoded once. */
   lineText(): string {
     this.#text ??= utf8Text(this.#bytes, this.#start, this.#end);
     return this.#text;
@@ -101,7 +103,7 @@ export class Row {
 
   // ---- labels
 
-  /** The value of `name`: parsed, else metadata, else stream. Not the error labels. */
+  /** The value of `name`: of the parsed labels, else metadata, else stream. Without the error labels. */
   get(name: string): string | undefined {
     const parsed = this.#parsedAt(name);
     if (parsed >= 0) return this.parsedValues[parsed];
@@ -110,9 +112,8 @@ export class Row {
   }
 
   /**
-   * The value that groups series: that of `get`, but for a label of the stream or the metadata that a stage
-   * dropped. A parser may have found its name again: a log query shows that, the reference's groups by name
-   * leave it out.
+   * The value for grouping series: that of `get`, except for a stream label or metadata that a stage dropped.
+   * A parser may have extracted the name again: a log query shows it, but Loki's grouping by name ignores it.
    */
   groupValue(name: string): string | undefined {
     if (this.hiddenCount > 0) {
@@ -127,25 +128,25 @@ export class Row {
   }
 
   /**
-   * A label found by a parser. A name that is taken becomes `name_extracted`; a name that was parsed before
-   * keeps its value.
+   * Adds a label of a parser. A name in use becomes `name_extracted`; a name that was parsed before keeps its
+   * value.
    *
-   * @returns whether a label that `needed` asks for was added
+   * @returns whether a label in `needed` was added
    */
   extract(name: string, value: string, needed: NeededLabels): boolean {
     const isTaken = this.isTaken(name);
     const full = isTaken ? name + extractedSuffix : name;
     if (!needed.has(full)) return false;
     if (this.#parsedAt(full) >= 0) return false;
-    // The metadata may have a name_extracted of its own; the parsed one stands before it.
+    // Metadata may also have a name_extracted; the parsed label wins.
     if (isTaken) this.#hide(full, replaced);
     this.#add(full, value);
     return true;
   }
 
   /**
-   * A label that the query asks a parser for by its path: of several, and of whatever was parsed before, the
-   * last wins.
+   * Adds a label that the query requests by path. The last one wins, also over labels that were parsed
+   * before.
    */
   extractAsked(name: string, value: string, needed: NeededLabels): void {
     const isTaken = this.isTaken(name);
@@ -161,21 +162,21 @@ export class Row {
   }
 
   /**
-   * Parsers may not use this name: a label of the stream, dropped or not, or of the metadata that is still
-   * there.
+   * Whether parsers may not use this name: it is a stream label, dropped or not, or a metadata key that was
+   * not dropped.
    */
   isTaken(name: string): boolean {
     const at = this.base.indexOf(name);
     return at >= 0 && (at < this.base.streamCount || this.#hidden[at] === 0);
   }
 
-  /** A path that a parser did not find: an empty label, unless the name means something already. */
+  /** Adds an empty label for a path without a value, unless the name is in use. */
   extractMissing(name: string): void {
     if (this.isTaken(name) || this.#parsedAt(name) >= 0) return;
     this.#add(name, '');
   }
 
-  /** Sets a label, whatever it was before; it is a parsed one from now on. */
+  /** Sets a label of any origin; it is a parsed label from now on. */
   set(name: string, value: string): void {
     this.#hide(name, replaced);
     const at = this.#parsedAt(name);
@@ -193,7 +194,7 @@ export class Row {
     this.#forgetPlaces();
   }
 
-  /** Removes the parsed labels that `keeps` is false for; the others move up. */
+  /** Removes the parsed labels for which `keeps` is false; the others move up. */
   keepParsed(keeps: (name: string, value: string) => boolean): void {
     let to = 0;
     for (let i = 0; i < this.parsedCount; i++) {
@@ -211,20 +212,20 @@ export class Row {
     this.#hideAt(index, dropped);
   }
 
-  /** Without details, those of an earlier error stay. */
+  /** Sets the error. Without details those of an earlier error stay. */
   setError(kind: string, details = this.errorDetails): void {
     this.error = kind;
     this.errorDetails = details;
   }
 
-  /** True when the row still has exactly the labels it started with. */
+  /** Whether the row still has exactly its base labels. */
   get isUnchanged(): boolean {
     return this.parsedCount === 0 && this.hiddenCount === 0 && this.error === '' && this.errorDetails === '';
   }
 
   /**
-   * Equal keys of one leaf mean equal labels, in all categories. Not canonical: unequal keys may also be
-   * equal labels.
+   * A key of the labels: equal keys of one leaf mean equal labels in all categories. It is not canonical:
+   * different keys may mean equal labels.
    */
   labelKey(): string {
     let key = `${this.base.id}`;
@@ -239,7 +240,7 @@ export class Row {
       : `${key}\u0002${this.error}\u0001${this.errorDetails}`;
   }
 
-  /** Place of `name` among the parsed labels, or -1. */
+  /** Index of `name` among the parsed labels, or -1. */
   #parsedAt(name: string): number {
     if (this.parsedCount > searchedMax) {
       for (; this.#placedCount < this.parsedCount; this.#placedCount++) {
@@ -256,14 +257,14 @@ export class Row {
     this.#placedCount = 0;
   }
 
-  #hide(name: string, how: number): void {
+  #hide(name: string, cause: number): void {
     const at = this.base.indexOf(name);
-    if (at >= 0) this.#hideAt(at, how);
+    if (at >= 0) this.#hideAt(at, cause);
   }
 
-  #hideAt(index: number, how: number): void {
+  #hideAt(index: number, cause: number): void {
     if (this.#hidden[index] === 0) this.hiddenCount++;
-    this.#hidden[index] = how;
+    this.#hidden[index] = cause;
   }
 
   #add(name: string, value: string): void {

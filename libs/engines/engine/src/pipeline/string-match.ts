@@ -1,11 +1,15 @@
+/** Label matchers with a cache of answers, for rows of a scan. */
 import { compileMatcher } from '@loki/logql';
 import type { Matcher, StringMatcher } from '@loki/logql';
 import { BoundedMap } from '@loki/model';
 
-/** Distinct values whose answer a regular expression remembers; labels repeat much. */
+/** Most cached answers of a regular expression; label values repeat often. */
 const answersMax = 8192;
 
-/** A matcher for rows: their labels repeat, so a regular expression runs once for each distinct value. */
+/**
+ * Compiles a matcher for rows: label values repeat, so a regular expression runs once for each distinct
+ * value.
+ */
 export function compileCachedMatcher(matcher: Matcher): StringMatcher {
   const compiled = compileMatcher(matcher);
   if (compiled.listed) return compiled;

@@ -1,3 +1,4 @@
+/** The stage `unpack`. */
 import { blockEnd, jsonErrors, skipBlanks, tokenEnd } from '@loki/go';
 import { utf8Text } from '../common/byte-text.ts';
 import type { ByteText } from '../common/byte-text.ts';
@@ -8,15 +9,15 @@ import { isScalar } from './json-stage.ts';
 import type { NeededLabels } from './needed-labels.ts';
 import type { Row } from './row.ts';
 
-/** The field that holds the line itself. */
+/** The field with the original line. */
 const entryKey = '_entry';
 
-/** Loki's text; 6 is the number its parser has for "object". */
+/** Loki's text; 6 is its parser's number for "object". */
 const notAnObject = 'expecting json object(6), but it is not';
 
 /**
- * `| unpack`: undoes what an agent's `pack` stage did. String fields become labels and `_entry` the line, but
- * only when there is an `_entry`.
+ * `| unpack`: reverses an agent's `pack` stage. String fields become labels and `_entry` becomes the line, if
+ * there is an `_entry`.
  */
 export class UnpackStage {
   readonly #needed: NeededLabels;
@@ -52,8 +53,8 @@ export class UnpackStage {
 }
 
 /**
- * Calls back for each field of the object at `at` whose value is a string; '' or what is wrong with the
- * object.
+ * Calls back for each field with a string value of the object at `at`; returns the error of the object, '' :
+ * none.
  */
 function stringFields(
   bytes: Buffer,

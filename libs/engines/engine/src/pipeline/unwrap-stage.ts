@@ -1,3 +1,4 @@
+/** The stage `unwrap`, which turns a label into a sample. */
 import type { Unwrap } from '@loki/logql';
 import { errorKinds, failsFor } from '../common/error-labels.ts';
 import type { CountedErrors } from '../common/error-labels.ts';
@@ -6,13 +7,13 @@ import { compileLabelFilter } from './label-filter.ts';
 import type { RowTest } from './label-filter.ts';
 import type { Row } from './row.ts';
 
-/** `| unwrap label`, with the filters behind it. */
+/** `| unwrap label`, with the filters after it. */
 export class UnwrapStage {
   readonly #label: string;
   readonly #parse: (text: string) => number | string;
   readonly #filters: readonly RowTest[];
   readonly #countedErrors: CountedErrors;
-  /** The number of the row that `run` kept. */
+  /** The sample of the row that `run` accepted last. */
   value = 0;
 
   constructor(unwrap: Unwrap, countedErrors: CountedErrors) {
@@ -23,8 +24,8 @@ export class UnwrapStage {
   }
 
   /**
-   * False when the row gives no sample: no such label, or a filter drops it. Marks the row when the label is
-   * no number.
+   * False when the row has no such label or a filter drops it. A label that is no number marks the row with
+   * an error.
    */
   run(row: Row): boolean {
     const text = row.get(this.#label);
@@ -36,7 +37,7 @@ export class UnwrapStage {
       if (row.error === '') row.setError(errorKinds.sampleExtraction, value);
     }
     for (const filter of this.#filters) if (!filter(row)) return false;
-    // No series has the label, whatever it is grouped by; the text of an error shows it.
+    // No series has the label, regardless of the grouping; the text of an error shows it.
     if (!failsFor(row.error, this.#countedErrors)) row.drop(this.#label);
     return true;
   }

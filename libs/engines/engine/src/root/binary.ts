@@ -1,3 +1,4 @@
+/** Binary operations at the root of a query: step *merge, respond*. */
 import { fold } from '@loki/logql';
 import type { BinaryExpr, BinaryOp, VectorMatching } from '@loki/logql';
 import { LokiError } from '@loki/model';
@@ -12,7 +13,8 @@ import type { SeriesRow, MetricValue } from './rows.ts';
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '>', '>=', '<', '<=']);
 
 /**
- * `left op right`, step by step. Rows on the way are charged to the room's memory, and released at the end.
+ * Computes `left op right`, step by step. Intermediate rows are charged to the room's memory and released at
+ * the end.
  */
 export function* combineValues(
   expr: BinaryExpr,
@@ -33,13 +35,13 @@ export function* combineValues(
   return { kind: 'rows', rows: yield* withScalar(expr, left, right, room) };
 }
 
-/** The steps of all rows, and who pays for what is made on the way. */
+/** The steps of all rows, and the memory budget. */
 interface Room {
   readonly steps: number;
   readonly memory: MemoryBudget;
 }
 
-/** A value and a flag. */
+/** Bytes of a value and a flag. */
 const cellBytes = 9;
 /** Cells between two pauses. */
 const cellsPerSlice = 1 << 14;
@@ -49,7 +51,7 @@ function rowsPerSlice(steps: number): number {
   return Math.max(1, Math.min(itemsPerSlice, Math.floor(cellsPerSlice / steps)));
 }
 
-/** One side is a number. A comparison keeps the row's value, or gives 0 and 1 under `bool`. */
+/** Combines rows with a number. A comparison keeps the row's value, or gives 0 and 1 under `bool`. */
 function* withScalar(
   expr: BinaryExpr,
   left: MetricValue,
@@ -59,12 +61,12 @@ function* withScalar(
   const rows = rowsOf(left.kind === 'rows' ? left : right, steps);
   const filters = comparisons.has(expr.op) && !expr.matching.returnBool;
   const make = new RowMaker(steps);
-  const rest = rowsPerSlice(steps);
+  const sliceRows = rowsPerSlice(steps);
   const out: SeriesRow[] = [];
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i];
     memory.charge(cellBytes * steps);
-    const made = make.row(row.labels);
+    const outRow = make.row(row.labels);
     for (let k = 0; k < steps; k++) {
       if (row.present[k] === 0) continue;
       const value = row.values[k];
@@ -73,17 +75,17 @@ function* withScalar(
           ? fold(expr.op, left.value, value)
           : fold(expr.op, value, right.kind === 'scalar' ? right.value : value);
       if (filters && result === 0) continue;
-      made.present[k] = 1;
-      made.values[k] = filters ? value : result;
+      outRow.present[k] = 1;
+      outRow.values[k] = filters ? value : result;
     }
-    if (hasSample(made)) out.push(made);
-    if (i % rest === 0) yield;
+    if (hasSample(outRow)) out.push(outRow);
+    if (i % sliceRows === 0) yield;
   }
   memory.release(cellBytes * steps * rows.length);
   return out;
 }
 
-/** The labels on which rows must agree to match, and a text that equal ones share. */
+/** The labels by which rows match, with their key. */
 interface Signature {
   readonly labels: readonly LabelPair[];
   readonly key: string;
@@ -100,27 +102,27 @@ function* signatures(rows: readonly SeriesRow[], matching: VectorMatching): Work
   return out;
 }
 
-/** Per signature: at which steps some row has a sample. */
+/** Per signature: a mask of the steps at which a row has a sample. */
 function* presence(
   rows: readonly SeriesRow[],
   keys: readonly Signature[],
   { steps, memory }: Room,
 ): Work<Map<string, Uint8Array>> {
-  const found = new Map<string, Uint8Array>();
+  const masks = new Map<string, Uint8Array>();
   const make = new RowMaker(steps);
-  const rest = rowsPerSlice(steps);
+  const sliceRows = rowsPerSlice(steps);
   for (let i = 0; i < rows.length; i++) {
-    let flags = found.get(keys[i].key);
+    let flags = masks.get(keys[i].key);
     if (!flags) {
       memory.charge(steps);
-      found.set(keys[i].key, (flags = make.flags()));
+      masks.set(keys[i].key, (flags = make.flags()));
     }
     const { present } = rows[i];
     for (let k = 0; k < steps; k++) flags[k] |= present[k];
-    if (i % rest === 0) yield;
+    if (i % sliceRows === 0) yield;
   }
-  memory.release(steps * found.size);
-  return found;
+  memory.release(steps * masks.size);
+  return masks;
 }
 
 function* combineSets(
@@ -132,41 +134,44 @@ function* combineSets(
   const leftKeys = yield* signatures(left, matching);
   const rightKeys = yield* signatures(right, matching);
   if (op === 'or') {
-    const known = yield* presence(left, leftKeys, room);
-    return [...left, ...(yield* maskRows(right, rightKeys, known, { wanted: 0, steps: room.steps }))];
+    const masks = yield* presence(left, leftKeys, room);
+    return [...left, ...(yield* maskRows(right, rightKeys, masks, { maskValue: 0, steps: room.steps }))];
   }
-  const known = yield* presence(right, rightKeys, room);
-  return yield* maskRows(left, leftKeys, known, { wanted: op === 'and' ? 1 : 0, steps: room.steps });
+  const masks = yield* presence(right, rightKeys, room);
+  return yield* maskRows(left, leftKeys, masks, { maskValue: op === 'and' ? 1 : 0, steps: room.steps });
 }
 
-/** Rows at the steps where their signature's mask is `wanted`; no mask is a mask of zeros. */
+/**
+ * Reduces rows to the steps at which the mask of their signature is `maskValue`; a missing mask is all zeros.
+ */
 function* maskRows(
   rows: readonly SeriesRow[],
   keys: readonly Signature[],
   masks: ReadonlyMap<string, Uint8Array>,
-  { wanted, steps }: { readonly wanted: 0 | 1; readonly steps: number },
+  { maskValue, steps }: { readonly maskValue: 0 | 1; readonly steps: number },
 ): Work<readonly SeriesRow[]> {
   const make = new RowMaker(steps);
-  const rest = rowsPerSlice(steps);
+  const sliceRows = rowsPerSlice(steps);
   const out: SeriesRow[] = [];
   for (let i = 0; i < rows.length; i++) {
-    if (i % rest === 0) yield;
+    if (i % sliceRows === 0) yield;
     const { labels, values, present } = rows[i];
     const mask = masks.get(keys[i].key);
     if (!mask) {
-      if (wanted === 0) out.push(rows[i]);
+      if (maskValue === 0) out.push(rows[i]);
       continue;
     }
-    const kept = make.flags();
-    for (let k = 0; k < steps; k++) kept[k] = mask[k] === wanted ? present[k] : 0;
-    out.push({ labels, values, present: kept });
+    const flags = make.flags();
+    for (let k = 0; k < steps; k++) flags[k] = mask[k] === maskValue ? present[k] : 0;
+    out.push({ labels, values, present: flags });
   }
   return out;
 }
 
 /**
- * Arithmetic and comparison of matching rows. The "one" side is the right one, but for group_right. At no
- * step may it have two samples with one signature, nor may two results of a step have the same labels.
+ * Arithmetic and comparison of matching rows. The "one" side is the right side, except with group_right. It
+ * must not have two samples with one signature at a step, and two results of a step must not have the same
+ * labels.
  */
 function* matchRows(
   expr: BinaryExpr,
@@ -176,19 +181,19 @@ function* matchRows(
 ): Work<readonly SeriesRow[]> {
   const { matching } = expr;
   const isSwapped = matching.card === 'one-to-many';
-  const many = isSwapped ? right : left;
-  const one = isSwapped ? left : right;
-  const manyKeys = yield* signatures(many, matching);
-  const oneKeys = yield* signatures(one, matching);
-  const partners = yield* indexOneSide(one, oneKeys, steps, isSwapped ? 'left' : 'right');
+  const manyRows = isSwapped ? right : left;
+  const oneRows = isSwapped ? left : right;
+  const manyKeys = yield* signatures(manyRows, matching);
+  const oneKeys = yield* signatures(oneRows, matching);
+  const partners = yield* indexOneSide(oneRows, oneKeys, steps, isSwapped ? 'left' : 'right');
   const filters = comparisons.has(expr.op) && !matching.returnBool;
   const make = new RowMaker(steps);
-  const rest = rowsPerSlice(steps);
+  const sliceRows = rowsPerSlice(steps);
   const out = new Map<string, SeriesRow>();
-  for (let i = 0, pairs = 0; i < many.length; i++) {
-    const row = many[i];
+  for (let i = 0, pairs = 0; i < manyRows.length; i++) {
+    const row = manyRows[i];
     for (const partner of partners.get(manyKeys[i].key) ?? []) {
-      if (++pairs % rest === 0) yield;
+      if (++pairs % sliceRows === 0) yield;
       const { labels, key } = resultSignature(row.labels, manyKeys[i], partner.labels, matching);
       let target = out.get(key);
       for (let k = 0; k < steps; k++) {
@@ -218,19 +223,19 @@ function* indexOneSide(
   side: 'left' | 'right',
 ): Work<Map<string, SeriesRow[]>> {
   const bySignature = new Map<string, SeriesRow[]>();
-  const taken = new Map<string, Uint8Array>();
-  const rest = rowsPerSlice(steps);
+  const usedSteps = new Map<string, Uint8Array>();
+  const sliceRows = rowsPerSlice(steps);
   for (let i = 0; i < rows.length; i++) {
-    if (i % rest === 0) yield;
+    if (i % sliceRows === 0) yield;
     const row = rows[i];
     const { key } = keys[i];
-    const known = bySignature.get(key);
-    if (!known) {
+    const equalRows = bySignature.get(key);
+    if (!equalRows) {
       bySignature.set(key, [row]);
       continue;
     }
-    const busy = taken.get(key) ?? Uint8Array.from(known[0].present);
-    taken.set(key, busy);
+    const busy = usedSteps.get(key) ?? Uint8Array.from(equalRows[0].present);
+    usedSteps.set(key, busy);
     for (let k = 0; k < steps; k++) {
       if (busy[k] & row.present[k]) {
         throw new LokiError(
@@ -240,7 +245,7 @@ function* indexOneSide(
       }
       busy[k] |= row.present[k];
     }
-    known.push(row);
+    equalRows.push(row);
   }
   return bySignature;
 }
@@ -254,16 +259,22 @@ function ambiguous(matching: VectorMatching): LokiError {
   );
 }
 
-/** One-to-one: what was matched on. Grouped: the many side's labels, and those asked for of the one side. */
+/**
+ * The labels of a result. One-to-one: the labels of the matching. Grouped: the labels of the "many" side with
+ * the included ones of the "one" side.
+ */
 function resultSignature(
-  many: readonly LabelPair[],
+  manyRows: readonly LabelPair[],
   matched: Signature,
-  one: readonly LabelPair[],
+  oneRows: readonly LabelPair[],
   matching: VectorMatching,
 ): Signature {
   if (matching.card === 'one-to-one') return matched;
-  if (matching.include.length === 0) return { labels: many, key: labelsKey(many) };
+  if (matching.include.length === 0) return { labels: manyRows, key: labelsKey(manyRows) };
   const include = new Set(matching.include);
-  const labels = sortLabels([...groupLabels(many, include, true), ...groupLabels(one, include, false)]);
+  const labels = sortLabels([
+    ...groupLabels(manyRows, include, true),
+    ...groupLabels(oneRows, include, false),
+  ]);
   return { labels, key: labelsKey(labels) };
 }

@@ -1,4 +1,4 @@
-/** The root of a query: everything that is computed from merged leaves. */
+/** Computes the root of a query from merged leaves: steps *plan* and *merge, respond*. */
 import { printExpr } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
@@ -29,11 +29,11 @@ import type { MetricValue } from './rows.ts';
 import { aggregateRows } from './vector-aggregation.ts';
 
 /**
- * Computes a query: its leaves through `runLeaf`, all else here.
+ * Computes a query: its leaves by `runLeaf`, everything else here.
  *
- * @param expr as `parseExpr` gives it
- * @throws LokiError: Loki's texts for impossible matches and too many series; for more memory than the query
- *   may have; whatever `runLeaf` throws
+ * @param expr the result of `parseExpr`
+ * @throws LokiError: with Loki's texts for impossible matches and too many series; for exceeded memory; also
+ *   every error of `runLeaf`
  *
  * O(series × steps) for each operation, in typed arrays.
  */
@@ -80,9 +80,9 @@ async function readLog(expr: LogExpr, params: QueryParams, evaluation: Evaluatio
   });
 }
 
-/** Steps of one query: ten times what any caller lets pass, and 16 bytes for each is nothing yet. */
+/** Most steps of one query: ten times the callers' bound; 16 bytes for each step are still little. */
 const stepsMax = 1 << 20;
-/** A timestamp and a value as text. */
+/** Bytes of a timestamp and a value as text. */
 const answerCellBytes = 32;
 
 function refuseApproxTopk(expr: MetricExpr): void {
@@ -101,7 +101,7 @@ function refuseApproxTopk(expr: MetricExpr): void {
   }
 }
 
-/** One query under evaluation: its budget, its statistics, and the leaves that it read. */
+/** The state of one evaluation: memory budget, statistics, and the leaves so far. */
 class Evaluation {
   readonly stats: LeafStats = emptyLeafStats();
   readonly grid: Grid;
@@ -113,9 +113,9 @@ class Evaluation {
   readonly #thread: EvaluateOptions['thread'];
   /** The query's limits for each leaf. */
   readonly leafLimits: { readonly memoryBytesMax?: number };
-  /** Of values that are rows: what was charged for them. */
+  /** The charged bytes of values. */
   readonly #heldBytes = new WeakMap<MetricValue, number>();
-  /** By text: `a / (a + b)` reads `a` once. */
+  /** Leaves by text: `a / (a + b)` reads `a` once. */
   readonly #samples = new Map<string, Promise<SampleLeafResult>>();
 
   constructor(params: QueryParams, runLeaf: RunLeaf, options: EvaluateOptions) {
@@ -128,7 +128,7 @@ class Evaluation {
     this.leafLimits = memoryBytesMax > 0 ? { memoryBytesMax } : {};
     const { startNs, endNs, stepNs, isInstant } = params;
     const steps = isInstant || stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
-    // Callers refuse such queries long before; here it keeps the arrays below within memory.
+    // Callers refuse such queries earlier; this check bounds the arrays below.
     if (steps > stepsMax) {
       throw new LokiError(
         'badRequest',
@@ -149,19 +149,19 @@ class Evaluation {
     return result;
   };
 
-  /** The answer is written as text, of which a sample takes some thirty characters. */
+  /** Charges the text of the answer: a sample takes about thirty characters. */
   chargeAnswer(value: MetricValue): void {
     if (value.kind === 'rows') this.#memory.charge(value.rows.length * this.grid.steps * answerCellBytes);
   }
 
-  /** The value of an expression; what it holds is charged until `#release`. */
+  /** Computes an expression; the value is charged until `#release`. */
   async metric(expr: MetricExpr, isRoot = false): Promise<MetricValue> {
     const leaf = asSampleLeaf(expr);
     const value = leaf ? await this.#leafValue(leaf, isRoot) : await this.#operation(expr);
     if (value.kind === 'scalar') return value;
     const bytes = await this.complete(bytesOfAll(value.rows, rowBytes));
     this.#heldBytes.set(value, bytes);
-    // Rows of leaves were charged as they were made.
+    // Rows of leaves are charged while they are built.
     if (!leaf) this.#memory.charge(bytes);
     return value;
   }
@@ -170,8 +170,8 @@ class Evaluation {
     const result = await this.#sampleLeaf(leaf, isRoot);
     this.#checkCancelled();
     const rows = await this.complete(finalizeRows(rangeAggOf(leaf), this.grid, result, this.#memory));
-    // Sorted first: the choice of topk among equals, and the rounding of a sum, must not depend on where rows
-    // were stored. A result is sorted anyway.
+    // Sort first: which equal series topk selects, and the rounding of sums, must not depend on storage
+    // order. (The root result is sorted later.)
     return { kind: 'rows', rows: isRoot ? rows : await this.complete(sorted(rows, byLabels)) };
   }
 
@@ -202,7 +202,7 @@ class Evaluation {
     }
   }
 
-  /** A value that was computed from others, which nobody needs any more. */
+  /** Releases the inputs of a computed value. */
   #computed(value: MetricValue, ...from: readonly MetricValue[]): MetricValue {
     for (const used of from) this.#memory.release(this.#heldBytes.get(used) ?? 0);
     return value;
@@ -216,8 +216,8 @@ class Evaluation {
   #sampleLeaf(leaf: SampleLeafExpr, isRoot: boolean): Promise<SampleLeafResult> {
     const { startNs, stepNs, steps } = this.grid;
     const text = printExpr(leaf);
-    const known = this.#samples.get(text);
-    if (known) return known;
+    const cached = this.#samples.get(text);
+    if (cached) return cached;
     const request: SampleLeafRequest = {
       kind: 'samples',
       tenant: this.#params.tenant,
@@ -225,14 +225,14 @@ class Evaluation {
       startNs,
       endNs: startNs + BigInt(steps - 1) * stepNs,
       stepNs,
-      // Series below further operations are not the answer, so the tenant's limit does not count them; memory
-      // does.
+      // Series below other operations are not in the answer, so the tenant's limit does not apply; the memory
+      // bound does.
       seriesMax: isRoot ? this.#params.seriesMax : 0,
       ...this.leafLimits,
     };
     const result = this.leaf(request).then(async (answer) => {
       if (answer.kind !== 'samples') throw new Error('a sample leaf answered with lines');
-      // Held to the end: another part of the query may read the same leaf.
+      // Charged to the end of the query: another part may read the same leaf.
       this.#memory.charge(await this.complete(bytesOfAll(answer.series, seriesBytes)));
       return answer;
     });

@@ -1,3 +1,4 @@
+/** Turns merged partial states into the values of a range aggregation: step *merge* of a query. */
 import type { RangeAggExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
@@ -15,11 +16,11 @@ import { hasSample, newRow, rowBytes } from './rows.ts';
 import type { SeriesRow } from './rows.ts';
 
 /**
- * Turns the merged partial states of a leaf into the values of its range aggregation (under the additive
- * vector aggregation that travelled with it, if any: sums of counts divide by the range as counts do), in
- * pieces of a few milliseconds at most.
+ * Turns the merged partial states of a leaf into the values of its range aggregation in slices of a few
+ * milliseconds at most. This also holds under the leaf's additive vector aggregation: sums of counts divide
+ * by the range like counts.
  *
- * @param memory is charged with the rows, and with what windows take on the way
+ * @param memory is charged with the rows and with the buffers of windows
  */
 export function* finalizeRows(
   expr: RangeAggExpr,
@@ -48,7 +49,7 @@ export function* finalizeRows(
   return rows;
 }
 
-/** Marks the steps with samples and writes their values; what it leaves at other steps means nothing. */
+/** Marks the steps with samples and writes their values; values at other steps are undefined. */
 function fill(expr: RangeAggExpr, state: SeriesState, row: SeriesRow): void {
   const { columns } = state;
   const { values, present } = row;
@@ -86,7 +87,7 @@ function fill(expr: RangeAggExpr, state: SeriesState, row: SeriesRow): void {
   }
 }
 
-/** The same for operations that need every value of a window: windows slide over the samples. */
+/** Fills a row for operations that need every value of a window: windows slide over the samples. */
 function* fillWindows(
   expr: RangeAggExpr,
   samples: SeriesSamples,
@@ -103,12 +104,12 @@ function divide(column: Float64Array, divisor: number, into: Float64Array): void
   for (let k = 0; k < into.length; k++) into[k] = column[k] / divisor;
 }
 
-/** Columns count, mean, m2 to population variance. */
+/** Population variance from the columns count, mean, m2. */
 function variance(columns: readonly Float64Array[], into: Float64Array): void {
   for (let k = 0; k < into.length; k++) into[k] = columns[2][k] / columns[0][k];
 }
 
-/** One where no series has a sample; its labels are what the selector says about the missing series. */
+/** The row of absent_over_time: 1 where no series has a sample. Its labels follow from the selector. */
 function absentRow(expr: RangeAggExpr, steps: number, series: readonly SeriesState[]): SeriesRow {
   const row = newRow(absentLabels(expr), steps);
   for (let k = 0; k < steps; k++) {
@@ -119,13 +120,13 @@ function absentRow(expr: RangeAggExpr, steps: number, series: readonly SeriesSta
   return row;
 }
 
-/** Labels that an equality matcher alone fixes. */
+/** Labels that have exactly one equality matcher and no other. */
 function absentLabels(expr: RangeAggExpr): readonly LabelPair[] {
-  const found = new Map<string, string>();
+  const fixed = new Map<string, string>();
   const ambiguous = new Set<string>();
   for (const { name, op, value } of expr.log.matchers) {
-    if (op === '=' && !found.has(name)) found.set(name, value);
+    if (op === '=' && !fixed.has(name)) fixed.set(name, value);
     else ambiguous.add(name);
   }
-  return sortLabels([...found].filter(([name, value]) => !ambiguous.has(name) && value !== ''));
+  return sortLabels([...fixed].filter(([name, value]) => !ambiguous.has(name) && value !== ''));
 }

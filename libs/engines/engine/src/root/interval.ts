@@ -1,13 +1,14 @@
+/** Thins out log entries by the parameter `interval`. */
 import { emptyLeafStats } from '@loki/ports';
 import type { LogLeafRequest, LogLeafResult } from '@loki/ports';
 
-/** Rows of one page while thinning out; pages of a dense range would otherwise be as many as kept rows. */
+/** Most rows of one page. Larger pages reduce their number in dense ranges. */
 const pageRowsMax = 20_000;
 
 /**
- * Runs a log leaf, keeping entries at least `intervalNs` apart (over all streams; the first always). The
- * limit counts kept entries, so with an interval the range is read page by page, each page going on where the
- * next entry that may be kept can lie.
+ * Runs a log leaf and selects entries at least `intervalNs` apart (over all streams; always the first). The
+ * limit counts selected entries, so the range is read page by page; each page starts where the next
+ * selectable entry may be.
  */
 export async function readSpaced(
   request: LogLeafRequest,
@@ -22,12 +23,12 @@ export async function readSpaced(
   let pageRows = Math.min(Math.max(request.limit, 100), pageRowsMax);
   while (missing > 0 && startNs < endNs) {
     const page = await runPage({ ...request, startNs, endNs, limit: pageRows });
-    const kept = spaced(page, intervalNs, missing);
-    if (kept.length === 0) break;
-    pages.push(takeRows(page, kept));
-    missing -= kept.length;
+    const indexes = spaced(page, intervalNs, missing);
+    if (indexes.length === 0) break;
+    pages.push(takeRows(page, indexes));
+    missing -= indexes.length;
     if (page.timestampNs.length < pageRows) break;
-    const last = page.timestampNs[kept.at(-1)!];
+    const last = page.timestampNs[indexes.at(-1)!];
     if (isForward) startNs = last + intervalNs;
     else endNs = last - intervalNs + 1n;
     pageRows = Math.min(pageRows * 2, pageRowsMax);
@@ -35,18 +36,18 @@ export async function readSpaced(
   return joinPages(pages);
 }
 
-/** Indexes of the rows to keep. */
+/** Indexes of the selected rows. */
 function spaced(page: LogLeafResult, intervalNs: bigint, limit: number): number[] {
-  const kept: number[] = [];
+  const indexes: number[] = [];
   let last: bigint | undefined;
-  for (let i = 0; i < page.timestampNs.length && kept.length < limit; i++) {
+  for (let i = 0; i < page.timestampNs.length && indexes.length < limit; i++) {
     const ts = page.timestampNs[i];
     const distance = last === undefined ? intervalNs : ts > last ? ts - last : last - ts;
     if (distance < intervalNs) continue;
-    kept.push(i);
+    indexes.push(i);
     last = ts;
   }
-  return kept;
+  return indexes;
 }
 
 function takeRows(page: LogLeafResult, rows: readonly number[]): LogLeafResult {

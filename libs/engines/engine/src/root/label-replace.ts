@@ -1,3 +1,4 @@
+/** The function `label_replace`. */
 import type { LabelReplaceExpr } from '@loki/logql';
 import type { LabelPair } from '@loki/model';
 import { compileRegex } from '@loki/regex';
@@ -7,15 +8,15 @@ import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import type { SeriesRow } from './rows.ts';
 
-/** Characters of a value that is made; one that is as long already may stay so. */
+/** Most characters of a new value, unless the source is longer. */
 const valueCharsMax = 1 << 20;
 /** Characters read or made between two pauses. */
 const charsPerSlice = 1 << 16;
 
 /**
- * Sets a label from another one's value where a regex matches all of it. An empty result removes the label.
- * Rows may come out with equal labels: the reference does not mind, nor do we. Values are charged to `memory`
- * as they are made, for as long as the caller keeps its budget open.
+ * Sets a label from the value of another label, if the regex matches all of it. An empty result removes the
+ * label. Rows may get equal labels, as in Loki. New values are charged to `memory` until the caller closes
+ * it.
  *
  * @throws LokiError badRequest for a value of more than a million characters
  */
@@ -25,8 +26,8 @@ export function* replaceLabels(
   memory: MemoryBudget,
 ): Work<readonly SeriesRow[]> {
   const regex = compileRegex(`^(?:${expr.pattern})$`);
-  // Label values repeat over series far more often than not.
-  const known = new Map<string, string | undefined>();
+  // Label values usually repeat over series.
+  const replacements = new Map<string, string | undefined>();
   const out: SeriesRow[] = [];
   let bytes = 0;
   let chars = 0;
@@ -36,16 +37,16 @@ export function* replaceLabels(
       yield;
     }
     const source = row.labels.find(([name]) => name === expr.source)?.[1] ?? '';
-    if (!known.has(source)) {
+    if (!replacements.has(source)) {
       const charsMax = Math.max(valueCharsMax, source.length);
       const value = regex.test(source) ? regex.replaceAll(source, expr.replacement, charsMax) : undefined;
-      known.set(source, value);
-      const made = value?.length ?? 0;
-      chars += source.length + made;
-      memory.charge(charBytes * made);
-      bytes += charBytes * made;
+      replacements.set(source, value);
+      const madeChars = value?.length ?? 0;
+      chars += source.length + madeChars;
+      memory.charge(charBytes * madeChars);
+      bytes += charBytes * madeChars;
     }
-    const value = known.get(source);
+    const value = replacements.get(source);
     if (value === undefined) {
       out.push(row);
       continue;
@@ -54,7 +55,7 @@ export function* replaceLabels(
     if (value !== '') labels.push([expr.destination, value]);
     out.push({ ...row, labels: sortLabels(labels) });
   }
-  // From here on the rows are charged for what they hold.
+  // The caller charges the rows with their values.
   memory.release(bytes);
   return out;
 }

@@ -1,20 +1,21 @@
+/** The operations `topk`, `bottomk` and `approx_topk`. */
 import type { VectorAggExpr } from '@loki/logql';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { groupRows } from './groups.ts';
 import type { SeriesRow } from './rows.ts';
 
-/** Places of the heaps that are filled side by side: few enough to stay in the nearer caches. */
+/** Most heap places that are filled at the same time: few enough for the CPU's caches. */
 const placesMax = 1 << 16;
-/** Row, value. */
+/** Bytes of a row number and a value. */
 const placeBytes = 12;
 
 /**
- * The k largest (smallest) rows of each group, with their own labels; NaN ranks last, equals in the rows'
- * order.
+ * The k largest (smallest) rows of each group, with their own labels; NaN ranks last, equal values rank in
+ * the order of rows.
  *
- * A bounded heap for each step, as many steps at a time as fit: rows are read along their columns, and most
- * candidates cost one comparison.
+ * It uses a bounded heap for each step, for as many steps at a time as fit: rows are read along their
+ * columns, and most candidates cost one comparison.
  */
 export function* largestRows(
   expr: VectorAggExpr,
@@ -27,19 +28,19 @@ export function* largestRows(
   for (let i = 0; i < rows.length; i++) members[index[i]].push(i);
   const sign = expr.op === 'bottomk' ? 1 : -1;
   const k = expr.parameter!;
-  /** At which steps a row is among the best; undefined: at none. */
-  const chosen: (Uint8Array | undefined)[] = [];
+  /** Per row: the steps at which it is among the best; undefined: none. */
+  const bestSteps: (Uint8Array | undefined)[] = [];
   const choose = (row: number, step: number) => {
-    let present = chosen[row];
+    let present = bestSteps[row];
     if (!present) {
       memory.charge(steps);
-      chosen[row] = present = new Uint8Array(steps);
+      bestSteps[row] = present = new Uint8Array(steps);
     }
     present[step] = 1;
   };
   for (const group of members) {
     if (group.length <= k) {
-      for (const i of group) chosen[i] = rows[i].present;
+      for (const i of group) bestSteps[i] = rows[i].present;
       continue;
     }
     const stepsAtOnce = Math.min(steps, Math.max(1, Math.floor(placesMax / k)));
@@ -56,7 +57,7 @@ export function* largestRows(
   }
   const out: SeriesRow[] = [];
   for (let i = 0; i < rows.length; i++) {
-    const present = chosen[i];
+    const present = bestSteps[i];
     if (present) out.push({ labels: rows[i].labels, values: rows[i].values, present });
     if (present && present !== rows[i].present) memory.release(steps);
   }
@@ -86,12 +87,12 @@ function* offerAll(
   }
 }
 
-/** The best few of many, for several steps: for each a heap with the worst of them on top. */
+/** The best rows of several steps: a heap for each step, with the worst of them on top. */
 class Best {
   readonly #size: number;
   readonly #sign: 1 | -1;
   readonly #counts: Int32Array;
-  /** Those of step s from s × size on. */
+  /** The rows of step s start at s × size. */
   readonly #rows: Int32Array;
   readonly #values: Float64Array;
 
@@ -107,7 +108,7 @@ class Best {
     this.#counts.fill(0);
   }
 
-  /** Rows must come in ascending order: of equals, the earlier stays. */
+  /** Offers a value. Rows must be offered in ascending order: of equal values the earlier row stays. */
   offer(step: number, row: number, value: number): void {
     const top = step * this.#size;
     const count = this.#counts[step];
@@ -131,7 +132,7 @@ class Best {
     this.#values[place] = value;
   }
 
-  /** Does place a hold something worse than place b? */
+  /** Whether place a has a worse value than place b. */
   #isWorse(a: number, b: number): boolean {
     const order = rank(this.#values[a], this.#values[b], this.#sign);
     return order === 0 ? this.#rows[a] > this.#rows[b] : order > 0;
@@ -166,7 +167,7 @@ class Best {
   }
 }
 
-/** Order of values: ascending (sign 1) or descending (sign -1), NaN behind all others. */
+/** Order of values: ascending (sign 1) or descending (sign -1), NaN last. */
 export function rank(a: number, b: number, sign: 1 | -1): number {
   if (a < b) return -sign;
   if (a > b) return sign;

@@ -1,3 +1,4 @@
+/** Results of metric queries: step *respond* of a query. */
 import type { MetricExpr } from '@loki/logql';
 import type { Grid } from '../common/grid.ts';
 import type { QueryParams, QueryResult } from '../common/query-types.ts';
@@ -16,7 +17,7 @@ export function* matrixResult(value: MetricValue, grid: Grid, params: QueryParam
   return { type: 'matrix', startNs: grid.startNs, stepNs: grid.stepNs, steps: grid.steps, series };
 }
 
-/** The answer of an instant query: samples by labels, but by value under a top-level sort. */
+/** The answer of an instant query: samples sorted by labels, or by value under a top-level sort. */
 export function* vectorResult(expr: MetricExpr, value: MetricValue, params: QueryParams): Work<QueryResult> {
   const timeNs = params.startNs;
   if (value.kind === 'scalar') return { type: 'scalar', timeNs, value: value.value };

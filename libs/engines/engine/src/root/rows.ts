@@ -1,3 +1,4 @@
+/** Series as rows of values while the root computes. */
 import type { LabelPair } from '@loki/model';
 import { labelsBytes } from '../common/memory-budget.ts';
 import { compareLabels } from '../common/series-labels.ts';
@@ -5,17 +6,18 @@ import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
 import { ColumnSlabs } from '../series/column-slabs.ts';
 
-/** One series while the root computes: value k is meaningful where present[k] is 1. */
+/** One series of an intermediate result: value k is valid if present[k] is 1. */
 export interface SeriesRow {
   /**
-   * Sorted by name, no name twice. Parsed labels may be empty, until something groups, matches or replaces.
+   * Sorted by name, no name twice. Parsed labels may be empty, until an operation groups, matches or replaces
+   * labels.
    */
   readonly labels: readonly LabelPair[];
   readonly values: Float64Array;
   readonly present: Uint8Array;
 }
 
-/** The value of an expression: one number for all steps, or rows. Rows are never changed once made. */
+/** The value of an expression: one number for all steps, or rows. Rows are immutable. */
 export type MetricValue =
   | { readonly kind: 'scalar'; readonly value: number }
   | { readonly kind: 'rows'; readonly rows: readonly SeriesRow[] };
@@ -24,7 +26,7 @@ export function newRow(labels: readonly LabelPair[], steps: number): SeriesRow {
   return { labels, values: new Float64Array(steps), present: new Uint8Array(steps) };
 }
 
-/** Makes rows of an operation's many results, as parts of large buffers. */
+/** Allocates the rows of an operation's results as parts of large buffers. */
 export class RowMaker {
   readonly #steps: number;
   readonly #slabs = new ColumnSlabs();
@@ -33,7 +35,7 @@ export class RowMaker {
     this.#steps = steps;
   }
 
-  /** Without a sample yet. */
+  /** A row without samples. */
   row(labels: readonly LabelPair[]): SeriesRow {
     return { labels, values: this.floats(), present: this.flags() };
   }
@@ -64,7 +66,7 @@ export function rowsOf(value: MetricValue, steps: number): readonly SeriesRow[] 
 /** Order of rows in a result. */
 export const byLabels = (a: SeriesRow, b: SeriesRow): number => compareLabels(a.labels, b.labels);
 
-/** The labels that grouping by (or without) `names` leaves; an empty one is none. */
+/** The labels of a row after grouping by (or without) `names`; empty labels are dropped. */
 export function groupLabels(
   labels: readonly LabelPair[],
   names: ReadonlySet<string>,
@@ -78,26 +80,26 @@ export function hasSample(row: SeriesRow): boolean {
 }
 
 /**
- * Rows with equal labels become one where they have no step in common; others stay apart (label_replace may
- * make them, and nothing says which sample is right).
+ * Joins rows with equal labels and no common step. Other rows with equal labels stay separate: label_replace
+ * may create them, and neither sample is wrong.
  *
  * @param rows sorted by labels
  */
 export function* joinRows(rows: readonly SeriesRow[]): Work<readonly SeriesRow[]> {
-  const joined: SeriesRow[] = [];
-  // Rows from here on have the labels of the row at hand.
+  const results: SeriesRow[] = [];
+  // Rows from here on have the labels of the current row.
   let first = 0;
   for (let i = 0, looks = 0; i < rows.length; i++) {
     const row = rows[i];
-    if (i > 0 && compareLabels(rows[i - 1].labels, row.labels) !== 0) first = joined.length;
+    if (i > 0 && compareLabels(rows[i - 1].labels, row.labels) !== 0) first = results.length;
     let at = first;
-    // At one step there is nothing to join: all have a sample there.
-    if (row.present.length === 1) at = joined.length;
-    for (; at < joined.length && overlaps(joined[at], row); at++) if (++looks % itemsPerSlice === 0) yield;
-    if (at === joined.length) joined.push(row);
-    else joined[at] = union(joined[at], row);
+    // With a single step nothing can be joined: all rows have a sample there.
+    if (row.present.length === 1) at = results.length;
+    for (; at < results.length && overlaps(results[at], row); at++) if (++looks % itemsPerSlice === 0) yield;
+    if (at === results.length) results.push(row);
+    else results[at] = union(results[at], row);
   }
-  return joined;
+  return results;
 }
 
 function overlaps(a: SeriesRow, b: SeriesRow): boolean {

@@ -1,3 +1,4 @@
+/** Vector aggregations at the root of a query: step *merge, respond*. */
 import type { VectorAggExpr } from '@loki/logql';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { Work } from '../common/sliced-work.ts';
@@ -7,8 +8,8 @@ import { RowMaker } from './rows.ts';
 import type { SeriesRow } from './rows.ts';
 
 /**
- * Aggregates rows to groups, step by step. Sorting is left to the result: it shows at one step only. Memory
- * that it takes on the way is charged to `memory`, and released at the end.
+ * Aggregates rows to groups, step by step. `sort` has no effect here: only results of one step are sorted.
+ * Intermediate memory is charged to `memory` and released at the end.
  */
 export function* aggregateRows(
   expr: VectorAggExpr,
@@ -31,17 +32,17 @@ export function* aggregateRows(
 
 type ReducingOp = 'sum' | 'min' | 'max' | 'count' | 'avg' | 'stddev' | 'stdvar';
 
-/** A group while rows are added to it: `count[k]` rows so far. */
+/** A group to which rows are added: `count[k]` rows so far. */
 interface Group extends SeriesRow {
   readonly count: Float64Array;
   /** Sums of squared distances from the mean so far (Welford), for the two operations that need them. */
   readonly squares: Float64Array;
 }
 
-/** Takes up one sample of step k, before it is counted. */
+/** Adds one sample of step k; the count is increased afterwards. */
 type Take = (group: Group, k: number, value: number) => void;
 
-/** Value, presence, count and distance of a group at a step. */
+/** Bytes of value, presence, count and distance of a group at a step. */
 const groupCellBytes = 25;
 /** Cells between two pauses. */
 const cellsPerSlice = 1 << 14;
@@ -58,11 +59,11 @@ function* reduce(
   const op = expr.op as ReducingOp;
   const isSpread = op === 'stddev' || op === 'stdvar';
   const make = new RowMaker(steps);
-  const none = new Float64Array(0);
+  const unused = new Float64Array(0);
   const groups: Group[] = labels.map((each) => ({
     ...make.row(each),
     count: make.floats(),
-    squares: isSpread ? make.floats() : none,
+    squares: isSpread ? make.floats() : unused,
   }));
   const take = takes[op];
   for (let i = 0, cells = 0; i < rows.length; i++) {
@@ -88,7 +89,7 @@ function addRow(group: Group, { values, present }: SeriesRow, take: Take): void 
 }
 
 const spread: Take = ({ values, count, squares }, k, value) => {
-  // One alone has no spread, were it infinite.
+  // A single value has no deviation, even if it is infinite.
   if (count[k] === 0) {
     values[k] = value;
     return;
@@ -112,17 +113,17 @@ const takes: Readonly<Record<ReducingOp, Take>> = {
     values[k]++;
   },
   avg: ({ values, count }, k, value) => {
-    // A running mean, not a sum: it neither overflows nor loses small values beside large ones.
+    // A running mean instead of a sum: it neither overflows nor loses small values beside large ones.
     values[k] = count[k] === 0 ? value : mean(values[k], value, count[k] + 1);
   },
   stddev: spread,
   stdvar: spread,
 };
 
-function mean(before: number, value: number, count: number): number {
-  // Infinities of one sign stay; the general formula would make NaN of them.
-  if (!Number.isFinite(before) && (before === value || Number.isFinite(value))) return before;
-  return before + (value - before) / count;
+function mean(oldMean: number, value: number, count: number): number {
+  // Infinities of one sign stay infinite; the general formula would give NaN.
+  if (!Number.isFinite(oldMean) && (oldMean === value || Number.isFinite(value))) return oldMean;
+  return oldMean + (value - oldMean) / count;
 }
 
 function finishSpread(op: ReducingOp, { values, count, squares }: Group): void {

@@ -1,15 +1,20 @@
+/** The interface of the partial states of a sample leaf. */
 import type { SeriesState } from '@loki/ports';
 
 /**
- * Partial states of all series of a leaf. Their memory is charged to the query's budget before it is taken.
+ * Partial states of all series of a leaf. Their memory is charged to the query's budget before it is
+ * allocated.
  */
 export interface Accumulator {
-  /** Whether `add` is to be told the rank of the sample's stream: among equal times it decides. */
+  /** Whether `add` needs the rank of the sample's stream, which decides between equal times. */
   readonly usesRanks: boolean;
   /** A sample of `series` in `bucket`, at `time` (ns relative to the first step). */
   add(series: number, bucket: number, time: number, value: number, rank?: number): void;
-  /** `count` samples at once whose values add up to `sum`; only for operations that add. */
+  /** Adds `count` samples with the sum `sum` at once; only for additive operations. */
   addMany(series: number, bucket: number, count: number, sum: number): void;
-  /** The content of `SeriesState` besides the labels. Once for each series: its source is given up. */
+  /**
+   * The content of `SeriesState` without the labels. It may be called once for each series, because it
+   * releases the data.
+   */
   finish(series: number): Pick<SeriesState, 'columns' | 'samples'>;
 }

@@ -1,3 +1,4 @@
+/** Partial states of range aggregations, by operation: step *fetch, scan* of a query. */
 import type { RangeOp } from '@loki/logql';
 import type { SeriesState } from '@loki/ports';
 import type { MemoryBudget } from '../common/memory-budget.ts';
@@ -46,12 +47,11 @@ export function makeAccumulator(
 type Columns = readonly Float64Array[];
 
 /**
- * How the columns of an operation take up a sample, and the columns of later samples. Column 0 is always the
- * count.
+ * The columns of an operation: how a sample is added, and how columns merge. Column 0 is always the count.
  */
 interface ColumnKind extends WindowMerge {
   readonly columns: number;
-  /** Called before column 0 counts the sample. */
+  /** Adds a sample, before column 0 counts it. */
   readonly add: (columns: Columns, bucket: number, time: number, value: number, rank: number) => void;
   readonly usesRanks?: true;
 }
@@ -104,13 +104,13 @@ const moments: ColumnKind = {
     squares[bucket] += delta * (value - mean[bucket]);
   },
   merge: (into, at, from, index) => {
-    const more = from[0][index];
-    if (more === 0) return;
+    const added = from[0][index];
+    if (added === 0) return;
     const [count, mean, squares] = into;
     const delta = from[1][index] - mean[at];
-    const total = count[at] + more;
-    squares[at] += from[2][index] + (delta * delta * count[at] * more) / total;
-    mean[at] += (delta * more) / total;
+    const total = count[at] + added;
+    squares[at] += from[2][index] + (delta * delta * count[at] * added) / total;
+    mean[at] += (delta * added) / total;
     count[at] = total;
   },
 };
@@ -140,8 +140,8 @@ function ends(isBetter: (time: number, than: number, rank: number, thanRank: num
 }
 
 /**
- * Which of two samples stands first, or last: by time, then by stream as in log queries, then the one that
- * came first, or last. Where its rows are stored must not decide.
+ * Whether a sample is the earlier (or later) one: by time, then by stream as in log queries, then by arrival.
+ * The result must not depend on where rows are stored.
  */
 export const isEarlier = (time: number, than: number, rank: number, thanRank: number): boolean =>
   time < than || (time === than && rank < thanRank);
@@ -157,7 +157,7 @@ class ColumnAccumulator implements Accumulator {
   readonly #kind: ColumnKind;
   readonly #memory: MemoryBudget;
   readonly #series: (Columns | undefined)[] = [];
-  /** Apart, so that slabs of buckets go as their series are finished. */
+  /** Separate slabs, so that those of buckets are released when their series are finished. */
   readonly #buckets = new ColumnSlabs();
   readonly #windows = new ColumnSlabs();
   #scratch: WindowScratch | undefined;
@@ -206,5 +206,5 @@ class ColumnAccumulator implements Accumulator {
   }
 }
 
-/** A typed array, besides its numbers. */
+/** Bytes of a typed array without its numbers. */
 const columnOverheadBytes = 100;

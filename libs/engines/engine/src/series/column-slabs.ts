@@ -1,20 +1,21 @@
-/** Numbers in the first slab, and in the largest. */
+/** Allocates columns of series from large buffers. */
+
+/** Numbers of the first slab and of the largest one. */
 const cellsAtFirst = 1 << 11;
 const cellsMost = 1 << 17;
 
 type Column = Float64Array | Uint32Array | Uint8Array;
 
 /**
- * Columns cut from large buffers. A buffer for each column of each series is a thing for the garbage
- * collector to look after, some tens of thousands of which keep it busy for most of a minute; a part of a
- * buffer costs it nothing.
+ * Columns as parts of large buffers. The garbage collector must track each buffer: tens of thousands of them,
+ * one for each column of each series, take it most of a minute. Parts of a buffer cost it nothing.
  */
 export class ColumnSlabs {
   readonly #floats = new Slab((length) => new Float64Array(length));
   readonly #integers = new Slab((length) => new Uint32Array(length));
   readonly #bytes = new Slab((length) => new Uint8Array(length));
 
-  /** A column of zeros, as the others. */
+  /** A column of zeros. */
   floats(length: number): Float64Array {
     return this.#floats.take(length);
   }
@@ -41,7 +42,7 @@ class Slab<T extends Column> {
 
   take(length: number): T {
     if (this.#used + length > this.#slab.length) {
-      // Slabs grow with what is asked for, so that a leaf of one series does not take a megabyte.
+      // Slabs grow with the demand, so that a leaf of one series does not take a megabyte.
       this.#slab = this.#make(Math.max(this.#cells, length));
       this.#used = 0;
       this.#cells = Math.min(2 * this.#cells, cellsMost);

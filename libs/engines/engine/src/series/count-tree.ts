@@ -1,9 +1,11 @@
+/** A tree of counts that finds the n-th of a changing set: quantiles over windows. */
+
 const fanOutBits = 6;
 const fanOut = 1 << fanOutBits;
 
 /**
- * A set of ranks below `size` that tells its n-th smallest: sums over 64, 4096 … ranks above the set itself.
- * A change costs a write for each level, which there are few of; finding costs up to 64 reads for each.
+ * A set of ranks below `size` that finds its n-th smallest. Above the set there are levels with counts of 64,
+ * 4096 … ranks. A change costs one write per level, a lookup up to 64 reads per level.
  */
 export class CountTree {
   count = 0;
@@ -16,7 +18,7 @@ export class CountTree {
     }
   }
 
-  /** Bytes of one for so many ranks. */
+  /** Bytes of a tree for `size` ranks. */
   static bytesOf(size: number): number {
     return Math.ceil((4 * size * fanOut) / (fanOut - 1)) + 1024;
   }
@@ -42,11 +44,11 @@ export class CountTree {
   /** The n-th smallest rank in the set, counted from 0; n is below `count`. */
   nth(n: number): number {
     let at = 0;
-    let left = n;
+    let remaining = n;
     for (let depth = this.#levels.length - 1; depth >= 0; depth--) {
       const level = this.#levels[depth];
       at <<= fanOutBits;
-      while (level[at] <= left) left -= level[at++];
+      while (level[at] <= remaining) remaining -= level[at++];
     }
     return at;
   }

@@ -1,14 +1,12 @@
+/** The operation `rate_counter`. */
 import type { SeriesSamples } from '@loki/ports';
 import type { Work } from '../common/sliced-work.ts';
 import type { SampleWindows } from './sample-windows.ts';
 
-/** Windows between two places where others may have the thread. */
+/** Windows between two pauses. */
 const sliceWindows = 1024;
 
-/**
- * The rate of each window that holds a sample. Costs what the resets in each window cost, and nothing for the
- * rest.
- */
+/** The rate of each window with samples. The cost depends on the resets in each window only. */
 export function* counterRates(
   samples: SeriesSamples,
   windows: SampleWindows,
@@ -25,7 +23,7 @@ export function* counterRates(
   }
 }
 
-/** Samples that are below the one before them: the counter began anew. */
+/** Indexes of samples that are below their predecessor: the counter was reset. */
 function resetsOf(values: Float64Array): Uint32Array {
   let count = 0;
   for (let i = 1; i < values.length; i++) if (values[i] < values[i - 1]) count++;
@@ -34,7 +32,7 @@ function resetsOf(values: Float64Array): Uint32Array {
   return resets;
 }
 
-/** Samples from..to, and when the window begins and ends, in their time. */
+/** Samples [from, to), and start and end of the window in the samples' time. */
 interface Window {
   readonly from: number;
   readonly to: number;
@@ -46,7 +44,7 @@ interface Window {
  * Per-second increase of a counter, as Prometheus' `rate`: resets count from zero, and the increase is
  * extrapolated to the window's borders, by at most half a sampling interval where samples are missing there.
  *
- * @param resets of all samples; the first one behind the window's first sample is that at `reset`
+ * @param resets resets of all samples; the one at `reset` is the first after the window's first sample
  */
 function counterRate(
   { times, values }: SeriesSamples,
@@ -67,7 +65,7 @@ function counterRate(
   const toEnd = (endNs - lastTs) / 1e9;
   const interval = sampled / (count - 1);
   if (increase > 0 && firstValue >= 0) {
-    // A counter cannot have been below zero: it started at most that long before the first sample.
+    // A counter is never below zero, so it started at most this long before the first sample.
     toStart = Math.min(toStart, sampled * (firstValue / increase));
   }
   const threshold = interval * 1.1;

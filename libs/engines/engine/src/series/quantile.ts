@@ -1,3 +1,4 @@
+/** The operation `quantile_over_time`, over windows that may overlap. */
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import { selectNth } from '../common/select-nth.ts';
 import type { Work } from '../common/sliced-work.ts';
@@ -5,11 +6,12 @@ import { CountTree } from './count-tree.ts';
 import { RankOrder } from './rank-order.ts';
 import type { SampleWindows } from './sample-windows.ts';
 
-/** The values that `quantile` reorders: one buffer for all windows, which follow each other. */
+/** The buffer in which `quantile` reorders values, shared by all windows. */
 let selection = new Float64Array(1024);
 
 /**
- * Linear interpolation between closest ranks, as Prometheus has it: NaN comes before all numbers. O(values).
+ * Quantile by linear interpolation between the closest ranks, as in Prometheus: NaN comes before all numbers.
+ * O(values).
  */
 export function quantile(q: number, values: Float64Array): number {
   if (values.length === 0) return Number.NaN;
@@ -23,18 +25,21 @@ export function quantile(q: number, values: Float64Array): number {
   if (lower < notNumbers) return Number.NaN;
   const low = selectNth(numbers, lower - notNumbers);
   if (lower === values.length - 1) return between(low, low, weight);
-  // The selected value splits the others: the next one is the least of those behind it.
+  // The selected value splits the others: the next one is the smallest of those after it.
   let high = Infinity;
   for (let i = lower - notNumbers + 1; i < numbers.length; i++) if (numbers[i] < high) high = numbers[i];
   return between(low, high, weight);
 }
 
-/** Both count however little they weigh: an infinity next to a place makes it NaN, as in Prometheus. */
+/**
+ * Interpolates. Both values count even with weight 0: an infinity as neighbour may give NaN, as in
+ * Prometheus.
+ */
 function between(low: number, high: number, weight: number): number {
   return low * (1 - weight) + high * weight;
 }
 
-/** Of no place among the values. */
+/** The result for q outside of 0..1. */
 function outside(q: number): number {
   if (Number.isNaN(q)) return Number.NaN;
   return q < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
@@ -51,15 +56,15 @@ function placeOf(q: number, count: number): { readonly lower: number; readonly w
  * adding and removing a value some 200 (windows.bench.ts).
  */
 const selectionsMax = 16;
-/** Values ranked at once at least, and twice as many as a window has. */
+/** Least number of values that are ranked together, unless two windows have more. */
 const batchValuesMin = 4096;
-/** Values moved between two places where others may have the thread. */
+/** Values between two pauses. */
 const sliceValues = 4096;
 
 /**
- * The quantile of each window that holds a value. Windows that share few values are computed one by one;
- * where they overlap much, values enter and leave a tree of ranks, which costs the same however many windows
- * they are in.
+ * The quantile of each window with values. Windows with few common values are computed one by one. For
+ * windows that overlap much, values enter and leave a tree of ranks; its cost does not depend on the number
+ * of windows.
  */
 export function* quantiles(
   q: number,
@@ -71,20 +76,20 @@ export function* quantiles(
   const { from, to } = windows;
   const isSelected = !(q >= 0 && q <= 1) || lookedAt(windows) <= selectionsMax * values.length;
   if (!isSelected) return yield* slideQuantiles(q, values, windows, into, memory);
-  for (let k = 0, looked = 0; k < into.length; k++) {
+  for (let k = 0, readCount = 0; k < into.length; k++) {
     if (windows.isEmpty(k)) continue;
     if (windows.isAsBefore(k)) into[k] = into[k - 1];
     else {
       into[k] = quantile(q, values.subarray(from[k], to[k]));
-      looked += to[k] - from[k];
+      readCount += to[k] - from[k];
     }
-    if (looked < sliceValues) continue;
-    looked = 0;
+    if (readCount < sliceValues) continue;
+    readCount = 0;
     yield;
   }
 }
 
-/** Values in windows, those in several as often; a window that is the one before costs nothing. */
+/** Number of values to read, summed over windows; a window that equals its predecessor costs nothing. */
 function lookedAt(windows: SampleWindows): number {
   const { from, to, steps } = windows;
   let total = 0;
@@ -93,9 +98,8 @@ function lookedAt(windows: SampleWindows): number {
 }
 
 /**
- * Windows in batches that share their values' ranks: each batch ranks what its windows hold, at most two
- * windows' worth or `batchValuesMin`, so that a value is ranked twice on average, and the tree stays in the
- * cache.
+ * Computes windows in batches. Each batch ranks the values of its windows, at most two windows' worth or
+ * `batchValuesMin`: a value is ranked twice on average, and the tree stays in the CPU's cache.
  */
 function* slideQuantiles(
   q: number,
@@ -140,11 +144,11 @@ function* slideQuantiles(
   memory.release(charged);
 }
 
-/** The same as `quantile` of the values whose ranks the tree holds. */
+/** The quantile of the values whose ranks are in the tree, equal to `quantile`. */
 function quantileOf(q: number, tree: CountTree, order: Uint32Array, values: Float64Array): number {
   const { lower, weight } = placeOf(q, tree.count);
   const low = values[order[tree.nth(lower)]];
-  // Among numbers, NaN comes first.
+  // NaN comes before numbers.
   if (Number.isNaN(low)) return low;
   return between(low, lower === tree.count - 1 ? low : values[order[tree.nth(lower + 1)]], weight);
 }

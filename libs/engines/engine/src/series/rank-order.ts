@@ -1,27 +1,28 @@
+/** Orders values by a radix sort, in slices: quantiles over windows. */
 import type { Work } from '../common/sliced-work.ts';
 
-/** Digits of 11 bits: six of them make 64 bits, and their counters fit the nearest caches. */
+/** Digits of 11 bits: six of them cover 64 bits, and their counters fit the L1 cache. */
 const digitBits = 11;
 const digitValues = 1 << digitBits;
 const digits = 6;
-/** Values between two places where others may have the thread. */
+/** Values between two pauses. */
 const sliceValues = 1 << 16;
 
 /**
- * Orders values, NaN first, then as numbers, -0 before 0, without a comparison: a radix sort of their bits,
- * O(values) in pieces of about a millisecond. Its buffers serve one call after the other.
+ * Orders values by a radix sort of their bits: NaN first, then numbers, -0 before 0. O(values), in slices of
+ * about a millisecond. Its buffers are reused by later calls.
  */
 export class RankOrder {
-  /** Of the last call: which value has a rank. */
+  /** The value of each rank, of the last call. */
   order = new Uint32Array(0);
-  /** Of the last call: the rank of each value. */
+  /** The rank of each value, of the last call. */
   ranks = new Uint32Array(0);
   #low = new Uint32Array(0);
   #high = new Uint32Array(0);
   #spare = new Uint32Array(0);
   readonly #counts = new Uint32Array(digits * digitValues);
 
-  /** Bytes of what ordering so many values takes. */
+  /** Bytes for ordering `count` values. */
   static bytesOf(count: number): number {
     return 5 * 4 * count;
   }
@@ -44,7 +45,7 @@ export class RankOrder {
     this.#spare = new Uint32Array(count);
   }
 
-  /** Words that order like the values, as whole numbers do; and how often each digit has which value. */
+  /** Converts values to integers with the same order, and counts the values of each digit. */
   *#readKeys(values: Float64Array): Work<void> {
     const words = new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
     const counts = this.#counts.fill(0);
@@ -63,13 +64,13 @@ export class RankOrder {
 
   *#sortBy(digit: number, count: number): Work<void> {
     const next = this.#counts.subarray(digit * digitValues, (digit + 1) * digitValues);
-    // Whole numbers have the same low digits, all of them zero.
+    // All values have the same digit here, e.g. the low zeros of whole numbers.
     if (next[digitOf(this.#low[0], this.#high[0], digit)] === count) return;
-    let before = 0;
+    let start = 0;
     for (let value = 0; value < digitValues; value++) {
-      const here = next[value];
-      next[value] = before;
-      before += here;
+      const digitCount = next[value];
+      next[value] = start;
+      start += digitCount;
     }
     const [from, to] = [this.order, this.#spare];
     for (let i = 0; i < count; i++) {
@@ -81,7 +82,7 @@ export class RankOrder {
   }
 }
 
-/** Of the lower word three digits, the highest of them short; of the upper word the same. */
+/** Digits 0-2 are from the low word, 3-5 from the high word; the highest digit of each word is shorter. */
 function digitOf(low: number, high: number, digit: number): number {
   return digit < 3
     ? (low >>> (digit * digitBits)) & (digitValues - 1)

@@ -1,3 +1,4 @@
+/** Collects the best rows of a log leaf in columns: step *fetch, scan* of a query. */
 import { compareText } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet, LeafStats, LogLeafResult } from '@loki/ports';
@@ -7,9 +8,9 @@ import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { Row } from '../pipeline/row.ts';
 
-/** The order of rows beyond their labels. */
+/** The place of a row, which orders rows of one stream with equal time. */
 interface RowPlace {
-  /** Source and block the row stands in, as arrival order. */
+  /** Index of the source, in order of arrival. */
   readonly sourceIndex: number;
   readonly blockIndex: number;
   readonly row: number;
@@ -17,43 +18,43 @@ interface RowPlace {
 
 const noPairs: readonly LabelPair[] = [];
 
-/** All columns of one row, without its line. */
+/** Bytes of all columns of one row, without its line. */
 const rowBytes = 44;
-/** Label sets that no row has any more may be so many before they are looked for. */
+/** Most unused label sets before they are removed. */
 const unusedSetsMax = 10_000;
 
-/** Room that a leaf begins with: many find a few rows or none. */
+/** Initial capacity: many leaves have few rows or none. */
 const rowsAtFirst = 32;
 const lineBytesAtFirst = 2048;
 
-/** Rows of one block are numbered below this. */
+/** Exceeds every row number of a block. */
 const rowsPerBlock = 2 ** 26;
 
 /**
- * Rows that may be in the answer, as columns. With a limit, the worst rows are thrown out from time to time,
- * so that it holds at most twice the limit and `bound` tells which rows cannot be among the best any more.
+ * The rows that may be in the answer, as columns. With a limit the worst rows are removed from time to time:
+ * it has at most twice the limit of rows, and `bound` tells which rows can no longer be among the best.
  */
 export class LogRows {
   readonly #limit: number;
   readonly #isForward: boolean;
   #labelSets: LabelSet[] = [];
   #labelSetOfKey = new Map<string, number>();
-  /** Bases whose `outcome` is one of the label sets. */
+  /** Bases whose `outcome` is a label set of this result. */
   #settledBases: BaseLabels[] = [];
-  /** Charged for the label sets. */
+  /** Charged bytes of the label sets. */
   #setBytes = 0;
   #count = 0;
   #capacity = rowsAtFirst;
   #timestampNs = new BigInt64Array(rowsAtFirst);
   /**
-   * The same relative to the first row seen: comparing doubles costs nothing. Rounded beyond 104 days, but in
-   * order.
+   * Times relative to the first row as doubles, which compare fast. Beyond 104 days they are rounded but
+   * still in order.
    */
   #time = new Float64Array(rowsAtFirst);
   #originNs: bigint | undefined;
   #labelSet = new Uint32Array(rowsAtFirst);
   #source = new Uint32Array(rowsAtFirst);
-  /** Block and row as one number. */
+  /** Block and row in one number. */
   #place = new Float64Array(rowsAtFirst);
   #lineStart = new Float64Array(rowsAtFirst);
   #lineLength = new Uint32Array(rowsAtFirst);
@@ -69,8 +70,8 @@ export class LogRows {
   }
 
   /**
-   * Timestamp of the worst row that is surely kept; a row beyond it cannot be in the answer. Undefined: all
-   * can.
+   * Timestamp of the worst row that certainly stays; a row beyond it cannot be in the answer. undefined:
+   * every row can.
    */
   get bound(): bigint | undefined {
     return this.#bound;
@@ -96,10 +97,10 @@ export class LogRows {
     if (this.#limit > 0 && this.#count >= 2 * this.#limit) this.prune();
   }
 
-  /** Throws out what lies beyond the limit. */
+  /** Removes rows beyond the limit. */
   prune(): void {
     if (this.#limit === 0 || this.#count < this.#limit) return;
-    // Nothing came since the last time.
+    // No row was added since the last call.
     if (this.#count === this.#limit && this.#bound !== undefined) return;
     const order = this.#order().subarray(0, this.#limit);
     this.#reorder(order);
@@ -177,10 +178,7 @@ export class LogRows {
     return this.#labelSets.push(set) - 1;
   }
 
-  /**
-   * Rows that were thrown out leave label sets behind: of lines with an id in each, one for every line looked
-   * at.
-   */
+  /** Removes label sets of removed rows. Lines with an id in each have one label set per scanned line. */
   #forgetUnusedSets(): void {
     const placeOf = new Map<number, number>();
     for (let i = 0; i < this.#count; i++) {
@@ -260,8 +258,8 @@ export class LogRows {
     this.#capacity = capacity;
   }
 
-  #growLines(more: number): void {
-    const size = Math.max(this.#lines.length * 2, this.#lineBytes + more);
+  #growLines(addedBytes: number): void {
+    const size = Math.max(this.#lines.length * 2, this.#lineBytes + addedBytes);
     this.#memory.charge(size - this.#lines.length);
     const lines = Buffer.allocUnsafe(size);
     this.#lines.copy(lines, 0, 0, this.#lineBytes);
@@ -299,7 +297,7 @@ function basePairs(row: Row, base: BaseLabels, from: number, to: number): LabelP
   return pairs;
 }
 
-/** Parsed labels with those of an error, which replace parsed ones of the same name. */
+/** Parsed labels with the error labels, which replace parsed ones of the same name. */
 export function parsedPairs(row: Row): LabelPair[] {
   const pairs: LabelPair[] = [];
   for (let i = 0; i < row.parsedCount; i++) {

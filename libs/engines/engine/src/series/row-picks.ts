@@ -1,6 +1,7 @@
+/** Chooses rows of a log query by time, before their lines are read. */
 import { selectNth } from '../common/select-nth.ts';
 
-/** A row of a block by place: the block's number among the candidates, and the row. */
+/** The chosen rows of a block: the block's index among the candidates, and the rows. */
 interface PickedRows {
   readonly candidate: number;
   /** Ascending. */
@@ -8,9 +9,9 @@ interface PickedRows {
 }
 
 /**
- * Chooses rows by time alone: for queries without filters on lines, which rows are in the answer follows from
- * timestamps, so that lines are read only of blocks that have some of them. Rows as late (or early) as the
- * last that fits are kept too; what orders equal timestamps is not known here.
+ * Chooses rows by time alone: without filters on lines, timestamps determine the rows of the answer, and
+ * lines are read only for blocks with such rows. Rows with the same timestamp as the last one are kept too,
+ * because the order of equal timestamps is unknown here.
  */
 export class RowPicks {
   readonly #limit: number;
@@ -19,7 +20,7 @@ export class RowPicks {
   #times = new Float64Array(1024);
   #candidates = new Uint32Array(1024);
   #rows = new Uint32Array(1024);
-  /** How many rows were left by the last pruning. */
+  /** Number of rows after the last pruning. */
   #settled = 0;
   bound: number | undefined;
 
@@ -28,7 +29,9 @@ export class RowPicks {
     this.#isForward = isForward;
   }
 
-  /** @param time ns relative to whatever is the same for all rows; rounded ones are only kept longer */
+  /**
+   * @param time ns relative to an origin that all rows share; rounded times may only keep superfluous rows
+   */
   add(time: number, candidate: number, row: number): void {
     if (this.#count === this.#times.length) this.#makeRoom();
     const at = this.#count++;
@@ -37,7 +40,7 @@ export class RowPicks {
     this.#rows[at] = row;
   }
 
-  /** Rows that are left, by candidate. */
+  /** The chosen rows by candidate. */
   finish(): PickedRows[] {
     this.prune();
     const byCandidate = new Map<number, number[]>();
@@ -53,15 +56,15 @@ export class RowPicks {
     if (this.#count < this.#limit || this.#count === this.#settled) return;
     const times = this.#times.slice(0, this.#count);
     const bound = selectNth(times, this.#isForward ? this.#limit - 1 : this.#count - this.#limit);
-    let kept = 0;
+    let keptCount = 0;
     for (let i = 0; i < this.#count; i++) {
       const time = this.#times[i];
       if (this.#isForward ? time > bound : time < bound) continue;
-      this.#times[kept] = time;
-      this.#candidates[kept] = this.#candidates[i];
-      this.#rows[kept++] = this.#rows[i];
+      this.#times[keptCount] = time;
+      this.#candidates[keptCount] = this.#candidates[i];
+      this.#rows[keptCount++] = this.#rows[i];
     }
-    this.#count = this.#settled = kept;
+    this.#count = this.#settled = keptCount;
     this.bound = bound;
   }
 

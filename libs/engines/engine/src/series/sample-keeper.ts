@@ -1,3 +1,4 @@
+/** Collects all samples of a leaf, for quantiles and rates of counters. */
 import type { SeriesSamples, SeriesState } from '@loki/ports';
 import { samplesBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
@@ -5,10 +6,10 @@ import { isInTimeOrder, sortByTime } from '../common/time-order.ts';
 import type { Accumulator } from './accumulator.ts';
 
 const samplesAtFirst = 1024;
-/** Series, time and value. */
+/** Bytes of series, time and value. */
 const arrivedBytes = 20;
 
-/** Keeps every sample, once: quantiles need the values of each window, counters their order too. */
+/** Stores every sample once: quantiles need the values of each window, counters also their order. */
 export class SampleKeeper implements Accumulator {
   readonly usesRanks = false;
   readonly #memory: MemoryBudget;
@@ -17,7 +18,7 @@ export class SampleKeeper implements Accumulator {
   #series = new Uint32Array(samplesAtFirst);
   #times = new Float64Array(samplesAtFirst);
   #values = new Float64Array(samplesAtFirst);
-  /** The same by series, made by the first `finish`; series i has those before `ends[i]`. */
+  /** The samples by series, built by the first `finish`; those of series i end at `ends[i]`. */
   #bySeries: (SeriesSamples & { readonly ends: Uint32Array }) | undefined;
 
   constructor(memory: MemoryBudget) {
@@ -44,7 +45,7 @@ export class SampleKeeper implements Accumulator {
     const times = this.#bySeries.times.subarray(from, ends[series]);
     const values = this.#bySeries.values.subarray(from, ends[series]);
     if (!isInTimeOrder(times)) {
-      // The merge's other half.
+      // The output of the merge counts as well.
       this.#memory.charge(samplesBytes(times.length));
       sortByTime(times, values);
       this.#memory.release(samplesBytes(times.length));
@@ -52,7 +53,7 @@ export class SampleKeeper implements Accumulator {
     return { columns: [], samples: { times, values } };
   }
 
-  /** A counting sort by series, stable. Gives up what it is made from. */
+  /** Sorts the samples by series (stable counting sort) and releases the input. */
   #gather(): SeriesSamples & { readonly ends: Uint32Array } {
     const count = this.#count;
     this.#memory.charge(samplesBytes(count));
@@ -74,8 +75,8 @@ export class SampleKeeper implements Accumulator {
   }
 
   #resize(capacity: number): void {
-    const before = this.#times.length;
-    if (capacity > before) this.#memory.charge((capacity - before) * arrivedBytes);
+    const oldCapacity = this.#times.length;
+    if (capacity > oldCapacity) this.#memory.charge((capacity - oldCapacity) * arrivedBytes);
     const series = new Uint32Array(capacity);
     const times = new Float64Array(capacity);
     const values = new Float64Array(capacity);
@@ -87,6 +88,6 @@ export class SampleKeeper implements Accumulator {
     this.#series = series;
     this.#times = times;
     this.#values = values;
-    if (capacity < before) this.#memory.release((before - capacity) * arrivedBytes);
+    if (capacity < oldCapacity) this.#memory.release((oldCapacity - capacity) * arrivedBytes);
   }
 }

@@ -1,17 +1,19 @@
+/** The windows of a query's steps over the samples of one series. */
 import type { RangeAggExpr } from '@loki/logql';
 import type { Grid } from '../common/grid.ts';
 
 /**
- * The windows of a query's steps, and which samples of one series they hold; made once, moved from series to
+ * The windows of a query's steps with their samples of one series. It is built once and moved from series to
  * series.
  */
 export class SampleWindows {
   readonly rangeNs: number;
   /**
-   * When window k ends, nanoseconds from the first step, as samples have it. It covers (end - range, end].
+   * End of window k, nanoseconds from the first step like times of samples. The window covers (end - range,
+   * end].
    */
   readonly endNs: Float64Array;
-  /** Window k holds the samples from[k] up to to[k] (exclusive); neither ever goes back. */
+  /** Window k has the samples from[k] up to to[k] (exclusive); both are ascending. */
   readonly from: Uint32Array;
   readonly to: Uint32Array;
 
@@ -26,11 +28,11 @@ export class SampleWindows {
     return this.endNs.length;
   }
 
-  /** @param times of samples that are in some window, ascending */
+  /** @param times times of samples that are in some window, ascending */
   moveTo(times: Float64Array): void {
     const { steps, endNs, rangeNs, from, to } = this;
     const count = times.length;
-    // All that was kept is in the only window, however far away.
+    // All samples are in the only window.
     if (steps === 1) {
       to[0] = count;
       return;
@@ -51,7 +53,7 @@ export class SampleWindows {
     return this.from[k] === this.to[k];
   }
 
-  /** Window k holds what the one before it held. */
+  /** Whether window k has the same samples as its predecessor. */
   isAsBefore(k: number): boolean {
     return k > 0 && this.from[k] === this.from[k - 1] && this.to[k] === this.to[k - 1];
   }

@@ -1,3 +1,4 @@
+/** Numbers the series of a sample leaf by the labels of its rows. */
 import { Labels, LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
@@ -9,19 +10,19 @@ import type { SamplePlan } from '../pipeline/compile-leaf.ts';
 import type { Row } from '../pipeline/row.ts';
 import { parsedPairs, sorted } from './result-rows.ts';
 
-/** Row keys remembered, and their characters; every distinct set of parsed values makes one. */
+/** Most cached row keys, and most of their characters; every distinct set of parsed values has its own. */
 const keysMax = 65_536;
 const keyCharsMax = 8 * 2 ** 20;
 
 /**
- * Rows that are still looked at for errors once there are too many series: of two reasons to fail, errors
- * come first.
+ * Rows that are still checked for errors after there are too many series: an error of a row is reported
+ * first.
  */
 const rowsAfterTooMany = 65_536;
 
 /**
- * Numbers the series of a leaf. Rows whose labels were seen before cost a look-up: of their base labels alone
- * when the pipeline has not changed them, of the grouping's values, or of all labels' text.
+ * Numbers the series of a leaf. A row with known labels costs one lookup: by its base labels if the pipeline
+ * did not change them, by the values of the grouping, or by the text of all labels.
  */
 export class SeriesTable {
   readonly labels: LabelPair[][] = [];
@@ -34,7 +35,7 @@ export class SeriesTable {
   readonly #by: readonly string[] | undefined;
   readonly #without: ReadonlySet<string>;
   readonly #mayFail: boolean;
-  /** The last series holds what has no place of its own any more. */
+  /** True: there are too many series, and the last one takes all further rows. */
   #isFull = false;
   #rowsLeft = rowsAfterTooMany;
 
@@ -48,12 +49,12 @@ export class SeriesTable {
     this.#mayFail = plan.pipeline.stages.length > 0 || plan.unwrap !== undefined;
   }
 
-  /** @throws LokiError badRequest when there were more series than allowed */
+  /** @throws LokiError badRequest when there are more series than allowed */
   checkFull(): void {
     if (this.#isFull) throw tooManySeries(this.#seriesMax);
   }
 
-  /** Series of rows that still have the labels they started with. */
+  /** The series of rows that still have their base labels. */
   ofBase(base: BaseLabels): number {
     if (base.outcome < 0) {
       const pairs: LabelPair[] = [];
@@ -63,7 +64,7 @@ export class SeriesTable {
     return base.outcome;
   }
 
-  /** The series of a row that fails no query: that is the caller's to see. */
+  /** The series of a row. The caller has checked that the row's error does not fail the query. */
   ofRow(row: Row): number {
     if (this.#isFull && --this.#rowsLeft < 0) this.checkFull();
     if (row.isUnchanged) return this.ofBase(row.base);
@@ -100,16 +101,16 @@ export class SeriesTable {
       : this.#group(labelsOfRow(row));
     const filled = this.#plan.keepsEmptyLabels ? pairs : pairs.filter(([, value]) => value !== '');
     const failed = filled.find(([name]) => name === errorLabel);
-    // A line may hold a field of that name, which nobody can ask for.
+    // A line may have a field of that name, which a query cannot refer to.
     if (failed && row.error === '') throw pipelineError(failed[1], filled);
     return filled;
   }
 
   #group(pairs: readonly LabelPair[]): LabelPair[] {
-    const kept = this.#by
+    const groupPairs = this.#by
       ? pairs.filter(([name]) => this.#by!.includes(name))
       : pairs.filter(([name]) => !this.#without.has(name));
-    return sorted(kept);
+    return sorted(groupPairs);
   }
 
   #intern(pairs: LabelPair[]): number {
@@ -127,7 +128,7 @@ export class SeriesTable {
   }
 }
 
-/** All labels of a row as one list, those of its error among them. */
+/** All labels of a row as one list, with its error labels. */
 function labelsOfRow(row: Row): LabelPair[] {
   const pairs = parsedPairs(row);
   row.base.names.forEach((name, i) => {
@@ -136,7 +137,7 @@ function labelsOfRow(row: Row): LabelPair[] {
   return sorted(pairs);
 }
 
-/** In Loki's words: a metric query fails for a row with an error that it does not ask for. */
+/** Loki's error of a metric query for a row with an error that the query does not filter. */
 export function rowError(row: Row): LokiError {
   return pipelineError(row.error, labelsOfRow(row));
 }

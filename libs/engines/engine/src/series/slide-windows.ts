@@ -1,7 +1,9 @@
+/** Assembles windows from buckets in linear time. */
 import type { StepGrid } from '../common/step-grid.ts';
 
 /**
- * How partial states merge: `from` (later) into `into`. Column 0 is the count; 0 makes the rest meaningless.
+ * Merges partial states: `from` (later) into `into`. Column 0 is the count; with 0 the other columns are
+ * undefined.
  */
 export interface WindowMerge {
   readonly merge: (
@@ -13,14 +15,15 @@ export interface WindowMerge {
 }
 
 /**
- * Puts windows together from buckets: O(buckets + steps) merges, however much the windows overlap, and
- * nothing is ever taken away again, so that sums of floats do not decay.
+ * Assembles windows from buckets by O(buckets + steps) merges, regardless of their overlap. Nothing is ever
+ * subtracted, so sums of floats do not lose precision.
  *
- * Two stacks: the older buckets of the window as merged suffixes, the newer ones as one running merge.
+ * It uses two stacks: the older buckets of the window as merged suffixes, the newer ones as one running
+ * merge.
  *
- * @param buckets one column or more of grid.bucketCount values; changed
- * @param windows as many columns of grid.steps zeros, which are filled in
- * @param scratch `windowScratch` of the grid, for as many columns; used by one call after the other
+ * @param buckets columns of grid.bucketCount values; they are modified
+ * @param windows as many columns of grid.steps zeros, which receive the result
+ * @param scratch `windowScratch` of the grid for as many columns; calls reuse it one after another
  */
 export function slideWindows(
   grid: StepGrid,
@@ -50,7 +53,7 @@ export function slideWindows(
   }
 }
 
-/** Buffers of sliding besides its input and its output; the same for all series of a grid. */
+/** Scratch buffers of `slideWindows`, reused for all series of a grid. */
 export interface WindowScratch {
   readonly first: Int32Array;
   readonly last: Int32Array;

@@ -30,7 +30,7 @@ class Counts implements StreamLimitService {
   async claim(claims: readonly StreamClaim[]): Promise<readonly Uint8Array[]> {
     this.calls++;
     if (this.isAway) throw new Error('nobody answers');
-    return claims.map(({ activeMax, held, wanted }) => {
+    return claims.map(({ activeMax, activeStreams: held, newStreams: wanted }) => {
       for (const stream of held) this.streams.add(stream);
       return Uint8Array.from(wanted, (stream) => {
         if (this.streams.has(stream)) return 1;

@@ -165,10 +165,12 @@ export class StreamLimitClaims {
     const asked = claims.map(([tenant, { activeMax, held, wanted }]): StreamClaim => ({
       tenant,
       activeMax,
-      held: Float64Array.from(held),
-      wanted: Float64Array.from(wanted),
+      activeStreams: Float64Array.from(held),
+      newStreams: Float64Array.from(wanted),
     }));
-    for (const { held, wanted } of asked) this.#waitingCount -= held.length + wanted.length;
+    for (const { activeStreams: held, newStreams: wanted } of asked) {
+      this.#waitingCount -= held.length + wanted.length;
+    }
     let verdicts: readonly Uint8Array[] | undefined;
     try {
       if (!this.#isAway(owner.id)) verdicts = await owner.service.claim(asked);

@@ -145,7 +145,7 @@ function rangeStretches(
   if (!split) return [{ request, shards: [], bytes: weights.total }];
   const requests = [
     ...(split.first ? [split.first] : []),
-    ...splitSteps(split.whole, split.whole.stepNs),
+    ...splitSteps(split.middle, split.middle.stepNs),
     ...(split.last ? [split.last] : []),
   ];
   const intervals = requests.map((part): Interval<SampleLeafRequest> => ({

@@ -143,7 +143,7 @@ export class Cluster {
     const { rpc, timers, logger } = this.#deps;
     serveFrontend(rpc, {
       timers,
-      onSlot: ({ querier, querierId, isForTails, gone }) => {
+      onSlot: ({ querier, querierId, isForTails, signal: gone }) => {
         if (isForTails) {
           frontend.serveTail(querier, gone);
           return;
