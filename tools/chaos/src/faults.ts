@@ -1,6 +1,7 @@
 import type { AppName } from '@loki/dev-cluster';
 import type { Prng } from '@loki/virtual';
 import { loseBroker, loseTwoBrokers } from './broker-loss.ts';
+import { skewClock } from './clock-skew.ts';
 import { cutProduce, cutPush } from './cuts.ts';
 import { hold, pick, wait } from './fault.ts';
 import type { Fault, FaultWorld } from './fault.ts';
@@ -18,6 +19,8 @@ const steadyMs = 1_000;
 const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
 const rolled: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier'];
 const upgraded = killed;
+/** A distributor with a wrong clock refuses what is too old or too new by it, as it should. */
+const skewed: readonly AppName[] = ['gateway', 'ingester', 'querier', 'compactor'];
 
 export const faults: readonly Fault[] = [
   ...killed.map((app): Fault => ({ kind: `kill-${app}`, group: app, run: (world) => kill(world, app) })),
@@ -47,6 +50,12 @@ export const faults: readonly Fault[] = [
     group: app,
     isSpecial: true,
     run: (world) => roll(world, app, () => world.system.upgrade(app)),
+  })),
+  ...skewed.map((app): Fault => ({
+    kind: `skew-${app}`,
+    group: app,
+    isSpecial: true,
+    run: (world) => skewClock(world, app),
   })),
   { kind: 'stop-redis', group: 'redis', run: stopRedis },
   { kind: 'empty-redis', group: 'redis', run: emptyRedis },

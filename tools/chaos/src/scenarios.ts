@@ -64,6 +64,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     rounds: 4,
     atOnce: 1,
   },
+  clock: {
+    ...all,
+    about: 'the clock of one process after another is 24 hours ahead or behind',
+    kinds: ['skew-gateway', 'skew-ingester', 'skew-querier', 'skew-compactor'],
+    rounds: 8,
+    atOnce: 1,
+  },
   outage: {
     ...all,
     about: 'the object store is away for 30 minutes',

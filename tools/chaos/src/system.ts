@@ -36,6 +36,8 @@ export class System {
   #addedCount = 0;
   /** Apps that are of this version already. */
   readonly #upgraded = new Set<AppName>();
+  /** Hours by which the clock of a process is wrong. */
+  readonly #skewed = new Map<string, number>();
   /** Ways to the gateways that can be cut, in their order. */
   readonly gatewayLinks: readonly Link[];
   readonly gatewayUrls: readonly string[];
@@ -111,6 +113,18 @@ export class System {
   /** Where an app starts from, unless it is of this version. */
   previousOf(app: AppName): string | undefined {
     return this.#upgraded.has(app) ? undefined : this.#options.previous;
+  }
+
+  /** From its next start on, the clock of a process is `hours` ahead. */
+  skew({ name }: AppProcess, hours: number): void {
+    if (hours === 0) this.#skewed.delete(name);
+    else this.#skewed.set(name, hours);
+  }
+
+  /** What a process is started by while its clock is wrong. */
+  skewedMainOf({ name, app }: Member): string[] | undefined {
+    const hours = this.#skewed.get(name);
+    return hours === undefined ? undefined : ['tools/chaos/src/skewed-main.ts', String(hours), app];
   }
 
   pause(each: AppProcess): void {
@@ -217,7 +231,9 @@ function clusterOptions({ directory, plant }: SystemOptions, place: Place, made:
       fs.mkdirSync(path.join(directory, 'logs'), { recursive: true });
       fs.writeFileSync(file, memberConfig(member, place));
       const previous = made.system?.previousOf(member.app);
-      const main = previous ? mainIn(previous, member.app) : plant && plantedMain(plant, member.app);
+      const main = previous
+        ? mainIn(previous, member.app)
+        : (made.system?.skewedMainOf(member) ?? (plant && plantedMain(plant, member.app)));
       return { args: [`-config.file=${file}`], ...(main ? { main } : {}) };
     },
   };
