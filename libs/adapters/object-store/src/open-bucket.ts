@@ -79,7 +79,9 @@ export async function proveBucket(
     isThere = await withDeadline(client.bucketExists(options.bucket), timers);
   } catch (error) {
     const reason = await spokenReason(client, options.bucket, error, timers);
-    throw new LokiError('unavailable', `${place}: ${missingText(reason)}`, { cause: error });
+    throw new LokiError('unavailable', `${place}: ${missingText(reason, options.credentials)}`, {
+      cause: error,
+    });
   }
   if (!isThere) throw new LokiError('unavailable', `${place} does not exist: make it, or name another one`);
   await proveCreate(store, random, place);
@@ -128,7 +130,7 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
 }
 
 /** Names the missing thing, for the operator who mends it. */
-function missingText(error: unknown): string {
+function missingText(error: unknown, { keys, role }: CredentialSource): string {
   if (error instanceof Error && error.message.startsWith('Unable to get credentials')) {
     return error.cause instanceof Error ? error.cause.message : error.message;
   }
@@ -141,6 +143,9 @@ function missingText(error: unknown): string {
     case 'InvalidAccessKeyId':
     case 'SignatureDoesNotMatch':
     case 'UnknownError403':
+      if (!keys && !role) {
+        return `the server refuses requests without keys (${code}): set access_key_id and secret_access_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the process a role`;
+      }
       return `the server refuses our access key (${code})`;
     case 'ExpiredToken':
     case 'ExpiredTokenException':

@@ -336,6 +336,23 @@ describe('a bucket with a role', () => {
     );
   });
 
+  test('without keys and without a role says where keys may come from', async () => {
+    await withService(
+      () => [403, '<Error><Code>AccessDenied</Code><Message>m</Message></Error>'],
+      async (url) => {
+        const bucket = { ...bucketOf(url, role), credentials: {} };
+        await expect(proveBucket(bucket, { ...world, store: new MemoryObjectStore() })).rejects.toMatchObject(
+          {
+            code: 'unavailable',
+            message: expect.stringMatching(
+              /without keys \(AccessDenied\): set access_key_id .* a role$/,
+            ) as string,
+          },
+        );
+      },
+    );
+  });
+
   test('or with keys for a session says when the session is over', async () => {
     await withService(
       () => [400, '<Error><Code>ExpiredToken</Code><Message>m</Message></Error>'],
