@@ -48,6 +48,20 @@ test('a directory inside another one is kept from a second process that is given
   lockDirectories([log])();
 });
 
+test('a lock takes no room, so that a process starts on a full disk too', () => {
+  const [directory] = inParent('data');
+  const unlock = lockDirectories([directory]);
+  const sizes = fs.readdirSync(directory).map((name) => fs.statSync(path.join(directory, name)).size);
+  expect(sizes).toEqual([0]);
+  unlock();
+});
+
+test('a directory that cannot be locked is named', () => {
+  const [directory] = inParent('data');
+  fs.mkdirSync(path.join(directory, '.loki.lock'), { recursive: true });
+  expect(() => lockDirectories([directory])).toThrow(`${directory} cannot be locked: `);
+});
+
 test('a killed process with another temporary directory held it, and holds it no more', async () => {
   const [directory, temporary] = inParent('data', 'tmp');
   fs.mkdirSync(temporary);

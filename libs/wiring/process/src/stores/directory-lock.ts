@@ -27,14 +27,18 @@ export function lockDirectories(directories: readonly string[]): () => void {
 }
 
 function lockDirectory(directory: string): DatabaseSync {
-  const lock = new DatabaseSync(path.join(directory, lockName));
+  let lock: DatabaseSync | undefined;
   try {
-    lock.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    lock = new DatabaseSync(path.join(directory, lockName));
+    // A journal in memory: one in a file would keep a process from starting on a full disk.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
-    lock.close();
-    if ((error as { errcode?: number }).errcode !== sqliteBusy) throw error;
-    throw new Error(`${directory} is in use by another process`, { cause: error });
+    lock?.close();
+    if ((error as { errcode?: number }).errcode === sqliteBusy) {
+      throw new Error(`${directory} is in use by another process`, { cause: error });
+    }
+    throw new Error(`${directory} cannot be locked: ${(error as Error).message}`, { cause: error });
   }
 }
 
