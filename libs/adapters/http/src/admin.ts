@@ -1,3 +1,4 @@
+/** HTTP routes of every process about itself: readiness, metrics, configuration, log level. */
 import { goJson } from '@loki/go';
 import { parseForm } from '@loki/model';
 import { errorText, jsonResponse, textResponse } from '@loki/ports';
@@ -15,7 +16,7 @@ interface AdminDeps {
   readonly metrics: Metrics;
   readonly log: LogControl;
   readonly buildInfo: BuildInfo;
-  /** YAML of the configuration, secrets masked. Always the same text; asked for once. */
+  /** YAML of the configuration, secrets masked. The text never changes and is requested once. */
   readonly configText: (mode: ConfigMode) => string;
 }
 
@@ -30,7 +31,7 @@ export function adminHandlers(deps: AdminDeps): Partial<Record<RouteId, HttpHand
     if (text === undefined) configTexts.set(mode, (text = deps.configText(mode)));
     return text;
   };
-  /** By what scrapers accept: of more kinds than these there are none. */
+  /** Shared expositions by kind; there are only a few kinds. */
   const scrapes = new Map<string, SharedText<Scrape>>();
   const scrape = (accept: string): Promise<Scrape> => {
     const { contentType } = expositionFor(accept);
@@ -84,14 +85,17 @@ function parameter(request: HttpRequest, name: string): string | undefined {
 
 interface TenantLimitsDeps {
   readonly tenants: TenantResolver;
-  /** Limits that the tenant may see, by YAML name. */
+  /** The limits that the tenant may see, by YAML name. */
   readonly limits: (tenant: string) => Record<string, unknown>;
   readonly limitsYaml: (tenant: string) => string;
   readonly patternIngesterEnabled: boolean;
   readonly version: string;
 }
 
-/** A tenant's view of its own limits. Both routes want the header even while authentication is off. */
+/**
+ * The routes by which a tenant reads its own limits. Both require the tenant header even without
+ * authentication.
+ */
 export function tenantLimitsHandlers(deps: TenantLimitsDeps): Partial<Record<RouteId, HttpHandler>> {
   return {
     tenantLimits: (request) => textResponse(deps.limitsYaml(deps.tenants.oneFromHeader(request))),

@@ -1,14 +1,15 @@
+/** Compression of HTTP answers: step *respond* of a query. */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 
 const gzipAsync = promisify(gzip);
 
-/** Below this, compressing costs more than it saves. */
+/** Smaller answers are not compressed: it would cost more than it saves. */
 const bytesMin = 1400;
 
 const compressible = /^(?:application\/(?:json|x-ndjson|yaml)|text\/)/;
 
-/** Whether an answer of this kind and size, to a client with this Accept-Encoding, is to be compressed. */
+/** Whether to compress an answer of this type and size for a client with this Accept-Encoding. */
 export function wantsGzip(
   acceptEncoding: string | undefined,
   contentType: string | undefined,
@@ -24,7 +25,7 @@ export function wantsGzip(
   return false;
 }
 
-/** Gzip at the fastest level, on Node's thread pool: a large answer must not hold up the event loop. */
+/** Gzip at the fastest level, on Node's thread pool: a large answer must not block the event loop. */
 export function gzipBody(body: Uint8Array | string): Promise<Buffer> {
   return gzipAsync(body, { level: constants.Z_BEST_SPEED });
 }

@@ -1,13 +1,14 @@
+/** Bounds the connections of the HTTP server: step *admit*. */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 
-/** Refused connections that are open at once, waiting for the request that is answered 503. More are cut. */
+/** Most refused connections that stay open until their request is answered 503; more are cut. */
 const refusedOpenMax = 16;
-/** A refused client sends its request within this, or is cut. */
+/** Time in which a refused client must send its request; then it is cut. */
 const refusedMs = 1_000;
-/** One log line in this time, however many are refused. */
+/** Interval of log lines about refused connections. */
 const tellEveryMs = 10_000;
 
 interface BoundDeps {
@@ -21,16 +22,16 @@ interface BoundDeps {
 }
 
 /**
- * Bounds the connections of a server. A process without a free descriptor cannot even accept a connection to
- * refuse it: its clients see a reset, its files do not open. So some descriptors are left, and the clients
- * beyond the bound are answered 503.
+ * Bounds the connections of a server. A process without a free descriptor cannot accept a connection to
+ * refuse it, and cannot open files. So some descriptors stay free, and clients beyond the bound are answered
+ * 503.
  */
 export class ConnectionBound {
   readonly #deps: BoundDeps;
   readonly #refused = new WeakSet<Duplex>();
   #open = 0;
   #refusedOpen = 0;
-  /** Since the last log line. */
+  /** Refused connections since the last log line. */
   #refusedCount = 0;
   #untilTold: TimerHandle | undefined;
 

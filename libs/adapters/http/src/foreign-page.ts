@@ -1,10 +1,11 @@
+/** Refuses state changes that a page of another site sends through an operator's browser. */
 import type { IncomingMessage } from 'node:http';
 import type { RouteSpec } from './routes.ts';
 
 /**
- * Whether a browser sends the request for a page of another site, and the route would change something by it.
- * Clients that are no browsers send neither header. A page that reaches the server under its own name passes
- * for the server's: an operator's browser needs a server name that no other can take, or a port of its own.
+ * Whether a browser sends a state-changing request for a page of another site. Other clients send neither
+ * header. A page that is served under the server's own name counts as the server's page: operators need a
+ * name that no other site can take, or a separate port.
  */
 export function isForeignChange(message: IncomingMessage, { changes }: RouteSpec): boolean {
   if (changes === undefined || (changes === 'unlessGet' && isRead(message.method))) return false;
@@ -18,12 +19,12 @@ function isRead(method: string | undefined): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** `null`, which pages without an origin send, has none. */
+/** The host of an origin; `null`, which pages without an origin send, has none. */
 function hostOf(origin: string): string | undefined {
   return /^https?:\/\/([^/]+)$/i.exec(origin)?.[1].toLowerCase();
 }
 
-/** Two hosts: a proxy may have gone by the other one. */
+/** Whether a request has several Host headers: a proxy may have used the other one. */
 export function hasSeveralHosts({ rawHeaders }: IncomingMessage): boolean {
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -1,18 +1,18 @@
-/** Clients that close their writing side: they may wait for an answer, or have gone. */
+/** Detects clients that are gone although only their writing side is closed: step *admit*. */
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TimerHandle, Timers } from '@loki/ports';
 
 /**
- * A client that has closed its writing side either waits for its answer or has gone: TCP tells only who
- * writes to it. So long it counts as waiting; then it is written to. The price: what a client that left asked
- * for runs so much longer.
+ * A client that has closed its writing side either waits for its answer or has gone: TCP reveals it only by a
+ * write. The client counts as waiting for this time; then a probe is written. So the work of a lost client
+ * runs this much longer.
  */
 const silentMs = 500;
-/** The first write to a client that has gone is answered by a reset; only the next one fails by it. */
+/** A lost client answers the first write by a reset; only the next write fails. */
 const resetMs = 50;
 
-/** Answers under way, for clients that close their writing side once the request is sent. */
+/** The answers in progress of clients that close their writing side after the request. */
 export class HalfOpen {
   readonly #timers: Timers;
   readonly #waiting = new Set<ServerResponse>();
@@ -21,7 +21,7 @@ export class HalfOpen {
     this.#timers = timers;
   }
 
-  /** Has the server keep connections whose client writes no more until they are answered. */
+  /** Makes the server keep half-closed connections until they are answered. */
   watch(server: Server): void {
     // Node's own name for it, which its types leave out. Without it such a connection is closed before the
     // answer.
@@ -45,13 +45,13 @@ export class HalfOpen {
   }
 
   /**
-   * Asks again and again whether the client is there, by interim answers: a client that has gone resets the
-   * connection, and 'close' follows. HTTP/1.0 knows none; its client counts as gone. Where the answer has
-   * begun, writing it asks.
+   * Probes the client by interim responses: a lost client resets the connection, and 'close' follows.
+   * HTTP/1.0 has no interim responses; its client counts as lost. Once the answer has begun, its writes are
+   * the probe.
    */
   #probe(response: ServerResponse): void {
     let timer: TimerHandle;
-    let asked = 0;
+    let probeCount = 0;
     const ask = (): void => {
       if (response.headersSent) return;
       if (response.req.httpVersionMinor === 0) {
@@ -59,7 +59,7 @@ export class HalfOpen {
         return;
       }
       response.writeProcessing();
-      timer = this.#timers.after(asked++ === 0 ? resetMs : silentMs, ask);
+      timer = this.#timers.after(probeCount++ === 0 ? resetMs : silentMs, ask);
     };
     timer = this.#timers.after(silentMs, ask);
     response.once('close', () => timer.cancel());

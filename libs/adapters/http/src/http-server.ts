@@ -33,20 +33,23 @@ export interface HttpServerOptions {
   readonly address: string;
   /** 0: any free one. */
   readonly port: number;
-  /** Before every path; '' or `/x`. */
+  /** Prefix of every path; '' or `/x`. */
   readonly pathPrefix?: string;
-  /** From the first byte of a request to the last of its body. */
+  /** Most time from the first byte of a request to the last of its body. */
   readonly readTimeoutMs: number;
-  /** From the first byte to the end of the headers; 0: as readTimeoutMs. */
+  /** Most time from the first byte to the end of the headers; 0: readTimeoutMs. */
   readonly readHeaderTimeoutMs: number;
-  /** For the client to take an answer that is ready. */
+  /** Most time for the client to accept a ready answer. */
   readonly writeTimeoutMs: number;
-  /** Between requests on one connection. */
+  /** Most time between requests on one connection. */
   readonly idleTimeoutMs: number;
   /** Clients beyond it are answered 503; 0: no limit. */
   readonly connectionsMax: number;
   readonly bodyBytesMax: Readonly<Record<BodyKind, number>>;
-  /** Bodies being received or handled, all requests together; a tenant has three quarters of it at most. */
+  /**
+   * Most bytes of bodies that are received or handled, over all requests; a tenant has three quarters of it
+   * at most.
+   */
   readonly inflightBodyBytesMax: number;
   readonly compressResponses: boolean;
   /** Absent: plain text. */
@@ -61,9 +64,9 @@ export interface HttpServerOptions {
 export interface HttpTls {
   readonly cert: Buffer | string;
   readonly key: Buffer | string;
-  /** Certificates of clients must be of this authority; absent: none is asked for. */
+  /** Client certificates must be issued by this authority; absent: none are requested. */
   readonly client?: { readonly ca: Buffer | string; readonly isRequired: boolean };
-  /** Absent: Node's own, which is TLS 1.2. */
+  /** Absent: Node's default, TLS 1.2. */
   readonly minVersion?: SecureVersion;
 }
 
@@ -75,8 +78,8 @@ const normalClosure = 1000;
 const internalClosure = 1011;
 
 /**
- * Serves the handlers of routes by HTTP. Plain node:http: a framework's share of a small request was half of
- * it.
+ * Serves the handlers of routes by HTTP. Plain node:http: a framework took half of the CPU of a small
+ * request.
  */
 export class HttpServer {
   readonly #options: HttpServerOptions;
@@ -126,7 +129,7 @@ export class HttpServer {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
   }
 
-  /** Serves a route by WebSocket; a plain request to it is judged as one to upgrade, then answered 400. */
+  /** Serves a route by WebSocket; a plain request to it is checked like an upgrade, then answered 400. */
   upgrade(id: RouteId, handler: UpgradeHandler): void {
     this.#upgrades.set(id, handler);
     this.handle(id, async (request) => {
@@ -142,9 +145,9 @@ export class HttpServer {
   }
 
   /**
-   * Takes no new connection, lets running requests finish, then cuts what is left.
+   * Takes no new connections, waits for running requests, then cuts the rest.
    *
-   * @param deadlineMs how long running requests may take
+   * @param deadlineMs longest wait for running requests
    */
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
@@ -177,8 +180,7 @@ export class HttpServer {
       if (this.isDraining) response.shouldKeepAlive = false;
       this.#turns.take(message, response, () => {
         this.#serve(message, response).catch((error: unknown) => {
-          // The answer itself could not be written (a header no header can be): one connection is lost, not
-          // the process.
+          // The answer could not be written (an invalid header): this ends one connection, not the process.
           this.#unforeseen('answering failed', message.url ?? '', error);
           response.destroy();
         });
@@ -202,7 +204,7 @@ export class HttpServer {
       : createServer(options, onRequest);
     if (tls?.client) {
       server.on('secureConnection', (socket: TLSSocket) => {
-        // None is fine where none is required; one of a stranger never is.
+        // A missing certificate is accepted if none is required; one of another authority never is.
         const isGiven = Object.keys(socket.getPeerCertificate()).length > 0;
         if (isGiven && !socket.authorized) socket.destroy();
       });
@@ -234,7 +236,7 @@ export class HttpServer {
     const method = message.method ?? 'GET';
     const decoded = decodePath(rawPath);
     const path = decoded ?? rawPath;
-    // A path that does not decode is nobody's.
+    // A path that does not decode matches no route.
     const local = decoded === undefined ? undefined : this.#withoutPrefix(decoded);
     const redirect = cleanedPath(path);
     const match =
@@ -300,7 +302,7 @@ export class HttpServer {
 
   /** The answer to a handler's failure, and a log line when the fault is ours. */
   #failure(match: RouteMatch, error: unknown): HttpResponse {
-    // Tenants are settled before the query frontend hears of a request.
+    // Loki checks the tenant before the query frontend, so this error ends with a newline.
     const isBare = match.spec.isQuery === true && (error as LokiError | undefined)?.code !== 'noOrgId';
     if (error instanceof LokiError) {
       if (error.status >= 500 && error.code !== 'overloaded') {
@@ -346,8 +348,7 @@ export class HttpServer {
       headers['vary'] = 'Accept-Encoding';
     }
     if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = bytes;
-    // A body that was refused is still on its way; reading it all just to keep the connection is not worth
-    // it.
+    // The rest of a refused body is not read just to keep the connection.
     if (this.#isStopping || !message.complete || this.#bound.isRefused(message.socket)) {
       headers['connection'] = 'close';
     }
@@ -377,7 +378,7 @@ export class HttpServer {
     }
   }
 
-  /** A client that does not take its answer loses the connection. */
+  /** Closes the connection of a client that does not accept its answer. */
   #boundWriting(response: ServerResponse): void {
     if (this.#options.writeTimeoutMs <= 0) return;
     const timer = this.#options.timers.after(this.#options.writeTimeoutMs, () => response.destroy());
@@ -435,7 +436,7 @@ export class HttpServer {
     });
   }
 
-  /** Undefined when the path does not lie below the prefix. */
+  /** The path without the prefix; undefined when it is not below the prefix. */
   #withoutPrefix(path: string): string | undefined {
     if (this.#prefix === '') return path;
     if (!path.startsWith(`${this.#prefix}/`)) return undefined;
@@ -466,7 +467,7 @@ function endRaw(stream: Duplex, answer: HttpResponse): void {
   );
 }
 
-/** Bytes that are no HTTP request: told so briefly, then cut off. */
+/** Answers bytes that are no HTTP request briefly and closes the connection. */
 function refuseBytes(error: NodeJS.ErrnoException, stream: Duplex): void {
   if (error.code === 'ECONNRESET' || !stream.writable) {
     stream.destroy();

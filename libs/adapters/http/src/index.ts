@@ -1,3 +1,4 @@
+/** The HTTP server of a process, its routes and its bounds. */
 export { adminHandlers, tenantLimitsHandlers } from './admin.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpServerOptions, HttpTls } from './http-server.ts';

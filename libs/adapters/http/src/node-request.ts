@@ -1,9 +1,10 @@
+/** Node's requests in the form of the routes. */
 import type { IncomingMessage } from 'node:http';
 import type { HttpRequest } from '@loki/ports';
 
 const noBody = Buffer.alloc(0);
 
-/** A request of Node's as the routes see it. Headers and the abort signal are made when first asked for. */
+/** Wraps a request of Node. Headers and the abort signal are created at first use. */
 export class NodeRequest implements HttpRequest {
   readonly method: string;
   readonly path: string;
@@ -62,21 +63,21 @@ function clientGone(): Error {
   return new DOMException('the request was cancelled by the client', 'AbortError');
 }
 
-/** Headers that say how the body reads: of several, the first counts. */
+/** Headers that describe the body: of several, the first counts. */
 const firstCounts = new Set(['content-type', 'content-encoding']);
 
 /**
- * Names in lower case. Values of a header that comes twice are joined, so that nothing can hide behind the
- * second: two tenants are no tenant id. Equal ones are one value.
+ * Names in lower case. Values of a header that comes twice are joined, so that no value is ignored: two
+ * tenants are no valid tenant id. Equal values are kept once.
  */
 function headersOf(raw: readonly string[]): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i].toLowerCase();
     const value = raw[i + 1];
-    const before = headers.get(name);
-    if (before === undefined) headers.set(name, value);
-    else if (before !== value && !firstCounts.has(name)) headers.set(name, `${before}, ${value}`);
+    const earlier = headers.get(name);
+    if (earlier === undefined) headers.set(name, value);
+    else if (earlier !== value && !firstCounts.has(name)) headers.set(name, `${earlier}, ${value}`);
   }
   return headers;
 }

@@ -4,9 +4,9 @@ import { freeMemory, LokiError } from '@loki/model';
 import type { SharedBytes } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
 
-/** A body of more than this has to keep coming: it takes room that others need. */
+/** A larger body must keep arriving, because it takes room that others need. */
 const freeBytes = 64 * 1024;
-/** Between two looks at how far it came, and the least that came meanwhile: 32 kbit/s. */
+/** Interval of checks of a body's progress, and the least progress: 32 kbit/s. */
 const rateEveryMs = 5_000;
 const rateBytesMin = 20 * 1024;
 
@@ -17,7 +17,7 @@ export interface BodyRoom {
   readonly timers: Timers;
 }
 
-/** The tenant whose share a body takes: the one that the request names, proven or not. */
+/** The tenant whose share a body takes: the one in the request, verified or not. */
 export function holderOf({ headers }: IncomingMessage): string {
   return String(headers['x-scope-orgid'] ?? '').slice(0, holderCharsMax);
 }
@@ -31,10 +31,9 @@ export function hasBody(message: IncomingMessage): boolean {
 }
 
 /**
- * The whole body, as it came over the wire. Memory follows what has arrived, never what the client claims.
+ * Reads the complete body, still encoded. Memory follows the received bytes, never the announced length.
  *
- * @param room what is taken from its budget is the caller's to give back: `body.length` bytes on success,
- *   none on failure
+ * @param room the caller must return `body.length` bytes to its budget on success, none on failure
  * @throws LokiError 413 beyond `bytesMax`, 503 beyond the budget, 408 for a large body that stops coming, 499
  *   when the client leaves
  */
@@ -55,9 +54,9 @@ export function readBody(message: IncomingMessage, bytesMax: number, room: BodyR
       chunks.length = 0;
       reject(error);
     };
-    const watchRate = (before: number): void => {
+    const watchRate = (lastBytes: number): void => {
       rate = timers.after(rateEveryMs, () => {
-        if (bytes - before < rateBytesMin) fail(stalled());
+        if (bytes - lastBytes < rateBytesMin) fail(stalled());
         else watchRate(bytes);
       });
     };

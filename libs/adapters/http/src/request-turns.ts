@@ -1,9 +1,10 @@
+/** Serves pipelined requests of a connection one after another: step *admit*. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /**
- * Requests that may wait on a connection behind the one that is served. Clients that send ahead at all send a
- * few; Node reads up to 64 KiB at once, which is some thousand requests.
+ * Most requests of a connection that wait for the current one. Pipelining clients send a few; Node reads up
+ * to 64 KiB at once, which may be a thousand requests.
  */
 const waitingMax = 64;
 
@@ -14,15 +15,15 @@ interface Line {
 }
 
 /**
- * One request at a time on a connection, in their order. Node hands out all requests that it has read, and
- * would have them all served at once, for a client that reads no answer or has gone.
+ * Serves the requests of a connection in order, one at a time. Node emits all requests that it has read;
+ * without this they would all run at once, even for a client that reads no answers or is gone.
  */
 export class RequestTurns {
   readonly #lines = new WeakMap<Duplex, Line>();
 
   /**
-   * Calls `serve` when the client has taken the answers before, and never when it has gone until then. The
-   * turn ends with the response.
+   * Calls `serve` when the client has received all earlier answers; never if it goes away before. The turn
+   * ends with the response.
    */
   take(message: IncomingMessage, response: ServerResponse, serve: () => void): void {
     const { socket } = message;
@@ -41,7 +42,7 @@ export class RequestTurns {
       line.waiting.push(begin);
       return;
     }
-    // The requests before are served; this one ends the connection.
+    // Earlier requests are served; this one ends the connection.
     line.isFull = true;
     line.waiting.push(() => socket.destroy());
   }

@@ -1,3 +1,4 @@
+/** Answers of the server itself: errors, starting, method not allowed. */
 import { errors, LokiError } from '@loki/model';
 import { errorText } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
@@ -6,7 +7,8 @@ import type { HttpResponse } from '@loki/ports';
 const retryAfterSeconds = '1';
 
 /**
- * The text of a failure for the client: Loki's for those of the catalogue, nothing of the inside for others.
+ * The text of a failure for the client: Loki's text for errors of the catalogue, no internal details for
+ * others.
  *
  * @param isBare the text ends without a newline
  */
@@ -21,10 +23,10 @@ export function errorResponse(error: unknown, isBare = false): HttpResponse {
 
 export const notFound: HttpResponse = errorText(404, '404 page not found');
 
-/** The route may be served in a moment. */
+/** The answer while the process starts. */
 export const starting: HttpResponse = errorResponse(new LokiError('unavailable', 'the process is starting'));
 
-/** The path is known, its method is not. */
+/** The answer to a known path with another method. */
 export function methodNotAllowed(methods: readonly string[]): HttpResponse {
   const response = errorText(405, 'method not allowed');
   return { ...response, headers: { ...response.headers, allow: methods.join(', ') } };

@@ -1,7 +1,8 @@
+/** Finds the route of a request: step *admit*. */
 import { routeLabel, routes } from './routes.ts';
 import type { RouteId, RouteSpec } from './routes.ts';
 
-/** A route that a request's path led to. */
+/** The route of a request. */
 export interface RouteMatch {
   readonly id: RouteId;
   readonly spec: RouteSpec;
@@ -42,8 +43,8 @@ export class Router {
   }
 
   /**
-   * @param path without escapes and query. An encoded slash parts segments like any other, as it does for
-   *             Go's router: no name in a path has one.
+   * @param path without escapes and query. An encoded slash separates segments like a plain one, as in Go's
+   *   router: names in paths never contain one.
    * @returns undefined when no route answers this path with this method
    */
   find(method: string, path: string): RouteMatch | undefined {
@@ -58,9 +59,7 @@ export class Router {
     return undefined;
   }
 
-  /**
-   * Methods that routes of this path take, whatever the method of the request; empty: the path is unknown.
-   */
+  /** The methods of all routes of this path; empty: the path is unknown. */
   methodsOf(path: string): string[] {
     const segments = path.split('/');
     const specs = [
@@ -79,8 +78,8 @@ function takes(spec: RouteSpec, method: string): boolean {
 }
 
 /**
- * HEAD is answered where GET alone is: by what load balancers probe. A route that takes POST too runs a
- * query, or does something (`/flush`): as for Loki, HEAD is not among its methods.
+ * Whether HEAD is answered: for routes with GET only, which load balancers probe. A route with POST runs a
+ * query or changes state (`/flush`) and refuses HEAD, as in Loki.
  */
 function isProbed({ methods }: RouteSpec): boolean {
   return methods !== undefined && methods.includes('GET') && !methods.includes('POST');
@@ -103,13 +102,13 @@ function matchSegments(
   return params;
 }
 
-/** Percent-decoding; undefined for what does not decode. */
+/** Percent-decoding; undefined for invalid encodings. */
 export function decodePath(text: string): string | undefined {
   if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch {
-    // Half an escape or bytes that are no UTF-8: no route has such a name.
+    // An incomplete escape, or bytes that are no UTF-8: no route has such a name.
     return undefined;
   }
 }
@@ -117,16 +116,17 @@ export function decodePath(text: string): string | undefined {
 const unclean = /\/\/|\/\.\.?(?:\/|$)/;
 
 /**
- * The path without empty, `.` and `..` segments when it has any: clients are sent there, as Go's router does.
+ * The path without empty, `.` and `..` segments when it has any: clients are redirected there, as by Go's
+ * router.
  */
 export function cleanedPath(path: string): string | undefined {
   if (!path.includes('//') && !path.includes('/.')) return undefined;
   if (!unclean.test(path)) return undefined;
-  const kept: string[] = [];
+  const resolved: string[] = [];
   for (const segment of path.split('/')) {
-    if (segment === '..') kept.pop();
-    else if (segment !== '' && segment !== '.') kept.push(segment);
+    if (segment === '..') resolved.pop();
+    else if (segment !== '' && segment !== '.') resolved.push(segment);
   }
-  const slash = path.endsWith('/') && kept.length > 0 ? '/' : '';
-  return `/${kept.join('/')}${slash}`;
+  const slash = path.endsWith('/') && resolved.length > 0 ? '/' : '';
+  return `/${resolved.join('/')}${slash}`;
 }

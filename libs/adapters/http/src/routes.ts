@@ -1,4 +1,6 @@
-/** Which bound a route's body has. */
+/** The table of all HTTP routes, with the facts that the server needs: step *admit*. */
+
+/** The kind of a route's body, which decides its bound. */
 export type BodyKind = 'none' | 'push' | 'form' | 'rules';
 
 /** One row of the table of routes: the facts that the server needs before it calls a handler. */
@@ -11,11 +13,11 @@ export interface RouteSpec {
   /** Answered by Loki's query frontend, whose errors end without a newline. */
   readonly isQuery?: boolean;
   /**
-   * Where `server.admin_listen_port` is set: answered there alone, or on both ports. Absent: on the HTTP port
-   * alone.
+   * With `server.admin_listen_port`: answered on that port only, or on both ports. Absent: on the HTTP port
+   * only.
    */
   readonly port?: 'admin' | 'both';
-  /** Requests that change something, and are refused to pages of other sites. Absent: none. */
+  /** Requests that change state, which pages of other sites may not send. Absent: none. */
   readonly changes?: 'always' | 'unlessGet';
 }
 
@@ -25,7 +27,7 @@ const getPost = ['GET', 'POST'] as const;
 
 const query = (path: string) => ({ methods: getPost, path, body: 'form', isQuery: true }) as const;
 const read = (path: string) => ({ methods: get, path, body: 'none' }) as const;
-/** Questions of probes and operators that every port answers. */
+/** A route for probes and operators, which every port answers. */
 const probe = (path: string) => ({ methods: get, path, body: 'none', port: 'both' }) as const;
 const push = (path: string) => ({ methods: post, path, body: 'push' }) as const;
 const admin = (path: string, methods: readonly string[] | undefined = get) =>
@@ -37,8 +39,8 @@ const rules = (path: string, methods: readonly string[]) =>
   ({ methods, path, body: 'rules', changes: 'unlessGet' }) as const;
 
 /**
- * Every route there is. A path that is not here is answered `404 page not found`, another method 405. HEAD is
- * answered where GET alone is. The `route` label of metrics follows from the path (`routeLabel`).
+ * Every route there is. Other paths are answered `404 page not found`, other methods 405. HEAD is answered
+ * for routes with GET only. The `route` label of metrics follows from the path (`routeLabel`).
  */
 export const routes = {
   push: push('/loki/api/v1/push'),
@@ -60,7 +62,7 @@ export const routes = {
   detectedFieldValues: query('/loki/api/v1/detected_field/:name/values'),
   patterns: query('/loki/api/v1/patterns'),
   formatQuery: query('/loki/api/v1/format_query'),
-  /** Ours, not Loki's. */
+  /** A route of ours, which Loki does not have. */
   export: query('/loki/api/v1/export'),
   explain: query('/loki/api/v1/explain'),
   tail: read('/loki/api/v1/tail'),
@@ -135,5 +137,5 @@ export function routeLabel(path: string): string {
   return label === '' ? 'root' : label;
 }
 
-/** The label of requests that no route takes. */
+/** The label of requests without a route. */
 export const otherRoute = 'other';

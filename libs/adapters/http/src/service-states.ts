@@ -1,6 +1,8 @@
+/** The state of a process and its parts: `/ready` and `/services`. */
+
 type ServiceState = 'New' | 'Starting' | 'Running' | 'Stopping' | 'Terminated' | 'Failed';
 
-/** A reason why the process is not ready, as `/ready` words it; undefined: none. */
+/** Returns the reason why the process is not ready, for `/ready`; undefined: ready. */
 type ReadinessCheck = () => string | undefined;
 
 /** The parts of a process with their states, and the checks that `/ready` makes. */
@@ -13,18 +15,18 @@ export class ServiceStates {
     this.#states.set(name, state);
   }
 
-  /** Asked at each `/ready`, in order; must be cheap and must not ask other machines. */
+  /** Adds a check for `/ready`. Checks run in order; they must be cheap and must not call other machines. */
   addCheck(check: ReadinessCheck): void {
     this.#checks.push(check);
   }
 
-  /** From now on the process is not ready, whatever its parts say. */
+  /** Marks the process as stopping: it is no longer ready. */
   stopping(): void {
     this.#isStopping = true;
     for (const name of this.#states.keys()) this.#states.set(name, 'Stopping');
   }
 
-  /** Undefined: ready. */
+  /** The reason why the process is not ready; undefined: ready. */
   notReady(): string | undefined {
     if (this.#isStopping) return 'Application is stopping';
     const waiting = new Map<ServiceState, number>();

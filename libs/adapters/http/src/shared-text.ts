@@ -1,8 +1,9 @@
+/** Shares an expensive text between simultaneous requests: scrapes of metrics. */
 import type { Timers } from '@loki/ports';
 
 /**
- * A text that is dear to make: one at a time, for all who have asked before it was begun. However many ask,
- * others have the thread between two of them.
+ * A text that is expensive to compute. It is computed once for all requests that arrived before the start,
+ * and other work runs between two computations.
  */
 export class SharedText<T> {
   readonly #timers: Timers;
@@ -15,11 +16,11 @@ export class SharedText<T> {
     this.#make = make;
   }
 
-  /** Made from now on: what was counted before is in it. */
+  /** The text, computed after this call: it contains everything that was counted before. */
   get(): Promise<T> {
     if (this.#next) return this.#next;
     const next = this.#after(this.#current);
-    // Its failure is told to those who wait for it.
+    // The failure is reported to the waiters.
     this.#current = next.catch(() => undefined);
     return (this.#next = next);
   }

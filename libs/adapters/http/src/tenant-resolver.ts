@@ -1,3 +1,4 @@
+/** Determines the tenant of a request: step *admit*. */
 import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { HttpHandler, HttpRequest, HttpResponse, Tenancy } from '@loki/ports';
@@ -7,19 +8,19 @@ export const tenantHeader = 'x-scope-orgid';
 
 interface TenantOptions {
   readonly authEnabled: boolean;
-  /** Everybody, while authentication is off. */
+  /** The tenant of all requests without authentication. */
   readonly noAuthTenant: string;
   readonly multiTenantQueriesEnabled: boolean;
 }
 
-/** Tenants one query may name; each costs a query of its own. */
+/** Most tenants of one query; each costs a query of its own. */
 const tenantsMax = 256;
 
 /**
  * Tenants of a header value: ids between `|`, each cut at its first `:` (what follows is metadata). An empty
- * id beside others names nobody, yet makes the request one for several tenants.
+ * id among others is ignored, but the request still counts as one for several tenants.
  *
- * @throws LokiError 401 without any id, 400 with Loki's text for an id that is none
+ * @throws LokiError 401 without any id, 400 with Loki's text for an invalid id
  */
 export function parseTenantHeader(header: string): Tenancy {
   const parts = new Set<string>();
@@ -37,23 +38,23 @@ function withoutMetadata(part: string): string {
   return colon < 0 ? part : part.slice(0, colon);
 }
 
-/** Settles the tenant of a request: `X-Scope-OrgID`, or the fixed tenant where authentication is off. */
+/** Determines the tenant of a request: `X-Scope-OrgID`, or the fixed tenant where authentication is off. */
 export class TenantResolver {
   readonly #options: TenantOptions;
   readonly #everybody: Tenancy;
 
-  /** @throws LokiError when the tenant of unauthenticated requests is no tenant id */
+  /** @throws LokiError when the configured tenant is no valid tenant id */
   constructor(options: TenantOptions) {
     this.#options = options;
     this.#everybody = { ids: [parseTenantId(options.noAuthTenant)], isMulti: false };
   }
 
-  /** For writes and everything else that concerns one tenant. */
+  /** The tenant of a request for one tenant, e.g. a write. */
   one(request: HttpRequest): TenantId {
     return this.#options.authEnabled ? this.oneFromHeader(request) : this.#everybody.ids[0];
   }
 
-  /** For reads: several tenants where that is switched on. */
+  /** The tenants of a read: several if that is enabled. */
   several(request: HttpRequest): Tenancy {
     const { authEnabled, multiTenantQueriesEnabled } = this.#options;
     if (!authEnabled) return this.#everybody;
@@ -62,7 +63,7 @@ export class TenantResolver {
       : { ids: [this.oneFromHeader(request)], isMulti: false };
   }
 
-  /** From the header even when authentication is off: what the two limits endpoints ask for. */
+  /** The tenant in the header, even without authentication: the two limits routes require it. */
   oneFromHeader(request: HttpRequest): TenantId {
     const header = request.headers.get(tenantHeader) ?? '';
     if (header === '') throw new LokiError('noOrgId', 'no org id');
@@ -71,7 +72,7 @@ export class TenantResolver {
       throw new LokiError('badTenantId', 'multiple org IDs present');
     }
     const tenant = parseTenantId(first);
-    // The others are not looked at more closely: they are too many already.
+    // Further ids are not validated: there are too many already.
     if (others.some((other) => other !== first)) {
       throw new LokiError('badTenantId', 'multiple org IDs present');
     }

@@ -1,3 +1,4 @@
+/** WebSockets of tails. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
@@ -7,8 +8,8 @@ import type { HttpRequest, TimerHandle, Timers } from '@loki/ports';
 /** One open WebSocket to a client that only listens. */
 export interface HttpSocket {
   /**
-   * Resolves when the frame has left for the network: waiting for it is what bounds the buffer of a slow
-   * client.
+   * Sends a frame. Resolves when the frame has been written to the network: waiting for it bounds the buffer
+   * of a slow client.
    */
   send(text: string): Promise<void>;
   close(code: number, reason: string): void;
@@ -17,14 +18,14 @@ export interface HttpSocket {
 }
 
 /**
- * Checks a request before the upgrade (its errors are plain answers); what it returns runs on the open
- * socket.
+ * Checks a request before the upgrade (its errors are plain answers), and returns a function that runs on the
+ * open socket.
  */
 export type UpgradeHandler = (
   request: HttpRequest,
 ) => ((socket: HttpSocket) => Promise<void>) | Promise<(socket: HttpSocket) => Promise<void>>;
 
-/** Clients have nothing to say; anything longer closes the socket. */
+/** Longest message of a client; clients have nothing to send, and a longer message closes the socket. */
 const inboundBytesMax = 4096;
 /** Loki pings each second; canaries count the pings. */
 const pingPeriodMs = 1000;
@@ -52,7 +53,7 @@ export class WebSockets {
     return this.#open.size;
   }
 
-  /** Resolves with the socket once the client has switched; rejects when it goes away before. */
+  /** Resolves with the socket after the upgrade; rejects when the client goes away before. */
   accept(message: IncomingMessage, stream: Duplex, head: Buffer): Promise<HttpSocket> {
     return new Promise((resolve, reject) => {
       stream.once('close', () => reject(new Error('the client left during the upgrade')));
@@ -60,7 +61,7 @@ export class WebSockets {
     });
   }
 
-  /** Tells every client that the server goes away. */
+  /** Closes all sockets with the code for a server that goes away. */
   closeAll(): void {
     for (const socket of this.#open) socket.close(1001, 'the server is shutting down');
   }
@@ -70,7 +71,7 @@ export class WebSockets {
   }
 
   #adopt(socket: WebSocket): HttpSocket {
-    const gone = new AbortController();
+    const departure = new AbortController();
     this.#open.add(socket);
     let pongsMissed = 0;
     let timer: TimerHandle;
@@ -89,10 +90,10 @@ export class WebSockets {
     socket.once('close', () => {
       timer.cancel();
       this.#open.delete(socket);
-      gone.abort();
+      departure.abort();
     });
     return {
-      signal: gone.signal,
+      signal: departure.signal,
       send: (text) =>
         new Promise((resolve, reject) => {
           socket.send(text, (error) => (error ? reject(error) : resolve()));

@@ -1,3 +1,4 @@
+/** Writes streamed answers at the client's speed: step *respond* of a query. */
 import type { ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { constants, createGzip } from 'node:zlib';
@@ -6,16 +7,15 @@ import type { HttpResponse, Timers } from '@loki/ports';
 interface WriteStreamOptions {
   readonly gzip: boolean;
   readonly timers: Timers;
-  /** A client that takes nothing for so long loses the connection; 0: it may pause for ever. */
+  /** A client that accepts nothing for this time loses the connection; 0: no bound. */
   readonly stallMs: number;
 }
 
 /**
- * Sends pieces as the client takes them: the next one is asked for only when the last has left for the
- * network. Pieces that the client did not take before it went away are never made.
+ * Sends pieces at the client's speed: the next one is requested only when the last one has been written to
+ * the network. After the client goes away no further pieces are computed.
  *
- * @returns bytes of the body, packed ones where it is packed
- * Rejects with what the pieces failed with, after the connection is cut.
+ * @returns bytes of the body as sent Rejects with what the pieces failed with, after the connection is cut.
  */
 export async function writeStream(
   response: ServerResponse,
@@ -30,7 +30,7 @@ export async function writeStream(
   let bytes = 0;
   let sink: Writable = response;
   if (options.gzip) {
-    // Each piece leaves at once: the client is not to wait for a buffer to fill.
+    // Each piece is flushed at once: the client should not wait for a full buffer.
     const pack = createGzip({ level: constants.Z_BEST_SPEED, flush: constants.Z_SYNC_FLUSH });
     pack.on('data', (chunk: Buffer) => (bytes += chunk.length));
     pack.pipe(response, { end: false });
@@ -49,7 +49,7 @@ export async function writeStream(
     if (!response.writableFinished) await settled(response, 'finish', response, options);
   } catch (error) {
     if (response.destroyed) return bytes;
-    // Written bytes still go out; the end of the body, which is missing, tells the client.
+    // Written bytes are still sent; the missing end of the body shows the failure to the client.
     await endPacking(sink, response, options);
     response.socket?.destroySoon();
     throw error;
@@ -57,7 +57,7 @@ export async function writeStream(
   return bytes;
 }
 
-/** Resolves when all that was packed has been handed to the response. */
+/** Resolves when all compressed bytes have been passed to the response. */
 async function endPacking(
   sink: Writable,
   response: ServerResponse,
@@ -69,7 +69,7 @@ async function endPacking(
   await ended;
 }
 
-/** Resolves when `event` comes, or the client is gone or given up. */
+/** Resolves at `event`, or when the client is gone or given up. */
 function settled(
   sink: Writable,
   event: 'drain' | 'end' | 'finish',

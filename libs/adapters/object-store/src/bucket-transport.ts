@@ -1,16 +1,16 @@
-/** HTTP as the client of a bucket uses it, with each request observed. */
+/** The HTTP transport of the bucket's client, which observes each request. */
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Clock } from '@loki/ports';
 import type { BucketRequest, StoreObserver } from '@loki/telemetry';
 
-/** Loaded by the first bucket that is opened: a thread whose store has none saves 15 MiB. */
+/** Loaded by the first bucket: threads without one save 15 MiB. */
 export const http = () => process.getBuiltinModule('node:http');
 export const https = () => process.getBuiltinModule('node:https');
 
 /** The part of `node:http` that the client of a bucket calls. */
 type Transport = Pick<ReturnType<typeof http>, 'request'>;
 
-/** Where requests are told, and the clock that times them. */
+/** The observer of requests, and the clock that times them. */
 export interface RequestObservation {
   readonly observer: Pick<StoreObserver, 'requested'>;
   readonly clock: Clock;
@@ -20,7 +20,7 @@ export function observedTransport(useTls: boolean, { observer, clock }: RequestO
   const inner: Transport = useTls ? https() : http();
   const request = (options: RequestOptions, onAnswer?: (answer: IncomingMessage) => void) => {
     const startedMs = clock.monotonicMs();
-    const sent = inner.request(options, onAnswer);
+    const outgoing = inner.request(options, onAnswer);
     let isTold = false;
     const tell = (status: number) => {
       if (isTold) return;
@@ -28,10 +28,10 @@ export function observedTransport(useTls: boolean, { observer, clock }: RequestO
       const { method, operation } = requestOf(options);
       observer.requested({ method, operation, status, seconds: (clock.monotonicMs() - startedMs) / 1000 });
     };
-    sent.once('response', ({ statusCode }) => tell(statusCode ?? 0));
-    sent.once('error', () => tell(0));
-    sent.once('close', () => tell(0));
-    return sent;
+    outgoing.once('response', ({ statusCode }) => tell(statusCode ?? 0));
+    outgoing.once('error', () => tell(0));
+    outgoing.once('close', () => tell(0));
+    return outgoing;
   };
   return { request: request as Transport['request'] };
 }

@@ -1,6 +1,6 @@
 /**
- * Where the keys of a bucket come from when the configuration has none: the environment, a file of profiles,
- * or a role of the pod, the container or the machine, in the order in which S3 clients ask them.
+ * Finds the keys of a bucket when the configuration has none: in the environment, a file of profiles, or by a
+ * role of the pod, the container or the machine, in the order of S3 clients.
  */
 import { isIP } from 'node:net';
 
@@ -9,11 +9,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface BucketKeys {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** '' : the keys are for ever. */
+  /** '' : permanent keys. */
   readonly sessionToken: string;
 }
 
-/** A service that gives keys for a while. */
+/** A service that issues temporary keys. */
 export type CredentialRole =
   | {
       /** A token in a file, which the security token service changes for keys (pods of EKS and the like). */
@@ -27,17 +27,17 @@ export type CredentialRole =
       readonly kind: 'container';
       readonly url: string;
       readonly token: string;
-      /** Read anew for each request: it is changed now and then. '' : `token` is all there is. */
+      /** Read for each request, because it changes from time to time. '' : only `token`. */
       readonly tokenFile: string;
     }
   | {
       readonly kind: 'instance';
       readonly service: string;
-      /** The first version of the service, which knows no tokens, may be asked where the second is away. */
+      /** Whether version 1 of the service, which has no tokens, may be used when version 2 is absent. */
       readonly isFirstVersionAllowed: boolean;
     };
 
-/** Neither keys nor a role: requests carry no name. */
+/** Neither keys nor a role: requests are anonymous. */
 export interface CredentialSource {
   readonly keys?: BucketKeys;
   readonly role?: CredentialRole;
@@ -49,13 +49,12 @@ interface SourceOptions {
   readonly env: Environment;
   /** The text of a file; undefined when there is none. */
   readonly readFile: (path: string) => string | undefined;
-  /** The server is one of Amazon's: a machine without any other keys may have a role there. */
+  /** Whether the server is one of Amazon's, where the machine may have a role. */
   readonly isAmazon: boolean;
 }
 
 /**
- * The credentials of a bucket: those of the configuration, else those that S3 clients would find around the
- * process.
+ * The credentials of a bucket: those of the configuration, else those in the environment of the process.
  *
  * @throws Error for an environment that contradicts itself, saying which variable is wrong
  */
@@ -122,7 +121,7 @@ function containerRole(value: (name: string) => string): CredentialRole | undefi
   };
 }
 
-/** The addresses of the services of ECS and EKS, and this machine: keys travel in plain text there. */
+/** Whether the host is this machine or a service of ECS or EKS, where keys may travel in plain text. */
 function isNear(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '');
   if (['localhost', '::1', '169.254.170.2', '169.254.170.23', 'fd00:ec2::23'].includes(host)) return true;

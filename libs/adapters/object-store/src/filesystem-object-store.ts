@@ -6,26 +6,26 @@ import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 import { OpenFiles } from './open-files.ts';
 
 interface FilesystemObjectStoreOptions {
-  /** A directory for objects alone. Several processes may share it when its file system has hard links. */
+  /** A directory for objects only. Several processes may share it if its file system has hard links. */
   readonly disk: Disk;
   /** Names temporary files; by default the system's. */
   readonly random?: Random;
-  /** Files kept open for ranged reads. Default 64. */
+  /** Most open files for ranged reads. Default 64. */
   readonly openFilesMax?: number;
 }
 
-/** Ends the name of each file that is an object. No key contains it, so `a` and `a/b` can both be objects. */
+/** Suffix of the file of each object. No key contains it, so `a` and `a/b` can both be objects. */
 const objectSuffix = '~';
-/** Where objects are written before they get their names. No key's part begins so. */
+/** Directory of objects before they get their names. No part of a key begins like this. */
 const temporaryDirectory = '~tmp';
-/** Directories known to exist; beyond this many they are asked for again. */
+/** Most directories that are remembered as existing. */
 const directoriesMax = 10_000;
-/** A put whose temporary file was cleaned away by a starting process begins anew, so many times. */
+/** Attempts of a put: a starting process may remove its temporary file. */
 const putAttemptsMax = 3;
 
 /**
- * Objects as files. An object appears under its name whole and durable, or not at all: written to a temporary
- * file, synced, then renamed (put) or linked (create-if-absent), then the directory synced.
+ * Objects as files. An object appears under its name complete and durable, or not at all: written to a
+ * temporary file, synced, then renamed (put) or linked (create-if-absent), then the directory synced.
  */
 export class FilesystemObjectStore implements ObjectStore {
   readonly #disk: Disk;
@@ -40,9 +40,7 @@ export class FilesystemObjectStore implements ObjectStore {
     this.#openFiles = new OpenFiles(disk, options.openFilesMax ?? 64);
   }
 
-  /**
-   * A store without what unfinished puts of earlier processes left; those of processes that live begin anew.
-   */
+  /** Opens the store and removes files of unfinished puts; running processes repeat theirs. */
   static async open(options: FilesystemObjectStoreOptions): Promise<FilesystemObjectStore> {
     const store = new FilesystemObjectStore(options);
     await options.disk.makeDirectory('');
@@ -50,7 +48,7 @@ export class FilesystemObjectStore implements ObjectStore {
     return store;
   }
 
-  /** Deletes what unfinished puts of earlier processes left. */
+  /** Deletes files of unfinished puts. */
   async removeLeftovers(): Promise<void> {
     for (const name of await this.#disk.list(temporaryDirectory)) {
       await this.#disk.remove(`${temporaryDirectory}/${name}`);
@@ -83,7 +81,7 @@ export class FilesystemObjectStore implements ObjectStore {
         if (!hasCode(error, 'EEXIST')) throw error;
         isMade = false;
       }
-      // Also when another made it: what the caller does next relies on the name being durable.
+      // Also if another process created it: the caller relies on the name being durable.
       await this.#disk.syncDirectory(parentOf(path));
       await this.#disk.remove(temporary);
       return isMade;

@@ -1,3 +1,4 @@
+/** Object stores: a bucket (S3), a directory, memory, and wrappers. */
 export { credentialSource } from './credential-sources.ts';
 export { FilesystemObjectStore } from './filesystem-object-store.ts';
 export { MemoryObjectStore } from './memory-object-store.ts';

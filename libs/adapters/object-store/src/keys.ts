@@ -1,6 +1,7 @@
+/** Keys of objects, as all stores accept them. */
 import { LokiError } from '@loki/model';
 
-/** S3's own bound. */
+/** S3's bound. */
 const keyBytesMax = 1024;
 /** A part becomes a file name with one byte added, and file systems end at 255. */
 const partBytesMax = 250;
@@ -8,9 +9,9 @@ const partBytesMax = 250;
 const allowedPart = /^[A-Za-z0-9!\-_.*'()]+$/;
 
 /**
- * Proves that `key` is one that every store takes and maps to itself alone.
+ * Checks that every store accepts `key` and maps it to exactly one object.
  *
- * @throws LokiError `internal`: keys are made by us, from tenants that were checked long before
+ * @throws LokiError `internal`: keys come from this program, with tenants that were checked before
  */
 export function checkKey(key: string): void {
   if (key.length > keyBytesMax) {

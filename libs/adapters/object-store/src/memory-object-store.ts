@@ -1,7 +1,8 @@
+/** Objects in memory. */
 import type { ObjectInfo, ObjectStore } from '@loki/ports';
 import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
 
-/** Objects in memory: for tests, and for a process that is to forget everything. */
+/** A store in memory, for tests and processes without persistent data. */
 export class MemoryObjectStore implements ObjectStore {
   readonly #objects = new Map<string, Buffer>();
 

@@ -1,3 +1,4 @@
+/** Objects in a bucket of an S3 server, with retries and deadlines. */
 import type { IncomingMessage } from 'node:http';
 import { hasCode, LokiError } from '@loki/model';
 import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
@@ -14,8 +15,8 @@ import {
 import type { ListingPage } from './s3-answers.ts';
 
 /**
- * The part in use of the `minio` package's client (8.0.7; its `Client` fits as it is). Make it with
- * `retryOptions: { disableRetry: true }`: retries are made here, where it is known what may be repeated.
+ * The part in use of the `minio` package's client (8.0.7; its `Client` fits). Create it with `retryOptions: {
+ * disableRetry: true }`: this file retries, because it knows which calls may be repeated.
  */
 export interface S3Client {
   putObject(
@@ -42,13 +43,13 @@ export interface S3Client {
 interface MinioObjectStoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
-  /** Called when the server says that the keys are over. True: the next attempt has others. */
+  /** Called when the server reports expired keys. True: the next attempt has new keys. */
   readonly renewKeys?: () => boolean;
   /** S3's name of a storage class; absent: the bucket's own. */
   readonly storageClass?: string;
   readonly timers: Timers;
   readonly random: Random;
-  /** One attempt may take so long. Default 30 s. */
+  /** Deadline of one attempt. Default 30 s. */
   readonly attemptMs?: number;
   /** Attempts of one call. Default 5, with pauses of about 0.1, 0.2, 0.4 and 0.8 s between. */
   readonly attemptsMax?: number;
@@ -56,7 +57,7 @@ interface MinioObjectStoreOptions {
   readonly pauseMs?: number;
 }
 
-/** S3's words for "try again". */
+/** S3's codes of errors that may pass. */
 const retryableCodes = new Set([
   'InternalError',
   'OperationAborted',
@@ -68,17 +69,14 @@ const retryableCodes = new Set([
   'TooManyRequests',
   'XMinioServerNotInitialized',
 ]);
-/** S3's words for keys of a session that is over. */
+/** S3's codes of expired session keys. */
 const expiryCodes = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
 const missingCodes = new Set(['NoSuchKey', 'NotFound']);
-/**
- * All of HTTP's: the client reads the body of a status that is not among them to its end, however large it
- * is.
- */
+/** All HTTP statuses: for others the client would read the body to its end, regardless of its size. */
 const anyStatus = Array.from({ length: 500 }, (_, index) => 100 + index);
 /** Pages of a listing without an object, in a row. */
 const emptyPagesMax = 100;
-/** The client sends more than this in parts, and parts have no create-if-absent that all servers know. */
+/** Larger bodies are sent in parts, for which not all servers support create-if-absent. */
 const createBytesMax = 16 << 20;
 
 /**
@@ -109,7 +107,7 @@ export class MinioObjectStore implements ObjectStore {
         return true;
       } catch (error) {
         if (!hasCode(error, 'PreconditionFailed')) throw error;
-        // It may be ours, put by an attempt whose answer was lost.
+        // An earlier attempt without an answer may have created it.
         return attempt > 1 && (await this.#get(key, ended)).equals(bytes);
       }
     });
@@ -172,18 +170,18 @@ export class MinioObjectStore implements ObjectStore {
 
   async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
     checkPrefix(prefix);
-    let after = startAfter ?? '';
+    let lastKey = startAfter ?? '';
     let token: string | undefined;
     for (let empty = 0; empty < emptyPagesMax;) {
-      const page = await this.#page(prefix, after, token);
+      const page = await this.#page(prefix, lastKey, token);
       for (const object of page.objects) {
         try {
-          checkOrder(object.key, prefix, after);
+          checkOrder(object.key, prefix, lastKey);
         } catch (error) {
           throw translate(prefix, error);
         }
         yield object;
-        after = object.key;
+        lastKey = object.key;
       }
       if (!page.hasNext) return;
       // The last key says where to go on, whatever the server's token is; without a key only the token does.
@@ -240,7 +238,7 @@ export class MinioObjectStore implements ObjectStore {
     return { response, isPart };
   }
 
-  /** Runs `action` until it succeeds, fails for good, or attempts or the caller's patience end. */
+  /** Runs `action` until it succeeds, fails finally, runs out of attempts, or the caller gives up. */
   async #attempts<T>(
     key: string,
     signal: AbortSignal | undefined,
@@ -261,9 +259,10 @@ export class MinioObjectStore implements ObjectStore {
   }
 
   /**
-   * The client cannot be told to stop a request; an answer to one that was given up is closed when it comes.
+   * Runs one attempt with a deadline. The client cannot cancel a request; the answer to an abandoned one is
+   * closed when it arrives.
    *
-   * @param action is told when its attempt has ended
+   * @param action receives a signal that aborts when its attempt has ended
    */
   async #withDeadline<T>(
     key: string,
@@ -271,7 +270,7 @@ export class MinioObjectStore implements ObjectStore {
     action: (ended: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { timers, attemptMs = 30_000 } = this.#options;
-    const { promise: late, reject } = Promise.withResolvers<never>();
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
     const attempt = new AbortController();
     const end = (reason: unknown): void => {
       reject(reason);
@@ -283,7 +282,7 @@ export class MinioObjectStore implements ObjectStore {
     );
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      return await Promise.race([action(attempt.signal), late]);
+      return await Promise.race([action(attempt.signal), timeout]);
     } finally {
       deadline.cancel();
       signal?.removeEventListener('abort', onAbort);
@@ -302,7 +301,7 @@ function isExpiry(error: unknown): boolean {
   return expiryCodes.has(codeOf(error) ?? '');
 }
 
-/** Failures of the network and of a busy server may pass; what the server refuses it will refuse again. */
+/** Failures of the network and of a busy server may pass; a refusal is final. */
 function isRetryable(error: unknown): boolean {
   if (error instanceof LokiError) return false;
   const code = codeOf(error);

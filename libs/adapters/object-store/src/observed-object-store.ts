@@ -1,9 +1,9 @@
+/** Observes the calls to a store, for metrics. */
 import type { Clock, ObjectInfo, ObjectStore } from '@loki/ports';
 import type { StoreCall, StoreObserver } from '@loki/telemetry';
 
 /**
- * The same store, whose calls are observed: each with its time, its outcome and the bytes that it fetched. A
- * missing key is an answer, not a failure.
+ * Wraps a store and observes each call with its time, outcome and fetched bytes. A missing key is no failure.
  */
 export function observedObjectStore(
   store: ObjectStore,

@@ -1,3 +1,4 @@
+/** Opens a bucket and proves at the start that it can hold the catalog. */
 import type { Agent } from 'node:http';
 import { createRequire } from 'node:module';
 import { isIP, Socket } from 'node:net';
@@ -13,7 +14,7 @@ import { MinioObjectStore } from './minio-object-store.ts';
 import { RoleCredentials } from './role-credentials.ts';
 import type { RoleKeys } from './role-keys.ts';
 
-/** Where a bucket is, and who asks. */
+/** Address and credentials of a bucket. */
 export interface BucketOptions {
   /** Host without port or scheme. */
   readonly endpoint: string;
@@ -22,13 +23,10 @@ export interface BucketOptions {
   readonly region: string;
   readonly bucket: string;
   readonly credentials: CredentialSource;
-  /**
-   * False: the bucket is the first part of the host name. Servers that have no name of their own cannot do
-   * that.
-   */
+  /** False: the bucket is the first part of the host name, which needs a server with a domain name. */
   readonly forcePathStyle: boolean;
   readonly insecureSkipVerify: boolean;
-  /** PEM of the authorities that may vouch for the server; absent: the system's. */
+  /** PEM of trusted authorities; absent: the system's. */
   readonly ca?: string;
   /** '' : the bucket's own. */
   readonly storageClass: string;
@@ -42,13 +40,13 @@ interface BucketDeps {
   readonly random: Random;
 }
 
-/** Connections at once; more requests wait for one. */
+/** Most connections; further requests wait. */
 const socketsMax = 128;
-/** A connection on which nothing moves is closed: attempts that were given up would hold it for ever. */
+/** Idle time after which a connection is closed: abandoned attempts would otherwise occupy it for ever. */
 const socketIdleMs = 60_000;
 const bucketAttemptMs = 10_000;
 
-/** The bucket's objects. Nothing is asked of the server yet. */
+/** Opens the bucket without a request to the server. */
 export function openBucket(options: BucketOptions, deps: BucketDeps): MinioObjectStore {
   const { client, renewKeys } = newClient(options, deps);
   return new MinioObjectStore({
@@ -61,11 +59,11 @@ export function openBucket(options: BucketOptions, deps: BucketDeps): MinioObjec
 }
 
 /**
- * Proves at the start that the bucket is there, that we may use it, and that it creates an object only once:
- * two processes that both believe to have created the same manifest would lose entries.
+ * Proves at the start that the bucket exists, that it may be used, and that it creates an object only once:
+ * if two processes could both create the same manifest, entries would be lost.
  *
- * @throws LokiError `unavailable`, saying what is missing, when the server does not answer or refuses: time
- *   or an operator mends it; `internal` when the bucket cannot keep manifests
+ * @throws LokiError `unavailable`, with the reason, when the server does not answer or refuses; `internal`
+ *   when the bucket cannot hold manifests
  */
 export async function proveBucket(
   options: BucketOptions,
@@ -87,7 +85,7 @@ export async function proveBucket(
   await proveCreate(store, random, place);
 }
 
-/** The answer to HEAD has no body: the same asked by GET says why. */
+/** The reason of a refusal: the answer to HEAD has no body, so GET is asked. */
 async function spokenReason(
   client: Client,
   bucket: string,
@@ -102,7 +100,7 @@ async function spokenReason(
     }
     return error;
   };
-  return withDeadline(list(), timers).catch((spoken: unknown) => spoken);
+  return withDeadline(list(), timers).catch((reason: unknown) => reason);
 }
 
 /** Whether a server has answered at all: the network's codes begin with an E. */
@@ -129,7 +127,7 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
   );
 }
 
-/** Names the missing thing, for the operator who mends it. */
+/** The reason of a failure, for the operator. */
 function missingText(error: unknown, { keys, role }: CredentialSource): string {
   if (error instanceof Error && error.message.startsWith('Unable to get credentials')) {
     return error.cause instanceof Error ? error.cause.message : error.message;
@@ -170,12 +168,12 @@ function missingText(error: unknown, { keys, role }: CredentialSource): string {
 
 interface BucketClient {
   readonly client: Client;
-  /** The server says that the keys are over. True: a role gives others. */
+  /** Called when the server reports expired keys. True: a role issues new ones. */
   readonly renewKeys: () => boolean;
 }
 
 function newClient(options: BucketOptions, deps: BucketDeps): BucketClient {
-  // Loaded by who has a bucket, and not by each thread of those that have none.
+  // Loaded with the first bucket, so that threads without one do not load it.
   const { Client } = createRequire(import.meta.url)('minio') as typeof minio;
   const { endpoint, port, useTls, region, credentials } = options;
   const config: ClientOptions = {
@@ -243,10 +241,10 @@ function newAgent(options: BucketOptions): Agent {
 }
 
 async function withDeadline<T>(action: Promise<T>, timers: Timers): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
   const timer = timers.after(bucketAttemptMs, () => reject(new Error(`no answer in ${bucketAttemptMs} ms`)));
   try {
-    return await Promise.race([action, late]);
+    return await Promise.race([action, timeout]);
   } finally {
     timer.cancel();
   }

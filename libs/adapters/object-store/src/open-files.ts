@@ -1,3 +1,4 @@
+/** A cache of open files, for ranged reads. */
 import type { Disk, DiskFile } from '@loki/ports';
 
 interface OpenFile {
@@ -7,8 +8,8 @@ interface OpenFile {
 }
 
 /**
- * Files kept open between reads, the least recently used closed first; one in use is closed when its reader
- * is done.
+ * Files that stay open between reads. The least recently used is closed first; a file in use is closed after
+ * its last reader.
  */
 export class OpenFiles {
   readonly #disk: Disk;
@@ -38,14 +39,14 @@ export class OpenFiles {
     }
   }
 
-  /** The path names another file from now on, or none. */
+  /** Forgets the path, because it names another file or none now. */
   forget(path: string): void {
     const open = this.#files.get(path);
     if (open) this.#drop(path, open);
     if (open) this.#closeIfDone(open);
   }
 
-  /** Closes all that is not in use. */
+  /** Closes all files that are not in use. */
   clear(): void {
     for (const path of this.#files.keys()) this.forget(path);
   }

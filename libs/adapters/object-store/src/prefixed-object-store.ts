@@ -1,3 +1,4 @@
+/** A part of a store below a prefix. */
 import { LokiError } from '@loki/model';
 import type { ObjectInfo, ObjectStore } from '@loki/ports';
 import { checkKey } from './keys.ts';
@@ -40,8 +41,8 @@ export class PrefixedObjectStore implements ObjectStore {
   }
 
   async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
-    const after = startAfter === undefined ? undefined : this.#prefix + startAfter;
-    for await (const { key, sizeBytes } of this.#store.list(this.#prefix + prefix, after)) {
+    const fullStart = startAfter === undefined ? undefined : this.#prefix + startAfter;
+    for await (const { key, sizeBytes } of this.#store.list(this.#prefix + prefix, fullStart)) {
       if (!key.startsWith(this.#prefix)) {
         throw new LokiError('internal', `${key} was listed by another prefix`);
       }
@@ -49,7 +50,7 @@ export class PrefixedObjectStore implements ObjectStore {
     }
   }
 
-  /** A key must be one by itself: what the prefix would make of `..` or nothing is never asked for. */
+  /** Checks the key without the prefix, so that `..` or an empty key is never used. */
   async #with<T>(key: string, action: (full: string) => Promise<T>): Promise<T> {
     checkKey(key);
     return action(this.#prefix + key);

@@ -1,20 +1,21 @@
 /**
- * Keys of a role, kept for as long as they hold: the service is asked before they expire, by one call at a
- * time, and requests go on with the old ones meanwhile.
+ * Caches the keys of a role while they are valid: the service is asked before they expire, by one call at a
+ * time, and requests use the old keys in the meantime.
  */
 import type { Clock, Timers } from '@loki/ports';
 import type { CredentialRole } from './credential-sources.ts';
 import { fetchRoleKeys } from './role-keys.ts';
 import type { RoleKeys } from './role-keys.ts';
 
-/** The service is asked for new keys so long before the old ones expire. */
+/** Time before the expiry at which new keys are requested. */
 const refreshBeforeMs = 5 * 60_000;
-/** Keys that end so soon are not used any more: a request takes time, and clocks differ. */
+/** Keys that expire sooner are not used: a request takes time, and clocks differ. */
 const marginMs = 10_000;
-/** Until the service is asked again after it failed: every request of the store would ask it. */
+/** Pause after a failure of the service, so that not every request of the store asks it. */
 const pauseMs = 2_000;
 /**
- * One call with all its questions. Shorter than an attempt of the store, so that its error is the one told.
+ * Deadline of one call with all its requests. Shorter than an attempt of the store, so that its error is
+ * reported.
  */
 const callMs = 8_000;
 
@@ -36,7 +37,7 @@ export class RoleCredentials {
     this.#deps = deps;
   }
 
-  /** @throws Error that names the role, when it gives no keys and the last ones are over */
+  /** @throws Error with the role, when it issues no keys and the last ones have expired */
   async keys(): Promise<RoleKeys> {
     const keys = this.#keys;
     const restMs = keys === undefined ? -1 : this.#restMs(keys);
@@ -49,7 +50,7 @@ export class RoleCredentials {
     return call;
   }
 
-  /** The server says that the keys are over, whatever the service told. */
+  /** Discards keys that the server has refused. */
   refuse(refused: RoleKeys): void {
     if (this.#keys === refused) this.#keys = undefined;
   }
@@ -70,14 +71,14 @@ export class RoleCredentials {
   async #fetch(): Promise<RoleKeys> {
     const { timers, clock, fetchKeys = fetchRoleKeys } = this.#deps;
     const abort = new AbortController();
-    const late = Promise.withResolvers<never>();
+    const timeout = Promise.withResolvers<never>();
     const timer = timers.after(callMs, () => {
       const reason = new Error(`no answer in ${callMs} ms`);
-      late.reject(reason);
+      timeout.reject(reason);
       abort.abort(reason);
     });
     try {
-      const keys = await Promise.race([fetchKeys(this.#role, abort.signal), late.promise]);
+      const keys = await Promise.race([fetchKeys(this.#role, abort.signal), timeout.promise]);
       if (this.#restMs(keys) <= 0) throw new Error(`its keys are over since ${expiryText(keys)}`);
       this.#keys = keys;
       this.#failure = undefined;

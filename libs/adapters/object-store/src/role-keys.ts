@@ -5,7 +5,7 @@ import https from 'node:https';
 import type { BucketKeys, CredentialRole } from './credential-sources.ts';
 import { elementOf, readBody } from './s3-answers.ts';
 
-/** Keys, and the moment from which a server refuses them; absent: the service told none. */
+/** Keys with their expiry; absent: the service gave none. */
 export interface RoleKeys extends BucketKeys {
   readonly expiresAtMs?: number;
 }
@@ -14,7 +14,7 @@ export interface RoleKeys extends BucketKeys {
 const answerBytesMax = 64 * 1024;
 const reasonCharsMax = 300;
 
-/** @throws Error that says which service refused, and in which words; the signal's reason when it aborts */
+/** @throws Error with the service and its reason; the signal's reason when it aborts */
 export async function fetchRoleKeys(role: CredentialRole, signal: AbortSignal): Promise<RoleKeys> {
   switch (role.kind) {
     case 'web identity':
@@ -126,7 +126,7 @@ interface Question {
   readonly body?: string;
 }
 
-/** The body of an answer with status 200. Redirections are not followed: keys are given at one place. */
+/** The body of an answer with status 200. Redirections are not followed. */
 async function ask(
   url: string,
   { method = 'GET', headers, body = '' }: Question,

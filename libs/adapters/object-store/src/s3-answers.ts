@@ -1,15 +1,15 @@
-/**
- * Answers of an S3 server, of which none is larger than was asked for: bodies, ranges, listings and errors.
- */
+/** Reads answers of an S3 server within bounds: bodies, ranges, listings and errors. */
 import type { IncomingMessage } from 'node:http';
 import { compareText, mib } from '@loki/model';
 import type { ObjectInfo } from '@loki/ports';
 
-/** An object read as a whole. The largest that we write are compacted segments, an eighth of this. */
+/**
+ * Largest object that is read completely. The largest written ones are compacted segments, an eighth of this.
+ */
 export const objectBytesMax = 1024 * mib;
 /** A page of a listing: 1,000 keys of 1 KiB, and what XML adds. */
 const pageBytesMax = 8 * mib;
-/** Of an error's body no more is looked at. */
+/** Most bytes of an error's body that are read. */
 const errorBytesMax = 64 * 1024;
 const reasonCharsMax = 300;
 
@@ -24,9 +24,9 @@ class S3Error extends Error {
 }
 
 /**
- * The body to its announced end. The connection of a body that is larger is closed.
+ * Reads the body to its announced end. A larger body closes the connection.
  *
- * @param signal the caller has given up: the connection is closed, and nothing more is kept
+ * @param signal aborts when the caller gives up: the connection is closed
  */
 export async function readBody(
   response: IncomingMessage,
@@ -62,7 +62,7 @@ function tooLarge(bytesMax: number): Error {
   return new Error(`an answer of more than the ${bytesMax} bytes that were asked for`);
 }
 
-/** The bytes that a partial answer says it has: `first` to `last`, both inclusive, of `sizeBytes`. */
+/** The range of a partial answer: `first` to `last`, both inclusive, of `sizeBytes`. */
 export function rangeOf(response: IncomingMessage): { first: number; last: number; sizeBytes: number } {
   const text = response.headers['content-range'] ?? '';
   // MinIO says so of an empty object, which has no last byte.
@@ -72,7 +72,7 @@ export function rangeOf(response: IncomingMessage): { first: number; last: numbe
   return { first: Number(match[1]), last: Number(match[2]), sizeBytes: Number(match[3]) };
 }
 
-/** Why the server refused, read from its answer. */
+/** The reason of a refusal, from the server's answer. */
 export async function refusalOf(response: IncomingMessage, signal: AbortSignal): Promise<S3Error> {
   const status = response.statusCode ?? 0;
   let body = '';
@@ -111,7 +111,7 @@ function codeOfStatus(status: number): string {
 export interface ListingPage {
   readonly objects: readonly ObjectInfo[];
   readonly hasNext: boolean;
-  /** Where the next page goes on, in the server's own words. */
+  /** The server's token of the next page. */
   readonly token: string | undefined;
 }
 
@@ -134,8 +134,8 @@ export async function readListing(response: IncomingMessage, signal: AbortSignal
 }
 
 /**
- * O(text): elements are looked for, and nothing is expanded but the five entities of XML and characters by
- * number.
+ * Parses a page in O(text): it searches elements, and expands only the five entities of XML and numeric
+ * characters.
  *
  * @throws Error for what is no page of a listing
  */
@@ -159,7 +159,7 @@ export function parseListing(text: string): ListingPage {
   return { objects, hasNext, token };
 }
 
-/** Keys of a listing ascend; one that does not would be read for ever, or hide what comes before. */
+/** Checks that keys ascend; other orders could make a listing endless or incomplete. */
 export function checkOrder(key: string, prefix: string, after: string): void {
   if (!key.startsWith(prefix) || (after !== '' && compareText(key, after) <= 0)) {
     throw new Error(`a listing out of order: ${JSON.stringify(key.slice(0, 200))}`);
@@ -192,10 +192,10 @@ const entities = new Map([
 function plainText(raw: string): string {
   return raw.replace(
     /&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|([a-z]{2,4}));/g,
-    (whole, decimal?: string, hex?: string, name?: string) => {
-      if (name !== undefined) return entities.get(name) ?? whole;
+    (entity, decimal?: string, hex?: string, name?: string) => {
+      if (name !== undefined) return entities.get(name) ?? entity;
       const code = decimal === undefined ? Number.parseInt(hex!, 16) : Number(decimal);
-      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+      return code <= 0x10ffff ? String.fromCodePoint(code) : entity;
     },
   );
 }

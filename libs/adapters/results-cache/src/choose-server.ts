@@ -1,6 +1,7 @@
 /**
- * Which of the servers keeps a key: the one that scores highest with it. Processes that know the same servers
- * choose alike, in any order of the list. When a server comes or goes, only its own keys move.
+ * Chooses the server of a key by rendezvous hashing: the one with the highest score. Processes with the same
+ * servers choose the same one, regardless of the order. When a server is added or removed, only its own keys
+ * move.
  *
  * @param servers not empty, no name twice
  */

@@ -1,3 +1,4 @@
+/** One connection to a memcached server. */
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Timers } from '@loki/ports';
@@ -28,8 +29,8 @@ interface Waiting {
 }
 
 /**
- * One connection to one server, with one request on its way at a time, used until its first failure and never
- * again: an answer that comes late would pass for that to the next request.
+ * One connection to one server, with one request at a time. After its first failure it is not used again: a
+ * late answer would look like the answer to the next request.
  */
 export class MemcachedConnection {
   readonly #socket: net.Socket;
@@ -82,7 +83,7 @@ export class MemcachedConnection {
     return this.#failure === undefined;
   }
 
-  /** Rejects when there is no whole and sound answer within the time; then the connection is closed. */
+  /** Sends a request. Rejects and closes the connection when no complete, valid answer arrives in time. */
   request<T>(command: Buffer, reader: AnswerReader<T>, timers: Timers, timeoutMs: number): Promise<T> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#waiting) return Promise.reject(new Error('a request is on its way already'));
@@ -98,10 +99,10 @@ export class MemcachedConnection {
     };
     const take = (chunk: Buffer) => {
       try {
-        const whole = reader.take(chunk);
-        if (!whole) return;
+        const complete = reader.take(chunk);
+        if (!complete) return;
         settle();
-        resolve(whole.answer);
+        resolve(complete.answer);
       } catch (error) {
         if (error instanceof ServerRefusal) fail(error);
         else this.close(error as Error);

@@ -61,48 +61,48 @@ const lineBytesMax = 512;
 /** Cuts what comes into lines and blocks of known length; holds no more than what it was told to expect. */
 class AnswerBytes {
   #chunks: Buffer[] = [];
-  #held = 0;
+  #bufferedBytes = 0;
 
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
-    this.#held += chunk.length;
+    this.#bufferedBytes += chunk.length;
   }
 
-  get held(): number {
-    return this.#held;
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
   }
 
   /** The next line without its end; undefined: it is not whole yet. */
   line(): string | undefined {
-    const bytes = this.#joined();
+    const bytes = this.#joinChunks();
     const at = bytes.indexOf('\r\n');
     if (at > lineBytesMax || (at < 0 && bytes.length > lineBytesMax)) {
       throw new ProtocolFault('a line without end');
     }
     if (at < 0) return undefined;
-    this.#rest(bytes.subarray(at + 2));
+    this.#setRemainder(bytes.subarray(at + 2));
     return bytes.toString('latin1', 0, at);
   }
 
   /** The next `length` bytes with the line end behind them; undefined: they are not all here yet. */
   block(length: number): Buffer | undefined {
-    if (this.#held < length + 2) return undefined;
-    const bytes = this.#joined();
+    if (this.#bufferedBytes < length + 2) return undefined;
+    const bytes = this.#joinChunks();
     if (bytes[length] !== 0x0d || bytes[length + 1] !== 0x0a) {
       throw new ProtocolFault('a value of another length than announced');
     }
-    this.#rest(bytes.subarray(length + 2));
+    this.#setRemainder(bytes.subarray(length + 2));
     return bytes.subarray(0, length);
   }
 
-  #joined(): Buffer {
+  #joinChunks(): Buffer {
     if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
     return this.#chunks[0] ?? Buffer.alloc(0);
   }
 
-  #rest(bytes: Buffer): void {
+  #setRemainder(bytes: Buffer): void {
     this.#chunks = bytes.length > 0 ? [bytes] : [];
-    this.#held = bytes.length;
+    this.#bufferedBytes = bytes.length;
   }
 }
 
@@ -111,16 +111,16 @@ const answerBytesMax = 64 * mib;
 
 /** The answer to `get`: values by key, none that was not asked for, none twice. */
 export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
-  readonly #asked: ReadonlySet<string>;
+  readonly #requestedKeys: ReadonlySet<string>;
   readonly #valueBytesMax: number;
   readonly #bytes = new AnswerBytes();
-  readonly #seen = new Set<string>();
+  readonly #answeredKeys = new Set<string>();
   readonly #values = new Map<string, Buffer>();
   #announcedBytes = 0;
   #expected: { readonly key: string; readonly flags: string; readonly length: number } | undefined;
 
   constructor(keys: readonly string[], valueBytesMax: number) {
-    this.#asked = new Set(keys);
+    this.#requestedKeys = new Set(keys);
     this.#valueBytesMax = valueBytesMax;
   }
 
@@ -139,7 +139,7 @@ export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
       const line = this.#bytes.line();
       if (line === undefined) return undefined;
       if (line === 'END') {
-        if (this.#bytes.held > 0) throw new ProtocolFault('more than was asked for');
+        if (this.#bytes.bufferedBytes > 0) throw new ProtocolFault('more than was asked for');
         return { answer: this.#values };
       }
       this.#expected = this.#announced(line);
@@ -148,10 +148,12 @@ export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
 
   #announced(line: string): { readonly key: string; readonly flags: string; readonly length: number } {
     const match = /^VALUE (\S{1,250}) (\d{1,10}) (\d{1,10})(?: \d{1,20})?$/.exec(line);
-    if (!match) throw failureOf(line, this.#bytes.held);
+    if (!match) throw failureOf(line, this.#bytes.bufferedBytes);
     const [, key, flags, digits] = match;
-    if (!this.#asked.has(key) || this.#seen.has(key)) throw new ProtocolFault('a value of another key');
-    this.#seen.add(key);
+    if (!this.#requestedKeys.has(key) || this.#answeredKeys.has(key)) {
+      throw new ProtocolFault('a value of another key');
+    }
+    this.#answeredKeys.add(key);
     const length = Number(digits);
     this.#announcedBytes += length;
     if (length > this.#valueBytesMax || this.#announcedBytes > answerBytesMax) {
@@ -169,7 +171,7 @@ export class SetReader implements AnswerReader<boolean> {
     this.#bytes.push(chunk);
     const line = this.#bytes.line();
     if (line === undefined) return undefined;
-    if (this.#bytes.held > 0) throw new ProtocolFault('more than was asked for');
+    if (this.#bytes.bufferedBytes > 0) throw new ProtocolFault('more than was asked for');
     if (line !== 'STORED' && line !== 'NOT_STORED') throw failureOf(line, 0);
     return { answer: line === 'STORED' };
   }
@@ -177,8 +179,8 @@ export class SetReader implements AnswerReader<boolean> {
 
 /** After `ERROR` or `CLIENT_ERROR` the server may take a value's bytes for commands. */
 function failureOf(line: string, bytesBehind: number): Error {
-  const shown = line.slice(0, 100).replace(/[^\x20-\x7e]/g, '_');
+  const safeText = line.slice(0, 100).replace(/[^\x20-\x7e]/g, '_');
   return line.startsWith('SERVER_ERROR') && bytesBehind === 0
-    ? new ServerRefusal(shown)
-    : new ProtocolFault(shown || 'an empty line');
+    ? new ServerRefusal(safeText)
+    : new ProtocolFault(safeText || 'an empty line');
 }

@@ -82,42 +82,44 @@ export class MemcachedResultsCache implements ResultsCache {
   /** From now on these, as `host:port`; those that stay keep their connections. */
   useServers(addresses: Iterable<string>): void {
     if (this.#isClosed) return;
-    const wanted = new Set(addresses);
+    const serverNames = new Set(addresses);
     for (const [name, server] of this.#servers) {
-      if (wanted.has(name)) continue;
+      if (serverNames.has(name)) continue;
       server.close();
       this.#servers.delete(name);
     }
-    for (const name of wanted) if (!this.#servers.has(name)) this.#servers.set(name, this.#newServer(name));
+    for (const name of serverNames) {
+      if (!this.#servers.has(name)) this.#servers.set(name, this.#newServer(name));
+    }
     this.#names = [...this.#servers.keys()];
   }
 
   async get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const found = new Map<string, Buffer>();
+    const hits = new Map<string, Buffer>();
     const named = keys.map((key) => memcachedKey(this.#options.prefix + key));
     const batches = this.#batches(new Set(named));
     if (batches.length === 0) return keys.map(() => undefined);
     const { timers, timeoutMs, parallelism } = this.#options;
     let isOver = false;
-    const late = Promise.withResolvers<void>();
-    const timer = timers.after(questionTimeouts * timeoutMs, late.resolve);
+    const timeout = Promise.withResolvers<void>();
+    const timer = timers.after(questionTimeouts * timeoutMs, timeout.resolve);
     const ask = async (): Promise<void> => {
       for (let batch = batches.shift(); batch && !isOver; batch = batches.shift()) {
-        const { server, keys: asked } = batch;
+        const { server, keys: batchKeys } = batch;
         try {
-          const reader = new GetReader(asked, valueBytesMax);
-          const values = await this.#timed('get', () => server.request(getCommand(asked), reader));
-          if (!isOver) for (const [key, value] of values) found.set(key, value);
+          const reader = new GetReader(batchKeys, valueBytesMax);
+          const values = await this.#timed('get', () => server.request(getCommand(batchKeys), reader));
+          if (!isOver) for (const [key, value] of values) hits.set(key, value);
         } catch {
           // An answer that a server does not give counts as absent; the server itself counts its failures.
         }
       }
     };
     const asking = Array.from({ length: Math.max(1, parallelism) }, ask);
-    await Promise.race([Promise.all(asking), late.promise]);
+    await Promise.race([Promise.all(asking), timeout.promise]);
     isOver = true;
     timer.cancel();
-    return named.map((key) => found.get(key));
+    return named.map((key) => hits.get(key));
   }
 
   put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void {
@@ -131,8 +133,8 @@ export class MemcachedResultsCache implements ResultsCache {
       this.#writes.push({ key: memcachedKey(prefix + key), value });
       this.#writingBytes += value.length;
     }
-    const wanted = Math.min(this.#writes.length, Math.max(1, writing.parallelism));
-    while (this.#writers < wanted) {
+    const writerCount = Math.min(this.#writes.length, Math.max(1, writing.parallelism));
+    while (this.#writers < writerCount) {
       this.#writers++;
       void this.#write();
     }
@@ -186,14 +188,14 @@ export class MemcachedResultsCache implements ResultsCache {
     for (const key of keys) {
       const server = this.#serverOf(key);
       if (!server) continue;
-      const own = byServer.get(server);
-      if (own) own.push(key);
+      const serverKeys = byServer.get(server);
+      if (serverKeys) serverKeys.push(key);
       else byServer.set(server, [key]);
     }
-    return [...byServer].flatMap(([server, own]) =>
-      Array.from({ length: Math.ceil(own.length / most) }, (_, i) => ({
+    return [...byServer].flatMap(([server, serverKeys]) =>
+      Array.from({ length: Math.ceil(serverKeys.length / most) }, (_, i) => ({
         server,
-        keys: own.slice(i * most, (i + 1) * most),
+        keys: serverKeys.slice(i * most, (i + 1) * most),
       })),
     );
   }

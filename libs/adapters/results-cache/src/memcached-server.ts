@@ -1,3 +1,4 @@
+/** One memcached server: connections, waiting requests and circuit breaker. */
 import type { Clock, Timers } from '@loki/ports';
 import { MemcachedConnection } from './memcached-connection.ts';
 import type { MemcachedAddress, MemcachedTls } from './memcached-connection.ts';
@@ -12,22 +13,22 @@ interface MemcachedServerOptions {
   readonly connectionsMax: number;
   readonly tls?: MemcachedTls;
   readonly breaker: BreakerOptions;
-  /** Told when the server is given up for a while, and when it answers again. */
+  /** Called when the server is given up for a while, and when it answers again. */
   readonly onChange: (change: { readonly isGivenUp: boolean; readonly error?: Error }) => void;
 }
 
-/** A server that fails so often in a row is left alone for a while. */
+/** The circuit breaker of a server that fails repeatedly. */
 export interface BreakerOptions {
   /** 0: never. */
   readonly failures: number;
   /** 0: 60 s. */
   readonly openMs: number;
-  /** Failures that lie further apart do not count together; 0: they always do. */
+  /** Failures further apart do not count together; 0: they always do. */
   readonly intervalMs: number;
 }
 
 const openMsDefault = 60_000;
-/** Requests that wait for a connection; who comes later goes away without an answer. */
+/** Most requests that wait for a connection; further ones fail at once. */
 const waitingMax = 1_000;
 
 interface Waiter {
@@ -35,14 +36,14 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** One server with its connections, as many as wanted at a time and no more. */
+/** One server with a bounded number of connections. */
 export class MemcachedServer {
   readonly #address: MemcachedAddress;
   readonly #options: MemcachedServerOptions;
-  /** The one used last is used first: the others may be closed by their server for idleness. */
+  /** Idle connections; the last used one is taken first, so that others may be closed for idleness. */
   readonly #idle: MemcachedConnection[] = [];
   readonly #open = new Set<MemcachedConnection>();
-  /** Places in use: open connections at work, and those that are being opened. */
+  /** Number of connections in use or being opened. */
   #busy = 0;
   readonly #waiting: Waiter[] = [];
   #failures = 0;
@@ -133,7 +134,7 @@ export class MemcachedServer {
     this.#options.onChange({ isGivenUp: false });
   }
 
-  /** One that was given up has one try each time. */
+  /** Counts a failure. A server that was given up gets one attempt each time. */
   #failed(error: Error): void {
     const { clock, breaker, onChange } = this.#options;
     const nowMs = clock.monotonicMs();

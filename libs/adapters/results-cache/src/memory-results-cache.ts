@@ -57,8 +57,8 @@ export class MemoryResultsCache implements ResultsCache {
       if (weight > bytesMax * valueShare) continue;
       const isNew = !this.#remove(key);
       // A view of a larger buffer would keep all of it.
-      const kept = value.length === value.buffer.byteLength ? value : Uint8Array.from(value);
-      this.#entries.set(key, { value: kept, weight, untilMs });
+      const copy = value.length === value.buffer.byteLength ? value : Uint8Array.from(value);
+      this.#entries.set(key, { value: copy, weight, untilMs });
       this.#bytes += weight;
       if (isNew) events?.added();
       else events?.evicted('replaced');

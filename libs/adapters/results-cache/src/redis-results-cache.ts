@@ -51,7 +51,7 @@ export class RedisResultsCache implements ResultsCache {
     if (this.#isPaused || keys.length === 0) return values;
     const { client, timers, timeoutMs, prefix, valueBytesMax = valueBytesMaxDefault } = this.#options;
     let isOver = false;
-    const asked = Promise.all(
+    const answers = Promise.all(
       keys.map(async (key, i) => {
         const value = await client.getBuffer(prefix + key);
         if (!isOver && value && value.length <= valueBytesMax) values[i] = value;
@@ -60,9 +60,11 @@ export class RedisResultsCache implements ResultsCache {
       () => undefined,
       (error: unknown) => error ?? new Error('unknown'),
     );
-    const late = Promise.withResolvers<unknown>();
-    const timer = timers.after(timeoutMs, () => late.resolve(new Error(`no answer within ${timeoutMs} ms`)));
-    const failure = await Promise.race([asked, late.promise]);
+    const timeout = Promise.withResolvers<unknown>();
+    const timer = timers.after(timeoutMs, () =>
+      timeout.resolve(new Error(`no answer within ${timeoutMs} ms`)),
+    );
+    const failure = await Promise.race([answers, timeout.promise]);
     timer.cancel();
     isOver = true;
     this.#judge(failure);

@@ -9,7 +9,7 @@ import type { EntryChange } from '@loki/ring';
 import type { RedisClient } from './redis-client.ts';
 
 /** Asks Redis with a deadline. */
-export type RedisAsk = <T>(what: string, question: (client: RedisClient) => Promise<T>) => Promise<T>;
+export type RedisAsk = <T>(subject: string, question: (client: RedisClient) => Promise<T>) => Promise<T>;
 
 interface FormerRingDeps {
   readonly redisKey: string;
@@ -86,14 +86,14 @@ export class FormerRing {
   }
 
   /** Shows a change of the entries in the value at once. A failure is made good at the next reading. */
-  async show(forgotten?: string): Promise<void> {
+  async show(removedId?: string): Promise<void> {
     await this.#attempt(async () => {
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
         // The version is read before the entries: a value that was written since is no older than them.
         const version = await this.#readVersion();
         const isShown = this.isOurs(version)
           ? await this.#set(version, formerValueOf(await this.#deps.read()))
-          : await this.#write(await this.#plan(forgotten));
+          : await this.#write(await this.#plan(removedId));
         if (isShown) return;
       }
     });
@@ -103,19 +103,19 @@ export class FormerRing {
     const plan = await this.#plan();
     this.#conflicts = plan.conflicts;
     await this.#attempt(() => this.#write(plan));
-    const joined = new Map(plan.entries);
+    const merged = new Map(plan.entries);
     for (const { id, after } of plan.changes) {
-      if (after === undefined) joined.delete(id);
-      else joined.set(id, after);
+      if (after === undefined) merged.delete(id);
+      else merged.set(id, after);
     }
-    return joined;
+    return merged;
   }
 
-  async #plan(forgotten?: string): Promise<Plan> {
+  async #plan(removedId?: string): Promise<Plan> {
     const answer = await this.#ask('read', (client) => client.hmget(this.#deps.redisKey, 'version', 'value'));
     const [version, value] = Array.isArray(answer) ? answer : [];
     const entries = await this.#deps.read();
-    const plan = agree(entries, value ?? undefined, this.#conflicts, forgotten);
+    const plan = agree(entries, value ?? undefined, this.#conflicts, removedId);
     return { ...plan, entries, version: version ?? '' };
   }
 
@@ -143,8 +143,8 @@ export class FormerRing {
   }
 
   /** Reads; something else in the hash's place is no value. */
-  async #ask<T>(what: string, question: (client: RedisClient) => Promise<T>): Promise<T | undefined> {
-    return this.#deps.ask(what, async (client) => {
+  async #ask<T>(subject: string, question: (client: RedisClient) => Promise<T>): Promise<T | undefined> {
+    return this.#deps.ask(subject, async (client) => {
       try {
         return await question(client);
       } catch (error) {

@@ -41,7 +41,7 @@ const newsCharsMax = 131_072;
 /** A change by the former version is looked at within so long; one of many processes is the first. */
 const formerChangeMaxMs = 2_000;
 
-interface Watched {
+interface Subscription {
   readonly key: string;
   readonly watchers: Set<(news: RingNews | undefined) => void>;
   /** Until a change by the former version is looked at. */
@@ -61,7 +61,7 @@ export class RedisRingStore implements RingStore {
   readonly #timeoutMs: number;
   readonly #client: RedisClient;
   readonly #subscriber: RedisClient;
-  readonly #watched = new Map<string, Watched>();
+  readonly #subscriptions = new Map<string, Subscription>();
   readonly #former = new Map<string, FormerRing>();
   /** Says why there is no connection. */
   #lastError: string | undefined;
@@ -83,7 +83,7 @@ export class RedisRingStore implements RingStore {
     this.#subscriber.on('message', (channel: string, text: string) => this.#onMessage(channel, text));
     // Also after each reconnection, when messages may have been missed.
     this.#subscriber.on('ready', () => {
-      for (const watched of this.#watched.values()) void this.#subscribe(watched);
+      for (const subscription of this.#subscriptions.values()) void this.#subscribe(subscription);
     });
   }
 
@@ -115,14 +115,14 @@ export class RedisRingStore implements RingStore {
   watch(key: string, onNews: (news: RingNews | undefined) => void): () => void {
     // Two watches may pass the same function; each is a watch of its own.
     const watcher = (news: RingNews | undefined): void => onNews(news);
-    let watched = this.#watched.get(key);
-    if (!watched) {
-      watched = { key, watchers: new Set(), timer: undefined };
-      this.#watched.set(key, watched);
+    let subscription = this.#subscriptions.get(key);
+    if (!subscription) {
+      subscription = { key, watchers: new Set(), timer: undefined };
+      this.#subscriptions.set(key, subscription);
     }
-    watched.watchers.add(watcher);
-    void this.#subscribe(watched);
-    const ours = watched;
+    subscription.watchers.add(watcher);
+    void this.#subscribe(subscription);
+    const ours = subscription;
     return () => {
       ours.watchers.delete(watcher);
       if (ours.watchers.size === 0) this.#forget(ours);
@@ -131,7 +131,7 @@ export class RedisRingStore implements RingStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const watched of this.#watched.values()) this.#forget(watched);
+    for (const subscription of this.#subscriptions.values()) this.#forget(subscription);
     this.#client.disconnect();
     this.#subscriber.disconnect();
   }
@@ -150,7 +150,7 @@ export class RedisRingStore implements RingStore {
     let former = this.#former.get(key);
     if (!former) {
       const { random, logger } = this.#options;
-      const ask: RedisAsk = (what, question) => this.#ask(what, key, question);
+      const ask: RedisAsk = (subject, question) => this.#ask(subject, key, question);
       former = new FormerRing({
         redisKey: this.#formerKey(key),
         random,
@@ -193,41 +193,41 @@ export class RedisRingStore implements RingStore {
   }
 
   #onMessage(channel: string, text: string): void {
-    for (const watched of this.#watched.values()) {
-      if (this.#redisKey(watched.key) === channel) {
+    for (const subscription of this.#subscriptions.values()) {
+      if (this.#redisKey(subscription.key) === channel) {
         const news = parseNews(text);
-        for (const watcher of watched.watchers) watcher(news);
-      } else if (this.#formerKey(watched.key) === channel) this.#onFormerChange(watched, text);
+        for (const watcher of subscription.watchers) watcher(news);
+      } else if (this.#formerKey(subscription.key) === channel) this.#onFormerChange(subscription, text);
     }
   }
 
   /** A process of the former version changed its value. */
-  #onFormerChange(watched: Watched, version: string): void {
-    const former = this.#formerOf(watched.key);
-    if (watched.timer || former.isOurs(version)) return;
-    watched.timer = this.#options.timers.after(this.#options.random.float() * formerChangeMaxMs, () => {
-      watched.timer = undefined;
-      void this.entries(watched.key).catch(() => undefined); // the next reading does as well
+  #onFormerChange(subscription: Subscription, version: string): void {
+    const former = this.#formerOf(subscription.key);
+    if (subscription.timer || former.isOurs(version)) return;
+    subscription.timer = this.#options.timers.after(this.#options.random.float() * formerChangeMaxMs, () => {
+      subscription.timer = undefined;
+      void this.entries(subscription.key).catch(() => undefined); // the next reading does as well
     });
   }
 
-  #forget(watched: Watched): void {
-    watched.timer?.cancel();
-    watched.watchers.clear();
-    if (this.#watched.get(watched.key) !== watched) return;
-    this.#watched.delete(watched.key);
+  #forget(subscription: Subscription): void {
+    subscription.timer?.cancel();
+    subscription.watchers.clear();
+    if (this.#subscriptions.get(subscription.key) !== subscription) return;
+    this.#subscriptions.delete(subscription.key);
     if (this.#subscriber.status === 'ready') {
       // A failure means that the subscription is gone, or goes with its connection.
-      this.#subscriber.unsubscribe(...this.#channels(watched)).catch(() => undefined);
+      this.#subscriber.unsubscribe(...this.#channels(subscription)).catch(() => undefined);
     }
   }
 
-  async #subscribe(watched: Watched): Promise<void> {
+  async #subscribe(subscription: Subscription): Promise<void> {
     if (this.#subscriber.status !== 'ready') return; // done when it is
     try {
-      await this.#subscriber.subscribe(...this.#channels(watched));
+      await this.#subscriber.subscribe(...this.#channels(subscription));
       // News may have come before.
-      for (const watcher of watched.watchers) watcher(undefined);
+      for (const watcher of subscription.watchers) watcher(undefined);
     } catch (error) {
       this.#options.logger?.debug('redis: could not subscribe; changes are found by reading', {
         err: reasonOf(error),
@@ -235,7 +235,7 @@ export class RedisRingStore implements RingStore {
     }
   }
 
-  #channels({ key }: Watched): string[] {
+  #channels({ key }: Subscription): string[] {
     return [this.#redisKey(key), this.#formerKey(key)];
   }
 
@@ -243,16 +243,18 @@ export class RedisRingStore implements RingStore {
    * One question with its deadline, connecting included. The server may still carry out a question that was
    * given up.
    */
-  async #ask<T>(what: string, key: string, question: (client: RedisClient) => Promise<T>): Promise<T> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
+  async #ask<T>(subject: string, key: string, question: (client: RedisClient) => Promise<T>): Promise<T> {
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
     const timer = this.#options.timers.after(this.#timeoutMs, () =>
       reject(new Error(this.#lastError ?? `no answer in ${this.#timeoutMs} ms`)),
     );
     try {
       if (this.#isClosed) throw new Error('closed');
-      return await Promise.race([this.#whenReady().then(() => question(this.#client)), late]);
+      return await Promise.race([this.#whenReady().then(() => question(this.#client)), timeout]);
     } catch (error) {
-      throw new LokiError('unavailable', `ring store: ${what} ${key}: ${reasonOf(error)}`, { cause: error });
+      throw new LokiError('unavailable', `ring store: ${subject} ${key}: ${reasonOf(error)}`, {
+        cause: error,
+      });
     } finally {
       timer.cancel();
     }
@@ -294,8 +296,8 @@ function parseNews(text: string): RingNews | undefined {
   }
 }
 
-function unexpected(what: string, key: string): LokiError {
-  return new LokiError('unavailable', `ring store: ${what} ${key}: an answer of another kind`);
+function unexpected(subject: string, key: string): LokiError {
+  return new LokiError('unavailable', `ring store: ${subject} ${key}: an answer of another kind`);
 }
 
 function reasonOf(error: unknown): string {

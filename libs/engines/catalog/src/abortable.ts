@@ -1,7 +1,7 @@
-/** The work goes on for others when one of those who wait for it goes away. */
+/** Waits for shared work until the signal aborts; the work continues for other waiters. */
 export async function abortable(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   if (!signal) return work;
-  // Should nobody else wait, its failure is nobody's.
+  // Without other waiters a failure is not reported.
   work.catch(() => undefined);
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<void>();

@@ -1,8 +1,9 @@
+/** The fold of one partition's manifests: live and dropped segments. */
 import { LokiError } from '@loki/model';
 import { manifestKey } from './keys.ts';
 import type { Manifest, ManifestSection, ManifestSegment, WriterTable } from './manifest.ts';
 
-/** A segment that a partition's manifests have named and not dropped. */
+/** A segment of a partition that is not completely dropped. */
 export interface LiveSegment {
   readonly partition: number;
   readonly startOffset: number;
@@ -12,14 +13,14 @@ export interface LiveSegment {
   readonly segment: ManifestSegment;
 }
 
-/** A segment nobody reads any more, whose object is still there. */
+/** A dropped segment whose object still exists. */
 export interface DeadSegment {
   readonly key: string;
   /** When its last section was dropped. */
   readonly droppedMs: number;
 }
 
-/** Hears of changes, so that an index over many partitions need not be built anew. */
+/** Receives changes, so that an index over many partitions need not be rebuilt. */
 export interface StateListener {
   added(live: LiveSegment, section: ManifestSection): void;
   removed(live: LiveSegment, section: ManifestSection): void;
@@ -28,7 +29,7 @@ export interface StateListener {
 /** All manifests of one partition, folded. */
 export class CatalogState {
   readonly partition: number;
-  /** Of the last manifest folded; 0: none. */
+  /** Number of the last folded manifest; 0: none. */
   number = 0;
   endOffset = 0;
   writers: WriterTable = [];
@@ -83,7 +84,7 @@ export class CatalogState {
     }
   }
 
-  /** Forgets everything, to be filled from a checkpoint. */
+  /** Clears the state, before it is restored from a checkpoint. */
   clear(): void {
     for (const live of this.live.values()) {
       for (const section of live.segment.sections) this.#listener?.removed(live, section);

@@ -105,10 +105,10 @@ export class Catalog {
    * @throws LokiError `unavailable` when the store does not have manifests so far
    */
   async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
-    const known = this.#partition(partition);
+    const current = this.#partition(partition);
     // The refresh under way may have looked too early: then one more, begun after now.
-    for (let attempt = 0; attempt < 2 && known.catalog.state.endOffset < offset; attempt++) {
-      await this.#refreshOne(known, signal);
+    for (let attempt = 0; attempt < 2 && current.catalog.state.endOffset < offset; attempt++) {
+      await this.#refreshOne(current, signal);
     }
     await this.#complete(signal);
     this.#proveReach(partition, offset);
@@ -129,11 +129,11 @@ export class Catalog {
   ): readonly SegmentRef[] {
     if (!this.#isComplete) throw new LokiError('unavailable', 'the catalog is not read yet');
     for (const [partition, offset] of upTo ?? []) this.#proveReach(partition, offset);
-    const found = this.#index
+    const sections = this.#index
       .find(tenant, startNs, endNs)
       .filter((ref) => isBelow(ref, upTo?.get(ref.partition)));
-    found.sort((a, b) => a.partition - b.partition || a.startOffset - b.startOffset);
-    const refs = this.#compacted.apply(tenant, found, { startNs, endNs }, upTo);
+    sections.sort((a, b) => a.partition - b.partition || a.startOffset - b.startOffset);
+    const refs = this.#compacted.apply(tenant, sections, { startNs, endNs }, upTo);
     return refs.filter(({ clip }) => !clip || (clip.startNs < endNs && clip.endNs > startNs));
   }
 
@@ -213,9 +213,9 @@ export class Catalog {
    * @returns the text that names it
    * @throws other errors
    */
-  #toldDamage(error: unknown, known: string | undefined): string {
+  #toldDamage(error: unknown, knownDamage: string | undefined): string {
     if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-    if (error.message !== known) {
+    if (error.message !== knownDamage) {
       this.#options.logger?.error('a damaged object of the catalog: what comes after it is not read', {
         err: error.message,
         repair: 'lokictl repair',
@@ -236,9 +236,9 @@ export class Catalog {
   }
 
   #partition(partition: number): Partition {
-    const known = this.#partitions[partition];
-    if (!known) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
-    return known;
+    const current = this.#partitions[partition];
+    if (!current) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
+    return current;
   }
 
   #warn(error: unknown): void {

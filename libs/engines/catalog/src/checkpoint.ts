@@ -1,10 +1,11 @@
+/** Checkpoints of a partition's catalog (FORMAT.md). */
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { CatalogState } from './catalog-state.ts';
 import { decode, getSegment, getWriters, putSegment, putWriters, appendChecksum } from './manifest.ts';
 
 /** `LCC1`. The last byte is the version. */
 const magic = 0x3143_434c;
-/** No checkpoint is larger unpacked: some millions of sections. */
+/** Largest unpacked checkpoint: some millions of sections. */
 const unpackedBytesMax = 512 << 20;
 const listMax = 10_000_000;
 
@@ -37,9 +38,9 @@ export function encodeCheckpoint(state: CatalogState): Buffer {
 }
 
 /**
- * Fills `state` with what a checkpoint says, in place of what it held.
+ * Replaces `state` by the content of a checkpoint.
  *
- * @throws LokiError `corrupt`, naming `key`; `state` is untouched then
+ * @throws LokiError `corrupt`, with `key`; `state` is then not changed
  */
 export function decodeCheckpoint(bytes: Uint8Array, key: string, state: CatalogState): void {
   decode(bytes, key, magic, (reader) => {
@@ -66,13 +67,13 @@ function readBody(body: ByteReader): CatalogState {
   state.writers = getWriters(body);
   const hasRows = body.u8() === 1;
   const newestNs = body.i64();
-  for (let left = body.count(listMax); left > 0; left--) {
+  for (let remaining = body.count(listMax); remaining > 0; remaining--) {
     const startOffset = body.uvarint();
     const endOffset = body.uvarint();
     const createdMs = body.uvarint();
     state.addLive({ partition, startOffset, endOffset, createdMs, segment: getSegment(body) });
   }
-  for (let left = body.count(listMax); left > 0; left--) {
+  for (let remaining = body.count(listMax); remaining > 0; remaining--) {
     const key = body.sizedText();
     state.dead.set(key, { key, droppedMs: body.uvarint() });
   }

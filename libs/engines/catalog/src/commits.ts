@@ -1,3 +1,4 @@
+/** Commits of flushes to a partition's catalog: step *flush, commit* of a written line. */
 import { LokiError, usOf } from '@loki/model';
 import type { Clock, ObjectStore } from '@loki/ports';
 import { openSegment } from '@loki/segment';
@@ -6,9 +7,9 @@ import type { ManifestSection, WriterTable } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
-/** The end of a partition's catalog, as an owner of the partition needs it. */
+/** The end of a partition's catalog, for an owner of the partition. */
 export interface CommitState {
-  /** All records below are in committed segments; 0 when nothing was committed yet. */
+  /** All records below it are committed; 0: nothing is committed yet. */
   readonly endOffset: number;
   /** The writers table at endOffset. */
   readonly writers: WriterTable;
@@ -16,11 +17,11 @@ export interface CommitState {
   readonly newestUs: number;
 }
 
-/** A flush to commit: the records [startOffset, endOffset), and the segment they became. */
+/** A flush to commit: the records [startOffset, endOffset), and their segment. */
 export interface FlushCommit {
   readonly startOffset: number;
   readonly endOffset: number;
-  /** Absent when the records left nothing to store: repeats, duplicates, quarantined ones. */
+  /** Absent when there is nothing to store: repeats, duplicates, quarantined records. */
   readonly segment?: { readonly key: string; readonly bytes: Uint8Array };
   readonly writers: WriterTable;
 }
@@ -54,10 +55,10 @@ export function partitionCommitters(options: {
   clock: Clock;
   checkpointEvery?: number;
 }): (partition: number) => PartitionCommitter {
-  const known = new Map<number, PartitionCommitter>();
+  const committers = new Map<number, PartitionCommitter>();
   return (partition) => {
-    let committer = known.get(partition);
-    if (!committer) known.set(partition, (committer = makeCommitter(partition, options)));
+    let committer = committers.get(partition);
+    if (!committer) committers.set(partition, (committer = makeCommitter(partition, options)));
     return committer;
   };
 }
@@ -118,7 +119,7 @@ function makeCommitter(
   }
 }
 
-/** Reads of one damaged manifest until it counts as damaged in the store, and not on the way. */
+/** Reads of a damaged manifest until it counts as damaged in the store, not in transit. */
 const damagedReads = 3;
 
 /**
@@ -150,7 +151,7 @@ export function sectionsOf(bytes: Uint8Array): ManifestSection[] {
   }));
 }
 
-/** Rows of one tenant with startNs <= ts < endNs. */
+/** Selects rows of one tenant with startNs <= ts < endNs. */
 interface TenantRows {
   readonly tenant: string;
   readonly startNs: bigint;
@@ -170,6 +171,6 @@ export function committedSegments(catalog: Catalog): {
   };
 }
 
-function isOf({ partition, sources }: SegmentRef, wanted: number): boolean {
-  return sources ? sources.some((source) => source.partition === wanted) : partition === wanted;
+function isOf({ partition, sources }: SegmentRef, ownPartition: number): boolean {
+  return sources ? sources.some((source) => source.partition === ownPartition) : partition === ownPartition;
 }

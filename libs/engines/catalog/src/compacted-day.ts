@@ -1,7 +1,8 @@
+/** The compacted segments of one tenant and day: the story of a stored day. */
 import { LokiError } from '@loki/model';
 import type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
 
-/** A change as it was applied, so that a reader who may not see it yet can do without. */
+/** An applied change, which can be undone for a reader that may not see it yet. */
 interface AppliedChange {
   readonly createdMs: number;
   /** Where in the order its inputs stood, and its outputs stand. */
@@ -9,7 +10,7 @@ interface AppliedChange {
   readonly inputs: readonly CompactedSegment[];
   readonly flushed: readonly string[];
   readonly outputs: readonly string[];
-  /** Highest end offset by partition of everything that went in. */
+  /** Highest end offset by partition of all inputs. */
   readonly ends: ReadonlyMap<number, number>;
 }
 
@@ -77,7 +78,7 @@ export class CompactedDay implements DayView {
     return inputs;
   }
 
-  /** From a checkpoint: nothing of it can be undone. */
+  /** Restores the day from a checkpoint; its changes cannot be undone. */
   restore(flushed: readonly ReplacedInput[], outputs: readonly CompactedSegment[]): void {
     this.outputs = outputs;
     for (const input of flushed) this.flushed.set(input.key, input);
@@ -103,8 +104,8 @@ export class CompactedDay implements DayView {
     const unreplaced = new Set<string>();
     for (const change of this.#history.toReversed()) {
       if (isBelow(change.ends, upTo)) continue;
-      const found = outputs.findIndex(({ key }) => key === change.outputs[0]);
-      const at = found < 0 ? Math.min(change.at, outputs.length) : found;
+      const firstAt = outputs.findIndex(({ key }) => key === change.outputs[0]);
+      const at = firstAt < 0 ? Math.min(change.at, outputs.length) : firstAt;
       outputs = outputs.toSpliced(at, change.outputs.length, ...change.inputs);
       for (const key of change.flushed) unreplaced.add(key);
     }

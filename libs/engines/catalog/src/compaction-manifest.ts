@@ -1,8 +1,9 @@
+/** Manifests of the compactors' log (FORMAT.md). */
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { decode, getTexts, putTexts, appendChecksum } from './manifest.ts';
 
-/** The write log's records of one partition that rows came from. */
+/** A range of the write log's records of one partition. */
 export interface RecordRange {
   readonly partition: number;
   readonly startOffset: number;
@@ -24,7 +25,7 @@ export interface CompactedSegment {
   readonly sources: readonly RecordRange[];
 }
 
-/** A flushed segment of which a tenant's rows of a day are read from elsewhere now. */
+/** A flushed segment whose rows of a tenant and day are now read from a compacted one. */
 export interface FlushedInput extends RecordRange {
   readonly key: string;
 }
@@ -36,7 +37,7 @@ export interface DayChange {
   readonly flushed: readonly FlushedInput[];
   /** Keys of outputs of earlier changes, neighbours in the day's order. */
   readonly compacted: readonly string[];
-  /** The holders of the rows from now on; empty when no row remains. */
+  /** The segments with the rows after the change; empty when no row remains. */
   readonly outputs: readonly CompactedSegment[];
 }
 
@@ -123,7 +124,7 @@ export function getCompacted(reader: ByteReader): CompactedSegment {
 
 export function getList<T>(reader: ByteReader, read: () => T, max = listMax): T[] {
   const list: T[] = [];
-  for (let left = reader.count(max); left > 0; left--) list.push(read());
+  for (let remaining = reader.count(max); remaining > 0; remaining--) list.push(read());
   return list;
 }
 

@@ -1,3 +1,4 @@
+/** The fold of the compactors' log: the story of a stored day, step *commit*. */
 import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { dayNs, LokiError } from '@loki/model';
 import type { DeadSegment } from './catalog-state.ts';
@@ -30,7 +31,7 @@ export const undoableMs = 3_600_000;
 /** Merges, drops and rewrites of compactors: all manifests of their log, folded. */
 export class CompactionState implements FoldedLog<CompactionManifest> {
   number = 0;
-  /** Compacted segments nobody reads any more, whose objects are still there. */
+  /** Dropped compacted segments whose objects still exist. */
   readonly dead = new Map<string, DeadSegment>();
   readonly #tenants = new Map<string, Map<number, CompactedDay>>();
   /** Which days a flushed segment was replaced in, for whom. */
@@ -48,7 +49,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
     return this.#tenants.get(tenant)?.get(day);
   }
 
-  /** Keys of everything that is read, and of everything that waits to be deleted. */
+  /** Keys of all segments that are read or wait for their deletion. */
   *keys(): Iterable<string> {
     for (const days of this.#tenants.values()) {
       for (const { outputs } of days.values()) for (const { key } of outputs) yield key;
@@ -61,7 +62,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
     return this.#replaced.has(key);
   }
 
-  /** Why the change cannot be committed now; undefined: it can. */
+  /** The reason why the change cannot be committed now; undefined: it can. */
   problemOf(change: Pick<DayChange, 'tenant' | 'day' | 'flushed' | 'compacted'>): string | undefined {
     return (this.day(change.tenant, change.day) ?? new CompactedDay()).problemOf(change);
   }
@@ -156,7 +157,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
       const size = reader.count(unpackedBytesMax);
       const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
       const number = body.uvarint();
-      const read = <T>(one: () => T) => getList(body, one, listMax);
+      const read = <T>(readItem: () => T) => getList(body, readItem, listMax);
       const dead = read(() => ({ key: body.sizedText(), droppedMs: body.uvarint() }));
       const days = read(() => ({
         tenant: body.sizedText(),
@@ -186,8 +187,8 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   }
 
   #noteReplaced(key: string, { tenant, day }: { tenant: string; day: number }): void {
-    const known = this.#replaced.get(key);
-    if (known) known.push({ tenant, day });
+    const replacedDays = this.#replaced.get(key);
+    if (replacedDays) replacedDays.push({ tenant, day });
     else this.#replaced.set(key, [{ tenant, day }]);
   }
 
@@ -214,10 +215,10 @@ function parts(
 ): SegmentRef[] {
   const first = dayOf(ref.minNs);
   const last = dayOf(ref.maxNs);
-  // So long a section is never compacted.
+  // Sections over this many days are never compacted.
   if (last - first >= daysMax) return [ref];
   let isWhole = true;
-  const kept: { startNs: bigint; endNs: bigint }[] = [];
+  const windows: { startNs: bigint; endNs: bigint }[] = [];
   for (let day = first; day <= last; day++) {
     if (viewOf(Number(day))?.isReplaced(ref.key)) {
       isWhole = false;
@@ -225,9 +226,9 @@ function parts(
     }
     const startNs = day === first ? ref.minNs : day * dayNs;
     const endNs = day === last ? ref.maxNs + 1n : (day + 1n) * dayNs;
-    const before = kept.at(-1);
-    if (before?.endNs === startNs) before.endNs = endNs;
-    else kept.push({ startNs, endNs });
+    const lastWindow = windows.at(-1);
+    if (lastWindow?.endNs === startNs) lastWindow.endNs = endNs;
+    else windows.push({ startNs, endNs });
   }
-  return isWhole ? [ref] : kept.map((clip) => ({ ...ref, clip }));
+  return isWhole ? [ref] : windows.map((clip) => ({ ...ref, clip }));
 }

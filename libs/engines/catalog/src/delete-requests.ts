@@ -1,3 +1,4 @@
+/** Delete requests in the object store: step *delete, expire* of a stored day. */
 import { LokiError, nsPerMs } from '@loki/model';
 import type { Clock, LeafDelete, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
@@ -30,7 +31,7 @@ const appliedAfterMs = 15 * 60_000;
  * wrong.
  */
 const longAgoMs = 24 * 3_600_000;
-/** Requests of one tenant that are not carried out yet; each costs every query in its time. */
+/** Most pending requests of one tenant; each costs every query in its time range. */
 const pendingMax = 1000;
 
 /** Delete requests in the object store, as the API, the compactor and queriers share them. */
@@ -125,7 +126,7 @@ export class DeleteRequests {
     });
   }
 
-  /** No reader can meet a row of the request any more. */
+  /** Whether no reader can see a row of the request any more. */
   #isOver(request: DeleteRequest): boolean {
     const { clock } = this.#options;
     const { processedMs } = request;
@@ -143,10 +144,10 @@ export class DeleteRequests {
     request: { id: string; query: string; startMs: number; endMs: number; parts: number },
   ): Promise<void> {
     await this.#change(tenant, () => {
-      const known = this.state.requests(tenant);
+      const requests = this.state.requests(tenant);
       // An attempt whose answer was lost finds itself.
-      if (known.some(({ id }) => id === request.id)) return undefined;
-      if (known.filter(({ processedMs }) => processedMs === undefined).length >= pendingMax) {
+      if (requests.some(({ id }) => id === request.id)) return undefined;
+      if (requests.filter(({ processedMs }) => processedMs === undefined).length >= pendingMax) {
         throw new LokiError('tooManyRequests', `too many pending delete requests: max ${pendingMax}`);
       }
       return { kind: 'create', ...request };
@@ -165,11 +166,11 @@ export class DeleteRequests {
     });
   }
 
-  /** Everything that was kept of the tenant's answers is outdated. */
+  /** Invalidates all cached answers of the tenant. */
   async increaseGeneration(tenant: string): Promise<void> {
-    const before = this.state.generation(tenant);
+    const oldGeneration = this.state.generation(tenant);
     await this.#change(tenant, () =>
-      this.state.generation(tenant) > before ? undefined : { kind: 'increase' },
+      this.state.generation(tenant) > oldGeneration ? undefined : { kind: 'increase' },
     );
   }
 

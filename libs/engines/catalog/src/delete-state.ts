@@ -1,3 +1,4 @@
+/** The fold of the log of delete requests. */
 import { ByteReader, ByteWriter, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 import { decode, appendChecksum } from './manifest.ts';
@@ -43,7 +44,7 @@ const manifestMagic = 0x3245_444c;
 const manifestMagic1 = 0x3145_444c;
 const checkpointMagic = 0x3143_444c;
 const kinds = ['create', 'cancel', 'progress', 'increase'] as const;
-/** How long requests that were carried out stay listed. */
+/** Time for which completed requests stay listed. */
 const listedMs = 30 * 86_400_000;
 const listMax = 10_000_000;
 const unpackedBytesMax = 512 << 20;
@@ -188,20 +189,20 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
       const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
       const number = body.uvarint();
       const generations: [string, number][] = [];
-      for (let left = body.count(listMax); left > 0; left--) {
+      for (let remaining = body.count(listMax); remaining > 0; remaining--) {
         generations.push([body.sizedText(), body.uvarint()]);
       }
       const requests: DeleteRequest[] = [];
-      for (let left = body.count(listMax); left > 0; left--) requests.push(getRequest(body));
+      for (let remaining = body.count(listMax); remaining > 0; remaining--) requests.push(getRequest(body));
       body.expectEnd();
       this.number = number;
       this.#generations.clear();
       this.#tenants.clear();
       for (const [tenant, generation] of generations) this.#generations.set(tenant, generation);
       for (const request of requests) {
-        let known = this.#tenants.get(request.tenant);
-        if (!known) this.#tenants.set(request.tenant, (known = new Map()));
-        known.set(request.id, request);
+        let tenantState = this.#tenants.get(request.tenant);
+        if (!tenantState) this.#tenants.set(request.tenant, (tenantState = new Map()));
+        tenantState.set(request.id, request);
       }
     });
   }
@@ -237,15 +238,15 @@ function tenantAtBegin(number: number, bytes: Uint8Array): string | undefined {
 }
 
 function tenantAtEnd(number: number, bytes: Uint8Array): string | undefined {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const checksumAt = whole.length - 8;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const checksumAt = buffer.length - 8;
   if (checksumAt < 1) return undefined;
   const lengthAt = checksumAt - 1;
-  const start = lengthAt - whole.readUInt8(lengthAt);
-  if (start < 0 || crc32c(whole, start, checksumAt, number >>> 0) !== whole.readUInt32LE(checksumAt)) {
+  const start = lengthAt - buffer.readUInt8(lengthAt);
+  if (start < 0 || crc32c(buffer, start, checksumAt, number >>> 0) !== buffer.readUInt32LE(checksumAt)) {
     return undefined;
   }
-  return whole.toString('utf8', start, lengthAt);
+  return buffer.toString('utf8', start, lengthAt);
 }
 
 function readChange(reader: ByteReader): DeleteManifest['change'] {

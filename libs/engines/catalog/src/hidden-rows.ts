@@ -44,7 +44,7 @@ export class HiddenRows {
   ): Promise<T> {
     const { requests } = this.#options;
     if (!requests) return work(signal);
-    const known = requests.state.generation(tenant);
+    const generation = requests.state.generation(tenant);
     const outdated = new AbortController();
     const first = work(signal ? AbortSignal.any([signal, outdated.signal]) : outdated.signal);
     first.catch(() => undefined); // told below, once it is known that it counts
@@ -54,7 +54,7 @@ export class HiddenRows {
       outdated.abort(error);
       throw error;
     }
-    if (requests.state.generation(tenant) === known) return first;
+    if (requests.state.generation(tenant) === generation) return first;
     outdated.abort(new Error('entries were deleted meanwhile'));
     return work(signal);
   }

@@ -1,3 +1,4 @@
+/** The catalog: which segments exist, which rows are hidden, who owns the store. */
 export { Catalog } from './catalog.ts';
 export { committedSegments, partitionCommitters, sectionsOf } from './commits.ts';
 export type { CommitState, FlushCommit, PartitionCommitter } from './commits.ts';

@@ -1,3 +1,5 @@
+/** Keys of the catalog's objects. */
+
 /**
  * `catalog/partitions/<partition>/<number, 20 digits>`: one manifest each, created once, never changed, never
  * deleted.

@@ -1,3 +1,4 @@
+/** Manifests of a partition (FORMAT.md): step *flush, commit* of a written line. */
 import { ByteReader, ByteWriter, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
 
@@ -11,7 +12,7 @@ export interface ManifestSection {
   readonly lineBytes: number;
 }
 
-/** A segment as the catalog knows it: what is needed to choose it, or not, without reading it. */
+/** A segment in the catalog, with the facts by which queries select it. */
 export interface ManifestSegment {
   readonly key: string;
   readonly sizeBytes: number;
@@ -43,7 +44,7 @@ export interface ManifestContent {
   readonly drops: readonly DroppedSections[];
   /** Segments whose objects have been deleted: nobody needs to remember them any more. */
   readonly erased: readonly string[];
-  /** Wall clock of who wrote the manifest; for grace periods and for people. */
+  /** Wall clock of the writer of the manifest, for grace periods and for operators. */
   readonly createdMs: number;
 }
 
@@ -98,7 +99,7 @@ export function appendChecksum(writer: ByteWriter): Buffer {
   return writer.take();
 }
 
-/** Checks checksum, magic and length, and turns whatever else does not fit into `corrupt`. */
+/** Decodes an object: checks checksum, magic and length, and reports every fault as `corrupt`. */
 export function decode<T>(
   bytes: Uint8Array,
   key: string,
@@ -111,8 +112,8 @@ export function decode<T>(
       throw new Error('checksum fails');
     }
     const reader = new ByteReader(bytes, 0, end);
-    const found = reader.u32();
-    if (found !== expectedMagic) throw new Error(`unknown kind or version ${found.toString(16)}`);
+    const storedMagic = reader.u32();
+    if (storedMagic !== expectedMagic) throw new Error(`unknown kind or version ${storedMagic.toString(16)}`);
     const result = read(reader);
     reader.expectEnd();
     return result;
@@ -141,7 +142,7 @@ export function getSegment(reader: ByteReader): ManifestSegment {
   const sizeBytes = reader.uvarint();
   const level = reader.uvarint();
   const sections: ManifestSection[] = [];
-  for (let left = reader.count(listMax); left > 0; left--) {
+  for (let remaining = reader.count(listMax); remaining > 0; remaining--) {
     const tenant = reader.sizedText();
     const minNs = reader.i64();
     const maxNs = minNs + reader.uvarint64();
@@ -160,7 +161,7 @@ export function putWriters(writer: ByteWriter, writers: WriterTable): void {
 
 export function getWriters(reader: ByteReader): WriterTable {
   const writers: [string, number][] = [];
-  for (let left = reader.count(listMax); left > 0; left--) {
+  for (let remaining = reader.count(listMax); remaining > 0; remaining--) {
     writers.push([reader.sizedText(), reader.uvarint()]);
   }
   return writers;
@@ -173,7 +174,7 @@ export function putTexts(writer: ByteWriter, texts: readonly string[]): void {
 
 export function getTexts(reader: ByteReader): string[] {
   const texts: string[] = [];
-  for (let left = reader.count(listMax); left > 0; left--) texts.push(reader.sizedText());
+  for (let remaining = reader.count(listMax); remaining > 0; remaining--) texts.push(reader.sizedText());
   return texts;
 }
 
@@ -187,7 +188,7 @@ function putDrops(writer: ByteWriter, drops: readonly DroppedSections[]): void {
 
 function getDrops(reader: ByteReader): DroppedSections[] {
   const drops: DroppedSections[] = [];
-  for (let left = reader.count(listMax); left > 0; left--) {
+  for (let remaining = reader.count(listMax); remaining > 0; remaining--) {
     drops.push({ key: reader.sizedText(), tenants: getTexts(reader) });
   }
   return drops;

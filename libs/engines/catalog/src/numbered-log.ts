@@ -1,3 +1,4 @@
+/** A log of numbered objects in the store, with checkpoints: deletes, compactions, shards of streams. */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { numberOf, numbered } from './keys.ts';
@@ -36,9 +37,9 @@ interface NumberedLogOptions<Manifest> {
   readonly checkpointEvery?: number;
 }
 
-/** Others may commit between; more in a row than this is not chance. */
+/** Most attempts: others may commit first, but more in a row than this is a fault. */
 const attemptsMax = 32;
-/** A reader may be reading the one before the last. */
+/** Kept checkpoints: a reader may be reading the one before the last. */
 const checkpointsKept = 2;
 
 /**
@@ -138,13 +139,13 @@ export class NumberedLog<Manifest> {
   async #writeCheckpoint(signal: AbortSignal | undefined): Promise<void> {
     const { objectStore, state, checkpointPrefix, checkpointEvery = 256 } = this.#options;
     if (state.isDamaged || state.number < this.#checkpoint + checkpointEvery) return;
-    const kept = await this.#checkpoints();
-    this.#checkpoint = Math.max(this.#checkpoint, kept.at(-1) ?? 0);
+    const checkpoints = await this.#checkpoints();
+    this.#checkpoint = Math.max(this.#checkpoint, checkpoints.at(-1) ?? 0);
     if (state.number < this.#checkpoint + checkpointEvery) return;
     const key = numbered(checkpointPrefix, state.number);
     await objectStore.putIfAbsent(key, state.encodeCheckpoint(), signal);
     this.#checkpoint = state.number;
-    const old = kept.slice(0, Math.max(0, kept.length + 1 - checkpointsKept));
+    const old = checkpoints.slice(0, Math.max(0, checkpoints.length + 1 - checkpointsKept));
     for (const number of old) await objectStore.delete(numbered(checkpointPrefix, number));
   }
 

@@ -32,11 +32,11 @@ interface StoreOwnerOptions {
 export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () => void }> {
   const { objectStore, clock, timers, logger, logId, place, takesStore, onLost, pollMs = 15_000 } = options;
   const mark = new OwnerMark(objectStore);
-  const own: StoreOwner = { logId, place, sinceMs: clock.nowMs() };
-  const owner = await mark.claim(own);
+  const thisOwner: StoreOwner = { logId, place, sinceMs: clock.nowMs() };
+  const owner = await mark.claim(thisOwner);
   if (owner.logId !== logId) {
-    if (!takesStore) throw refused(owner, own);
-    await mark.move(own);
+    if (!takesStore) throw refused(owner, thisOwner);
+    await mark.move(thisOwner);
     logger.warn('the object store was taken from another write log', {
       before: owner.logId,
       place: owner.place,
@@ -50,7 +50,7 @@ export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () =
       return undefined;
     });
     if (isStopped) return;
-    if (current && current.logId !== logId) return onLost(refused(current, own));
+    if (current && current.logId !== logId) return onLost(refused(current, thisOwner));
     timer = timers.after(pollMs, () => void look());
   };
   timer = timers.after(pollMs, () => void look());
@@ -61,6 +61,6 @@ export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () =
   return { stop };
 }
 
-function refused(owner: StoreOwner, own: StoreOwner): LokiError {
-  return new LokiError('internal', foreignOwnerText(owner, own));
+function refused(owner: StoreOwner, thisOwner: StoreOwner): LokiError {
+  return new LokiError('internal', foreignOwnerText(owner, thisOwner));
 }

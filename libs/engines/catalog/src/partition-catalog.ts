@@ -99,8 +99,8 @@ export class PartitionCatalog {
     if (!this.#isLoaded) await this.#load(signal);
     const winners: Manifest[] = [];
     for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
-      const own = this.#findOwn(content);
-      if (own) return { outcome: 'committed', manifest: own };
+      const ownManifest = this.#findOwn(content);
+      if (ownManifest) return { outcome: 'committed', manifest: ownManifest };
       if (content.startOffset < this.state.endOffset) return { outcome: 'lost', winners };
       if (content.startOffset > this.state.endOffset) {
         throw new LokiError(
@@ -158,8 +158,8 @@ export class PartitionCatalog {
   async #writeCheckpoint(signal: AbortSignal | undefined): Promise<boolean> {
     const { number } = this.state;
     if (number < this.#checkpoint + this.#checkpointEvery) return false;
-    const kept = await this.#checkpoints();
-    const last = kept.at(-1) ?? 0;
+    const checkpoints = await this.#checkpoints();
+    const last = checkpoints.at(-1) ?? 0;
     this.#checkpoint = Math.max(this.#checkpoint, last);
     if (number < last + this.#checkpointEvery) return false;
     await this.#store.putIfAbsent(
@@ -168,7 +168,7 @@ export class PartitionCatalog {
       signal,
     );
     this.#checkpoint = number;
-    for (const old of kept.slice(0, Math.max(0, kept.length + 1 - checkpointsKept))) {
+    for (const old of checkpoints.slice(0, Math.max(0, checkpoints.length + 1 - checkpointsKept))) {
       await this.#store.delete(checkpointKey(this.partition, old));
     }
     return true;

@@ -1,3 +1,4 @@
+/** Fetches numbered objects ahead of their reader: a start reads many of them. */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 

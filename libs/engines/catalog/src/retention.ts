@@ -1,3 +1,4 @@
+/** Expired rows by a tenant's retention: step *delete, expire* of a stored day. */
 import { nsPerMs } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 
@@ -29,8 +30,8 @@ export function expiredRows(limits: RetentionLimits, nowMs: number): LeafDelete[
     // anyway.
     const except = rules.slice(0, i).filter((rule) => period(rule.periodMs) > periodMs);
     const endNs = BigInt(nowMs - periodMs) * nsPerMs;
-    const spared = except.length === 0 ? {} : { except: except.map((rule) => rule.selector) };
-    return [{ expr: selector, startNs: beginningNs, endNs, ...spared }];
+    const exceptions = except.length === 0 ? {} : { except: except.map((rule) => rule.selector) };
+    return [{ expr: selector, startNs: beginningNs, endNs, ...exceptions }];
   });
 }
 

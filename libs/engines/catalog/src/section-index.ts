@@ -1,3 +1,4 @@
+/** The index of sections by tenant and time: step *select* of a query. */
 import { dayNs } from '@loki/model';
 import type { LiveSegment, StateListener } from './catalog-state.ts';
 import type { RecordRange } from './compaction-manifest.ts';
@@ -57,9 +58,9 @@ export class SectionIndex implements StateListener {
   find(tenant: string, startNs: bigint, endNs: bigint): SegmentRef[] {
     const sections = this.#tenants.get(tenant);
     if (!sections || startNs >= endNs) return [];
-    const found = new Map<string, SegmentRef>();
+    const refs = new Map<string, SegmentRef>();
     const look = (bucket: Map<string, SegmentRef>): void => {
-      for (const [key, ref] of bucket) if (ref.minNs < endNs && ref.maxNs >= startNs) found.set(key, ref);
+      for (const [key, ref] of bucket) if (ref.minNs < endNs && ref.maxNs >= startNs) refs.set(key, ref);
     };
     look(sections.long);
     const first = dayOf(startNs);
@@ -72,7 +73,7 @@ export class SectionIndex implements StateListener {
     } else {
       for (const [day, bucket] of sections.byDay) if (day >= first && day <= last) look(bucket);
     }
-    return [...found.values()];
+    return [...refs.values()];
   }
 
   /**

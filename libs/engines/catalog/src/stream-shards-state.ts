@@ -1,3 +1,4 @@
+/** The fold of the log of shard steps: how many partitions a hot stream has, by time. */
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { LokiError } from '@loki/model';
@@ -55,9 +56,9 @@ export class StreamShardsState implements FoldedLog<ShardManifest> {
 
   /** The state of the stream before `fromSeconds` as a step from there on. */
   withoutStep({ placement, fromSeconds }: ShardStep): ShardStep {
-    const before = this.steps.get(placement)?.findLast((step) => step.fromSeconds < fromSeconds);
-    return before
-      ? { ...before, fromSeconds, untilSeconds: Math.max(fromSeconds, before.untilSeconds) }
+    const previous = this.steps.get(placement)?.findLast((step) => step.fromSeconds < fromSeconds);
+    return previous
+      ? { ...previous, fromSeconds, untilSeconds: Math.max(fromSeconds, previous.untilSeconds) }
       : { placement, fromSeconds, untilSeconds: fromSeconds, shards: 1 };
   }
 
@@ -110,9 +111,9 @@ export class StreamShardsState implements FoldedLog<ShardManifest> {
     const oldestSeconds = (nowMs - forgottenAfterMs) / 1_000;
     for (const [placement, steps] of this.steps) {
       if (steps[0].untilSeconds > oldestSeconds) continue;
-      const rest = steps.filter((step) => step.untilSeconds > oldestSeconds);
-      if (rest.length === 0) this.steps.delete(placement);
-      else this.steps.set(placement, rest);
+      const recent = steps.filter((step) => step.untilSeconds > oldestSeconds);
+      if (recent.length === 0) this.steps.delete(placement);
+      else this.steps.set(placement, recent);
     }
   }
 }

@@ -1,3 +1,4 @@
+/** Shards of hot streams, agreed over the object store: step *shard* of a written line. */
 import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
 import { NumberedLog } from './numbered-log.ts';
 import { StreamShardsState } from './stream-shards-state.ts';
@@ -59,7 +60,7 @@ export class StreamShards {
   readonly #state = new StreamShardsState();
   readonly #log: NumberedLog<ShardManifest>;
   readonly #stop = new AbortController();
-  readonly #wanted = new Map<number, ShardStep>();
+  readonly #requests = new Map<number, ShardStep>();
   /** Corrections of steps that the store took when they should have begun already. */
   readonly #corrections = new Map<number, ShardStep>();
   #isStarted = false;
@@ -119,15 +120,15 @@ export class StreamShards {
    * @param newestSeconds of the stream's newest row, as far as this process knows
    */
   want(placement: number, shards: number, newestSeconds: number): void {
-    if (!this.#isStarted || this.#wanted.size >= wantedMax) return;
+    if (!this.#isStarted || this.#requests.size >= wantedMax) return;
     const last = this.#state.steps.get(placement)?.at(-1);
     const isEnding = last !== undefined && newestSeconds >= last.untilSeconds - renewBeforeSeconds;
     if (last && last.shards >= shards && !isEnding) return;
-    if (this.#wanted.has(placement)) return;
+    if (this.#requests.has(placement)) return;
     const fromSeconds = Math.max(this.#nowSeconds(), newestSeconds + 1) + this.#leadSeconds();
     if (last && fromSeconds <= last.fromSeconds) return;
     const untilSeconds = fromSeconds + stepSeconds;
-    this.#wanted.set(placement, { placement, fromSeconds, untilSeconds, shards });
+    this.#requests.set(placement, { placement, fromSeconds, untilSeconds, shards });
     this.#write();
   }
 
@@ -142,11 +143,11 @@ export class StreamShards {
   async #writeAll(): Promise<void> {
     const { clock, timers, writer, logger } = this.#options;
     const { signal } = this.#stop;
-    while (this.#wanted.size + this.#corrections.size > 0 && !signal.aborted) {
+    while (this.#requests.size + this.#corrections.size > 0 && !signal.aborted) {
       try {
         // Corrections by themselves: who reads them has no reason to doubt them.
         const isCorrecting = this.#corrections.size > 0;
-        const waiting = isCorrecting ? this.#corrections : this.#wanted;
+        const waiting = isCorrecting ? this.#corrections : this.#requests;
         const make = (number: number): ShardManifest | undefined => {
           this.#dropDone();
           const steps = [...waiting.values()];
@@ -171,10 +172,10 @@ export class StreamShards {
    */
   #dropDone(): void {
     const nowSeconds = this.#nowSeconds();
-    for (const [placement, step] of this.#wanted) {
+    for (const [placement, step] of this.#requests) {
       const last = this.#state.steps.get(placement)?.at(-1);
       const isThere = last !== undefined && last.fromSeconds >= step.fromSeconds;
-      if (isThere || step.fromSeconds <= nowSeconds + 1) this.#wanted.delete(placement);
+      if (isThere || step.fromSeconds <= nowSeconds + 1) this.#requests.delete(placement);
     }
   }
 

@@ -33,57 +33,57 @@ interface Agreement {
  * @param value      undefined: there is none. Something else than a ring counts as an empty one
  * @param conflicts  of the call before. A process that is replaced by one of the other version under its id
  *                   leaves its entry, or its place in the value: of two the one that still beats is right
- * @param forgotten  a member that goes, wherever it stands
+ * @param removedId  a member that goes, wherever it stands
  */
 export function agree(
   entries: ReadonlyMap<string, string>,
   value: string | undefined,
   conflicts: ReadonlyMap<string, string>,
-  forgotten?: string,
+  removedId?: string,
 ): Agreement {
   const former: ReadonlyMap<string, FormerInstance> = decodeInstances(value) ?? new Map();
   const changes: EntryChange[] = [];
-  const shown: FormerInstance[] = [];
+  const members: FormerInstance[] = [];
   const doubles = new Map<string, string>();
   for (const id of new Set([...entries.keys(), ...former.keys()])) {
     const before = entries.get(id);
-    const own = before === undefined ? undefined : decodeInstance(id, before);
+    const ownInstance = before === undefined ? undefined : decodeInstance(id, before);
     const stated = former.get(id);
-    const other = stated?.mirrored || id === forgotten ? undefined : stated;
-    const isOwn = own !== undefined && !isCopied(before);
+    const other = stated?.mirrored || id === removedId ? undefined : stated;
+    const isOwn = ownInstance !== undefined && !isCopied(before);
     if (isOwn && other) {
-      const seen = `${beatOf(own)} ${beatOf(other)}`;
+      const beats = `${beatOf(ownInstance)} ${beatOf(other)}`;
       const [ownBefore, otherBefore] = conflicts.get(id)?.split(' ') ?? [];
-      const isSilent = ownBefore === beatOf(own) && otherBefore !== beatOf(other);
-      if (ownBefore === undefined || seen === conflicts.get(id)) {
-        doubles.set(id, seen); // the next beat decides
-        shown.push(other);
+      const isSilent = ownBefore === beatOf(ownInstance) && otherBefore !== beatOf(other);
+      if (ownBefore === undefined || beats === conflicts.get(id)) {
+        doubles.set(id, beats); // the next beat decides
+        members.push(other);
         continue;
       }
       if (!isSilent) {
-        shown.push({ ...own, mirrored: true });
+        members.push({ ...ownInstance, mirrored: true });
         continue;
       }
     } else if (isOwn) {
-      shown.push({ ...own, mirrored: true });
+      members.push({ ...ownInstance, mirrored: true });
       continue;
     }
     const after = other && copyOf(other);
-    const isForeign = !own && !other; // its member writes over it, if there is one
+    const isForeign = !ownInstance && !other; // its member writes over it, if there is one
     if (after !== before && !isForeign) changes.push({ id, before, after });
-    if (other) shown.push(other);
+    if (other) members.push(other);
   }
-  return { changes, value: encodeInstances(shown), conflicts: doubles };
+  return { changes, value: encodeInstances(members), conflicts: doubles };
 }
 
 /** The value that shows the members of all entries. */
 export function formerValueOf(entries: ReadonlyMap<string, string>): string {
-  const shown: FormerInstance[] = [];
+  const members: FormerInstance[] = [];
   for (const [id, entry] of entries) {
     const instance = decodeInstance(id, entry);
-    if (instance) shown.push(isCopied(entry) ? plainOf(instance) : { ...instance, mirrored: true });
+    if (instance) members.push(isCopied(entry) ? plainOf(instance) : { ...instance, mirrored: true });
   }
-  return encodeInstances(shown);
+  return encodeInstances(members);
 }
 
 const copiedMark = '"copied":true';

@@ -1,3 +1,4 @@
+/** Rings: members, tokens, and who owns a partition, a day, a rule group or a stream. */
 export { agree, formerValueOf } from './former-value.ts';
 export type { EntryChange } from './former-value.ts';
 export { decodeInstance, decodeInstances, encodeInstance, encodeInstances } from './instance.ts';

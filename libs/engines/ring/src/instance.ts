@@ -1,6 +1,7 @@
+/** A member of a ring and its text in the ring store. */
 import { tokensOf } from './tokens.ts';
 
-/** As Loki names them, in the order of a life. Only ACTIVE instances own anything. */
+/** Loki's states of a member, in the order of its life. Only ACTIVE instances own anything. */
 const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
 /** The life of a member, in Loki's names: PENDING, JOINING, ACTIVE, LEAVING. */
 export type InstanceState = (typeof instanceStates)[number];
@@ -31,7 +32,7 @@ export interface RingInstance {
   readonly registeredMs: number;
 }
 
-/** Bounds on what is believed of a store's values. */
+/** Bounds of values that are accepted from a store. */
 export const instancesMax = 10_000;
 const tokensMax = 1024;
 /** The longest names and every token written out take less. */
@@ -41,20 +42,20 @@ const entryCharsMax = 65_536;
  * One member as its entry in the ring store. Tokens that follow from the id are written as their number: 128
  * of them would be nine tenths of the entry.
  */
-export function encodeInstance({ id, tokens, ...rest }: RingInstance): string {
+export function encodeInstance({ id, tokens, ...fields }: RingInstance): string {
   const derived = tokensOf(id, tokens.length);
   const isDerived = tokens.every((token, i) => token === derived[i]);
-  return JSON.stringify({ ...rest, ...(isDerived ? { tokenCount: tokens.length } : { tokens }) });
+  return JSON.stringify({ ...fields, ...(isDerived ? { tokenCount: tokens.length } : { tokens }) });
 }
 
 /** The member in an entry of the ring store. undefined: we did not write it. */
 export function decodeInstance(id: string, entry: string): RingInstance | undefined {
   const parsed = entry.length > entryCharsMax ? undefined : parseJson(entry);
   if (!isRecord(parsed)) return undefined;
-  const { tokenCount, ...rest } = parsed;
+  const { tokenCount, ...fields } = parsed;
   const isDerived =
     Number.isInteger(tokenCount) && Number(tokenCount) >= 0 && Number(tokenCount) <= tokensMax;
-  const instance = { ...rest, id, ...(isDerived ? { tokens: tokensOf(id, Number(tokenCount)) } : {}) };
+  const instance = { ...fields, id, ...(isDerived ? { tokens: tokensOf(id, Number(tokenCount)) } : {}) };
   return isInstance(instance) ? instance : undefined;
 }
 

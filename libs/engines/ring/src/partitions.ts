@@ -1,3 +1,4 @@
+/** Owners and leaders of partitions: step *consume* of a written line. */
 import type { RingView } from './ring-view.ts';
 import type { Ring } from './ring.ts';
 import { partitionToken } from './tokens.ts';

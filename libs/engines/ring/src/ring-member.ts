@@ -168,9 +168,9 @@ export class RingMember {
       return false;
     }
     const nowMs = this.#options.clock.monotonicMs();
-    const known = this.#successor;
-    if (known?.incarnation !== incarnation || known.beat !== beat) {
-      if (known?.incarnation !== incarnation) {
+    const successor = this.#successor;
+    if (successor?.incarnation !== incarnation || successor.beat !== beat) {
+      if (successor?.incarnation !== incarnation) {
         this.#options.logger?.error('another process has the same instance id, and is in the ring', {
           id,
           address,
@@ -179,7 +179,7 @@ export class RingMember {
       this.#successor = { incarnation, beat, heardMs: nowMs };
       return true;
     }
-    return nowMs - known.heardMs <= silentBeatsMax * this.#heartbeatMs;
+    return nowMs - successor.heardMs <= silentBeatsMax * this.#heartbeatMs;
   }
 
   async #forgetSilent(): Promise<void> {

@@ -1,6 +1,7 @@
+/** The answers of the routes `/ring`, as JSON and as a page. */
 import type { ObservedInstance, Ring } from './ring.ts';
 
-/** The state as people see it: a member that is not heard is UNHEALTHY, whatever it said last. */
+/** The displayed state: a member without recent heartbeats is UNHEALTHY, regardless of its last state. */
 function shownState(instance: ObservedInstance): string {
   return instance.isHealthy ? instance.state : 'UNHEALTHY';
 }
@@ -10,7 +11,7 @@ function timeText(unixMs: number): string {
   return Number.isNaN(date.getTime()) ? '' : date.toISOString();
 }
 
-/** Go's time that nobody set. */
+/** Go's zero time. */
 const zeroTime = '0001-01-01T00:00:00Z';
 
 /** The answer of `GET /ring` to clients that accept JSON. */

@@ -34,7 +34,7 @@ const pollMsPerMember = 15;
 const promptMembersMax = 100;
 const rebuildMsPerMember = 0.25;
 
-interface Known {
+interface MemberState {
   instance: RingInstance;
   /** Both on the scale of `#reachedMs`. */
   firstSeenMs: number;
@@ -54,7 +54,7 @@ export class RingView {
   readonly #options: RingViewOptions;
   readonly #heartbeatTimeoutMs: number;
   readonly #pollMs: number;
-  readonly #known = new Map<string, Known>();
+  readonly #members = new Map<string, MemberState>();
   readonly #listeners = new Set<(ring: Ring) => void>();
   #ring = Ring.empty;
   #fingerprint = '';
@@ -110,8 +110,8 @@ export class RingView {
 
   /** How long a member has been silent while the store took writes; 0 for one that is not known. */
   silentMs(id: string): number {
-    const known = this.#known.get(id);
-    return known ? this.#reachedMs - Math.max(known.heardMs, known.firstSeenMs) : 0;
+    const members = this.#members.get(id);
+    return members ? this.#reachedMs - Math.max(members.heardMs, members.firstSeenMs) : 0;
   }
 
   /** Reads all entries, now and then again. */
@@ -132,7 +132,7 @@ export class RingView {
   }
 
   #pollDelayMs(): number {
-    const byMembersMs = Math.min(this.#known.size * pollMsPerMember, this.#heartbeatTimeoutMs / 4);
+    const byMembersMs = Math.min(this.#members.size * pollMsPerMember, this.#heartbeatTimeoutMs / 4);
     return Math.max(this.#pollMs, byMembersMs);
   }
 
@@ -181,7 +181,7 @@ export class RingView {
       return;
     }
     for (const [id, entry] of entries) this.#hearEntry(id, entry);
-    for (const id of this.#known.keys()) if (!entries.has(id)) this.#miss(id);
+    for (const id of this.#members.keys()) if (!entries.has(id)) this.#miss(id);
     this.#publish();
   }
 
@@ -189,9 +189,9 @@ export class RingView {
     if (this.#isStopped) return;
     for (const [id, entry] of news) {
       if (entry === undefined) this.#miss(id);
-      else if (this.#known.size < instancesMax || this.#known.has(id)) this.#hearEntry(id, entry);
+      else if (this.#members.size < instancesMax || this.#members.has(id)) this.#hearEntry(id, entry);
     }
-    const pauseMs = Math.max(0, this.#known.size - promptMembersMax) * rebuildMsPerMember;
+    const pauseMs = Math.max(0, this.#members.size - promptMembersMax) * rebuildMsPerMember;
     const waitMs = this.#rebuiltMs + pauseMs - this.#options.clock.monotonicMs();
     if (waitMs <= 0) this.#publish();
     else this.#rebuilding ??= this.#options.timers.after(waitMs, () => this.#publish());
@@ -210,41 +210,43 @@ export class RingView {
 
   /** The store has no entry of this member any more. */
   #miss(id: string): void {
-    const known = this.#known.get(id);
-    if (known && (known.instance.state === 'LEAVING' || !this.#isHealthy(known))) this.#known.delete(id);
+    const members = this.#members.get(id);
+    if (members && (members.instance.state === 'LEAVING' || !this.#isHealthy(members))) {
+      this.#members.delete(id);
+    }
   }
 
   #hear(instance: RingInstance): void {
-    const known = this.#known.get(instance.id);
-    if (!known) {
+    const members = this.#members.get(instance.id);
+    if (!members) {
       this.#countTime();
       // Of a member never seen before only its clock can tell; if that is wrong, its next heartbeat corrects
       // it.
       const ageMs = Math.abs(this.#options.clock.nowMs() - instance.heartbeatMs);
       const heardMs = ageMs <= this.#heartbeatTimeoutMs ? this.#reachedMs : Number.NEGATIVE_INFINITY;
-      this.#known.set(instance.id, { instance, firstSeenMs: this.#reachedMs, heardMs });
+      this.#members.set(instance.id, { instance, firstSeenMs: this.#reachedMs, heardMs });
       return;
     }
-    const isSame = instance.incarnation === known.instance.incarnation;
+    const isSame = instance.incarnation === members.instance.incarnation;
     // A store that was rewound tells of the past; the member itself will correct it.
-    if (isSame && instance.beat < known.instance.beat) return;
-    const isNews = !isSame || instance.beat > known.instance.beat;
-    known.instance = instance;
+    if (isSame && instance.beat < members.instance.beat) return;
+    const isNews = !isSame || instance.beat > members.instance.beat;
+    members.instance = instance;
     if (!isNews) return;
     this.#countTime();
-    known.heardMs = this.#reachedMs;
+    members.heardMs = this.#reachedMs;
   }
 
-  #isHealthy(known: Known): boolean {
-    return this.#reachedMs - known.heardMs <= this.#heartbeatTimeoutMs;
+  #isHealthy(members: MemberState): boolean {
+    return this.#reachedMs - members.heardMs <= this.#heartbeatTimeoutMs;
   }
 
   #publish(): void {
     this.#rebuilding?.cancel();
     this.#rebuilding = undefined;
-    const observed = [...this.#known.values()].map((known) => ({
-      ...known.instance,
-      isHealthy: this.#isHealthy(known),
+    const observed = [...this.#members.values()].map((members) => ({
+      ...members.instance,
+      isHealthy: this.#isHealthy(members),
     }));
     const fingerprint = JSON.stringify(
       observed

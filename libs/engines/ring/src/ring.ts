@@ -61,17 +61,21 @@ export class Ring {
    * O(log tokens + tokens walked).
    */
   owners(token: number, count: number): ObservedInstance[] {
-    const chosen: ObservedInstance[] = [];
+    const owners: ObservedInstance[] = [];
     const spare: ObservedInstance[] = [];
     const zones = new Set<string>();
-    const seen = new Set<number>();
+    const visited = new Set<number>();
     const total = this.#tokens.length;
     let at = this.#firstAt(token);
-    for (let step = 0; step < total && seen.size < this.#eligible.length && chosen.length < count; step++) {
+    for (
+      let step = 0;
+      step < total && visited.size < this.#eligible.length && owners.length < count;
+      step++
+    ) {
       const owner = this.#tokenOwner[at];
       at = at + 1 === total ? 0 : at + 1;
-      if (seen.has(owner)) continue;
-      seen.add(owner);
+      if (visited.has(owner)) continue;
+      visited.add(owner);
       const instance = this.#eligible[owner];
       // A member that names no zone is in one of its own.
       if (instance.zone !== '' && zones.has(instance.zone)) {
@@ -79,9 +83,9 @@ export class Ring {
         continue;
       }
       zones.add(instance.zone);
-      chosen.push(instance);
+      owners.push(instance);
     }
-    return [...chosen, ...spare.slice(0, count - chosen.length)];
+    return [...owners, ...spare.slice(0, count - owners.length)];
   }
 
   /** Share of the ring that each eligible member leads, by id; the shares add up to 1. */
@@ -89,9 +93,9 @@ export class Ring {
     const shares = new Map(this.#eligible.map((instance) => [instance.id, 0]));
     const total = this.#tokens.length;
     for (let i = 0; i < total; i++) {
-      const before = i === 0 ? this.#tokens[total - 1] - 2 ** 32 : this.#tokens[i - 1];
+      const previous = i === 0 ? this.#tokens[total - 1] - 2 ** 32 : this.#tokens[i - 1];
       const { id } = this.#eligible[this.#tokenOwner[i]];
-      shares.set(id, shares.get(id)! + (this.#tokens[i] - before) / 2 ** 32);
+      shares.set(id, shares.get(id)! + (this.#tokens[i] - previous) / 2 ** 32);
     }
     return shares;
   }

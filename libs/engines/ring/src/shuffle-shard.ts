@@ -1,3 +1,4 @@
+/** Shuffle sharding: the subset of members that work for a tenant. */
 import { tokenOf } from './tokens.ts';
 
 /**

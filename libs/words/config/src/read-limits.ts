@@ -291,8 +291,8 @@ class LimitReader {
     try {
       this.#checks?.[kind](text);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new ConfigError(`limits_config.${key}: ${JSON.stringify(text)}: ${why}`, { cause: error });
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ConfigError(`limits_config.${key}: ${JSON.stringify(text)}: ${reason}`, { cause: error });
     }
   }
 

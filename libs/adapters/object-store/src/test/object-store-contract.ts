@@ -1,3 +1,4 @@
+/** The contract test of object stores: each adapter runs it. */
 import type { ObjectInfo, ObjectStore } from '@loki/ports';
 
 /** A store that holds nothing below the keys that a suite uses, and how to put it away. */

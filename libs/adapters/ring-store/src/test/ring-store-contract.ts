@@ -1,3 +1,4 @@
+/** The contract test of ring stores: each adapter runs it. */
 import type { RingNews, RingStore } from '@loki/ports';
 import { eventually } from '@loki/test-tools';
 

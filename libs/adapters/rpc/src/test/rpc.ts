@@ -1,3 +1,4 @@
+/** Requests, results and fake services for the tests of the RPC adapter. */
 import { parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {

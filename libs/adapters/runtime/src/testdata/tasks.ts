@@ -1,3 +1,4 @@
+/** Tasks that the tests of the worker pool run in threads. */
 import { LokiError } from '@loki/model';
 import type { Task } from '@loki/ports';
 import { threadId } from 'node:worker_threads';

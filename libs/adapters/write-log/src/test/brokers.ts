@@ -1,3 +1,4 @@
+/** Kafka brokers in memory for tests of the write log. */
 import { KafkaBytesReader, KafkaBytesWriter } from '../kafka-bytes.ts';
 import type { KafkaBrokers, KafkaRequests } from '../kafka-cluster.ts';
 import type { KafkaAnswer, KafkaCall } from '../kafka-protocol.ts';

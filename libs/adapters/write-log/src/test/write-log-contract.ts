@@ -1,3 +1,4 @@
+/** The contract test of write logs: each adapter runs it. */
 import type { LogRecord, WriteLog } from '@loki/ports';
 
 /** What a suite needs to try an adapter: a fresh, empty log of three partitions, and how to put it away. */

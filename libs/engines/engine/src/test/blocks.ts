@@ -1,3 +1,4 @@
+/** Segments and blocks from plain rows, for tests of the engine. */
 import { Labels, parseTenantId } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LeafRequest, LeafResult, LogLeafResult, ObjectStore, WorkerEnv } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** Series of a range aggregation in one step, for tests. */
 import type { RangeAggExpr } from '@loki/logql';
 import type { SampleLeafResult } from '@loki/ports';
 import type { Grid } from '../common/grid.ts';

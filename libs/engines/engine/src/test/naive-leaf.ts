@@ -1,3 +1,4 @@
+/** A simple leaf, the oracle for tests of the root. */
 import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
 import type { LabelFilter, LogExpr, Matcher, RangeAggExpr } from '@loki/logql';

@@ -1,3 +1,4 @@
+/** Complete queries over plain rows, for tests of the language. */
 import { parseExpr } from '@loki/logql';
 import { Labels } from '@loki/model';
 import { encodeSegment, RowWriter } from '@loki/segment';

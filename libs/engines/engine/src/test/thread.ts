@@ -1,3 +1,4 @@
+/** A test thread that pauses work on demand. */
 import { MemoryPool } from '../common/memory-budget.ts';
 import type { EvaluateOptions } from '../common/query-types.ts';
 import { complete } from '../common/sliced-work.ts';
