@@ -19,7 +19,7 @@ interface Scenario {
 
 const readyMsMax = 240_000;
 /** Lines in and out before something is done to the pods, and after it. */
-const loadMs = 3_000;
+const loadMs = 5_000;
 
 /** A rollout: its name in the checks, and the pods that take the place of those before. */
 interface Rollout {

@@ -69,7 +69,8 @@ export class PushClient implements DistributorService {
     const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>();
     lane.pending.set(id, { resolve, reject });
     const giveUp = (error: unknown) => {
-      if (lane.pending.delete(id) && !lane.over.signal.aborted) {
+      // A closed stream takes no more: the distributor finishes the push.
+      if (lane.pending.delete(id) && lane.stream.writable && !lane.over.signal.aborted) {
         lane.stream.write({ id, head: undefined, body: new Uint8Array(0), cancel: true });
       }
       reject(error);
@@ -90,9 +91,11 @@ export class PushClient implements DistributorService {
     }
   }
 
+  /** Takes no more; pushes that have begun are written to their end, and answered. */
   close(): void {
-    this.#lane?.stream.end();
+    const lane = this.#lane;
     this.#lane = undefined;
+    void lane?.writing.then(() => lane.stream.end());
   }
 
   async #write(lane: Lane, id: bigint, tenant: TenantId, request: HttpRequest): Promise<void> {

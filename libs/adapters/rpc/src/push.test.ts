@@ -114,6 +114,24 @@ test('more than may be in flight waits instead of failing', async () => {
   expect(most).toBeLessThan(12);
 });
 
+test('a closed client finishes the pushes that it has begun, whoever of their clients leaves', async () => {
+  const client = await connect();
+  const gate = Promise.withResolvers<void>();
+  onPush = async () => {
+    await gate.promise;
+    return { status: 204 };
+  };
+  const leaving = new AbortController();
+  const left = client.push(tenant, request(Buffer.alloc(1), leaving.signal)).catch((error: unknown) => error);
+  const pushes = [1, 4 * mib, 2].map((size) => client.push(tenant, request(Buffer.alloc(size))));
+  await eventually(() => pushed.length === 2);
+  client.close();
+  leaving.abort(new LokiError('clientGone', 'gone'));
+  expect(await left).toMatchObject({ code: 'clientGone' });
+  gate.resolve();
+  for (const push of pushes) expect(await push).toMatchObject({ status: 204 });
+});
+
 test('a body beyond the limit is refused before it is taken', async () => {
   const client = await connect();
   const answer = await client.push(tenant, request(Buffer.alloc(16 * mib + 1)));
