@@ -34,6 +34,8 @@ interface PoolWorkerOptions {
   readonly entry: URL;
   readonly start: WorkerStart;
   readonly resourceLimits: ResourceLimits | undefined;
+  /** A thread without a job for so long is ended, until the next job comes. Undefined: the thread stays. */
+  readonly idleMs: number | undefined;
   /** A task has ended, so the thread can take another. */
   readonly onFree: (worker: PoolWorker) => void;
   /** The thread has ended and will restart; waiting jobs should go to others. */
@@ -60,7 +62,8 @@ const attemptsMax = 3;
 
 /**
  * One thread, with the jobs it runs and those that wait for it. The first job starts the thread, because a
- * thread takes 25 MiB and 0.1 s of CPU. It is restarted whenever it ends.
+ * thread takes 25 MiB and 0.1 s of CPU. It is restarted whenever it ends; a thread that ended for want of
+ * work restarts with its next job.
  */
 export class PoolWorker {
   readonly queue: Job[] = [];
@@ -71,6 +74,7 @@ export class PoolWorker {
   #thread: Worker | undefined;
   #hasStarted = false;
   #respawn: NodeJS.Timeout | undefined;
+  #rest: NodeJS.Timeout | undefined;
   /** Shared with the thread: see `TaskCall.pulse`. */
   #pulse = newPulse();
   #watch: NodeJS.Timeout | undefined;
@@ -116,6 +120,7 @@ export class PoolWorker {
   give(job: Job): void {
     const { id, name, input, cancelled } = job;
     this.start();
+    clearTimeout(this.#rest);
     const call: TaskCall = { id, name, input, cancelled, pulse: this.#pulse };
     try {
       const moved = movable(job.transfer?.(input as never));
@@ -184,6 +189,7 @@ export class PoolWorker {
     this.#isClosed = true;
     this.#stopWatch();
     clearTimeout(this.#respawn);
+    clearTimeout(this.#rest);
     await this.#thread?.terminate();
   }
 
@@ -202,15 +208,37 @@ export class PoolWorker {
       void thread.terminate();
     });
     thread.on('error', (error) => (crash = error));
-    thread.on('exit', (code) => this.#ended(crash ?? `exit code ${code}`));
+    thread.on('exit', (code) => {
+      if (this.#thread === thread) this.#ended(crash ?? `exit code ${code}`);
+    });
     this.#thread = thread;
+    this.#restAfterIdleness(thread);
+  }
+
+  /** Ends the thread, and gives its memory back, unless a job comes first. */
+  #restAfterIdleness(thread: Worker | undefined): void {
+    const { idleMs } = this.#options;
+    clearTimeout(this.#rest);
+    if (idleMs === undefined || !thread || this.load > 0) return;
+    this.#rest = setTimeout(() => {
+      if (this.#thread !== thread || this.load > 0) return;
+      this.#stopWatch();
+      this.#pulse = newPulse();
+      this.#thread = undefined;
+      this.#hasStarted = false;
+      void thread.terminate();
+    }, idleMs);
+    this.#rest.unref();
   }
 
   #finish(answer: TaskAnswer): void {
     this.failedStarts = 0;
     const job = this.running.get(answer.id);
     this.running.delete(answer.id);
-    if (this.running.size === 0) this.#thread?.unref();
+    if (this.running.size === 0) {
+      this.#thread?.unref();
+      this.#restAfterIdleness(this.#thread);
+    }
     if (job) {
       job.input = undefined;
       settle(job);

@@ -46,6 +46,21 @@ describe('worker pool', () => {
       }),
     ));
 
+  // A burst of large bodies would leave 40 MiB for ever.
+  test('a thread for bodies ends when there are none, and the next one starts it again', () =>
+    withPool({ laneIdleMs: 50 }, async (pool) => {
+      const common = await pool.run(testTasks.whoAmI, null);
+      const bodies = () => pool.run(testTasks.whoAmI, null, { lane: 'bodies' });
+      const burst = await Promise.all([bodies(), bodies()]);
+      expect(burst[1].thread).toBe(burst[0].thread);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const later = await Promise.all([bodies(), bodies()]);
+      expect(later[0].thread).toBeGreaterThan(burst[0].thread);
+      expect(later[1].thread).toBe(later[0].thread);
+      // It has what queries have decoded.
+      expect((await pool.run(testTasks.whoAmI, null)).thread).toBe(common.thread);
+    }));
+
   test('moves buffers there and back instead of copying, and copies what cannot be moved', () =>
     withPool({}, async (pool) => {
       const bytes = new Uint8Array([1, 2, 3]);

@@ -30,6 +30,8 @@ export interface WorkerPoolOptions {
   /** `workerData` of the urgent thread. Default: that of the common threads. */
   readonly urgentWorkerData?: unknown;
   readonly resourceLimits?: ResourceLimits;
+  /** The threads for urgent tasks and for bodies are ended after so long without a task. Default 30 s. */
+  readonly laneIdleMs?: number;
   /** Called for each thread that is ended because `tasks` ignore their cancellation. */
   readonly onUnresponsive?: (tasks: readonly string[]) => void;
 }
@@ -49,6 +51,9 @@ const expressAfterMs = 250;
  * express threads exist so that their tasks do not wait for scans.
  */
 const nice = { common: 5, urgent: 1, express: 1, bodies: 8 } as const;
+
+/** Bursts of large bodies are seconds apart, or minutes. */
+const laneIdleMsDefault = 30_000;
 
 /** Most urgent tasks that wait for the urgent thread; further ones go to common threads. */
 const urgentLoadMax = 16;
@@ -84,6 +89,7 @@ export class WorkerPool implements Workers {
   readonly #tasksQueuedMax: number;
   readonly #tasksPerWorkerMax: number;
   readonly #affinitySlackMax: number;
+  readonly #laneIdleMs: number;
   #nextId = 1;
   #queued = 0;
   #isClosed = false;
@@ -97,8 +103,9 @@ export class WorkerPool implements Workers {
     this.#tasksQueuedMax = options.tasksQueuedMax ?? 256 * options.size;
     this.#tasksPerWorkerMax = options.tasksPerWorkerMax ?? 4;
     this.#affinitySlackMax = options.affinitySlackMax ?? 4;
+    this.#laneIdleMs = options.laneIdleMs ?? laneIdleMsDefault;
     this.#workers = Array.from({ length: options.size }, () =>
-      this.#newWorker({ data: options.workerData, nice: nice.common }),
+      this.#newWorker({ data: options.workerData, nice: nice.common }, undefined),
     );
   }
 
@@ -144,12 +151,17 @@ export class WorkerPool implements Workers {
     await Promise.all(this.#all().map((worker) => worker.close()));
   }
 
-  #newWorker(start: WorkerStart): PoolWorker {
+  /**
+   * Common threads stay: they have the blocks that queries have decoded. So do express threads, which are
+   * there before they are needed.
+   */
+  #newWorker(start: WorkerStart, idleMs: number | undefined): PoolWorker {
     const { entry, resourceLimits } = this.#options;
     return new PoolWorker({
       entry,
       start,
       resourceLimits,
+      idleMs,
       onFree: (worker) => this.#feed(worker),
       onDown: (worker) => this.#leave(worker),
       onRepeat: (job) => this.#repeat(job),
@@ -173,7 +185,7 @@ export class WorkerPool implements Workers {
     },
   ): PoolWorker {
     if (options?.lane === 'bodies') {
-      return (this.#bodies ??= this.#newLane(nice.bodies));
+      return (this.#bodies ??= this.#newLane(nice.bodies, this.#laneIdleMs));
     }
     if (options?.isUrgent) return this.#chooseUrgent();
     return this.#chooseFor(name, options?.tenant, options?.affinity);
@@ -215,15 +227,15 @@ export class WorkerPool implements Workers {
   }
 
   #newExpress(name: string): PoolWorker {
-    const express = this.#newLane(nice.express, name);
+    const express = this.#newLane(nice.express, undefined, name);
     this.#express.push(express);
     return express;
   }
 
   /** Creates a thread that takes no common tasks. */
-  #newLane(niceValue: number, preloads?: string): PoolWorker {
+  #newLane(niceValue: number, idleMs?: number, preloads?: string): PoolWorker {
     const { urgentWorkerData, workerData } = this.#options;
-    return this.#newWorker({ data: urgentWorkerData ?? workerData, nice: niceValue, preloads });
+    return this.#newWorker({ data: urgentWorkerData ?? workerData, nice: niceValue, preloads }, idleMs);
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */
@@ -247,7 +259,7 @@ export class WorkerPool implements Workers {
       if (!open || worker.load < open.load) open = worker;
     }
     if (open && open.load < urgentLoadMax) return open;
-    const urgent = (this.#urgent ??= this.#newLane(nice.urgent));
+    const urgent = (this.#urgent ??= this.#newLane(nice.urgent, this.#laneIdleMs));
     return urgent.isUp && urgent.load < urgentLoadMax ? urgent : this.#choose(undefined);
   }
 

@@ -34,8 +34,10 @@ interface Command {
  */
 export function takeMemorySettings(): void {
   if (process.platform !== 'linux' || !process.execve) return;
+  const words = commandLine();
+  if (!words) return;
   const env = Object.fromEntries(Object.entries(process.env).filter((each) => each[1] !== undefined));
-  const command = withSettings({ words: commandLine(), env: env as Record<string, string> });
+  const command = withSettings({ words, env: env as Record<string, string> });
   if (command) process.execve(process.execPath, command.words, command.env);
 }
 
@@ -48,7 +50,11 @@ export function withSettings({ words, env }: Command): Command | undefined {
   return { words: [program, ...flags, ...rest], env: { ...env, ...allocatorSettings } };
 }
 
-/** As the kernel has it: a launcher may have changed `process.argv`. */
-function commandLine(): string[] {
-  return fs.readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
+/** As the kernel has it: a launcher may have changed `process.argv`. Undefined: there is no /proc. */
+function commandLine(): string[] | undefined {
+  try {
+    return fs.readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return undefined;
+  }
 }
