@@ -12,6 +12,7 @@ import { channelCredentials } from './tls.ts';
 import type { ClientTls } from './tls.ts';
 
 export interface ChannelDeps {
+  /** The machine's: gRPC compares deadlines with its time. */
   readonly clock: Clock;
   /** Absent: large answers are read without pauses. */
   readonly timers?: Timers;

@@ -29,6 +29,7 @@ import {
   serveStreamLimits,
 } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
+import { NodeClock } from '@loki/runtime';
 import { countedDistributor, countedIngester } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { watchAddresses } from './addresses.ts';
@@ -313,8 +314,10 @@ export class Cluster {
 
   /** Connections that last until this process leaves, as the configuration has them for these calls. */
   channels(peer: RpcPeer): ChannelPool {
-    const { clock, timers, config } = this.#deps;
+    const { timers, config } = this.#deps;
     const token = config.server.grpcAuthToken;
+    // gRPC compares deadlines with the machine's time, whatever time roles live in.
+    const clock = new NodeClock();
     const channels = new ChannelPool({ clock, timers, tls: config.rpcClients[peer], token });
     this.#pools.push(channels);
     return channels;

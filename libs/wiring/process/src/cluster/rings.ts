@@ -4,6 +4,7 @@ import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore, RedisRingStore } from '@loki/ring-store';
 import { JoinedRingStore, RpcChannel, serveRingStore } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
+import { NodeClock } from '@loki/runtime';
 import { countHeartbeat, measuredRingStore } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { patiently } from '../stores/patiently.ts';
@@ -280,8 +281,12 @@ function openRedis({ timers, random, logger }: RingsDeps, redis: RingStoreConfig
   });
 }
 
-function openJoined({ config, clock, timers }: RingsDeps, members: readonly string[]): RingStore {
-  const deps = { clock, tls: config.rpcClients.ringStore, token: config.server.grpcAuthToken };
+function openJoined({ config, timers }: RingsDeps, members: readonly string[]): RingStore {
+  const deps = {
+    clock: new NodeClock(),
+    tls: config.rpcClients.ringStore,
+    token: config.server.grpcAuthToken,
+  };
   return new JoinedRingStore(
     members.map((address) => new RpcChannel(withPort(address), deps)),
     timers,

@@ -6,7 +6,9 @@ import type { Clock, ObjectStore } from '@loki/ports';
  * must prove that they find mistakes: these are made outside, so that the product holds none to switch on.
  */
 export interface Adapters {
-  /** The time that roles live in; logs and the store's own requests keep the machine's. */
+  /**
+   * The time that roles live in; logs, calls between processes and requests to the store keep the machine's.
+   */
   readonly clock?: (clock: Clock) => Clock;
   readonly objectStore?: (store: ObjectStore) => ObjectStore;
   /** The catalog that queries are answered from. */
