@@ -1,4 +1,5 @@
 /** Growing columns of rows, before they are encoded: step *shard, batch* of a written line. */
+import { lengthen } from '@loki/bytes';
 import { nsPerSecond } from '@loki/model';
 import type { Labels } from '@loki/model';
 import { columnsOf, KeyDictionary } from './cells.ts';
@@ -112,8 +113,8 @@ export class RowBuffer {
     const dropped = this.#isOrdered && !this.#hasTies ? 0 : this.#settleRun(from);
     const run = this.#runCount++;
     if (run === this.#runStream.length) {
-      this.#runStream = grow(this.#runStream, run * 2);
-      this.#runFirstRow = grow(this.#runFirstRow, run * 2 + 1);
+      this.#runStream = lengthen(this.#runStream, run * 2);
+      this.#runFirstRow = lengthen(this.#runFirstRow, run * 2 + 1);
     }
     this.#runStream[run] = this.#streamIndex(labels);
     this.#runFirstRow[run] = from;
@@ -161,8 +162,8 @@ export class RowBuffer {
     const start = row === 0 ? 0 : this.#cellEnds[row - 1];
     let at = this.#cellCount;
     if (at === this.#cellKey.length) {
-      this.#cellKey = grow(this.#cellKey, at * 2);
-      this.#cellCode = grow(this.#cellCode, at * 2);
+      this.#cellKey = lengthen(this.#cellKey, at * 2);
+      this.#cellCode = lengthen(this.#cellCode, at * 2);
     }
     const keys = this.#cellKey;
     const codes = this.#cellCode;
@@ -307,12 +308,8 @@ export class RowBuffer {
 
   #growRows(): void {
     const size = this.#rowCount * 2;
-    this.#lineEnds = grow(this.#lineEnds, size);
-    this.#cellEnds = grow(this.#cellEnds, size);
-    this.#timestamps = new Float64Array(this.#timestamps.buffer.transfer(size * 8));
+    this.#lineEnds = lengthen(this.#lineEnds, size);
+    this.#cellEnds = lengthen(this.#cellEnds, size);
+    this.#timestamps = lengthen(this.#timestamps, size);
   }
-}
-
-function grow(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
-  return new Uint32Array(array.buffer.transfer(size * 4));
 }

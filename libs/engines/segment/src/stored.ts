@@ -181,14 +181,14 @@ export class TailGuess {
   readonly #footers = new Map<string, number[]>();
 
   bytesFor(key: string): number {
-    const known = this.#footers.get(kindOf(key));
-    if (!known) return tailBytesFirst;
-    return Math.min(tailBytesMax, Math.ceil(Math.max(...known) / tailBytesUnit) * tailBytesUnit);
+    const sizes = this.#footers.get(kindOf(key));
+    if (!sizes) return tailBytesFirst;
+    return Math.min(tailBytesMax, Math.ceil(Math.max(...sizes) / tailBytesUnit) * tailBytesUnit);
   }
 
   learn(key: string, footerBytes: number): void {
-    const known = this.#footers.get(kindOf(key)) ?? [];
-    this.#footers.set(kindOf(key), [...known.slice(1 - footersKnown), footerBytes]);
+    const sizes = this.#footers.get(kindOf(key)) ?? [];
+    this.#footers.set(kindOf(key), [...sizes.slice(1 - footersKnown), footerBytes]);
   }
 }
 

@@ -1,3 +1,4 @@
+import { lengthen } from '@loki/bytes';
 import type { SlicedWork } from '@loki/ports';
 import type { Block } from '@loki/segment';
 import type { EntryHasher } from './entry-hasher.ts';
@@ -235,11 +236,11 @@ export class EntryIndex {
 
   #grow(): void {
     const size = this.#count * 2;
-    this.#hashes = grown(this.#hashes, size);
-    this.#sourceOf = grown(this.#sourceOf, size);
-    this.#rows = grown(this.#rows, size);
-    this.#next = new Int32Array(this.#next.buffer.transfer(size * 4));
-    this.#buckets = new Int32Array(this.#buckets.buffer.transfer(size * 4)).fill(-1);
+    this.#hashes = lengthen(this.#hashes, size);
+    this.#sourceOf = lengthen(this.#sourceOf, size);
+    this.#rows = lengthen(this.#rows, size);
+    this.#next = lengthen(this.#next, size);
+    this.#buckets = lengthen(this.#buckets, size).fill(-1);
     for (let entry = 0; entry < this.#count; entry++) this.#link(entry, this.#hashes[entry]);
   }
 }
@@ -248,8 +249,4 @@ function isSameTime(a: Block, i: number, b: Block, j: number): boolean {
   const [aBase, bBase] = [usBase(a.info.baseNs), usBase(b.info.baseNs)];
   const [aNs, bNs] = [a.timestamps()[i], b.timestamps()[j]];
   return usAt(aBase, aNs) === usAt(bBase, bNs) && restNsAt(aBase, aNs) === restNsAt(bBase, bNs);
-}
-
-function grown(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
-  return new Uint32Array(array.buffer.transfer(size * 4));
 }

@@ -2,6 +2,7 @@
 export { ByteReader, BytesError } from './byte-reader.ts';
 export { ByteWriter } from './byte-writer.ts';
 export { crc32c } from './crc32c.ts';
+export { lengthen } from './lengthen.ts';
 export { NeedleSearch } from './needle-search.ts';
 export { wasm, wasmExports, wasmTypes } from './wasm-code.ts';
 export { zstdCompress, zstdDecompress, zstdLevelDefault } from './zstd.ts';
