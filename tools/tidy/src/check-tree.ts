@@ -4,6 +4,8 @@ import { checkDocs } from './rule-docs.ts';
 import { checkExports } from './rule-exports.ts';
 import { checkFiles } from './rule-files.ts';
 import { checkFolders } from './rule-folders.ts';
+import { checkHeaders } from './rule-headers.ts';
+import { checkNames } from './rule-names.ts';
 import { checkPackages } from './rule-packages.ts';
 import { checkText } from './rule-text.ts';
 import { checkWorld } from './rule-world.ts';
@@ -15,6 +17,8 @@ export function checkTree(tree: Tree): Fault[] {
     ...checkFiles(tree),
     ...checkText(tree),
     ...checkComments(tree),
+    ...checkHeaders(tree),
+    ...checkNames(tree),
     ...checkDocs(tree),
     ...checkWorld(tree),
     ...checkBoundaries(tree),

@@ -23,7 +23,7 @@ function faultsOf(files: Record<string, string>, packages: Record<string, Packag
   return checkTree(tree).map((fault) => `${fault.path}: ${fault.text}`);
 }
 
-const product = "import { a } from 'ws';\n";
+const product = "// A product.\nimport { a } from 'ws';\n";
 
 test.each<[string, Record<string, string>, PackageJson, string]>([
   [
@@ -40,13 +40,13 @@ test.each<[string, Record<string, string>, PackageJson, string]>([
   ],
   [
     'a shipped dependency of tests',
-    { 'libs/engines/engine/src/test/a.ts': "import { b } from 'yaml';\n" },
+    { 'libs/engines/engine/src/test/a.ts': "// A helper.\nimport { b } from 'yaml';\n" },
     { dependencies: { ws: '1', yaml: '1' } },
     'yaml is imported by tests alone: declare it in devDependencies',
   ],
   [
     'a production package without a listed work',
-    { 'libs/engines/engine/src/b.ts': "import { b } from 'left-pad';\n" },
+    { 'libs/engines/engine/src/b.ts': "// Another.\nimport { b } from 'left-pad';\n" },
     { dependencies: { ws: '1', 'left-pad': '1' } },
     'left-pad is no production package: tools/tidy/src/production-packages.ts lists those',
   ],

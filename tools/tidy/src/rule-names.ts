@@ -1,0 +1,29 @@
+/** Rule of tidy: variables of products are nouns of the field, not participles or pronouns. */
+import { lineAt } from './tree.ts';
+import type { Fault, Tree } from './tree.ts';
+
+/** Folders whose variables follow the rule. */
+const folders = ['libs/words/', 'libs/engines/', 'libs/adapters/'];
+/** Names that say what happened to a value instead of what the value is. */
+const riddles =
+  'asked|chosen|few|forgotten|found|given|gone|held|how|kept|known|looked|lost|made|many|rest|seen|sent|' +
+  'shown|some|spared|spoken|taken|those|thrown|told|touched|wanted|watched|what|who|whom|why';
+/** A declared variable, the first parameter of a function, a parameter of an arrow function. */
+const declaration = new RegExp(
+  `(?<=\\b(?:const|let) )(?:${riddles})\\b` +
+    `|(?<=\\()(?:${riddles})(?=\\??: )` +
+    `|(?<=\\((?:\\w+, )*)(?:${riddles})(?=(?:, \\w+)*\\) =>)`,
+  'g',
+);
+
+/** Reports variables with such names; `...rest` of a destructured value is usual and stays. */
+export function checkNames({ files }: Tree): Fault[] {
+  const faults: Fault[] = [];
+  for (const { path, text, code, isTest } of files) {
+    if (isTest || !folders.some((folder) => path.startsWith(folder))) continue;
+    for (const { index, 0: name } of code.matchAll(declaration)) {
+      faults.push({ path, line: lineAt(text, index), text: `a variable is named by a noun: not "${name}"` });
+    }
+  }
+  return faults;
+}
