@@ -1,6 +1,8 @@
+import type { TenantId } from '@loki/model';
 import type {
   LeafRequest,
   LeafResult,
+  PartitionHead,
   QuerierService,
   StoredBytesRequest,
   StreamsRequest,
@@ -37,6 +39,10 @@ export class WatchedQuerier implements QuerierService {
     const result = await this.#querier.runLeaf(request, signal);
     if (result.stats.cacheEntriesFound > 0) this.isRecalled = true;
     return result;
+  }
+
+  async heads(tenant: TenantId, signal?: AbortSignal): Promise<readonly PartitionHead[]> {
+    return (await this.#querier.heads?.(tenant, signal)) ?? [];
   }
 
   streams(request: StreamsRequest, signal?: AbortSignal): Promise<readonly StreamVolume[]> {
