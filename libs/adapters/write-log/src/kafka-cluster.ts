@@ -124,7 +124,10 @@ export class KafkaCluster implements KafkaBrokers {
       } catch (error) {
         failure = error;
         const reason = error instanceof Error ? error.message : String(error);
-        logger?.debug('kafka: a broker did not say who leads what', { broker: address.host, err: reason });
+        logger?.debug('kafka: a broker did not return the leaders of the partitions', {
+          broker: address.host,
+          err: reason,
+        });
       }
     }
     this.#refreshedMs = clock.monotonicMs();

@@ -49,7 +49,7 @@ export async function prepareTopic(admin: Admin, options: KafkaTopicOptions): Pr
   }
   const replicas = Math.min(...partitions.map((each) => each.replicas.length));
   const values = await topicConfig(admin, topic).catch((error: unknown) => {
-    logger?.warn('kafka: the topic’s configuration could not be read, so nobody checked it', {
+    logger?.warn('kafka: the topic’s configuration could not be read and is not checked', {
       topic,
       err: error instanceof Error ? error.message : String(error),
     });

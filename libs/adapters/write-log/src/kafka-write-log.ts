@@ -340,7 +340,7 @@ export class KafkaWriteLog implements WriteLog {
   #damaged(damage: KafkaLogDamage): void {
     const { logger, onDamage, topic } = this.#options;
     const offset = this.#base + damage.offset;
-    logger?.error('kafka: a record cannot be believed and is stepped over', { topic, ...damage, offset });
+    logger?.error('kafka: a damaged record is skipped', { topic, ...damage, offset });
     onDamage?.({ ...damage, offset });
   }
 }

@@ -216,7 +216,7 @@ export class Catalog {
   #toldDamage(error: unknown, knownDamage: string | undefined): string {
     if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
     if (error.message !== knownDamage) {
-      this.#options.logger?.error('a damaged object of the catalog: what comes after it is not read', {
+      this.#options.logger?.error('catalog: a damaged object; later objects are not read', {
         err: error.message,
         repair: 'lokictl repair',
       });

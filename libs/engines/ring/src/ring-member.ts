@@ -187,21 +187,24 @@ export class RingMember {
     if (!view || autoForgetMs === undefined) return;
     for (const { id, incarnation, beat } of view.ring.instances) {
       if (id === this.#self.id || view.silentMs(id) <= autoForgetMs) continue;
-      // A heartbeat that the view has not heard of is life.
+      // A newer heartbeat, which the view has not received yet, proves that the member lives.
       const isSilent = (stored: RingInstance) => stored.incarnation === incarnation && stored.beat <= beat;
       if (await this.#remove(id, isSilent)) {
-        logger?.warn('a ring member was silent for too long and is forgotten', { id });
+        logger?.warn('ring: removed a member that was silent for too long', { id });
       }
     }
   }
 
-  /** A store that does not answer is told at the next heartbeat. False: nothing was written. */
+  /** Logs a failure of the store; the next heartbeat tries again. False: nothing was written. */
   async #attempt(work: () => Promise<boolean>): Promise<boolean> {
     try {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.logger?.warn('the ring store could not be told', { key: this.#options.key, err: reason });
+      this.#options.logger?.warn('ring: a change could not be written to the ring store', {
+        key: this.#options.key,
+        err: reason,
+      });
       return false;
     }
   }
