@@ -9,6 +9,7 @@ import {
   collectProcessMetrics,
   compactorMetrics,
   countHeartbeat,
+  diskCacheMetrics,
   distributorMetrics,
   droppedLogLinesMetric,
   ingesterMetrics,
@@ -87,6 +88,12 @@ const sections: readonly Section[] = [
     title: 'Object store',
     shownBy: 'Every process that opens the store: all but a gateway.',
     define: (metrics) => void objectStoreMetrics(metrics, 'logs'),
+  },
+  {
+    title: 'Cache on local disk',
+    shownBy:
+      'Processes that answer queries, where `disk_cache.directory` is set and the object store is a bucket.',
+    define: (metrics) => void diskCacheMetrics(metrics),
   },
   {
     title: 'Compactor',

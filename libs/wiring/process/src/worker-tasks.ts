@@ -1,6 +1,7 @@
-import { observedObjectStore } from '@loki/object-store';
+import { HedgedObjectStore, observedObjectStore, StoreTimes } from '@loki/object-store';
 import { NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import type { TaskPackage } from '@loki/runtime';
+import { diskCacheOfWorker } from './stores/disk-cache.ts';
 import { openObjectStore } from './stores/object-store.ts';
 import type { WorkerData } from './stores/object-store.ts';
 import { reportingObserver } from './stores/store-reports.ts';
@@ -53,10 +54,14 @@ export function serve(): void {
   const clock = new NodeClock();
   const timers = new NodeTimers();
   serveTasks(packages, (data) => {
-    const { storage, blockCacheBytes, leafBytesMax, reportsChannel } = data as WorkerData;
+    const { storage, blockCacheBytes, leafBytesMax, reportsChannel, diskCache } = data as WorkerData;
     const observer = reportingObserver(reportsChannel, timers);
+    const store = observedObjectStore(openObjectStore(storage, observer), observer, clock);
+    const times = new StoreTimes();
     return {
-      objectStore: observedObjectStore(openObjectStore(storage, observer), observer, clock),
+      // A directory does not answer sooner when it is asked twice.
+      objectStore: storage.kind === 's3' ? new HedgedObjectStore({ store, times, clock, timers }) : store,
+      rangeCache: diskCache && diskCacheOfWorker(diskCache, times),
       clock,
       cache: new Map<string, unknown>(),
       cacheBytesMax: blockCacheBytes,

@@ -31,6 +31,8 @@ export interface Config {
   readonly storage: StorageConfig;
   readonly writeLog: WriteLogConfig;
   readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
+  /** A copy on local disk of what was read of a bucket. bytesMax 0: as the disk has room. */
+  readonly diskCache: { readonly directory: string; readonly bytesMax: number };
   readonly ring: RingConfig;
   /** TLS of this process's calls to our other processes. */
   readonly rpcClients: Readonly<Record<RpcPeer, TlsClientConfig>>;

@@ -60,6 +60,10 @@ export function readConfig(settings: Settings, notices: ConfigNotice[], checks?:
       threads: settings.number('worker_pool.threads'),
       blockCacheBytes: settings.number('worker_pool.block_cache_size'),
     },
+    diskCache: {
+      directory: settings.text('disk_cache.directory'),
+      bytesMax: settings.number('disk_cache.max_size'),
+    },
     ring,
     rpcClients: readRpcClients(settings, ring, notices),
     distributor: readDistributor(settings),

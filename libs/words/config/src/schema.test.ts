@@ -28,7 +28,7 @@ test('no flag means two keys, but for those that Loki itself gives to two', () =
 
 test('every key that Loki does not have says what it does', () => {
   const own = [...schema().byPath.values()].filter((spec) =>
-    /^(?:write_log|worker_pool|grafana_provision)\.|admin_listen/.test(spec.path),
+    /^(?:write_log|worker_pool|disk_cache|grafana_provision)\.|admin_listen/.test(spec.path),
   );
   expect(own.length).toBeGreaterThan(10);
   expect(own.filter((spec) => spec.help === '')).toEqual([]);

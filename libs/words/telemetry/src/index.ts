@@ -24,6 +24,8 @@ export { LogOutput } from './log-output.ts';
 export { createLogger } from './logger.ts';
 export type { LogControl, LogLevel } from './logger.ts';
 export { Metrics } from './metrics.ts';
+export { diskCacheMetrics } from './disk-cache-metrics.ts';
+export type { DiskCacheLookups, DiskCacheObserver } from './disk-cache-metrics.ts';
 export { objectStoreMetrics } from './object-store-metrics.ts';
 export type { BucketRequest, StoreCall, StoreObserver } from './object-store-metrics.ts';
 export { collectProcessMetrics } from './process-metrics.ts';

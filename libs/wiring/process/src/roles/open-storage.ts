@@ -14,6 +14,8 @@ import { readLogIdentity } from '@loki/write-log';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Rings } from '../cluster/rings.ts';
 import type { Adapters } from '../stores/adapters.ts';
+import { openDiskCache } from '../stores/disk-cache.ts';
+import type { DiskCacheData } from '../stores/disk-cache.ts';
 import { threadsOf } from '../stores/memory-bounds.ts';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
@@ -54,6 +56,8 @@ export interface StorageDeps extends RoleDeps {
   readonly workers: Workers;
   /** Of worker threads, about their calls to the store. */
   readonly reports: { close(): void };
+  /** Absent: there is none. */
+  readonly diskCache?: { close(): void };
   readonly catalog: Catalog;
   readonly hiding: Hiding;
 }
@@ -89,8 +93,9 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   // Several processes of a test share the channels of one real process.
   const reportsChannel = `object-store-${Buffer.from(deps.random.bytes(8)).toString('hex')}`;
   const reports = observeReports(reportsChannel, observer);
-  const workers = startWorkers(deps, reportsChannel);
-  return { ...deps, cluster, objectStore, catalog, hiding, reports, workers };
+  const diskCache = readsSegments(config) ? openDiskCache(deps) : undefined;
+  const workers = startWorkers(deps, reportsChannel, diskCache?.data);
+  return { ...deps, cluster, objectStore, catalog, hiding, reports, diskCache, workers };
 }
 
 /** Opens the write log, behind the records that the catalog has. */
@@ -120,7 +125,16 @@ async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => voi
   return ownStore({ ...deps, logId, place, takesStore, onLost: deps.fail });
 }
 
-function startWorkers({ config, memory, logger }: RoleDeps, reportsChannel: string): WorkerPool {
+/** Whether queries are answered here. Compaction reads what is soon replaced. */
+function readsSegments({ components }: Config): boolean {
+  return components.has('querier') || components.has('ruler');
+}
+
+function startWorkers(
+  { config, memory, logger }: RoleDeps,
+  reportsChannel: string,
+  diskCache: DiskCacheData | undefined,
+): WorkerPool {
   const size = threadsOf(config);
   const cacheBytes = Math.min(config.workerPool.blockCacheBytes, memory.blockCacheBytesMax) / size;
   const workerData: WorkerData = {
@@ -128,6 +142,7 @@ function startWorkers({ config, memory, logger }: RoleDeps, reportsChannel: stri
     blockCacheBytes: Math.floor(cacheBytes),
     leafBytesMax: memory.leafBytesMaxPerThread,
     reportsChannel,
+    diskCache,
   };
   return new WorkerPool({
     entry: new URL('../worker.ts', import.meta.url),

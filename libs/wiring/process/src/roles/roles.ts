@@ -158,6 +158,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       await log?.writeLog.close();
       await storage?.workers.close();
       storage?.reports.close();
+      storage?.diskCache?.close();
       await caches?.close();
     },
   };

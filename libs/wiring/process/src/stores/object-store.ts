@@ -10,6 +10,7 @@ import {
 import type { ObjectStore } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { StoreObserver } from '@loki/telemetry';
+import type { DiskCacheData } from './disk-cache.ts';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
 
@@ -22,6 +23,8 @@ export interface WorkerData {
   readonly leafBytesMax: number;
   /** Name of the channel that takes reports of its calls to the store. */
   readonly reportsChannel: string;
+  /** Absent: every read asks the store. */
+  readonly diskCache?: DiskCacheData;
 }
 
 /** The store that the configuration names. The process has one, and so has each of its workers. */

@@ -1,0 +1,82 @@
+/** Second requests for parts of objects that are late: step *fetch* of a query. */
+import type { Clock, ObjectInfo, ObjectStore, Timers } from '@loki/ports';
+import type { StoreTimes } from './store-times.ts';
+
+interface HedgedStoreDeps {
+  readonly store: ObjectStore;
+  readonly times: StoreTimes;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Of so many reads one may be asked twice. */
+const readsPerHedge = 20;
+/** Second requests that may be saved up for. */
+const hedgesMax = 8;
+
+/**
+ * The same store, of which a part of an object is asked for a second time when it is late: later than 19 of
+ * 20 lately. The first answer counts, and the other request ends. One read in twenty at most is asked twice,
+ * so that a store that is slow as a whole does not get twice the work.
+ */
+export class HedgedObjectStore implements ObjectStore {
+  readonly #deps: HedgedStoreDeps;
+  #allowance = readsPerHedge;
+
+  constructor(deps: HedgedStoreDeps) {
+    this.#deps = deps;
+  }
+
+  put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    return this.#deps.store.put(key, bytes, signal);
+  }
+
+  putIfAbsent(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+    return this.#deps.store.putIfAbsent(key, bytes, signal);
+  }
+
+  get(key: string, signal?: AbortSignal): Promise<Buffer> {
+    return this.#deps.store.get(key, signal);
+  }
+
+  getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+    return this.#read((until) => this.#deps.store.getRange(key, offset, length, until), signal);
+  }
+
+  getTail(key: string, length: number, signal?: AbortSignal): Promise<{ bytes: Buffer; sizeBytes: number }> {
+    return this.#read((until) => this.#deps.store.getTail(key, length, until), signal);
+  }
+
+  list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
+    return this.#deps.store.list(prefix, startAfter);
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#deps.store.delete(key);
+  }
+
+  async #read<T>(ask: (until: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const { times, clock, timers } = this.#deps;
+    this.#allowance = Math.min(hedgesMax * readsPerHedge, this.#allowance + 1);
+    const startedMs = clock.monotonicMs();
+    const ended = new AbortController();
+    const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+    const { promise: second, resolve, reject } = Promise.withResolvers<T>();
+    const timer = timers.after(times.lateMs, () => {
+      if (this.#allowance < readsPerHedge) return;
+      this.#allowance -= readsPerHedge;
+      ask(until).then(resolve, reject);
+    });
+    second.catch(() => undefined); // told by the race, or not at all
+    try {
+      const first = ask(until);
+      // The second request is a help alone: when it fails, the first one goes on.
+      const answer = await Promise.race([first, second.catch(() => first)]);
+      times.add(clock.monotonicMs() - startedMs);
+      return answer;
+    } finally {
+      timer.cancel();
+      ended.abort(new Error('another request was answered'));
+    }
+  }
+}
