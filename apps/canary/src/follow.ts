@@ -1,3 +1,4 @@
+/** Follows a query by WebSocket for the canary. */
 import { readFileSync } from 'node:fs';
 import WebSocket from 'ws';
 import type { Follow } from '@loki/canary';

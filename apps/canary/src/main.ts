@@ -100,7 +100,7 @@ async function runCanary(client: LokiClient, options: CanaryOptions): Promise<nu
     options,
   );
   const admin = await serveAdmin(options.port, { metrics, canary });
-  logger.info('the canary sings', { address: options.addr, port: admin.port });
+  logger.info('the canary started', { address: options.addr, port: admin.port });
   const stopped = untilSignal(() => canary.stop());
   await canary.run();
   stopped();

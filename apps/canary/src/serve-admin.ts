@@ -1,3 +1,4 @@
+/** The canary's HTTP server: metrics, suspend, resume. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Canary } from '@loki/canary';

@@ -143,7 +143,7 @@ const canUnshare = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 
 
 test('no Grafana is no failure', async () => {
   const { code, log } = await provision({ url: 'http://127.0.0.1:1' });
-  expect([code, log]).toEqual([0, expect.stringContaining('not there, nothing to do')]);
+  expect([code, log]).toEqual([0, expect.stringContaining('not installed, nothing to do')]);
 });
 
 test('a wrong password is tried once, fails the Job, and fails no hook', async () => {
@@ -195,7 +195,7 @@ test('the login is read from the Secret of Grafana, by the service account of th
     expect(asked).toEqual(['Bearer the-token /api/v1/namespaces/monitoring/secrets/grafana']);
     expect(grafana.dataSources.size).toBe(1);
     const { code, log } = await provision({ ...settings, secret_name: 'other' }, env);
-    expect([code, log]).toEqual([0, expect.stringContaining('its Secret is not there')]);
+    expect([code, log]).toEqual([0, expect.stringContaining('Secret not found')]);
   } finally {
     kubernetes.closeAllConnections();
     kubernetes.close();

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+/** Main program of all components in one process, or of those that `-target` names. */
 import { enableCompileCache } from 'node:module';
 import { takeMemorySettings } from '@loki/launch';
 

@@ -1,3 +1,4 @@
+/** HTTP client of lokictl's commands, with their common flags. */
 import http from 'node:http';
 import https from 'node:https';
 import { UsageError } from './command.ts';

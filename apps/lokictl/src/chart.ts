@@ -1,3 +1,4 @@
+/** `lokictl chart convert`: values of Loki's chart to values of ours. */
 import YAML from 'yaml';
 import type { Command } from './command.ts';
 import { convertChart } from './convert-chart.ts';

@@ -1,3 +1,4 @@
+/** `lokictl compaction`: finished and pending work of compactors. */
 import { adminFlags, AdminClient } from './admin-client.ts';
 import type { Command } from './command.ts';
 import { ageText, bytesText, tableText } from './table.ts';

@@ -1,3 +1,4 @@
+/** `lokictl export`: prints all lines of a log query, resumes after broken connections. */
 import { NodeTimers } from '@loki/runtime';
 import { AdminClient, adminFlags, AdminError } from './admin-client.ts';
 import { UsageError } from './command.ts';

@@ -1,3 +1,4 @@
+/** Text of a failed command. */
 import { LokiError } from '@loki/model';
 
 /** A failure in words for the person at the terminal: stacks only for faults of our own. */

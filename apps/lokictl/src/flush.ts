@@ -1,3 +1,4 @@
+/** `lokictl flush`: stores the entries in memory. */
 import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { Command } from './command.ts';

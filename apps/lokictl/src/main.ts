@@ -1,4 +1,5 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
+/** Main program of lokictl. */
 import { readFile } from 'node:fs/promises';
 import { loadHash } from '@loki/model';
 import { run } from './run.ts';

@@ -1,3 +1,4 @@
+/** `lokictl owner`: shows or moves the ownership of an object store. */
 import os from 'node:os';
 import { OwnerMark } from '@loki/catalog';
 import { NodeClock } from '@loki/runtime';

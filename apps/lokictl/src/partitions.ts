@@ -1,3 +1,4 @@
+/** `lokictl partitions`: owners, lag and offsets of partitions. */
 import { adminFlags, AdminClient } from './admin-client.ts';
 import type { Command } from './command.ts';
 import { bytesText, tableText } from './table.ts';

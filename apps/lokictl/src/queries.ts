@@ -1,3 +1,4 @@
+/** `lokictl query`, `labels`, `explain`: queries a running server. */
 import { AdminClient, adminFlags } from './admin-client.ts';
 import type { Command, ParsedArgs } from './command.ts';
 import { paramsOf, queryFlags, rangeFlags, tenantHeaders } from './query-flags.ts';

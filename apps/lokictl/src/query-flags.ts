@@ -1,3 +1,4 @@
+/** Flags of the commands that query logs. */
 import { adminFlags } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { FlagSpec, ParsedArgs } from './command.ts';

@@ -1,3 +1,4 @@
+/** `lokictl repair`: rebuilds damaged manifests and steps of delete requests. */
 import { repairCatalog } from '@loki/catalog';
 import { NodeClock } from '@loki/runtime';
 import type { Command } from './command.ts';

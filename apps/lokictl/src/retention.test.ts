@@ -1,3 +1,4 @@
+/** Protects: the dry run names exactly the entries that retention and deletes will remove. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** `lokictl retention --dry-run`: entries that retention and delete requests will remove. */
 import { Catalog, DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
 import type { DeleteRequest, SegmentRef } from '@loki/catalog';
 import { RuntimeConfig } from '@loki/config';

@@ -1,3 +1,4 @@
+/** `lokictl ring` and `forget`: members of rings. */
 import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { Command, ParsedArgs } from './command.ts';

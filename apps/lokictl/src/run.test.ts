@@ -1,3 +1,4 @@
+/** Protects: lokictl's words, help texts and exit codes. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Finds and runs the command that the arguments name. */
 import { chartConvert } from './chart.ts';
 import { helpOf, parseArgs, shortUsageOf, UsageError, usageOf } from './command.ts';
 import type { Command, CommandIo } from './command.ts';

@@ -1,3 +1,4 @@
+/** `lokictl segment inspect`: content and sizes of a segment. */
 import { inspectSegment } from '@loki/segment';
 import type { SectionInspection, SegmentInspection } from '@loki/segment';
 import type { Command } from './command.ts';

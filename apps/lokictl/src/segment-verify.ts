@@ -1,3 +1,4 @@
+/** `lokictl segment verify`: checks every byte of segments. */
 import { verifySegment } from '@loki/segment';
 import type { Command } from './command.ts';
 import { failureText } from './failure-text.ts';

@@ -1,3 +1,4 @@
+/** `lokictl services`: services of processes and their readiness. */
 import { adminFlags, AdminClient } from './admin-client.ts';
 import type { Command } from './command.ts';
 import { failureText } from './failure-text.ts';

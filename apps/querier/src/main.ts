@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+/** Main program of a querier as a process of its own. */
 import { enableCompileCache } from 'node:module';
 import { takeMemorySettings } from '@loki/launch';
 

@@ -1,3 +1,4 @@
+/** Attacks by bodies of pushes: compression bombs, many streams, many attributes. */
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { Attack, Attacker } from './attacker.ts';
 

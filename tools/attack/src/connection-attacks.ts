@@ -1,3 +1,4 @@
+/** Attacks by connections: idle, slow and many clients. */
 import type { Socket } from 'node:net';
 import { sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';

@@ -1,7 +1,6 @@
+/** Protects the suite from passing by itself: each part of the invariant can fail. */
 import { judge } from './judge.ts';
 import type { Observed } from './judge.ts';
-
-// Protects the suite from passing by itself: each part of the invariant can fail.
 
 const invariant = { p99MsMax: 250, mostMsMax: 1000, memoryBytesMax: 2 ** 20, statuses: [200, 503] };
 const quiet = Array.from({ length: 200 }, () => 3);

@@ -1,3 +1,4 @@
+/** Attacks by queries and pushes that need much memory. */
 import { gzipSync } from 'node:zlib';
 import { sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';

@@ -1,3 +1,4 @@
+/** A cheap source of pushes: one body in which only timestamps change. */
 import { Agent, request } from 'node:http';
 
 const linesPerPush = 400;

@@ -1,3 +1,4 @@
+/** Attacks by expensive queries. */
 import type { Attack } from './attacker.ts';
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' };

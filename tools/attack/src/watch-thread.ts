@@ -1,3 +1,4 @@
+/** Measures the service that another tenant gets during an attack. */
 import { Worker } from 'node:worker_threads';
 import type { Probes } from './judge.ts';
 

@@ -1,3 +1,4 @@
+/** Counts requests to an object store during a benchmark. */
 import type { Protocol } from '@loki/services';
 
 /** What was asked of a bucket. */

@@ -1,3 +1,4 @@
+/** Loads data into a bucket for benchmarks of queries over stored lines. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { StoreProcess } from './store-process.ts';

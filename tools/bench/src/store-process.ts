@@ -1,3 +1,4 @@
+/** The product as one process over a bucket, for benchmarks. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Daemon, minioPassword, minioUser } from '@loki/services';

@@ -1,3 +1,4 @@
+/** The queries of the benchmark over stored lines. */
 import fs from 'node:fs';
 import path from 'node:path';
 

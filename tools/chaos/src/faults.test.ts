@@ -1,11 +1,12 @@
+/**
+ * Protects what a run means: its seed decides the faults, every kind comes, and what clients noticed is
+ * counted right.
+ */
 import { Prng } from '@loki/virtual';
 import { drawRounds, faults } from './faults.ts';
 import { recoveryTable } from './recovery.ts';
 import { scenarios } from './scenarios.ts';
 import { Watch } from './watch.ts';
-
-// Protects what a run means: its seed decides the faults, every kind comes, and what clients noticed is
-// counted right.
 
 const draw = (seed: string | number, rounds: number, kinds = faults, atOnce?: number) =>
   drawRounds(new Prng(seed), kinds, atOnce).take(rounds).toArray();

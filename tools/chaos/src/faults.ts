@@ -1,3 +1,4 @@
+/** The faults of the chaos test, and the seed's choice of them for each round. */
 import type { AppName } from '@loki/dev-cluster';
 import type { Prng } from '@loki/virtual';
 import { loseBroker, loseTwoBrokers } from './broker-loss.ts';

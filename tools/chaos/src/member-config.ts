@@ -1,3 +1,4 @@
+/** Configuration of one process of the chaos test. */
 import path from 'node:path';
 import type { Member } from '@loki/dev-cluster';
 import { minioPassword, minioUser } from '@loki/services';

@@ -1,3 +1,4 @@
+/** Planted mistakes, which the chaos test must detect. */
 import type { AppName } from '@loki/dev-cluster';
 
 /** Mistakes that somebody could make: a run with one must fail. */

@@ -1,3 +1,4 @@
+/** Time to recover and failed requests, by kind of fault. */
 import type { Stretch } from './watch.ts';
 
 /** What one fault of one round cost. */

@@ -1,3 +1,4 @@
+/** Rounds of the chaos test: faults under load, recovery, judgement. */
 import { faultsIn, LedgerChecks, LedgerJudge, LedgerLoad } from '@loki/canary';
 import type { Findings, Ledger, LokiClient, StreamSelector } from '@loki/canary';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
@@ -210,7 +211,7 @@ export class Rounds {
       }),
     );
     const found = await this.#judge.judgeAll(from);
-    const { found: checked } = this.#checks;
+    const { findings: checked } = this.#checks;
     const wrong = faultsIn(checked) - this.#checkFaults;
     this.#checkFaults += wrong;
     if (wrong > 0) {

@@ -1,3 +1,4 @@
+/** Named scenarios of the chaos test, one for each row of docs/reliability.md. */
 import type { LoadShape } from './rounds.ts';
 
 /** What a run does, unless its flags say otherwise. */

@@ -1,3 +1,4 @@
+/** Kafka, Redis and MinIO of the chaos test, with ways to break them. */
 import fs from 'node:fs';
 import { Redis } from 'ioredis';
 import {

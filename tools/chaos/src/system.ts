@@ -1,3 +1,4 @@
+/** Services and processes of one run of the chaos test. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Cluster, membersOf } from '@loki/dev-cluster';

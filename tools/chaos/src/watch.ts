@@ -1,3 +1,4 @@
+/** Records all requests of a chaos run with their outcome and time. */
 import type { Told } from '@loki/canary';
 
 type RequestKind = Told['kind'];

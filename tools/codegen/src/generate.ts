@@ -1,3 +1,4 @@
+/** Generates TypeScript from the .proto files. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** The recorded configuration for separate processes. */
 import path from 'node:path';
 import { parse } from 'yaml';
 import type { Member } from '@loki/dev-cluster';

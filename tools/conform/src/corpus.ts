@@ -1,3 +1,4 @@
+/** The recorded requests and answers of a real Loki. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Cuts a data set in two, for answers from store and memory together. */
 import type { TenantData, TenantPush } from './corpus.ts';
 
 /** The same pushes, what came earlier and what came later. Put one after the other they are the whole. */

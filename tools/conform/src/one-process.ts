@@ -1,3 +1,4 @@
+/** The product as one process, for the recorded cases. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';

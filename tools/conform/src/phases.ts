@@ -1,3 +1,4 @@
+/** Runs the recorded cases from memory, after a flush, and after compaction. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { reports } from './collections.ts';

@@ -1,3 +1,4 @@
+/** Replays cases from public bug reports. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import type { Collection } from './collections.ts';

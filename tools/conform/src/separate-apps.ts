@@ -1,3 +1,4 @@
+/** The product as separate processes, for the recorded cases. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Cluster, membersOf, wholeSystem } from '@loki/dev-cluster';

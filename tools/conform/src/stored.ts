@@ -1,3 +1,4 @@
+/** Tenants of a store, from its catalog. */
 import { Catalog } from '@loki/catalog';
 import { loadConfig } from '@loki/config';
 import { dayNs } from '@loki/model';

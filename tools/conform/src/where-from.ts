@@ -1,3 +1,4 @@
+/** Checks by explain where a query would read its rows. */
 import type { TenantData } from './corpus.ts';
 
 /** What a query over one stream would read. */

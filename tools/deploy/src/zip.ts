@@ -1,3 +1,4 @@
+/** Reads one file of a ZIP archive. */
 import fs from 'node:fs';
 import zlib from 'node:zlib';
 

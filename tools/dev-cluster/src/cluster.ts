@@ -1,3 +1,4 @@
+/** The separate apps as processes of this machine. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Daemon } from '@loki/services';

@@ -1,3 +1,4 @@
+/** Command line and environment of one process of the development cluster. */
 import path from 'node:path';
 import type { ServiceVariables } from './dev-services.ts';
 import type { Member } from './members.ts';

@@ -1,3 +1,4 @@
+/** Starts and finds the services of the development cluster. */
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Exports of the development cluster for other tools. */
 export { Cluster, mainOf } from './cluster.ts';
 export type { AppProcess } from './cluster.ts';
 export { devCommand } from './dev-member.ts';

@@ -1,3 +1,4 @@
+/** Finds the fuzz targets of the whole tree. */
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';

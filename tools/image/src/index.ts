@@ -1,3 +1,4 @@
+/** Exports of the image tool for other tools. */
 export { buildImage, exportImage } from './build-image.ts';
 export { Checks } from './checks.ts';
 export { lackOf, runProgram } from './programs.ts';

@@ -1,3 +1,4 @@
+/** Custom resource definitions that the charts use, for the test control plane. */
 import type { ControlPlane } from './control-plane.ts';
 
 /**

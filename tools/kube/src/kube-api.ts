@@ -1,3 +1,4 @@
+/** A client for the Kubernetes API server of the tests. */
 import https from 'node:https';
 
 const timeoutMs = 20_000;

@@ -1,3 +1,4 @@
+/** Runs programs and collects their output. */
 import { spawn } from 'node:child_process';
 
 interface RunOptions {

@@ -1,3 +1,4 @@
+/** The shared surroundings of the Kubernetes checks. */
 import type { Checks } from '@loki/image';
 import type { ControlPlane } from './control-plane.ts';
 import type { Helm } from './release.ts';

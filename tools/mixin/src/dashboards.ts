@@ -1,3 +1,4 @@
+/** All dashboards, by file name. */
 import type { Dashboard } from './grafana.ts';
 import {
   logs,

@@ -1,3 +1,4 @@
+/** Asks one question through a frontend or the oracle. */
 import { QueryApi, QueryFrontend } from '@loki/gateway';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, Logger, QuerierService, ResultsKind } from '@loki/ports';

@@ -1,8 +1,9 @@
+/**
+ * Protects: an answer depends on the data and the question alone, not on where the rows stand or by which
+ * way the question went. `npm run fuzz:queries` asks as many as there is time for.
+ */
 import { parseArgs } from './args.ts';
 import { runCampaign } from './campaign.ts';
-
-// What this protects: an answer depends on the data and the question alone, not on where the rows stand or by
-// which way the question went. `npm run fuzz:queries` asks as many as there is time for.
 
 describe('random queries', () => {
   test('every way to an answer gives the same one, and the laws of the language hold', async () => {

@@ -1,3 +1,4 @@
+/** Runs a campaign of random questions and compares all answers. */
 import { loadHash } from '@loki/model';
 import { Prng, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { Asker } from './ask.ts';

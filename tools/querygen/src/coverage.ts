@@ -1,3 +1,4 @@
+/** Counts comparisons by mode, and whether each mode was really in effect. */
 import type { Route } from './routes.ts';
 import { layouts } from './world.ts';
 import type { Layout, Standing } from './world.ts';

@@ -1,3 +1,4 @@
+/** Draws data sets: pushes of rows for some tenants. */
 import { Labels } from '@loki/model';
 import { virtualEpochMs } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';

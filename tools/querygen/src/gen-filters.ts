@@ -1,3 +1,4 @@
+/** Draws line filters, label filters and matchers. */
 import type { Prng } from '@loki/virtual';
 import { labelNames, quoted } from './gen-names.ts';
 import { addresses, formats, levels, paths, words } from './lines.ts';

@@ -1,3 +1,4 @@
+/** Draws log queries. */
 import type { Prng } from '@loki/virtual';
 import { labelFilter, lineFilter, matcher } from './gen-filters.ts';
 import { fieldNames, labelNames, quoted, streamNames } from './gen-names.ts';

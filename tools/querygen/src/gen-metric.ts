@@ -1,3 +1,4 @@
+/** Draws metric queries. */
 import type { Prng } from '@loki/virtual';
 import { LogQueries } from './gen-log.ts';
 import { fieldNames, groupNames, labelNames, quoted } from './gen-names.ts';

@@ -1,3 +1,4 @@
+/** Draws a question: query, time range, step, limit. */
 import type { Prng } from '@loki/virtual';
 import type { DataSet, StoredRow } from './data.ts';
 import { LogQueries } from './gen-log.ts';

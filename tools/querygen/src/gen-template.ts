@@ -1,3 +1,4 @@
+/** Draws templates for line_format and label_format. */
 import type { Prng } from '@loki/virtual';
 import { labelNames } from './gen-names.ts';
 

@@ -1,3 +1,4 @@
+/** Laws that hold for every right answer, for example sums of parts. */
 import { isMetric, parseExpr } from '@loki/logql';
 import type { Prng } from '@loki/virtual';
 import type { Asker } from './ask.ts';

@@ -1,3 +1,4 @@
+/** Draws log lines of several formats. */
 import type { Prng } from '@loki/virtual';
 
 /** What a stream's lines look like; a stream label says it, so that queries can aim. */

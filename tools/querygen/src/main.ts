@@ -1,3 +1,4 @@
+/** `npm run fuzz:queries`: command line of the query fuzzer. */
 import { parseArgs, usage } from './args.ts';
 import { runCampaign } from './campaign.ts';
 import type { Finding } from './campaign.ts';

@@ -1,3 +1,4 @@
+/** Leaves computed row by row with the engine's stages: the first oracle of random queries. */
 import {
   asSampleLeaf,
   atOnce,

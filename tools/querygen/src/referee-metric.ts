@@ -1,3 +1,4 @@
+/** The referee's metric queries, from the definitions of the language. */
 import type {
   BinaryExpr,
   Grouping,

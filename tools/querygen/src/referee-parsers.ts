@@ -1,3 +1,4 @@
+/** The referee's parsers: json, logfmt, regexp, pattern, unpack. */
 import { parseJsonPath, parsePattern } from '@loki/logql';
 import type { JsonStageSpec, LogfmtStageSpec } from '@loki/logql';
 import { Unsure } from './referee-row.ts';

@@ -1,3 +1,4 @@
+/** The referee's range aggregations over samples of one series. */
 import type { RangeAggExpr } from '@loki/logql';
 import { Unsure } from './referee-row.ts';
 

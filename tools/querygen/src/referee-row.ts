@@ -1,3 +1,4 @@
+/** A row of the referee's pipeline, as maps of text. */
 import type { Row } from './data.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** The referee's pipeline stages, an implementation of its own. */
 import type { CompareOp, LabelFilter, LineFilterStageSpec, LogExpr, Matcher, Stage } from '@loki/logql';
 import { compileTemplate, TemplateExecError } from '@loki/template';
 import { fail, parseByPattern, parseJson, parseLogfmt, parseRegexp, unpack } from './referee-parsers.ts';

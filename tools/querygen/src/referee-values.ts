@@ -1,3 +1,4 @@
+/** The referee's values: regular expressions, numbers, durations, addresses. */
 import { parseGoDuration } from '@loki/go';
 import { ipMatches, parseIp, parseIpMatcher } from '@loki/logql';
 import { Unsure } from './referee-row.ts';

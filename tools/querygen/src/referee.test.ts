@@ -1,9 +1,8 @@
+/** Protects: a referee that finds everything right is worth nothing. */
 import { Labels } from '@loki/model';
 import type { Told } from './compare.ts';
 import type { Question } from './gen-request.ts';
 import { Referee } from './referee.ts';
-
-// What this protects: a referee that finds everything right is worth nothing.
 
 const second = 1_000_000_000n;
 const referee = new Referee({

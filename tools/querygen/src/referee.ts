@@ -1,3 +1,4 @@
+/** The referee: answers questions without the engine, from the definitions of the language. */
 import { parseExpr } from '@loki/logql';
 import type { LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Ways through frontend and queriers that must give the same answer. */
 import type { Limits } from '@loki/config';
 import type { Prng } from '@loki/virtual';
 

@@ -1,3 +1,4 @@
+/** Reduces a failing question and its data. */
 import { parseExpr, printExpr } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import type { DataSet, Push } from './data.ts';

@@ -1,3 +1,4 @@
+/** A querier that records how a question was cut. */
 import type { TenantId } from '@loki/model';
 import type {
   LeafRequest,

@@ -1,3 +1,4 @@
+/** A row that a drawn query should return, so that answers are not empty. */
 import { parseExpr } from '@loki/logql';
 import type { LogExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';

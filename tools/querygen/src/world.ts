@@ -1,3 +1,4 @@
+/** Heads, store and caches with the rows of a data set, in several layouts. */
 import { Catalog, committedSegments, PartitionCatalog, partitionCommitters } from '@loki/catalog';
 import { Compactor, compactorDefaults, mergeDayTask } from '@loki/compactor';
 import { buildLimits } from '@loki/config';

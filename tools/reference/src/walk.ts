@@ -1,3 +1,4 @@
+/** Walks syntax trees of TypeScript. */
 import type { Node } from 'typescript/unstable/ast';
 
 /** Visits every node below `node`, parents before children. */

@@ -1,3 +1,4 @@
+/** HTTP control of broken links and brokers, for tests in other processes. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { KafkaBrokers } from './kafka.ts';

@@ -1,3 +1,4 @@
+/** A service as a child process with its log file. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';

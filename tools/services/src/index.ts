@@ -1,3 +1,4 @@
+/** Exports of the real services for other tools. */
 export { Daemon } from './daemon.ts';
 export { installJars, KafkaBrokers, kafkaLacks } from './kafka.ts';
 export { Link } from './link.ts';

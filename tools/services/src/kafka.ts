@@ -1,3 +1,4 @@
+/** Real Kafka brokers behind links that can be broken. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

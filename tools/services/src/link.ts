@@ -1,3 +1,4 @@
+/** A TCP proxy in front of a service that can be muted, stopped or cut. */
 import net from 'node:net';
 
 /**

@@ -1,3 +1,4 @@
+/** A real MinIO server for tests. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Client } from 'minio';

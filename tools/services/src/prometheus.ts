@@ -1,3 +1,4 @@
+/** Finds real Prometheus and Alertmanager programs for tests. */
 import fs from 'node:fs';
 import path from 'node:path';
 

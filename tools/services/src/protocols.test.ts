@@ -1,7 +1,8 @@
+/**
+ * Protects what a cut means: the answers that are cut off are those that acknowledge lines, however the
+ * bytes come.
+ */
 import { ProduceAnswers, PushAnswers } from './protocols.ts';
-
-// Protects what a cut means: the answers that are cut off are those that acknowledge lines, however the bytes
-// come.
 
 const request = (apiKey: number, correlationId: number, bytes: number): Buffer => {
   const frame = Buffer.alloc(4 + bytes, 7);

@@ -1,3 +1,4 @@
+/** A real Redis server for tests. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { freePorts } from '@loki/test-tools';

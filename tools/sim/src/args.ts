@@ -1,3 +1,4 @@
+/** Command line of the simulator. */
 import { alwaysFaults } from '@loki/simulator';
 import type { AlwaysFault } from '@loki/simulator';
 import { bugs, models } from './models.ts';

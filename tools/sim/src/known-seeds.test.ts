@@ -1,3 +1,4 @@
+/** Protects: seeds.txt is well-formed, and so is the command line. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from './args.ts';

@@ -1,3 +1,4 @@
+/** Reads seeds.txt: seeds that once found a bug. */
 import { models } from './models.ts';
 import type { Model } from './models.ts';
 

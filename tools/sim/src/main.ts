@@ -1,3 +1,4 @@
+/** `npm run sim`: plays seeds of the simulator. */
 import { readFileSync } from 'node:fs';
 import { alwaysFaults } from '@loki/simulator';
 import type { AlwaysFault } from '@loki/simulator';

@@ -1,3 +1,4 @@
+/** The models of the simulator and their planted bugs. */
 import {
   alwaysFaults,
   clusterBugs,

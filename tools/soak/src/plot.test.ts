@@ -1,7 +1,8 @@
+/**
+ * Protects what a reader sees: the highest value touches the top, time runs from left to right, texts are
+ * texts.
+ */
 import { plot } from './plot.ts';
-
-// Protects what a reader sees: the highest value touches the top, time runs from left to right, texts are
-// texts.
 
 test('each measure has a panel, drawn to its own scale', () => {
   const series = { name: 'heap <b>', unit: 'MiB', seconds: [0, 300, 600], values: [50, 100, 0] };

@@ -1,7 +1,8 @@
+/**
+ * Protects the verdict of a soak: a leak that hides in the noise of a collector is found, and noise alone is
+ * none.
+ */
 import { trendOf } from './slope.ts';
-
-// Protects the verdict of a soak: a leak that hides in the noise of a collector is found, and noise alone is
-// none.
 
 const allowance = { fromSeconds: 300, windowSeconds: 60, of: 'low', share: 0.1, extra: 8 } as const;
 

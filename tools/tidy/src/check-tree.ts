@@ -1,3 +1,4 @@
+/** Runs all rules over the tree. */
 import { checkBoundaries } from './rule-boundaries.ts';
 import { checkComments } from './rule-comments.ts';
 import { checkDocs } from './rule-docs.ts';

@@ -1,3 +1,4 @@
+/** The exports of a file. */
 import { lineAt } from './tree.ts';
 import type { SourceFile } from './tree.ts';
 

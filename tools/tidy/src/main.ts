@@ -1,3 +1,4 @@
+/** `npm run check:tidy`: checks the tree against the house rules. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkTree } from './check-tree.ts';

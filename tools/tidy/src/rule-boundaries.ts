@@ -1,3 +1,4 @@
+/** Rule: imports point down the layers. */
 import { isAllowed } from './allowances.ts';
 import { importsOf, packageOfSpecifier } from './imports.ts';
 import type { Import } from './imports.ts';

@@ -1,3 +1,4 @@
+/** Rule: sentences in comments and docs name their subject. */
 import { maskComments } from './mask.ts';
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';

@@ -1,3 +1,4 @@
+/** Rule: exported names of an index are documented. */
 import { posix } from 'node:path';
 import { lineAt } from './tree.ts';
 import type { Fault, SourceFile, Tree } from './tree.ts';

@@ -1,3 +1,4 @@
+/** Rule: every export has an importer. */
 import { posix } from 'node:path';
 import { exportsOf, nameUsesOf } from './exports.ts';
 import type { Export } from './exports.ts';

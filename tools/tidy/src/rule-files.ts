@@ -1,3 +1,4 @@
+/** Rule: sizes and names of files. */
 import type { Fault, Tree } from './tree.ts';
 
 /** Beyond this a file is two things. */

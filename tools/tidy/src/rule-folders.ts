@@ -1,3 +1,4 @@
+/** Rule: imports go down the order of a library's folders. */
 import { posix } from 'node:path';
 import { importsOf } from './imports.ts';
 import { folderOrder } from './layers.ts';

@@ -1,3 +1,4 @@
+/** Rule: packages match their place in the tree, and ship allowed packages only. */
 import { layerOf } from './layers.ts';
 import { productionPackages } from './production-packages.ts';
 import type { Fault, Package, Tree } from './tree.ts';

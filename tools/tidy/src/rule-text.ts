@@ -1,3 +1,4 @@
+/** Rule: forms that `npm run format` restores. */
 import { commentColumnsMax, withWrappedComments } from './comment-width.ts';
 import { withOrderedImports } from './import-order.ts';
 import { lineAt } from './tree.ts';

@@ -1,3 +1,4 @@
+/** Rule: time, randomness, timers and environment have one home each. */
 import { isAllowed } from './allowances.ts';
 import { lineAt } from './tree.ts';
 import type { Fault, SourceFile, Tree } from './tree.ts';

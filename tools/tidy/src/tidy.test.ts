@@ -1,3 +1,4 @@
+/** Protects: each rule refuses a tree that breaks it. */
 import { checkTree } from './check-tree.ts';
 import { importsOf } from './imports.ts';
 import { maskText } from './mask.ts';

@@ -1,3 +1,4 @@
+/** The files and packages of the tree. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { maskText } from './mask.ts';

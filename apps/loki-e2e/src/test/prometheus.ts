@@ -1,3 +1,4 @@
+/** Real Prometheus and Alertmanager for end-to-end tests. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';

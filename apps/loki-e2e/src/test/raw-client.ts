@@ -1,3 +1,4 @@
+/** An HTTP client that sends exact bytes, for end-to-end tests. */
 import http from 'node:http';
 import { gunzipSync } from 'node:zlib';
 

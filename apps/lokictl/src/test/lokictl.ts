@@ -1,3 +1,4 @@
+/** Helper of lokictl tests: runs commands against a scripted server. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { run } from '../run.ts';

@@ -42,7 +42,9 @@ test('clients beyond the bound are answered 503, counted and told once; a free p
     expect(answer.toLowerCase()).toContain('retry-after: 1');
     expect(answer).toContain('too many connections');
   }
-  expect(logged).toEqual(['HTTP connections are refused: as many are open as the process may have']);
+  expect(logged).toEqual([
+    'HTTP connections are refused: the process has reached its maximum of open connections',
+  ]);
   expect(await metrics.text()).toContain('loki_http_connections_refused_total 2');
   first.destroy();
   await timers.sleep(50);

@@ -86,7 +86,7 @@ export class ConnectionBound {
 
   #log(): void {
     const { logger, connectionsMax } = this.#deps;
-    logger.warn('HTTP connections are refused: as many are open as the process may have', {
+    logger.warn('HTTP connections are refused: the process has reached its maximum of open connections', {
       refused: this.#refusedCount,
       connectionsMax,
     });

@@ -44,7 +44,9 @@ test('connections beyond the bound are closed, counted and told once; a free pla
   await timers.sleep(100);
   await Promise.all([opened(port).closed, opened(port).closed]);
   expect(refused).toBe(2);
-  expect(said).toEqual(['gRPC connections are refused: as many are open as the process may have']);
+  expect(said).toEqual([
+    'gRPC connections are refused: the process has reached its maximum of open connections',
+  ]);
   for (const { socket } of idle) expect(socket.closed).toBe(false);
   idle[0].socket.destroy();
   await timers.sleep(100);

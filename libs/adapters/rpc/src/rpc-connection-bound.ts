@@ -40,7 +40,7 @@ function newDropReport({ max, timers, logger, onRefused }: BoundDeps): () => voi
   let refused = 0;
   let isWaiting = false;
   const tell = () => {
-    logger.warn('gRPC connections are refused: as many are open as the process may have', {
+    logger.warn('gRPC connections are refused: the process has reached its maximum of open connections', {
       refused,
       connectionsMax: max,
     });

@@ -161,7 +161,7 @@ export class StreamShards {
         }
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn('stream shards: the store did not take a step', { err: String(error) });
+        logger.warn('stream shards: the object store did not accept a step', { err: String(error) });
         await timers.sleep(retryMs, signal).catch(() => undefined); // aborted: the loop ends
       }
     }

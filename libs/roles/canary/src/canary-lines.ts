@@ -4,7 +4,7 @@ export function canaryLine(ns: bigint, size: number): string {
   return head + 'p'.repeat(Math.max(0, size - head.length));
 }
 
-/** The time that a line of the canary carries; undefined: a line of somebody else. */
+/** The time in a line of the canary; undefined: a line of another writer. */
 export function timeOfLine(line: string): bigint | undefined {
   const match = /^(\d{1,19}) p*$/.exec(line);
   return match ? BigInt(match[1]) : undefined;

@@ -1,3 +1,4 @@
+/** The canary's periodic tests: spot check, metric test, cache test. */
 import { nsPerMs } from '@loki/model';
 import type { Clock } from '@loki/ports';
 import type { CanaryMetrics } from '@loki/telemetry';
@@ -9,7 +10,7 @@ export interface CanaryTestDeps {
   readonly client: LokiClient;
   readonly clock: Clock;
   readonly metrics: CanaryMetrics;
-  /** Selector with the stages that are appended to it. */
+  /** Selector; stages are appended to it. */
   readonly query: string;
 }
 
@@ -17,7 +18,7 @@ export interface CanaryTestDeps {
 const entriesMax = 5_000;
 
 /**
- * Times of the canary's lines in [fromNs, toNs], by pages.
+ * Times of the canary's lines in [fromNs, toNs], read page by page.
  *
  * @throws when Loki answers with an error
  */
@@ -26,7 +27,7 @@ export async function findEntries(
   fromNs: bigint,
   toNs: bigint,
 ): Promise<Set<bigint>> {
-  const found = new Set<bigint>();
+  const times = new Set<bigint>();
   for (let start = fromNs; ;) {
     const { status, text } = await client.get('/loki/api/v1/query_range', {
       query,
@@ -39,9 +40,9 @@ export async function findEntries(
     const entries = entriesOf(text);
     for (const { line } of entries) {
       const ns = timeOfLine(line);
-      if (ns !== undefined) found.add(ns);
+      if (ns !== undefined) times.add(ns);
     }
-    if (entries.length < entriesMax) return found;
+    if (entries.length < entriesMax) return times;
     // A line's time is its entry's, and no two lines of the canary share one.
     start = entries.reduce((last, { ns }) => (ns > last ? ns : last), start) + 1n;
   }
@@ -53,7 +54,7 @@ interface SpotCheckOptions {
   readonly initialWaitNs: bigint;
 }
 
-/** Remembers a line now and then, and asks for it again and again: is it still there hours later? */
+/** Remembers a line from time to time, and queries it repeatedly for hours. */
 export class SpotCheck {
   readonly #deps: CanaryTestDeps;
   readonly #options: SpotCheckOptions;
@@ -78,16 +79,16 @@ export class SpotCheck {
       if (nowNs - ns < initialWaitNs) continue;
       const beganMs = clock.monotonicMs();
       try {
-        const found = await findEntries(this.#deps, ns, ns);
-        metrics.spotChecked(!found.has(ns), (clock.monotonicMs() - beganMs) / 1000);
+        const matches = await findEntries(this.#deps, ns, ns);
+        metrics.spotChecked(!matches.has(ns), (clock.monotonicMs() - beganMs) / 1000);
       } catch {
-        // Asked again in the next round: an answer that did not come says nothing of the entry.
+        // Queried again in the next round: a failed query proves nothing about the entry.
       }
     }
   }
 }
 
-/** Counts the lines of the last hours: as many as were written? */
+/** Compares a count over the last hours with the number of lines that were written. */
 export async function metricTest(
   { client, clock, metrics, query }: CanaryTestDeps,
   { rangeMs, intervalMs, ageMs }: { rangeMs: number; intervalMs: number; ageMs: number },
@@ -103,17 +104,17 @@ export async function metricTest(
   metrics.metricTested({ expected: Math.round(actualRangeMs / intervalMs), actual: valueOf(text), seconds });
 }
 
-/** The same count with and without the results cache: the same number? */
+/** Compares the same count with and without the results cache. */
 export async function cacheTest(
   { client, clock, metrics, query }: CanaryTestDeps,
   { rangeMs, backMs }: { rangeMs: number; backMs: number },
 ): Promise<void> {
-  const asked = {
+  const request = {
     query: `sum(count_over_time(${query}[${Math.round(rangeMs)}ms]))`,
     time: String(clock.nowNs() - BigInt(Math.round(backMs)) * nsPerMs),
   };
-  const cached = await client.get('/loki/api/v1/query', asked);
-  const fresh = await client.get('/loki/api/v1/query', asked, { headers: { 'cache-control': 'no-cache' } });
+  const cached = await client.get('/loki/api/v1/query', request);
+  const fresh = await client.get('/loki/api/v1/query', request, { headers: { 'cache-control': 'no-cache' } });
   if (cached.status !== 200 || fresh.status !== 200) {
     metrics.cacheTested('failure', false);
     return;

@@ -1,4 +1,4 @@
-/** Loki's canary: lines that are written, followed and compared. */
+/** Loki's canary: writes lines, follows them and compares. */
 import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import type { CanaryMetrics } from '@loki/telemetry';
 import { canaryLine, timeOfLine } from './canary-lines.ts';
@@ -9,7 +9,7 @@ import type { LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
 import type { CanaryOptions } from './options.ts';
 
-/** Follows a query; resolves when the connection ends, and the caller opens it again. */
+/** Follows a query; resolves when the connection ends. The caller opens it again. */
 export interface Follow {
   (
     query: string,
@@ -26,11 +26,11 @@ interface CanaryDeps {
   readonly logger: Logger;
   readonly metrics: CanaryMetrics;
   readonly follow: Follow;
-  /** Prints a line, for an agent to take to Loki. */
+  /** Prints a line, for an agent to send to Loki. */
   readonly print: (line: string) => void;
 }
 
-/** Pushes that wait for their turn; beyond it lines are left out, and will be reported as missing. */
+/** Bound on waiting pushes; above it lines are skipped, and will be reported as missing. */
 const batchesMax = 64;
 const reconnectMs = 1_000;
 
@@ -40,8 +40,8 @@ interface Written {
 }
 
 /**
- * Writes a line at each interval, follows its own lines, and reports what is late, missing, doubled or
- * disordered.
+ * Writes a line at each interval, follows its own lines, and reports late, missing, duplicate and disordered
+ * lines.
  */
 export class Canary {
   readonly #deps: CanaryDeps;
@@ -76,7 +76,7 @@ export class Canary {
     });
   }
 
-  /** Until `stop`. */
+  /** Runs until `stop`. */
   async run(): Promise<void> {
     const options = this.#options;
     const { clock } = this.#deps;
@@ -107,7 +107,7 @@ export class Canary {
     this.#stop.abort();
   }
 
-  /** Writes nothing until `resume`; what was written is still looked for. */
+  /** Writes nothing until `resume`; lines that were written before are still expected. */
   suspend(): void {
     this.#isSuspended = true;
   }
@@ -121,7 +121,7 @@ export class Canary {
     const { clock, random, print } = this.#deps;
     const { size, push } = this.#options;
     const nowNs = clock.nowNs();
-    // No two lines share a time, also when the clock stands or goes back.
+    // No two lines share a time, even if the clock stops or goes back.
     let ns = (this.#lastNs = nowNs > this.#lastNs ? nowNs : this.#lastNs + 1n);
     if (random.float() * 100 < this.#options['out-of-order-percentage']) {
       const min = this.#options['out-of-order-min'];
@@ -146,13 +146,13 @@ export class Canary {
     const batch = this.#batch;
     this.#batch = [];
     if (this.#pushing >= batchesMax) {
-      this.#deps.logger.warn('too many pushes without an answer: lines are left out', {
+      this.#deps.logger.warn('too many unanswered pushes: lines are skipped', {
         lines: batch.length,
       });
       return;
     }
     this.#pushing += 1;
-    // One after the other: what came back in another order would be our own doing.
+    // Pushes are sequential: parallel ones could arrive out of order.
     this.#pushed = this.#pushed.then(() => this.#push(batch)).finally(() => (this.#pushing -= 1));
   }
 
@@ -169,7 +169,7 @@ export class Canary {
       const isFinal = attempt >= attemptsMax || (status >= 400 && status < 500 && status !== 429);
       logger.warn('a push failed', { status, err: text.slice(0, 200), final: isFinal });
       if (isFinal || this.#stop.signal.aborted) return;
-      await timers.sleep(pauseMs, this.#stop.signal).catch(() => undefined); // stopped: one attempt more
+      await timers.sleep(pauseMs, this.#stop.signal).catch(() => undefined); // stopped: one more attempt
       pauseMs = Math.min(2 * pauseMs, this.#options['write-max-backoff']);
     }
   }

@@ -1,8 +1,7 @@
+/** Protects what the canary reports: late, missing, doubled and disordered lines, each under its own name. */
 import { canaryMetrics, Metrics } from '@loki/telemetry';
 import { canaryLine, timeOfLine } from './canary-lines.ts';
 import { Comparator } from './comparator.ts';
-
-// Protects what the canary reports: late, missing, doubled and disordered lines, each under its own name.
 
 const second = 1_000_000_000n;
 let metrics: Metrics;

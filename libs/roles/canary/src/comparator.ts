@@ -1,6 +1,9 @@
+/**
+ * Compares lines that the canary wrote with lines that it received: late, missing, duplicate, out of order.
+ */
 import type { CanaryMetrics } from '@loki/telemetry';
 
-/** The comparator's question to Loki itself when the websocket stays silent. */
+/** Queries Loki for the times of lines when the websocket did not deliver them. */
 type FindEntries = (fromNs: bigint, toNs: bigint) => Promise<ReadonlySet<bigint>>;
 
 interface ComparatorOptions {
@@ -8,25 +11,24 @@ interface ComparatorOptions {
   readonly maxWaitNs: bigint;
 }
 
-/** Entries waited for, or remembered as received: more than this means that nothing arrives at all. */
+/** Bound on expected entries, and on remembered received ones: above it, nothing arrives at all. */
 const entriesMax = 100_000;
 
 /**
- * Which lines were written and not received yet. A line is known by its nanosecond, which no other line of
- * the canary has.
+ * Lines that were written and not received yet, identified by their nanosecond, which is unique among the
+ * canary's lines.
  *
- * Received in the order of writing: all is well. Received before an older one: out of order. Received again:
- * a duplicate. Not received from the websocket within `wait`: asked for by queries, until `max-wait`, and
- * missing then.
+ * Received in the order of writing: fine. Received before an older one: out of order. Received again: a
+ * duplicate. Not received by the websocket within `wait`: queried until `max-wait`, then missing.
  */
 export class Comparator {
   readonly #metrics: CanaryMetrics;
   readonly #options: ComparatorOptions;
-  /** Written, not received; in the order of writing. */
+  /** Written and not received, in the order of writing. */
   readonly #waiting = new Set<bigint>();
-  /** Not seen on the websocket in time. */
+  /** Not received by the websocket in time. */
   readonly #late = new Set<bigint>();
-  /** Received, while a second time is still likely; in the order of receiving. */
+  /** Received; a duplicate is still likely; in the order of receiving. */
   readonly #received = new Set<bigint>();
 
   constructor(metrics: CanaryMetrics, options: ComparatorOptions) {
@@ -34,7 +36,7 @@ export class Comparator {
     this.#options = options;
   }
 
-  /** Lines that nobody has seen yet. */
+  /** Lines that were not received yet. */
   get waiting(): number {
     return this.#waiting.size + this.#late.size;
   }
@@ -45,10 +47,10 @@ export class Comparator {
     dropOldest(this.#waiting);
   }
 
-  /** A line came by the websocket. */
+  /** Records a line that the websocket delivered. */
   received(ns: bigint, nowNs: bigint): void {
     if (!this.#waiting.has(ns)) {
-      // Known as late or not, it was reported already.
+      // Late lines and lines of a gap were reported before.
       if (this.#received.has(ns)) this.#metrics.duplicate();
       else this.#metrics.unexpected();
       return;
@@ -61,12 +63,12 @@ export class Comparator {
     dropOldest(this.#received);
   }
 
-  /** Looks at what was not received, asks for it, and gives up what has been waited for too long. */
+  /** Queries overdue lines, and gives up those that are older than `max-wait`. */
   async prune(nowNs: bigint, find: FindEntries): Promise<void> {
     const { waitNs, maxWaitNs } = this.#options;
-    const late = [...this.#waiting].filter((ns) => nowNs - ns > waitNs);
-    this.#metrics.webSocketMissing(late.length);
-    for (const ns of late) {
+    const overdue = [...this.#waiting].filter((ns) => nowNs - ns > waitNs);
+    this.#metrics.webSocketMissing(overdue.length);
+    for (const ns of overdue) {
       this.#waiting.delete(ns);
       this.#late.add(ns);
     }
@@ -74,10 +76,10 @@ export class Comparator {
     for (const ns of this.#received) if (nowNs - ns > maxWaitNs) this.#received.delete(ns);
     if (this.#late.size === 0) return;
     const all = [...this.#late].sort((a, b) => (a < b ? -1 : 1));
-    // A query that fails finds nothing, and is asked again the next time.
-    const found = await find(all[0], all[all.length - 1]).catch(() => new Set<bigint>());
+    // A failed query proves nothing; the lines are queried again the next time.
+    const matches = await find(all[0], all[all.length - 1]).catch(() => new Set<bigint>());
     for (const ns of all) {
-      if (found.has(ns)) {
+      if (matches.has(ns)) {
         this.#late.delete(ns);
       } else if (nowNs - ns > maxWaitNs) {
         this.#late.delete(ns);

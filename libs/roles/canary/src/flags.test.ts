@@ -1,7 +1,6 @@
+/** Protects manifests made for Loki's canary: their flags mean the same here. */
 import { flagsText, parseFlags } from './flags.ts';
 import { addressesOf, canaryFlags, headersOf, labelsOf, selectorOf } from './options.ts';
-
-// Protects manifests made for Loki's canary: their flags mean the same here.
 
 test('flags are read as Go reads them', () => {
   const options = parseFlags(canaryFlags, [

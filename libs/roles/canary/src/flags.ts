@@ -1,6 +1,7 @@
+/** Command-line flags in Go's form, for the canary's options. */
 import { parseGoDuration } from '@loki/go';
 
-/** A flag's kind decides how its text is read; a duration is Go's and becomes milliseconds. */
+/** A flag's kind determines how its text is parsed; a duration is in Go's form and becomes milliseconds. */
 type FlagSpec =
   | { readonly kind: 'text'; readonly value: string; readonly help: string }
   | { readonly kind: 'number' | 'duration'; readonly value: number; readonly help: string }
@@ -11,7 +12,7 @@ export type FlagSpecs = Readonly<Record<string, FlagSpec>>;
 /** Values by flag name, each of its spec's type. */
 export type FlagValues<T extends FlagSpecs> = { readonly [K in keyof T]: T[K]['value'] };
 
-/** A command line that cannot be read. The message is Go's, and goes to the user as it is. */
+/** A malformed command line. The message is Go's and is shown to the user unchanged. */
 export class FlagError extends Error {}
 
 /**
@@ -60,8 +61,8 @@ function valueOf(name: string, kind: FlagSpec['kind'], text: string): string | n
 /** The text of `-help`. */
 export function flagsText(command: string, specs: FlagSpecs): string {
   const lines = Object.entries(specs).map(([name, { kind, value, help }]) => {
-    const shown = kind === 'duration' ? `${value / 1000}s` : String(value);
-    const preset = value === '' || value === false ? '' : ` (default ${shown})`;
+    const text = kind === 'duration' ? `${value / 1000}s` : String(value);
+    const preset = value === '' || value === false ? '' : ` (default ${text})`;
     return `  -${name}${kind === 'bool' ? '' : ` ${kind}`}\n    \t${help}${preset}\n`;
   });
   return `Usage of ${command}:\n${lines.join('')}`;

@@ -1,3 +1,4 @@
+/** Public exports of the canary: its main program, and the ledger for chaos and crash tests. */
 export { Canary } from './canary.ts';
 export type { Follow } from './canary.ts';
 export { FlagError, flagsText, parseFlags } from './flags.ts';

@@ -1,3 +1,4 @@
+/** Queries during the load of a ledger run: each answer is compared with the lines acknowledged so far. */
 import { nsPerMs } from '@loki/model';
 import type { Clock, Random, Timers } from '@loki/ports';
 import { compare, example, noFindings } from './ledger-judge.ts';
@@ -10,13 +11,13 @@ import type { LokiClient } from './loki-client.ts';
 
 interface ChecksOptions {
   readonly clients: number;
-  /** All clients together. */
+  /** Total over all clients. */
   readonly queriesPerSecond: number;
-  /** Streams that are asked for. */
+  /** Number of streams to query. */
   readonly streams: number;
-  /** Attempts before a query has failed. */
+  /** Attempts after which a query counts as failed. */
   readonly attemptsMax: number;
-  /** Parts of a stream that one query spans at most; its entries must fit into one page. */
+  /** Most parts of a stream in one query; their entries must fit into one page. */
   readonly partsMax: number;
 }
 
@@ -31,12 +32,12 @@ interface ChecksDeps {
 }
 
 /**
- * Queries during the load: an answer without an error must hold every line that was acknowledged before the
- * question, once. Log queries are compared line by line, counts as numbers.
+ * Queries during the load: a successful answer must contain every line that was acknowledged before the
+ * query, once. Log queries are compared line by line, counts as numbers.
  */
 export class LedgerChecks {
-  /** Lines that answers without an error lacked or had twice. */
-  readonly found: Findings = noFindings();
+  /** Lines that successful answers lacked or repeated. */
+  readonly findings: Findings = noFindings();
   readonly #deps: ChecksDeps;
   readonly #options: ChecksOptions;
   readonly #stop = new AbortController();
@@ -66,7 +67,7 @@ export class LedgerChecks {
     }
   }
 
-  /** One query about a random stretch of one stream, mostly its newest. */
+  /** Queries a random stretch of one stream, mostly its newest part. */
   async checkOnce(): Promise<void> {
     const { ledger, random } = this.#deps;
     const id = Math.floor(random.float() * this.#options.streams);
@@ -88,17 +89,17 @@ export class LedgerChecks {
       query: selector(id),
       start: String(startNs),
       end: String(endNs),
-      // One more would show a stranger.
+      // One more entry than expected reveals a foreign line.
       limit: String(lines + 1),
       direction: 'forward',
     });
-    if (text !== undefined) compare({ stream: id, parts, acked }, entriesOf(text), ledger, this.found);
+    if (text !== undefined) compare({ stream: id, parts, acked }, entriesOf(text), ledger, this.findings);
   }
 
   async #checkCount(id: number, parts: readonly LedgerPart[]): Promise<void> {
     const ackedBefore = linesOf(parts, ({ push }) => push.outcome === 'acked');
     const { startNs, endNs } = spanOf(parts);
-    // A range is open at its start and closed at its end, and is given in whole milliseconds.
+    // A metric range excludes its start, includes its end, and has whole milliseconds.
     const rangeMs = (endNs - startNs) / nsPerMs + 1n;
     const timeNs = endNs - 1n;
     const around = this.#deps.ledger.streams.get(id)!.parts;
@@ -108,25 +109,25 @@ export class LedgerChecks {
     });
     if (text === undefined) return;
     const count = valueOf(text);
-    // The millisecond that the range is longer than asked for may reach into the part before.
+    // The range is up to one millisecond too long, which may reach into the previous part.
     const most = around.reduce((sum, part) => sum + linesWithin(part, timeNs - rangeMs * nsPerMs, timeNs), 0);
     if (count < ackedBefore) {
-      this.found.lost += ackedBefore - count;
+      this.findings.lost += ackedBefore - count;
       example(
-        this.found,
+        this.findings,
         `count too low: stream ${id}: ${count} of ${ackedBefore} up to ${timeNs} in ${rangeMs} ms`,
       );
     }
     if (count > most) {
-      this.found.doubled += count - most;
+      this.findings.doubled += count - most;
       example(
-        this.found,
+        this.findings,
         `count too high: stream ${id}: ${count}, ${most} were sent, up to ${timeNs} in ${rangeMs} ms`,
       );
     }
   }
 
-  /** The answer's text; undefined: it was an error, and has been told. */
+  /** The answer's text; undefined: an error, which has been reported. */
   async #ask(path: string, query: Readonly<Record<string, string>>): Promise<string | undefined> {
     const { client, clock } = this.#deps;
     const beganMs = clock.monotonicMs();
@@ -155,7 +156,7 @@ function linesOf(parts: readonly LedgerPart[], counts: (part: LedgerPart) => boo
   return parts.reduce((sum, part) => sum + (counts(part) ? part.count : 0), 0);
 }
 
-/** Lines of a part in (afterNs, upToNs], none of which was refused for sure. */
+/** Lines of a part in (afterNs, upToNs], without parts that were certainly refused. */
 function linesWithin(part: LedgerPart, afterNs: bigint, upToNs: bigint): number {
   if (part.push.outcome === 'rejected') return 0;
   let lines = 0;

@@ -1,3 +1,4 @@
+/** Protects the judge: it must see each way in which a server can be wrong, and none in one that is right. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,18 +12,16 @@ import { Ledger } from './ledger.ts';
 import { LokiClient } from './loki-client.ts';
 import { TestLoki } from './test/loki.ts';
 
-// Protects the judge: it must see each way in which a server can be wrong, and none in one that is right.
-
 let directory: string;
 let ledger: Ledger;
 let loki: TestLoki;
-let told: Told[];
+let requests: Told[];
 
 beforeEach(async () => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-judge-'));
   ledger = await Ledger.open(new NodeDisk(directory), 'ledger', { run: 'r', lineBytes: 60 });
   loki = new TestLoki();
-  told = [];
+  requests = [];
 });
 
 afterEach(async () => {
@@ -46,7 +45,7 @@ const world = () => ({
   random: new NodeRandom(),
   labels: (stream: number) => ({ s: String(stream) }),
   selector: (stream: number) => `{s="${stream}"}`,
-  onTold: (each: Told) => void told.push(each),
+  onTold: (each: Told) => void requests.push(each),
 });
 
 async function push(pushes: number, refusedEvery = 0): Promise<void> {
@@ -73,9 +72,9 @@ test('a server that keeps its promises is found good, with refused and unanswere
   await push(3);
   loki.losesAnswers = false;
   expect(ledger.counts()).toEqual({ pending: 0, acked: 270, unknown: 30, rejected: 3 });
-  const found = await judge();
-  expect(faultsIn(found)).toBe(0);
-  expect(found).toMatchObject({ read: 300, unknownPresent: 30 });
+  const findings = await judge();
+  expect(faultsIn(findings)).toBe(0);
+  expect(findings).toMatchObject({ read: 300, unknownPresent: 30 });
 });
 
 test('pages follow each other without a gap or an overlap', async () => {
@@ -89,19 +88,19 @@ test('pages follow each other without a gap or an overlap', async () => {
 });
 
 test.each<[keyof Findings, (loki: TestLoki) => void]>([
-  ['lost', (server) => server.stored.splice(17, 1)],
-  ['doubled', (server) => server.stored.splice(17, 0, server.stored[17])],
-  ['changed', (server) => (server.stored[17] = { ...server.stored[17], line: 'ledger r 0 0 other' })],
-  ['changed', (server) => (server.stored[17] = { ...server.stored[17], ns: server.stored[17].ns + 1n })],
-  ['misplaced', (server) => server.stored.reverse()],
+  ['lost', (server) => server.entries.splice(17, 1)],
+  ['doubled', (server) => server.entries.splice(17, 0, server.entries[17])],
+  ['changed', (server) => (server.entries[17] = { ...server.entries[17], line: 'ledger r 0 0 other' })],
+  ['changed', (server) => (server.entries[17] = { ...server.entries[17], ns: server.entries[17].ns + 1n })],
+  ['misplaced', (server) => server.entries.reverse()],
   ['unreadable', (server) => (server.failsQueries = true)],
 ])('finds what is %s', async (kind, breakIt) => {
   await push(30);
   expect(faultsIn(await judge())).toBe(0);
   breakIt(loki);
-  const found = await judge();
-  expect(found[kind]).toBeGreaterThan(0);
-  expect(found.examples.length).toBeGreaterThan(0);
+  const findings = await judge();
+  expect(findings[kind]).toBeGreaterThan(0);
+  expect(findings.examples.length).toBeGreaterThan(0);
 });
 
 test('a refused line that is there is found', async () => {
@@ -114,14 +113,14 @@ test('a push that was refused after an attempt without an answer is unknown', as
   loki.script = [0, 400];
   await push(1);
   expect(ledger.counts()).toMatchObject({ unknown: 10, rejected: 0 });
-  expect(told[0]).toMatchObject({ isOk: false });
+  expect(requests[0]).toMatchObject({ isOk: false });
 });
 
 test('a push answered at its repeat is acknowledged, and its repeat is told', async () => {
   loki.script = [503];
   await push(1);
   expect(ledger.counts()).toMatchObject({ acked: 10 });
-  expect(told[0]).toMatchObject({ isOk: true, failures: [{ status: 503 }] });
+  expect(requests[0]).toMatchObject({ isOk: true, failures: [{ status: 503 }] });
 });
 
 test('queries during the load find lines that an answer without an error lacks', async () => {
@@ -134,9 +133,9 @@ test('queries during the load find lines that an answer without an error lacks',
     partsMax: 5,
   });
   for (let i = 0; i < 60; i++) await checks.checkOnce();
-  expect(faultsIn(checks.found)).toBe(0);
-  expect(told.filter(({ kind }) => kind === 'query')).toHaveLength(60);
+  expect(faultsIn(checks.findings)).toBe(0);
+  expect(requests.filter(({ kind }) => kind === 'query')).toHaveLength(60);
   loki.hidesEvery = 7;
   for (let i = 0; i < 60; i++) await checks.checkOnce();
-  expect(checks.found.lost).toBeGreaterThan(0);
+  expect(checks.findings.lost).toBeGreaterThan(0);
 });

@@ -1,3 +1,6 @@
+/**
+ * Reads lines of a ledger back and finds lost, doubled and changed ones: the judge of crash and chaos tests.
+ */
 import { hourNs } from '@loki/model';
 import { ledgerLine, parseLedgerLine } from './ledger-lines.ts';
 import { partOf, timeOf } from './ledger.ts';
@@ -5,39 +8,39 @@ import type { Ledger, LedgerPart, LedgerStream } from './ledger.ts';
 import { entriesOf } from './loki-client.ts';
 import type { Entry, LokiClient } from './loki-client.ts';
 
-/** Names of the two labels that are a stream's own; the rest are the same for all. */
+/** Names of the two labels that distinguish streams; all other labels are the same for all. */
 export interface StreamSelector {
   /** `{name="loki-canary",run="…",ledger="7"}` */
   (stream: number): string;
 }
 
-/** The findings of a reading, in lines. */
+/** Counts of lines by finding. */
 export interface Findings {
   read: number;
-  /** Acknowledged, and not there. */
+  /** Acknowledged and absent. */
   lost: number;
-  /** There more than once. */
+  /** Returned more than once. */
   doubled: number;
-  /** There with another timestamp or text than was sent, or never sent at all. */
+  /** Returned with another timestamp or text than was sent, or never sent. */
   changed: number;
   /** Not in the order of their timestamps. */
   misplaced: number;
-  /** Without an acknowledgement, and there: as good as not there. */
+  /** Without an acknowledgement, but present: as good as absent. */
   unknownPresent: number;
-  /** Refused, and there. */
+  /** Refused, but present. */
   rejectedPresent: number;
-  /** Streams whose reading was answered by an error to the end. */
+  /** Streams that could not be read: every attempt failed. */
   unreadable: number;
-  /** The first of each kind, in words. */
+  /** The first findings of each kind, as text. */
   readonly examples: string[];
 }
 
 const examplesMax = 20;
-/** Streams read side by side. */
+/** Streams read in parallel. */
 const readersMax = 4;
-/** Streams that could not be read; after so many the rest is not tried. */
+/** Unreadable streams after which the judge gives up. */
 const unreadableMax = 5;
-/** Loki's own limit for one answer, where nobody raised it. */
+/** Loki's default limit of entries in one answer. */
 const pageEntries = 5_000;
 
 export function noFindings(): Findings {
@@ -54,9 +57,9 @@ export function noFindings(): Findings {
   };
 }
 
-/** Lines of which a promise was broken. */
-export function faultsIn(found: Findings): number {
-  const { lost, doubled, changed, misplaced, rejectedPresent, unreadable } = found;
+/** Number of lines with a broken promise. */
+export function faultsIn(findings: Findings): number {
+  const { lost, doubled, changed, misplaced, rejectedPresent, unreadable } = findings;
   return lost + doubled + changed + misplaced + rejectedPresent + unreadable;
 }
 
@@ -68,7 +71,7 @@ interface JudgeDeps {
   readonly attemptsMax: number;
 }
 
-/** Parts of one stream that lie next to each other, with what was known of each when the reading began. */
+/** Adjacent parts of one stream, with their outcomes at the start of the reading. */
 interface Expected {
   readonly stream: number;
   readonly parts: readonly LedgerPart[];
@@ -76,8 +79,8 @@ interface Expected {
 }
 
 /**
- * Reads lines back in pages and compares them with the ledger. A line acknowledged before the reading began
- * must be there once; a line that is pending then, or comes later, may be.
+ * Reads lines back page by page and compares them with the ledger. A line acknowledged before the reading
+ * must be present once; a line that is pending, or was sent later, may be.
  */
 export class LedgerJudge {
   readonly #deps: JudgeDeps;
@@ -87,38 +90,38 @@ export class LedgerJudge {
   }
 
   /**
-   * All streams from the given line on.
+   * Judges all streams from the given line on.
    *
-   * @param from per stream, the first line to look at; those absent are read from their beginning
+   * @param from the first line to judge, by stream; absent streams are read from their beginning
    */
   async judgeAll(from: ReadonlyMap<number, number> = new Map()): Promise<Findings> {
-    const found = noFindings();
-    const left = [...this.#deps.ledger.streams].flatMap(([id, stream]) => {
+    const findings = noFindings();
+    const streams = [...this.#deps.ledger.streams].flatMap(([id, stream]) => {
       const parts = stream.parts.filter((part) => part.from + part.count > (from.get(id) ?? 0));
       return neighbours(parts).map((each) => ({ id, parts: each }));
     });
     const readers = Array.from({ length: readersMax }, async () => {
-      for (let next = left.shift(); next; next = left.shift()) {
-        // A server that answers nothing is not asked for every stream there is.
-        if (found.unreadable >= unreadableMax) found.unreadable += 1;
-        else await this.judge(next.id, next.parts, found);
+      for (let next = streams.shift(); next; next = streams.shift()) {
+        // If the server answers nothing, the remaining streams are not queried.
+        if (findings.unreadable >= unreadableMax) findings.unreadable += 1;
+        else await this.judge(next.id, next.parts, findings);
       }
     });
     await Promise.all(readers);
-    return found;
+    return findings;
   }
 
-  /** Some parts of one stream, in order. */
-  async judge(id: number, parts: readonly LedgerPart[], found: Findings): Promise<void> {
+  /** Judges some parts of one stream, in order. */
+  async judge(id: number, parts: readonly LedgerPart[], findings: Findings): Promise<void> {
     if (parts.length === 0) return;
     const acked = new Set(parts.filter(({ push }) => push.outcome === 'acked'));
     const last = parts[parts.length - 1];
-    const entries = await this.#read(id, parts[0].firstNs, timeOf(last, last.from + last.count), found);
-    if (entries) compare({ stream: id, parts, acked }, entries, this.#deps.ledger, found);
+    const entries = await this.#read(id, parts[0].firstNs, timeOf(last, last.from + last.count), findings);
+    if (entries) compare({ stream: id, parts, acked }, entries, this.#deps.ledger, findings);
   }
 
-  /** Every entry of a stream in [startNs, endNs), page after page. Undefined: an error, to the end. */
-  async #read(id: number, startNs: bigint, endNs: bigint, found: Findings): Promise<Entry[] | undefined> {
+  /** Every entry of a stream in [startNs, endNs), page after page. Undefined: every attempt failed. */
+  async #read(id: number, startNs: bigint, endNs: bigint, findings: Findings): Promise<Entry[] | undefined> {
     const { client, selector, attemptsMax } = this.#deps;
     const entries: Entry[] = [];
     let from = startNs;
@@ -135,9 +138,9 @@ export class LedgerJudge {
         attemptsMax,
       );
       if (answer.status !== 200) {
-        found.unreadable += 1;
+        findings.unreadable += 1;
         example(
-          found,
+          findings,
           `unreadable: stream ${id} from ${from}: ${answer.status} ${answer.text.slice(0, 300)}`,
         );
         return undefined;
@@ -145,13 +148,13 @@ export class LedgerJudge {
       const page = entriesOf(answer.text);
       entries.push(...page);
       if (page.length < pageEntries) return entries;
-      // No two lines of a stream share a timestamp, so the next page starts right after the last entry.
+      // No two lines of a stream share a timestamp, so the next page starts after the last entry.
       from = page[page.length - 1].ns + 1n;
     }
   }
 }
 
-/** Runs of parts without a long pause between them: refused lines lie far from the others. */
+/** Groups parts without long pauses between them: refused lines lie far from the others. */
 function neighbours(parts: readonly LedgerPart[]): LedgerPart[][] {
   const runs: LedgerPart[][] = [];
   for (const part of parts) {
@@ -162,60 +165,60 @@ function neighbours(parts: readonly LedgerPart[]): LedgerPart[][] {
   return runs;
 }
 
-/** Compares the entries that were read of one stream with those that should be there. */
+/** Compares the entries of one stream with the expected ones. */
 export function compare(
   { stream: id, parts, acked }: Expected,
   entries: readonly Entry[],
   ledger: Ledger,
-  found: Findings,
+  findings: Findings,
 ): void {
   const stream = ledger.streams.get(id)!;
-  const seen = new Map<LedgerPart, Uint8Array>();
+  const copies = new Map<LedgerPart, Uint8Array>();
   let beforeNs = -1n;
   for (const entry of entries) {
-    found.read += 1;
+    findings.read += 1;
     if (entry.ns < beforeNs) {
-      found.misplaced += 1;
-      example(found, `misplaced: stream ${id}: ${entry.ns} after ${beforeNs}`);
+      findings.misplaced += 1;
+      example(findings, `misplaced: stream ${id}: ${entry.ns} after ${beforeNs}`);
     }
     beforeNs = entry.ns;
     const part = partOfEntry(entry, id, stream, ledger);
     if (!part) {
-      found.changed += 1;
-      example(found, `changed: stream ${id}: ${entry.ns} ${entry.line.slice(0, 80)}`);
+      findings.changed += 1;
+      example(findings, `changed: stream ${id}: ${entry.ns} ${entry.line.slice(0, 80)}`);
       continue;
     }
-    let counts = seen.get(part.part);
-    if (!counts) seen.set(part.part, (counts = new Uint8Array(part.part.count)));
+    let counts = copies.get(part.part);
+    if (!counts) copies.set(part.part, (counts = new Uint8Array(part.part.count)));
     const times = ++counts[part.n - part.part.from];
     if (times === 2) {
-      found.doubled += 1;
-      example(found, `doubled: stream ${id} line ${part.n} at ${entry.ns} (${part.part.push.outcome})`);
-    } else if (times === 1) countUnacked(part.part, part.n, found);
+      findings.doubled += 1;
+      example(findings, `doubled: stream ${id} line ${part.n} at ${entry.ns} (${part.part.push.outcome})`);
+    } else if (times === 1) countUnacked(part.part, part.n, findings);
   }
   for (const part of parts) {
     if (!acked.has(part)) continue;
-    const counts = seen.get(part);
+    const counts = copies.get(part);
     const missing = counts ? counts.reduce((sum, times) => sum + (times === 0 ? 1 : 0), 0) : part.count;
     if (missing === 0) continue;
-    found.lost += missing;
+    findings.lost += missing;
     const first = counts ? counts.indexOf(0) : 0;
     const line = part.from + first;
     example(
-      found,
+      findings,
       `lost: stream ${id} line ${line} at ${timeOf(part, line)} and ${missing - 1} more of its push`,
     );
   }
 }
 
-function countUnacked({ push, stream }: LedgerPart, n: number, found: Findings): void {
-  if (push.outcome === 'unknown') found.unknownPresent += 1;
+function countUnacked({ push, stream }: LedgerPart, n: number, findings: Findings): void {
+  if (push.outcome === 'unknown') findings.unknownPresent += 1;
   if (push.outcome !== 'rejected') return;
-  found.rejectedPresent += 1;
-  example(found, `refused and present: stream ${stream} line ${n}`);
+  findings.rejectedPresent += 1;
+  example(findings, `refused and present: stream ${stream} line ${n}`);
 }
 
-/** Undefined: not a line that was sent like this. */
+/** The part of an entry; undefined: no line was sent like this. */
 function partOfEntry(
   { ns, line }: Entry,
   id: number,
@@ -229,6 +232,6 @@ function partOfEntry(
   return { part, n: parsed.n };
 }
 
-export function example(found: { readonly examples: string[] }, text: string): void {
-  if (found.examples.length < examplesMax) found.examples.push(text);
+export function example(findings: { readonly examples: string[] }, text: string): void {
+  if (findings.examples.length < examplesMax) findings.examples.push(text);
 }

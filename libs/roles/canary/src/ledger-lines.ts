@@ -1,17 +1,18 @@
-/** Lines of one stream of a ledger: each can be told from all others, and made again from its number. */
+/** Lines of one stream of a ledger: each line is unique, and can be made again from its number. */
 interface LineMaker {
-  /** The run that wrote it: ledgers of several runs may lie in one store. */
+  /** The run that wrote the line: one store may have ledgers of several runs. */
   readonly run: string;
-  /** Bytes of a line, its head included. */
+  /** Bytes of a line, including its head. */
   readonly lineBytes: number;
 }
 
 /**
- * Nanoseconds between two lines of one push. No two lines of a stream share a timestamp: paging rests on it.
+ * Nanoseconds between two lines of one push. No two lines of a stream share a timestamp: paging depends on
+ * it.
  */
 export const lineStepNs = 1_000n;
 
-/** Words that lines are filled with: as repetitive as logs are. */
+/** Filler words of lines: as repetitive as real logs. */
 const words = [
   'GET',
   'POST',
@@ -38,8 +39,7 @@ export function ledgerLine({ run, lineBytes }: LineMaker, stream: number, n: num
 const head = /^ledger (\S+) (\d+) (\d+)(?: |$)/;
 
 /**
- * Which line of which stream this is; undefined: none of ours. The caller compares the text with
- * `ledgerLine`.
+ * The stream and number of a line; undefined: a foreign line. The caller compares the text with `ledgerLine`.
  */
 export function parseLedgerLine(
   text: string,

@@ -1,3 +1,6 @@
+/**
+ * The load of a ledger run: clients that push numbered lines, recorded on the ledger before they are sent.
+ */
 import { nsPerMs } from '@loki/model';
 import type { Clock, Random, Timers } from '@loki/ports';
 import { ledgerLine } from './ledger-lines.ts';
@@ -7,18 +10,18 @@ import { isFailure } from './loki-client.ts';
 import type { Answer, LokiClient } from './loki-client.ts';
 
 interface LoadOptions {
-  /** Streams that take lines in turn; the one after the last takes what must be refused. */
+  /** Streams that get lines in turn; one further stream gets the lines that must be refused. */
   readonly streams: number;
   readonly streamsPerPush: number;
   readonly linesPerPush: number;
   readonly clients: number;
-  /** All clients together. */
+  /** Total over all clients. */
   readonly linesPerSecond: number;
-  /** Of so many pushes one is too old to be taken; 0: none. */
+  /** One push in this many is too old to be accepted; 0: none. */
   readonly refusedEvery: number;
-  /** How far in the past refused lines lie. */
+  /** Age of the lines that must be refused. */
   readonly refusedAgeMs: number;
-  /** Attempts before a push has failed. */
+  /** Attempts after which a push counts as failed. */
   readonly attemptsMax: number;
 }
 
@@ -42,7 +45,7 @@ interface LoadDeps {
   readonly onTold: (told: Told) => void;
 }
 
-/** Clients that push numbered lines at a steady rate, each line on the ledger before it is sent. */
+/** Clients that push numbered lines at a steady rate; each line is on the ledger before it is sent. */
 export class LedgerLoad {
   readonly #deps: LoadDeps;
   readonly #options: LoadOptions;
@@ -59,13 +62,13 @@ export class LedgerLoad {
     for (let client = 0; client < this.#options.clients; client++) this.#running.push(this.#run());
   }
 
-  /** Resolves when the last push has its answer; rejects when a client could not go on. */
+  /** Resolves after the answer to the last push; rejects when a client could not continue. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#running);
   }
 
-  /** Rejects as soon as a client cannot go on: the ledger's disk is full, say. */
+  /** Rejects as soon as a client cannot continue, for example because the ledger's disk is full. */
   async failed(): Promise<void> {
     await Promise.all(this.#running);
   }
@@ -74,19 +77,19 @@ export class LedgerLoad {
     const { clock, timers, random } = this.#deps;
     const { clients, linesPerPush, linesPerSecond } = this.#options;
     const periodMs = (1000 * linesPerPush * clients) / linesPerSecond;
-    // Clients do not push all at once.
+    // Clients start at different times.
     let nextMs = clock.monotonicMs() + random.float() * periodMs;
     while (!this.#stop.signal.aborted) {
       const waitMs = nextMs - clock.monotonicMs();
       if (waitMs > 0) await timers.sleep(waitMs, this.#stop.signal).catch(() => undefined); // stopped
       if (this.#stop.signal.aborted) return;
-      // Ticks that were missed while the server did not answer are not made up for.
+      // Ticks that were missed while the server did not answer are skipped.
       nextMs = Math.max(nextMs, clock.monotonicMs()) + periodMs;
       await this.pushOnce();
     }
   }
 
-  /** One push with its repeats. */
+  /** Sends one push with its retries. */
   async pushOnce(): Promise<LedgerPush> {
     const { ledger, client, clock } = this.#deps;
     const { refusedEvery, attemptsMax } = this.#options;
@@ -136,7 +139,7 @@ export class LedgerLoad {
   }
 }
 
-/** A refusal says nothing of an attempt before it that nobody answered. */
+/** A refusal does not settle an earlier attempt without an answer. */
 function outcomeOf(answer: Answer, failures: readonly Answer[]): Exclude<Outcome, 'pending'> {
   if (answer.status >= 200 && answer.status < 300) return 'acked';
   const attempts = isFailure(answer) ? failures : [...failures, answer];

@@ -1,3 +1,4 @@
+/** One run of the ledger: load, queries beside it, and the final judgement. */
 import type { Clock, Disk, Random, Timers } from '@loki/ports';
 import { LedgerChecks } from './ledger-checks.ts';
 import { faultsIn, LedgerJudge } from './ledger-judge.ts';
@@ -15,41 +16,43 @@ interface LedgerRunDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly disk: Disk;
-  /** Ends the load early; the judgement still comes. */
+  /** Ends the load early; the final judgement follows nevertheless. */
   readonly signal: AbortSignal;
 }
 
-/** The summary of a run of the ledger. */
+/** Summary of a ledger run. */
 interface LedgerReport {
-  /** Lines by what was answered. */
+  /** Lines by outcome. */
   readonly acked: number;
   readonly unknown: number;
   readonly rejected: number;
-  /** The findings of the last reading. */
+  /** Findings of the final reading. */
   readonly judged: Findings;
-  /** Lines that answers without an error lacked or doubled during the load. */
+  /** Lines that successful answers lacked or repeated during the load. */
   readonly checked: Findings;
   readonly pushes: Requests;
   readonly queries: Requests;
   readonly isGood: boolean;
 }
 
-/** Requests of one kind. */
+/** Counts of requests of one kind. */
 interface Requests {
   readonly sent: number;
-  /** Answered at a repeat. */
+  /** Requests that succeeded after a retry. */
   readonly repeated: number;
-  /** Not answered at any attempt. */
+  /** Requests that failed at every attempt. */
   readonly failed: number;
   readonly slowestMs: number;
   /** Of repeated and failed ones: time, kind, and the answers that were failures. */
   readonly examples: readonly string[];
 }
 
-/** Requests of one kind, as they are counted. */
+/** Counters of requests of one kind. */
 type Counted = { -readonly [Field in keyof Requests]: Requests[Field] } & { readonly examples: string[] };
 
-/** Refused lines lie so far back: more than any limit takes by default, less than queries may ask for. */
+/**
+ * Age of lines that must be refused: older than any default limit accepts, younger than queries may ask for.
+ */
 const refusedAgeMs = 9 * 24 * 3_600_000;
 const judgeAttemptsMax = 10;
 const checkedPartsMax = 40;
@@ -58,7 +61,7 @@ const examplesMax = 20;
 /** Characters of an answer in an example. */
 const answerCharsMax = 200;
 
-/** Pushes for a while with queries beside it, then reads everything back. */
+/** Pushes for some time with parallel queries, then reads everything back. */
 export async function runLedger(
   deps: LedgerRunDeps,
   options: CanaryOptions,
@@ -67,19 +70,19 @@ export async function runLedger(
   const { client, clock, timers, random, disk, signal } = deps;
   const run = Buffer.from(random.bytes(4)).toString('hex');
   const ledger = await Ledger.open(disk, path, { run, lineBytes: options.size });
-  const told: Record<Told['kind'], Counted> = {
+  const requests: Record<Told['kind'], Counted> = {
     push: { sent: 0, repeated: 0, failed: 0, slowestMs: 0, examples: [] },
     query: { sent: 0, repeated: 0, failed: 0, slowestMs: 0, examples: [] },
   };
-  const onTold = (one: Told): void => {
-    const { kind, isOk, failures, beganMs, endedMs } = one;
-    const of = told[kind];
+  const onTold = (request: Told): void => {
+    const { kind, isOk, failures, beganMs, endedMs } = request;
+    const of = requests[kind];
     of.sent += 1;
     if (!isOk) of.failed += 1;
     else if (failures.length > 0) of.repeated += 1;
     of.slowestMs = Math.max(of.slowestMs, Math.round(endedMs - beganMs));
     if (failures.length > 0 && of.examples.length < examplesMax) {
-      of.examples.push(`${new Date(clock.nowMs()).toISOString()} ${exampleOf(one)}`);
+      of.examples.push(`${new Date(clock.nowMs()).toISOString()} ${exampleOf(request)}`);
     }
   };
   const labels = (stream: number): Record<string, string> => ({
@@ -120,10 +123,10 @@ export async function runLedger(
     unknown,
     rejected,
     judged,
-    checked: checks.found,
-    pushes: told.push,
-    queries: told.query,
-    isGood: faultsIn(judged) + faultsIn(checks.found) === 0,
+    checked: checks.findings,
+    pushes: requests.push,
+    queries: requests.query,
+    isGood: faultsIn(judged) + faultsIn(checks.findings) === 0,
   };
 }
 

@@ -1,10 +1,9 @@
+/** Protects the judge's memory: what was sent and what was answered outlives the process that sent it. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { NodeDisk } from '@loki/runtime';
 import { Ledger, partOf, timeOf } from './ledger.ts';
-
-// Protects the judge's memory: what was sent and what was answered outlives the process that sent it.
 
 const head = { run: 'r', lineBytes: 80 };
 let directory: string;

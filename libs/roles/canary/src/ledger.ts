@@ -1,9 +1,10 @@
+/** The ledger: which lines were sent and how each push ended, in a journal on disk. */
 import type { Disk, DiskFile } from '@loki/ports';
 import { lineStepNs } from './ledger-lines.ts';
 
 /**
- * The known fate of a push and all its lines. `pending`: no answer yet. `unknown`: some attempt may have been
- * taken, and none was acknowledged. `rejected`: every attempt was refused.
+ * Outcome of a push and all its lines. `pending`: no answer yet. `unknown`: none of its attempts was
+ * acknowledged, and some may have succeeded. `rejected`: every attempt was refused.
  */
 export type Outcome = 'pending' | 'acked' | 'unknown' | 'rejected';
 
@@ -25,13 +26,11 @@ export interface LedgerPush {
 export interface NewPart {
   readonly stream: number;
   readonly count: number;
-  /** Not before the stream's last line: later lines have later timestamps. Absent: now. */
+  /** Earliest time of the part; it also follows the stream's last line. Absent: now. */
   readonly firstNs?: bigint;
 }
 
-/**
- * One stream of the ledger: its parts in the order of their lines, which is the order of their timestamps.
- */
+/** One stream of the ledger: its parts in the order of their lines and timestamps. */
 export interface LedgerStream {
   readonly parts: LedgerPart[];
   nextLine: number;
@@ -43,13 +42,13 @@ interface JournalHead {
   readonly lineBytes: number;
 }
 
-/** Bytes of a journal that are read at once. */
+/** Bytes of a journal in one read. */
 const readBytes = 1 << 20;
 
 /**
- * Numbers lines, and keeps their fate in a journal: one JSON text a line, the intent synced before
- * anything is sent, the outcome after. A ledger that ends in the middle opens again with what it knew; pushes
- * without an outcome are unknown then.
+ * Numbers lines and records their outcome in a journal: one JSON text per line. The intent is synced before
+ * sending, the outcome is written afterwards. A ledger that was interrupted opens with its recorded state;
+ * pushes without an outcome then count as unknown.
  */
 export class Ledger {
   readonly run: string;
@@ -66,7 +65,7 @@ export class Ledger {
     this.lineBytes = head.lineBytes;
   }
 
-  /** @param head of a new journal; an existing one has its own */
+  /** @param head of a new journal; an existing journal has its own */
   static async open(disk: Disk, path: string, head: JournalHead): Promise<Ledger> {
     const file = await disk.open(path, { create: true });
     const lines = await readLines(file);
@@ -81,13 +80,13 @@ export class Ledger {
     return ledger;
   }
 
-  /** Gives the lines of a push their numbers and timestamps; resolves when the journal has them. */
+  /** Assigns numbers and timestamps to the lines of a push; resolves when the journal has them. */
   async begin(parts: readonly NewPart[], nowNs: bigint): Promise<LedgerPush> {
     const push = this.#add(
       parts.map(({ stream, count, firstNs }) => {
         const { nextLine, nextNs } = this.#stream(stream);
-        const wanted = firstNs ?? nowNs;
-        return { stream, from: nextLine, count, firstNs: wanted > nextNs ? wanted : nextNs };
+        const requestedNs = firstNs ?? nowNs;
+        return { stream, from: nextLine, count, firstNs: requestedNs > nextNs ? requestedNs : nextNs };
       }),
     );
     const journal = push.parts.map((part) => [part.stream, part.from, part.count, String(part.firstNs)]);
@@ -96,13 +95,13 @@ export class Ledger {
     return push;
   }
 
-  /** Records the last attempt's outcome. The journal learns of it with the next push, or on `close`. */
+  /** Records the final outcome. It reaches the journal with the next push, or on `close`. */
   async settle(push: LedgerPush, outcome: Exclude<Outcome, 'pending'>): Promise<void> {
     push.outcome = outcome;
     await this.#append({ push: push.id, outcome });
   }
 
-  /** Lines by what is known of them. */
+  /** Lines by outcome. */
   counts(): Record<Outcome, number> {
     const counts = { pending: 0, acked: 0, unknown: 0, rejected: 0 };
     for (const { outcome, parts } of this.#pushes) {
@@ -117,13 +116,13 @@ export class Ledger {
   }
 
   #add(parts: readonly Omit<LedgerPart, 'push'>[]): LedgerPush {
-    const made: LedgerPart[] = [];
-    const push: LedgerPush = { id: this.#pushes.length, parts: made, outcome: 'pending' };
+    const newParts: LedgerPart[] = [];
+    const push: LedgerPush = { id: this.#pushes.length, parts: newParts, outcome: 'pending' };
     this.#pushes.push(push);
     for (const part of parts) {
       const stream = this.#stream(part.stream);
       const full = { ...part, push };
-      made.push(full);
+      newParts.push(full);
       stream.parts.push(full);
       stream.nextLine = part.from + part.count;
       stream.nextNs = part.firstNs + BigInt(part.count) * lineStepNs;
@@ -141,7 +140,7 @@ export class Ledger {
     return this.#file.append(Buffer.from(`${JSON.stringify(entry)}\n`));
   }
 
-  /** Pushes that begin while one sync runs share the next. */
+  /** Pushes that begin during a sync share the next one. */
   #sync(): Promise<void> {
     this.#nextSync ??= this.#synced.then(() => {
       this.#nextSync = undefined;
@@ -172,10 +171,7 @@ export class Ledger {
   }
 }
 
-/**
- * Whole lines only: what a crash left half-written was never sent. Cuts it off, so that appending goes on
- * cleanly.
- */
+/** Reads whole lines, and truncates the file after them: a half-written line was never sent. */
 async function readLines(file: DiskFile): Promise<string[]> {
   const size = await file.size();
   const chunks: Buffer[] = [];
@@ -192,7 +188,7 @@ async function readLines(file: DiskFile): Promise<string[]> {
     .filter((line) => line !== '');
 }
 
-/** The part of a stream that has line `n`; undefined: no such line was ever sent. */
+/** The part of a stream with line `n`; undefined: no such line was sent. */
 export function partOf(stream: LedgerStream, n: number): LedgerPart | undefined {
   let low = 0;
   let high = stream.parts.length - 1;

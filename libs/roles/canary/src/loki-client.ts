@@ -1,22 +1,23 @@
+/** Loki's HTTP API as the canary uses it, with retries at another address. */
 import type { HttpClient, HttpClientTls, Timers } from '@loki/ports';
 
-/** Bytes of an answer: a page of entries, with room for long lines. */
+/** Bound on the bytes of an answer: a page of entries with long lines. */
 const answerBytesMax = 64 << 20;
 
 interface LokiClientOptions {
   readonly http: HttpClient;
   readonly timers: Timers;
-  /** `http://host:port` each; requests go to them in turn, a repeat to another one. */
+  /** `http://host:port` each; requests use them in turn, a retry uses another one. */
   readonly addresses: readonly string[];
   readonly headers: Readonly<Record<string, string>>;
   readonly tls?: HttpClientTls;
   readonly writeTimeoutMs: number;
   readonly queryTimeoutMs: number;
-  /** Pause before a request is repeated. */
+  /** Pause before a retry. */
   readonly retryAfterMs: number;
 }
 
-/** The answer to one request; status 0: none, `text` says why. */
+/** The answer to one request; status 0: no answer, `text` has the reason. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -28,7 +29,7 @@ export interface Entry {
   readonly line: string;
 }
 
-/** All attempts of one request, the last one first to be believed. */
+/** All attempts of one request; the last one decides. */
 interface Attempts {
   readonly answer: Answer;
   readonly failures: readonly Answer[];
@@ -43,13 +44,13 @@ export class LokiClient {
     this.#options = options;
   }
 
-  /** One attempt. */
+  /** Pushes once, without retries. */
   push(body: string, address = this.nextAddress()): Promise<Answer> {
     const timeoutMs = this.#options.writeTimeoutMs;
     return this.#send(address, '/loki/api/v1/push', { timeoutMs, body: Buffer.from(body) });
   }
 
-  /** One attempt of a GET. */
+  /** One GET without retries. */
   get(
     path: string,
     query: Readonly<Record<string, string>>,
@@ -68,7 +69,7 @@ export class LokiClient {
   }
 
   /**
-   * Repeats what no answer came to, and what was answered 5xx or 429, at another address each time.
+   * Repeats a request without an answer, or with 5xx or 429, at another address each time.
    *
    * @param attemptsMax at least 1
    */
@@ -115,7 +116,7 @@ export class LokiClient {
   }
 }
 
-/** There was no answer, or it may be another one the next time. */
+/** True if there was no answer, or if a retry may get another one. */
 export function isFailure({ status }: Answer): boolean {
   return status === 0 || status === 429 || status >= 500;
 }
@@ -126,7 +127,7 @@ export function entriesOf(text: string): Entry[] {
   return answer.data.result.flatMap(({ values }) => values.map(([ns, line]) => ({ ns: BigInt(ns), line })));
 }
 
-/** The one value of a `vector` answer; 0 when it has no series. */
+/** The single value of a `vector` answer; 0 if it has no series. */
 export function valueOf(text: string): number {
   const answer = JSON.parse(text) as { data: { result: { value: [number, string] }[] } };
   return answer.data.result.reduce((sum, { value }) => sum + Number(value[1]), 0);

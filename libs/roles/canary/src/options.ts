@@ -1,3 +1,4 @@
+/** The canary's options: flags of Loki's canary, and those of the ledger. */
 import type { FlagSpecs, FlagValues } from './flags.ts';
 
 const text = (value: string, help: string) => ({ kind: 'text', value, help }) as const;
@@ -9,7 +10,7 @@ const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-/** Flags as Loki's canary has them, and behind `ledger.` our own. */
+/** Flags of Loki's canary; flags with the prefix `ledger.` are our own. */
 export const canaryFlags = {
   addr: text('', 'Loki’s host:port; several, separated by commas, are asked in turn.'),
   'tenant-id': text('', 'Tenant, sent as X-Scope-OrgID.'),
@@ -83,7 +84,7 @@ export function addressesOf(options: CanaryOptions): string[] {
     .map((address) => (/^https?:\/\//.test(address) ? address : `${scheme}://${address}`));
 }
 
-/** Tenant and user, as headers. */
+/** Tenant and user as headers. */
 export function headersOf(options: CanaryOptions): Record<string, string> {
   const { user, pass } = options;
   const tenant = options['tenant-id'];

@@ -1,3 +1,4 @@
+/** Merges of one tenant's day: plan, merge, commit. Steps *plan* to *commit* of a stored day. */
 import { dayNs, LokiError } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 import { dayText } from './day-text.ts';
@@ -8,11 +9,11 @@ import type { DayInventory, MergePlan } from './plan.ts';
 import { replace } from './replace.ts';
 
 /**
- * Merges of one day in one round: a day that needs more goes on in the next, so that others have their turn.
+ * Merges of one day in one round; the remaining ones follow in the next round, so that all days take turns.
  */
 const mergesMax = 64;
 
-/** A tenant's segments of a day, as the catalog knows them. */
+/** A tenant's segments of a day in the catalog. */
 export function inventoryOf({ catalog }: CompactorDeps, tenant: string, day: number): DayInventory {
   const startNs = BigInt(day) * dayNs;
   const refs = catalog.segmentsFor(tenant, startNs, startNs + dayNs);
@@ -21,7 +22,7 @@ export function inventoryOf({ catalog }: CompactorDeps, tenant: string, day: num
     tenant,
     day,
     compacted: catalog.compacted.day(tenant, day)?.outputs ?? [],
-    // A section over several days is clipped into parts when one of them was replaced.
+    // A section over several days is clipped into parts when one of its days was replaced.
     flushed: unique(refs.filter((ref) => !ref.sources && isShort(ref))),
   };
 }
@@ -31,9 +32,9 @@ function unique<T extends { readonly key: string }>(refs: readonly T[]): T[] {
 }
 
 /**
- * Merges what a day has until it is well; returns the merges done.
+ * Merges a day's segments until no merge is planned; returns the number of merges.
  *
- * @param isForced flushed segments are merged however few and young they are
+ * @param isForced flushed segments are merged even if they are few or young
  */
 export async function compactDay(
   deps: CompactorDeps,
@@ -52,7 +53,7 @@ export async function compactDay(
   return mergesMax;
 }
 
-/** False: another compactor was faster. */
+/** Runs one merge; false: another compactor was faster. */
 async function runMerge(
   deps: CompactorDeps,
   plan: MergePlan,
@@ -84,7 +85,7 @@ async function runMerge(
     signal,
   );
   if (outputBytes === undefined) return false;
-  // A merge is forced for a delete request alone.
+  // Only a delete request forces a merge.
   const removes = isForced ? 'deleted' : 'expired';
   deps.metrics.merged({ tenant, inputBytes, outputBytes, removedRows, removes });
   deps.logger.info('compacted', {

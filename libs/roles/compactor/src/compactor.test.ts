@@ -1,12 +1,13 @@
+/**
+ * Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the
+ * store.
+ */
 import { createHash } from 'node:crypto';
 import { hourNs, parseTenantId } from '@loki/model';
 import { openSegment, verifySegment } from '@loki/segment';
 import { casesOf } from '@loki/test-tools';
 import { noStoreFaults } from '@loki/virtual';
 import { epochNs, randomRequest, randomRows, TestWorld } from './test/world.ts';
-
-// Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the
-// store.
 
 const hourMs = 3_600_000;
 const days = [-3, -2, -1, 0];

@@ -1,4 +1,4 @@
-/** The rounds of a compactor: the story of a stored day. */
+/** The rounds of a compactor: drives the story of a stored day. */
 import type { TimerHandle } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
 import { compactDay, inventoryOf } from './compact.ts';
@@ -9,15 +9,15 @@ import { RetentionGuard } from './retention-guard.ts';
 import { RowRemover } from './row-remover.ts';
 import { Sweeper } from './sweeper.ts';
 
-/** How far this compactor is, for operators. */
+/** State of a compactor, for operators. */
 export interface CompactorStatus {
-  /** Merges that wait, and what they are going to read. */
+  /** Pending merges, and the bytes that they will read. */
   readonly backlogMerges: number;
   readonly backlogBytes: number;
-  /** Where they wait: those with the most to read, at most `waitingDaysMax`. */
+  /** The days of pending merges: those with the most bytes, at most `waitingDaysMax`. */
   readonly waiting: readonly { readonly tenant: string; readonly day: string; readonly bytes: number }[];
   readonly isRunning: boolean;
-  /** Of the last round that ended; absent before. */
+  /** The last finished round; absent before the first. */
   readonly lastRound?: { readonly endedMs: number; readonly seconds: number; readonly merges: number };
   /** Since the process started. */
   readonly merges: number;
@@ -28,7 +28,7 @@ export interface CompactorStatus {
 
 const waitingDaysMax = 100;
 
-/** Keeps the store in shape: merges, removes, sweeps, round after round. */
+/** Maintains the store in rounds: merges, removes, sweeps. */
 export class Compactor {
   readonly #deps: CompactorDeps;
   readonly #remover: RowRemover;
@@ -60,8 +60,8 @@ export class Compactor {
   }
 
   /**
-   * Rounds from now on, the first after a part of the interval that chance draws, so that a fleet does not
-   * march.
+   * Starts rounds. The first one begins after a random part of the interval, so that compactors do not run in
+   * step.
    */
   start(): void {
     this.#deps.metrics.running(this.#sweeps());
@@ -75,7 +75,7 @@ export class Compactor {
     this.#deps.metrics.running(false);
   }
 
-  /** One round. Failures of a day are logged and counted; the other days go on. */
+  /** Runs one round. Failures of a day are logged and counted; the other days continue. */
   runOnce(): Promise<void> {
     if (this.#round) return this.#round;
     const { clock } = this.#deps;
@@ -88,7 +88,7 @@ export class Compactor {
     return this.#round;
   }
 
-  /** Days with a merge that waits: the backlog. */
+  /** Days with pending merges: the backlog. */
   backlog(): number {
     return this.#waiting().length;
   }
@@ -171,12 +171,12 @@ export class Compactor {
     }
   }
 
-  /** Of several compactors one is the first, and shows itself as Loki's only one. */
+  /** True on one of several compactors, which then reports itself as Loki's only one. */
   #sweeps(): boolean {
     return this.#deps.sweeps?.() ?? true;
   }
 
-  /** Days of all tenants that are this process's to compact. */
+  /** Days of all tenants that this process compacts. */
   #days(): [tenant: string, day: number][] {
     const { catalog, owns } = this.#deps;
     return catalog

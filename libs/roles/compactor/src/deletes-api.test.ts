@@ -1,3 +1,6 @@
+/**
+ * Protects: the delete API's words and rules; the recorded answers are in the conformance area delete-api.
+ */
 import { DeleteRequests } from '@loki/catalog';
 import { parseTenantId } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
@@ -5,8 +8,6 @@ import { VirtualProcess } from '@loki/virtual';
 import { parseDeleteTime } from './delete-time.ts';
 import { DeletesApi } from './deletes-api.ts';
 import { TestWorld } from './test/world.ts';
-
-// Protects: the delete API's words and rules; the recorded answers are in the conformance area delete-api.
 
 const dayMs = 86_400_000;
 const tenant = parseTenantId('a');

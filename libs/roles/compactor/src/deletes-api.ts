@@ -1,4 +1,6 @@
-/** `/loki/api/v1/delete`: requests to delete, their list and their withdrawal. */
+/**
+ * `/loki/api/v1/delete`: creates, lists and cancels requests to delete. Begins step *delete* of a stored day.
+ */
 import type { DeleteRequest, DeleteRequests } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { formatGoDuration, parseGoDuration } from '@loki/go';
@@ -16,14 +18,14 @@ interface DeletesApiDeps {
   readonly random: Random;
   readonly metrics: Pick<CompactorMetrics, 'deleteRequestReceived'>;
   readonly options: {
-    /** How long a request can be cancelled, and is not carried out. */
+    /** How long a request can be cancelled; it is not carried out before. */
     readonly cancelPeriodMs: number;
-    /** Longest time that a request with filters is carried out in one piece; 0: any. */
+    /** Longest time range of a request with filters that is carried out in one piece; 0: any. */
     readonly maxIntervalMs: number;
   };
 }
 
-/** Queries longer than this are refused unread. */
+/** Longer queries are refused unread. */
 const partsMax = 100_000;
 const idAttemptsMax = 16;
 
@@ -45,13 +47,13 @@ export class DeletesApi {
     return this.#list(tenant);
   }
 
-  /** Caches of results drop what they have of the tenant when the answer changes. */
+  /** A number that changes with the tenant's deletes: results caches then drop their entries. */
   async generation(tenant: TenantId): Promise<HttpResponse> {
     const { requests } = this.#deps;
     await requests.current();
     const generation = requests.state.generation(tenant);
     const body = `${JSON.stringify(generation === 0 ? '' : String(generation))}\n`;
-    // JSON that Loki sends without a type of its own: its server says what it looks like.
+    // Loki sends this JSON without a content type, and its server detects text.
     return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body };
   }
 
@@ -82,7 +84,7 @@ export class DeletesApi {
 
   async #list(tenant: TenantId): Promise<HttpResponse> {
     const { requests } = this.#deps;
-    // A request that another compactor took a moment ago is in the answer.
+    // The answer includes requests that another compactor has just accepted.
     await requests.current();
     return json(
       requests.state.requests(tenant).map((request) => ({
@@ -99,7 +101,7 @@ export class DeletesApi {
 
   async #cancel(tenant: TenantId, params: FormValues): Promise<HttpResponse> {
     const { requests, clock, options } = this.#deps;
-    // Another process may have added it just now.
+    // Another process may have added the request just now.
     await requests.current();
     const request = requests.state.request(tenant, params.get('request_id') ?? '');
     if (!request) throw new LokiError('notFound', 'could not find delete request with given id');
@@ -127,13 +129,13 @@ export class DeletesApi {
   }
 }
 
-/** Whether the query looks at more than streams. */
+/** True if the query has more than a stream selector. */
 function checkQuery(query: string): boolean {
   if (query === '') throw badRequest('query not set');
   try {
     return parseSelection(query).stages.length > 0;
   } catch {
-    // The client learns no more than this from Loki either.
+    // Loki's answer has no further details either.
     throw badRequest('invalid query expression');
   }
 }
@@ -153,7 +155,7 @@ function timesOf(params: FormValues, nowMs: number): { startMs: number; endMs: n
   return { startMs, endMs };
 }
 
-/** How long a part of a request with filters is. */
+/** Length of one part of a request with filters. */
 function partLength(params: FormValues, maxIntervalMs: number): number {
   const text = params.get('max_interval') ?? '';
   if (text === '') return maxIntervalMs;

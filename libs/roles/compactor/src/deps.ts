@@ -1,3 +1,4 @@
+/** Options and dependencies of a compactor. */
 import type { Catalog, DeleteRequests, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { mib } from '@loki/model';
@@ -9,28 +10,28 @@ import type { PlanOptions } from './plan.ts';
 export interface CompactorOptions extends PlanOptions {
   /** Pause between two rounds. */
   readonly intervalMs: number;
-  /**
-   * A replaced section leaves the catalog after so long: longer than a reader may go on from an older offset.
-   */
+  /** Age after which a replaced section leaves the catalog: longer than readers use an older offset. */
   readonly dropAfterMs: number;
-  /** An object nobody reads any more is deleted after so long: longer than any query runs. */
+  /** Age after which an unused object is deleted: longer than any query runs. */
   readonly deleteDelayMs: number;
-  /** An object that no catalog names is deleted when it has been seen for so long. */
+  /** Time after which an object that no catalog names is deleted. */
   readonly orphanAfterMs: number;
   /** Pause between two listings of the store for such objects. */
   readonly orphanIntervalMs: number;
-  /** A merge is given up when so long passed since its output was put: far less than `orphanAfterMs`. */
+  /**
+   * A merge is abandoned if this time has passed since its output was stored: far less than `orphanAfterMs`.
+   */
   readonly commitWithinMs: number;
   /** How long delete requests wait before rows are removed. */
   readonly cancelPeriodMs: number;
-  /** Entries past their retention are removed, and delete requests carried out. */
+  /** Removes expired entries and carries out delete requests. */
   readonly removesRows: boolean;
-  /** A larger share of the store's rows is not removed at once when the clock is doubtful; 1: it is. */
+  /** With a doubtful clock, retention of a larger share of the store's rows is withheld; 1: never. */
   readonly retentionShareMax: number;
 }
 
 const hourMs = 3_600_000;
-/** Options of a compactor for which the configuration says nothing else. */
+/** Default options of a compactor. */
 export const compactorDefaults: CompactorOptions = {
   intervalMs: 600_000,
   settleMs: 120_000,
@@ -50,11 +51,11 @@ export const compactorDefaults: CompactorOptions = {
   retentionShareMax: 0.5,
 };
 
-/** The world that the compactor is given. */
+/** Dependencies of a compactor. */
 export interface CompactorDeps {
   readonly objectStore: ObjectStore;
   readonly catalog: Catalog;
-  /** For dropping sections: catalogs of the compactor's own, one for each partition. */
+  /** The compactor's own catalogs, one for each partition, for dropping sections. */
   readonly partitions: readonly PartitionCatalog[];
   readonly clock: Clock;
   readonly timers: Timers;
@@ -63,21 +64,24 @@ export interface CompactorDeps {
   readonly logger: Logger;
   readonly metrics: CompactorMetrics;
   readonly limits: LimitsSource;
-  /** Absent: there are no deletes. */
+  /** Absent: deletes are off. */
   readonly requests?: DeleteRequests;
-  /** Where acknowledged records end: a delete is carried out when all before it are committed. */
+  /** Ends of the write log: a delete is carried out when all earlier records are committed. */
   readonly writeLog?: Pick<WriteLog, 'partitionCount' | 'endOffset'>;
   /**
-   * Has all ingesters flush what they hold, for a delete that is due. Absent: a due delete waits until heads
-   * are flushed by size or age.
+   * Asks all ingesters to flush, for a due delete. Absent: a due delete waits until heads are flushed by size
+   * or age.
    */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
   /**
-   * Whether this process compacts a tenant's day. Two that both think so cost work, never rows. Absent: it
-   * does.
+   * True if this process compacts a tenant's day. If two processes believe so, they waste work but lose no
+   * rows. Absent: always true.
    */
   readonly owns?: (tenant: string, day: number) => boolean;
-  /** Whether this process does what is done once for all: dropping, deleting, orphans. Absent: it does. */
+  /**
+   * True if this process does the work that is done once for all: dropping, deleting, orphans. Absent: always
+   * true.
+   */
   readonly sweeps?: () => boolean;
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;

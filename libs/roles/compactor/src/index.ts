@@ -1,3 +1,4 @@
+/** Public exports of the compactor; wiring is their main user. */
 export { Compactor } from './compactor.ts';
 export type { CompactorStatus } from './compactor.ts';
 export { DeletesApi } from './deletes-api.ts';

@@ -1,16 +1,17 @@
+/** For each delete request, the end of the write log when it was made: step *delete* of a stored day. */
 import type { DeleteRequest } from '@loki/catalog';
 import type { CompactorDeps } from './deps.ts';
 
 interface Mark {
-  /** By partition. */
+  /** End offset of each partition. */
   readonly endOffsets: readonly number[];
   hasFlushed: boolean;
 }
 
 /**
- * Where the write log ended when this process first saw each delete request. A request is carried out once
- * everything below is in the catalog: then nothing that was acknowledged before the request is left in a
- * head.
+ * The end of the write log when this process first saw each delete request. A request is carried out when
+ * everything below that end is in the catalog: then no head has rows that were acknowledged before the
+ * request.
  */
 export class LogMarks {
   readonly #deps: CompactorDeps;
@@ -20,7 +21,7 @@ export class LogMarks {
     this.#deps = deps;
   }
 
-  /** Marks new requests of `pending`, and forgets requests that are not pending any more. */
+  /** Marks new requests of `pending`, and drops the marks of requests that are no longer pending. */
   async note(pending: readonly DeleteRequest[]): Promise<void> {
     const { writeLog } = this.#deps;
     if (!writeLog) return;
@@ -36,7 +37,7 @@ export class LogMarks {
 
   isReached(request: DeleteRequest): boolean {
     const { writeLog, catalog, clock, options } = this.#deps;
-    // Without sight of the log: heads are flushed by age before a day closes.
+    // Without access to the log: heads are flushed by age before a day closes.
     if (!writeLog) {
       return clock.nowMs() >= request.createdMs + Math.max(options.cancelPeriodMs, options.closeDelayMs);
     }
@@ -44,7 +45,7 @@ export class LogMarks {
     return mark?.endOffsets.every((end, partition) => catalog.state(partition).endOffset >= end) ?? false;
   }
 
-  /** Has heads flushed that some of the due requests wait for, once for each request. */
+  /** Requests a flush of heads that due requests wait for, once for each request. */
   async reach(due: readonly DeleteRequest[], signal?: AbortSignal): Promise<void> {
     const { flush, catalog, logger } = this.#deps;
     if (!flush) return;

@@ -7,20 +7,20 @@ import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
 
 interface MergeDayInput {
   readonly tenant: string;
-  /** UTC, counted from 1970-01-01. */
+  /** Day in UTC, counted from 1970-01-01. */
   readonly day: number;
-  /** Oldest first. */
+  /** Object keys, oldest first. */
   readonly keys: readonly string[];
-  /** Rows that are not carried over. */
+  /** Rows to leave out. */
   readonly removals: readonly LeafDelete[];
-  /** Stored bytes that may be held at a time: whoever planned the merge kept to it. */
+  /** Bound on stored bytes in memory; the plan respects it. */
   readonly bytesMax: number;
-  /** Line bytes after which a block of the output ends; default as segments have it. */
+  /** Line bytes after which a block of the output ends; default of the segment format. */
   readonly blockBytes?: number;
 }
 
 interface MergeDayOutput {
-  /** Absent when no row is left. */
+  /** Absent if no row remains. */
   readonly bytes?: Uint8Array;
   /** Rows of the day in the inputs: all must be accounted for. */
   readonly inputRows: number;
@@ -33,8 +33,7 @@ interface MergeDayOutput {
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
 /**
- * Merges a tenant's rows of one day. Of the inputs it reads the footers, and the blocks that reach into the
- * day.
+ * Merges a tenant's rows of one day. Reads the footers of the inputs, and the blocks with rows of the day.
  */
 export const mergeDayTask: Task<MergeDayInput, MergeDayOutput> = {
   name: 'compactor.mergeDay',
@@ -65,13 +64,13 @@ async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeD
   );
   const counts = { inputRows, inputBytes, duplicateRows: merged.duplicateRows };
   if (merged.rowCount === 0) return { ...counts, outputRows: 0, removedRows: 0 };
-  const left = await withoutRemoved(merged.bytes, tenant, removals, env);
-  const outputRows = merged.rowCount - left.removedRows;
+  const remaining = await withoutRemoved(merged.bytes, tenant, removals, env);
+  const outputRows = merged.rowCount - remaining.removedRows;
   return {
     ...counts,
     outputRows,
-    removedRows: left.removedRows,
-    bytes: outputRows === 0 ? undefined : own(left.bytes),
+    removedRows: remaining.removedRows,
+    bytes: outputRows === 0 ? undefined : own(remaining.bytes),
   };
 }
 
@@ -82,26 +81,26 @@ interface RewriteInput {
 }
 
 interface RewriteOutput {
-  /** Absent when nothing was removed, or nothing is left: `removedRows` tells which. */
+  /** Absent if nothing was removed, or if nothing remains: `removedRows` distinguishes the two. */
   readonly bytes?: Uint8Array;
   readonly removedRows: number;
   readonly inputRows: number;
 }
 
-/** Removes rows from one compacted segment; only blocks that lose some are decoded and encoded anew. */
+/** Removes rows from one compacted segment; only blocks with removed rows are decoded and encoded again. */
 export const rewriteTask: Task<RewriteInput, RewriteOutput> = {
   name: 'compactor.rewrite',
   async run({ tenant, key, removals }, env) {
-    const found = await findDeletedRows({ kind: 'object', key }, tenant, removals, env);
-    if (found.length === 0) return { removedRows: 0, inputRows: 0 };
+    const deletedRows = await findDeletedRows({ kind: 'object', key }, tenant, removals, env);
+    if (deletedRows.length === 0) return { removedRows: 0, inputRows: 0 };
     const bytes = await env.objectStore.get(key);
-    const removedRows = found.reduce((sum, { rows }) => sum + rows.length, 0);
-    const removed = found.map((each) => ({ tenant, ...each }));
-    const left = removeRows(bytes, removed, { name: key, level: 3 });
+    const removedRows = deletedRows.reduce((sum, { rows }) => sum + rows.length, 0);
+    const removed = deletedRows.map((each) => ({ tenant, ...each }));
+    const remaining = removeRows(bytes, removed, { name: key, level: 3 });
     const inputRows = (await readSegment(env.objectStore, key)).section(tenant)!.rowCount;
     return removedRows === inputRows
       ? { removedRows, inputRows }
-      : { removedRows, inputRows, bytes: own(left) };
+      : { removedRows, inputRows, bytes: own(remaining) };
   },
   transferOutput: ({ bytes }) => (bytes ? [bytes.buffer as ArrayBuffer] : []),
 };
@@ -112,47 +111,47 @@ interface DayPart {
   readonly storedBytes: number;
 }
 
-/** A segment that has the tenant's blocks of the day in memory, and nothing else. */
+/** A segment with only the tenant's blocks of the day in memory. */
 async function readDay(
   store: ObjectStore,
   key: string,
   tenant: string,
   day: number,
 ): Promise<DayPart | undefined> {
-  const stored = await readSegment(store, key);
-  const section = stored.section(tenant);
+  const daySegment = await readSegment(store, key);
+  const section = daySegment.section(tenant);
   if (!section) return undefined;
   const startNs = BigInt(day) * dayNs;
   const infos = section.blocks.filter(
     (info) => info.baseNs < startNs + dayNs && info.baseNs + BigInt(info.maxTs) >= startNs,
   );
-  const fetched = await stored.fetchBlocks(
+  const fetched = await daySegment.fetchBlocks(
     section,
     infos.map(({ index }) => index),
     all,
   );
   const blocks = new Map(infos.map((info, i) => [info.index, fetched[i]]));
-  const shown: Section = { ...parts(section), blocks: infos };
+  const visibleSection: Section = { ...parts(section), blocks: infos };
   const segment: Segment = {
-    kind: stored.kind,
-    version: stored.version,
-    sizeBytes: stored.sizeBytes,
+    kind: daySegment.kind,
+    version: daySegment.version,
+    sizeBytes: daySegment.sizeBytes,
     bytes: Buffer.alloc(0),
-    sections: [shown],
-    section: (wanted) => (wanted === tenant ? shown : undefined),
+    sections: [visibleSection],
+    section: (name) => (name === tenant ? visibleSection : undefined),
     block: (_, index) => blocks.get(index)!,
   };
   const rows = infos.reduce((sum, info) => sum + rowsOfDay(info, blocks.get(info.index)!, startNs), 0);
   return { segment, rows, storedBytes: infos.reduce((sum, info) => sum + info.storedBytes, 0) };
 }
 
-/** The members of a section that a merge reads, as an object of its own. */
+/** The members of a section that a merge reads, as a separate object. */
 function parts(section: Section): Omit<Section, 'blocks'> {
   const { tenant, streams, labelIndex, minNs, maxNs, rowCount, lineBytes } = section;
   return { tenant, streams, labelIndex, minNs, maxNs, rowCount, lineBytes };
 }
 
-/** Counted apart from the merge, so that a row it loses is noticed. */
+/** Counted independently of the merge, to detect a lost row. */
 function rowsOfDay(info: BlockInfo, block: Block, startNs: bigint): number {
   const from = Number(startNs - info.baseNs);
   const to = Number(startNs + dayNs - info.baseNs);
@@ -169,14 +168,14 @@ async function withoutRemoved(
   env: WorkerEnv,
 ): Promise<{ bytes: Buffer; removedRows: number }> {
   if (removals.length === 0) return { bytes, removedRows: 0 };
-  const found = await findDeletedRows({ kind: 'bytes', bytes }, tenant, removals, env);
-  const removedRows = found.reduce((sum, { rows }) => sum + rows.length, 0);
+  const deletedRows = await findDeletedRows({ kind: 'bytes', bytes }, tenant, removals, env);
+  const removedRows = deletedRows.reduce((sum, { rows }) => sum + rows.length, 0);
   if (removedRows === 0) return { bytes, removedRows };
-  const removed = found.map((each) => ({ tenant, ...each }));
+  const removed = deletedRows.map((each) => ({ tenant, ...each }));
   return { bytes: removeRows(bytes, removed, { level: 3 }), removedRows };
 }
 
-/** The same bytes in memory that is theirs alone, so that it can be moved. */
+/** A copy with its own memory, which can be transferred to another thread. */
 function own(bytes: Buffer): Uint8Array {
   const isShared = bytes.byteOffset !== 0 || bytes.buffer.byteLength > bytes.length * 1.5;
   return isShared ? new Uint8Array(bytes) : bytes;

@@ -1,10 +1,12 @@
+/**
+ * Protects: rows are written about twice, merges stay within their bounds, and the order of arrival
+ * survives.
+ */
 import type { CompactedSegment, SegmentRef } from '@loki/catalog';
 import { mib } from '@loki/model';
 import { compactorDefaults } from './deps.ts';
 import { planDay, storedBytes } from './plan.ts';
 import type { DayInventory, MergePlan } from './plan.ts';
-
-// Protects: rows are written about twice, merges stay within their bounds, and the order of arrival survives.
 
 const minuteMs = 60_000;
 const dayMs = 1440 * minuteMs;
@@ -31,7 +33,7 @@ class Day {
   written = 0;
   arrived = 0;
   largestInput = 0;
-  #made = 0;
+  #segmentCount = 0;
 
   add(ref: SegmentRef): void {
     this.flushed.push(ref);
@@ -67,7 +69,7 @@ class Day {
     }
     const sizeBytes = inputs.reduce((sum, each) => sum + each.sizeBytes, 0);
     const output: CompactedSegment = {
-      key: `c${this.#made++}`,
+      key: `c${this.#segmentCount++}`,
       sizeBytes,
       level,
       minNs: 0n,

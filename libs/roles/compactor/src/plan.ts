@@ -1,28 +1,28 @@
-/** The plan of a day, as a pure function: step *plan* of a stored day. */
+/** The merges of a day, planned by a pure function: step *plan* of a stored day. */
 import type { CompactedSegment, SegmentRef } from '@loki/catalog';
 
 /** A tenant's segments of one UTC day. */
 export interface DayInventory {
   readonly tenant: string;
-  /** Counted from 1970-01-01. */
+  /** Day in UTC, counted from 1970-01-01. */
   readonly day: number;
-  /** In the day's order. */
+  /** Compacted segments in the day's order. */
   readonly compacted: readonly CompactedSegment[];
-  /** Flushed sections that reach into the day and were not replaced in it, by partition and offset. */
+  /** Flushed sections with rows of the day that were not replaced in it, by partition and offset. */
   readonly flushed: readonly SegmentRef[];
 }
 
 export interface PlanOptions {
   /**
-   * Younger flushed segments are left alone: readers may have been told the offset before them, and would
-   * have to undo the merge.
+   * Younger flushed segments are not merged: readers may use an older offset, and would have to ignore the
+   * merge.
    */
   readonly settleMs: number;
-  /** A day is closed so long after its end: what comes later is late. */
+  /** Time after a day's end at which it is closed; later rows are late. */
   readonly closeDelayMs: number;
-  /** Flushed segments of an open day that are worth a merge. */
+  /** Number of flushed segments of an open day from which a merge pays. */
   readonly fanIn: number;
-  /** Stored bytes that a merge may read. */
+  /** Bound on the stored bytes that a merge reads. */
   readonly inputBytesMax: number;
   readonly inputsMax: number;
   /** Segments of half this size are not merged again. */
@@ -35,25 +35,22 @@ export interface MergePlan {
   readonly day: number;
   readonly compacted: readonly CompactedSegment[];
   readonly flushed: readonly SegmentRef[];
-  /** Of the output. */
+  /** Level of the output. */
   readonly level: number;
 }
 
 const dayMs = 86_400_000;
-/**
- * Outputs of a closed day have at least this level; those of the open day are merged once more when it
- * closes.
- */
+/** Minimum level of a closed day's outputs; outputs of the open day are merged once more when it closes. */
 const closedLevel = 2;
 
 /**
- * The next merge of a day, or undefined when it is well as it is.
+ * The next merge of a day; undefined: none is needed.
  *
- * While a day is open its flushed segments are merged by the dozen (level 1); once it is closed, what is
- * small is merged into one (level 2). So a row is written twice; late rows join a larger segment only when
- * they are as many as it holds, so that each further writing at least doubles what a row lies in.
+ * While a day is open, its flushed segments are merged by the dozen (level 1); once it is closed, small
+ * segments are merged into one (level 2). So a row is written twice. Late rows join a larger segment only if
+ * they are as many as its rows, so that each further merge at least doubles the size of the segment.
  *
- * @param isForced all flushed segments are merged now, however few and young they are
+ * @param isForced all flushed segments are merged now, even if they are few or young
  */
 export function planDay(
   inventory: DayInventory,
@@ -79,8 +76,7 @@ export function planDay(
 }
 
 /**
- * Of each partition those that come before any that is too young: merging must not change the order of
- * arrival.
+ * For each partition the segments before the first that is too young: merging must keep the order of arrival.
  */
 function settled(flushed: readonly SegmentRef[], createdBeforeMs: number): SegmentRef[] {
   const young = new Set<number>();
@@ -90,7 +86,7 @@ function settled(flushed: readonly SegmentRef[], createdBeforeMs: number): Segme
   });
 }
 
-/** Stretches of neighbours worth merging, oldest first. */
+/** Stretches of adjacent segments that are worth a merge, oldest first. */
 function mergeableRuns(
   compacted: readonly CompactedSegment[],
   flushed: readonly SegmentRef[],
@@ -99,36 +95,38 @@ function mergeableRuns(
   const runs: { compacted: CompactedSegment[]; flushed: readonly SegmentRef[] }[] = [];
   let open: CompactedSegment[] = [];
   let lineBytes = flushed.reduce((sum, each) => sum + each.lineBytes, 0);
-  let rest = flushed;
+  let remaining = flushed;
   const close = () => {
-    if (open.length + rest.length > 1 || rest.length > 0) runs.unshift({ compacted: open, flushed: rest });
+    if (open.length + remaining.length > 1 || remaining.length > 0) {
+      runs.unshift({ compacted: open, flushed: remaining });
+    }
     open = [];
-    rest = [];
+    remaining = [];
     lineBytes = 0;
   };
   for (const segment of compacted.toReversed()) {
     const isFull = segment.sizeBytes >= options.targetBytes / 2;
     const joins = !isFull && (segment.level < closedLevel || segment.lineBytes <= lineBytes);
     if (!joins) close();
-    // A segment that joins nothing to its right may still be what its left neighbours join.
+    // A segment without a partner to its right may still be joined by its left neighbours.
     if (isFull) continue;
     open.unshift(segment);
     lineBytes += segment.lineBytes;
   }
   close();
-  // Bounds may leave the first of a stretch alone: then it is the next one's turn to be first.
+  // If bounds exclude the first segment of a stretch, the next one becomes the first.
   return runs.flatMap((run) => {
-    let { compacted: left } = run;
-    while (left.length > 0 && boundedPrefix([...left, ...run.flushed], options).length < 2) {
-      left = left.slice(1);
+    let { compacted: remaining } = run;
+    while (remaining.length > 0 && boundedPrefix([...remaining, ...run.flushed], options).length < 2) {
+      remaining = remaining.slice(1);
     }
-    return left.length + run.flushed.length < 2 && run.flushed.length === 0
+    return remaining.length + run.flushed.length < 2 && run.flushed.length === 0
       ? []
-      : [{ compacted: left, flushed: run.flushed }];
+      : [{ compacted: remaining, flushed: run.flushed }];
   });
 }
 
-/** As many as one merge may read, at least one. */
+/** As many segments as one merge may read, at least one. */
 function boundedPrefix<T extends SegmentRef | CompactedSegment>(
   items: readonly T[],
   options: PlanOptions,
@@ -143,7 +141,7 @@ function boundedPrefix<T extends SegmentRef | CompactedSegment>(
   return items.slice(0, count);
 }
 
-/** Bytes to read of a segment, at most: a flushed one may hold more of other tenants than of this. */
+/** Upper bound of the bytes to read of a segment: a flushed one may hold mostly rows of other tenants. */
 export function storedBytes({ sizeBytes, lineBytes, rowCount }: SegmentRef | CompactedSegment): number {
   return Math.min(sizeBytes, lineBytes + 256 * rowCount);
 }

@@ -1,9 +1,10 @@
+/**
+ * Protects: what is deleted or past its time is not answered from that moment on, and then leaves the store.
+ */
 import { hourNs, parseTenantId } from '@loki/model';
 import { openSegment } from '@loki/segment';
 import { casesOf } from '@loki/test-tools';
 import { epochNs, randomRequest, randomRows, TestWorld } from './test/world.ts';
-
-// Protects: what is deleted or past its time is not answered from that moment on, and then leaves the store.
 
 const hourMs = 3_600_000;
 const days = [-3, -2, -1, 0];
@@ -61,9 +62,9 @@ describe('delete requests', () => {
         await world.do(world.reader.refresh());
         for (let i = 0; i < 12; i++) {
           const request = randomRequest(world.random);
-          const wanted = await world.oracle({ ...request, deletes: [hidden] });
+          const expected = await world.oracle({ ...request, deletes: [hidden] });
           expect(`${note} ${request.expr}\n${await world.ask(request)}`).toBe(
-            `${note} ${request.expr}\n${wanted}`,
+            `${note} ${request.expr}\n${expected}`,
           );
         }
       };
@@ -139,10 +140,10 @@ describe('retention', () => {
             limit: 0,
           } as const;
           const cutoff = nowNs - BigInt(periodOf(pod)) * 24n * hourNs;
-          const wanted = await world.oracle({ ...request, startNs: cutoff });
-          const asked = await world.ask(request);
+          const expected = await world.oracle({ ...request, startNs: cutoff });
+          const answer = await world.ask(request);
           // The clock goes on by some milliseconds while the answer is made: rows stand at whole hours.
-          expect(`${pod} ${round}\n${asked}`).toBe(`${pod} ${round}\n${wanted}`);
+          expect(`${pod} ${round}\n${answer}`).toBe(`${pod} ${round}\n${expected}`);
         }
       }
       for (let round = 0; round < 4; round++) {

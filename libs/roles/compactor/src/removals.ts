@@ -1,13 +1,14 @@
+/** Rows that retention and deletes remove, as log queries: step *delete, expire* of a stored day. */
 import { expiredRows } from '@loki/catalog';
 import type { RetentionLimits } from '@loki/catalog';
 import { nsPerMs } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 
-/** The rows that a tenant's retention takes at a moment. */
+/** The rows that a tenant's retention removes at one time. */
 export interface Expiry {
-  /** By stream selector. */
+  /** Removals by stream selector. */
   readonly removals: readonly LeafDelete[];
-  /** Rows before this are past their time, whatever their stream; undefined: some are kept for ever. */
+  /** Rows of all streams before this time are expired; undefined: some streams are kept for ever. */
   readonly wholeNs: bigint | undefined;
 }
 
@@ -20,10 +21,7 @@ export function expiryOf(limits: RetentionLimits, nowMs: number): Expiry {
   };
 }
 
-/**
- * The removals that take rows of [minNs, maxNs] and will take no more of them later: worth rewriting a
- * segment for.
- */
+/** The removals whose effect on [minNs, maxNs] is final, so that rewriting a segment pays. */
 export function settledRemovals(
   removals: readonly LeafDelete[],
   { minNs, maxNs }: { minNs: bigint; maxNs: bigint },
@@ -31,7 +29,7 @@ export function settledRemovals(
   return removals.filter(({ startNs, endNs }) => startNs <= minNs && endNs > maxNs);
 }
 
-/** Tells one removal from another whose effect on a given segment may differ. */
+/** A key that distinguishes removals with different effects on a segment. */
 export function removalName({ expr, except }: LeafDelete): string {
   return JSON.stringify([expr, except ?? []]);
 }

@@ -1,3 +1,4 @@
+/** Stores, verifies and commits a merged segment: step *commit* of a stored day. */
 import type { CompactedSegment, DayChange, FlushedInput, RecordRange, SegmentRef } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import { dayText } from './day-text.ts';
@@ -10,7 +11,7 @@ interface Replacement {
   readonly day: number;
   readonly compacted: readonly CompactedSegment[];
   readonly flushed: readonly SegmentRef[];
-  /** Absent: no row is left. */
+  /** Absent: no row remains. */
   readonly bytes?: Uint8Array;
   readonly rowCount: number;
   readonly level: number;
@@ -19,10 +20,10 @@ interface Replacement {
 const commitAttemptsMax = 5;
 
 /**
- * Stores the new segment, reads it back, and commits it in place of the old ones by the next entry of the
- * compactors' log. The old ones stay for who reads them.
+ * Stores the new segment, reads it back, and commits it in place of the old ones with the next manifest of
+ * the compactors' log. The old ones stay for running readers.
  *
- * @returns the bytes stored, or undefined when another compactor was faster; then nothing has changed
+ * @returns the bytes stored; undefined: another compactor was faster, and nothing has changed
  */
 export async function replace(
   deps: CompactorDeps,
@@ -57,12 +58,12 @@ export async function replace(
   await appendSurely(deps, make, signal);
   await deps.simHook?.('compact.afterCommit');
   if (!isLost) return bytes?.length ?? 0;
-  // Surely not committed: whoever was faster has left our inputs replaced for ever.
+  // Certainly not committed: the faster compactor has replaced our inputs for good.
   for (const { key } of outputs) await objectStore.delete(key);
   return undefined;
 }
 
-/** An answer that was lost is asked for again: the entry finds itself. */
+/** After a lost answer the append is repeated: it then recognises its own manifest. */
 async function appendSurely(
   { catalog, logger, timers }: CompactorDeps,
   make: Parameters<CompactorDeps['catalog']['compactions']['append']>[0],
@@ -83,7 +84,8 @@ async function appendSurely(
 }
 
 /**
- * Our own earlier attempt stands: its inputs are gone, and its output is there or was merged further since.
+ * True if our own earlier attempt succeeded: its inputs are replaced, and its output exists or was merged
+ * further.
  */
 function isDone(
   { catalog }: CompactorDeps,
@@ -112,24 +114,24 @@ async function describe(
     return { key, level, createdMs: deps.clock.nowMs(), sources: sourcesOf(replacement), ...verified };
   } catch (error) {
     if (error instanceof LokiError && error.code === 'corrupt') {
-      await deps.objectStore.delete(key).catch(() => undefined); // named by nobody: the sweep finds it
+      await deps.objectStore.delete(key).catch(() => undefined); // no catalog names it: the sweep removes it
     }
     throw error;
   }
 }
 
-/** By partition, from the first record to the last. */
+/** Source records by partition, from first to last. */
 function sourcesOf({ compacted, flushed }: Replacement): RecordRange[] {
   const ranges = new Map<number, RecordRange>();
   for (const { partition, startOffset, endOffset } of [
     ...compacted.flatMap(({ sources }) => sources),
     ...flushed,
   ]) {
-    const known = ranges.get(partition);
+    const range = ranges.get(partition);
     ranges.set(partition, {
       partition,
-      startOffset: Math.min(startOffset, known?.startOffset ?? startOffset),
-      endOffset: Math.max(endOffset, known?.endOffset ?? endOffset),
+      startOffset: Math.min(startOffset, range?.startOffset ?? startOffset),
+      endOffset: Math.max(endOffset, range?.endOffset ?? endOffset),
     });
   }
   return [...ranges.values()].sort((a, b) => a.partition - b.partition);

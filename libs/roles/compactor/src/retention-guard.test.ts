@@ -42,7 +42,7 @@ async function meet(aheadMs: number, retentionShareMax = 0.5, store?: TestWorld)
   return { world, process, round };
 }
 
-const stored = (world: TestWorld) => [...world.keys('segments/'), ...world.keys('compacted/')];
+const storedKeys = (world: TestWorld) => [...world.keys('segments/'), ...world.keys('compacted/')];
 const isTold = ({ errors }: TestWorld) => errors.some((text) => text.startsWith('retention is withheld'));
 const expiredRounds = async (world: TestWorld, round: () => Promise<void>) => {
   for (let i = 0; i < 6; i++) {
@@ -56,7 +56,7 @@ test('ten days ahead: nothing is removed, and the log says how to go on', async 
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(true);
   expect(world.errors[0]).toContain('-compactor.retention-max-share=1');
-  expect(stored(world)).not.toEqual([]);
+  expect(storedKeys(world)).not.toEqual([]);
 });
 
 test('ten days ahead, and senders with the same wrong clock: nothing is removed', async () => {
@@ -65,7 +65,7 @@ test('ten days ahead, and senders with the same wrong clock: nothing is removed'
   world.errors.length = 0;
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(true);
-  const lines = stored(world).flatMap((key) => world.linesOf(key));
+  const lines = storedKeys(world).flatMap((key) => world.linesOf(key));
   expect(lines).toEqual(expect.arrayContaining(['line 0', 'line 47', 'line 288']));
 });
 
@@ -74,7 +74,7 @@ test('a period that was made shorter is not asked about, also by a process that 
   const { round } = await meet(18 * day, 0.5, world);
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(false);
-  const lines = stored(world).flatMap((key) => world.linesOf(key));
+  const lines = storedKeys(world).flatMap((key) => world.linesOf(key));
   expect(lines).toContain(`line ${20 * 24 - 1}`);
   expect(lines).not.toContain('line 0');
 });
@@ -83,7 +83,7 @@ test('ten days ahead with a share of 1: it goes on', async () => {
   const { world, round } = await meet(10 * day, 1);
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(false);
-  expect(stored(world)).toEqual([]);
+  expect(storedKeys(world)).toEqual([]);
 });
 
 test('a clock that jumps ahead while the process runs is asked, and goes on when it is set back', async () => {
@@ -91,13 +91,13 @@ test('a clock that jumps ahead while the process runs is asked, and goes on when
   process.clock.offsetMs += 10 * day;
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(true);
-  expect(stored(world)).not.toEqual([]);
+  expect(storedKeys(world)).not.toEqual([]);
   process.clock.offsetMs -= 10 * day;
   world.errors.length = 0;
   await world.pass(10 * day);
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(false);
-  expect(stored(world)).toEqual([]);
+  expect(storedKeys(world)).toEqual([]);
 });
 
 test('a right clock is not asked, however much expires later', async () => {
@@ -105,5 +105,5 @@ test('a right clock is not asked, however much expires later', async () => {
   await world.pass(10 * day);
   await expiredRounds(world, round);
   expect(isTold(world)).toBe(false);
-  expect(stored(world)).toEqual([]);
+  expect(storedKeys(world)).toEqual([]);
 });

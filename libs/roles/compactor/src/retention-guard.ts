@@ -1,34 +1,32 @@
-/** Before each sweep: a machine whose clock is days ahead would take everything for expired. */
+/** Checks the clock before each sweep: a clock that is days ahead would expire everything. */
 import { expiredRows } from '@loki/catalog';
 import { nsPerMs } from '@loki/model';
 import type { CompactorDeps } from './deps.ts';
 
-/**
- * A store with a younger row than this confirms the clock; a longer time without rows may be a jump of it.
- */
+/** A row younger than this confirms the clock; a longer time without rows may be a jump of the clock. */
 const confirmedMs = 24 * 3_600_000;
-/** A clock that was confirmed may have run ahead of the monotonic one by this: leap seconds, steps of NTP. */
+/** Largest difference between a confirmed clock and the monotonic one: leap seconds, steps of NTP. */
 const driftMaxMs = 3_600_000;
 const [timeMinNs, timeMaxNs] = [-(1n << 63n), (1n << 63n) - 1n];
 
 /**
  * Withholds retention while the clock is doubtful and a sweep would remove more than `retentionShareMax` of
- * the rows. A row younger than a day confirms the clock, and from then on the monotonic clock does: a store
- * that receives nothing expires as it should. A process that starts with old rows alone, or whose clock jumps
- * ahead while it runs, waits for a larger share. New rows of senders with the same wrong clock prove nothing:
- * between them and the old ones stands a time without rows, as long as the jump. Where most rows would be
- * expired without that time, too, the period was made shorter, and retention goes on.
+ * the rows. A row younger than a day confirms the clock; afterwards the monotonic clock does, so that a store
+ * without new rows expires normally. A process that starts with old rows only, or whose clock jumps ahead,
+ * waits for a larger share. New rows of senders with the same wrong clock prove nothing: they are separated
+ * from the old rows by a time without rows, as long as the jump. If most rows would be expired even without
+ * that time, the retention period was shortened, and retention goes on.
  */
 export class RetentionGuard {
   readonly #deps: CompactorDeps;
-  /** Both clocks when a row confirmed the first one. */
+  /** Both clocks at the last confirmation. */
   #confirmed: { readonly nowMs: number; readonly monotonicMs: number } | undefined;
 
   constructor(deps: CompactorDeps) {
     this.#deps = deps;
   }
 
-  /** Call it when the catalog is fresh, before a round removes anything. */
+  /** Call this with a fresh catalog, before a round removes anything. */
   withholds(): boolean {
     const { clock, options, logger } = this.#deps;
     if (!options.removesRows || options.retentionShareMax >= 1) return false;

@@ -1,3 +1,4 @@
+/** Removes expired and deleted rows from stored segments: step *delete, expire* of a stored day. */
 import { dayOf, deleteOf } from '@loki/catalog';
 import type { CompactedSegment, DeleteRequest } from '@loki/catalog';
 import type { LeafDelete } from '@loki/ports';
@@ -10,18 +11,16 @@ import { expiryOf, removalName, settledRemovals } from './removals.ts';
 import type { Expiry } from './removals.ts';
 import { replace } from './replace.ts';
 
-/** Segments known to have nothing for a removal; looking again costs a footer. */
+/** Segments known to have no rows of a removal; another check costs a footer. */
 const checkedMax = 200_000;
 const dayMs = 86_400_000;
 
-/**
- * Takes rows out of the store: those past their retention, and those of delete requests whose time has come.
- */
+/** Removes rows from the store: expired ones, and those of due delete requests. */
 export class RowRemover {
   readonly #deps: CompactorDeps;
   readonly #checked = new Set<string>();
   readonly #marks: LogMarks;
-  /** Nothing counts as expired: the clock is doubtful. */
+  /** True: the clock is doubtful, and nothing counts as expired. */
   isWithheld = false;
 
   constructor(deps: CompactorDeps) {
@@ -34,10 +33,7 @@ export class RowRemover {
     return expiryOf(this.#deps.limits.forTenant(tenant), this.#deps.clock.nowMs());
   }
 
-  /**
-   * Drops compacted segments that are past their time as a whole, and rewrites those that are for some
-   * streams.
-   */
+  /** Drops compacted segments that are expired as a whole, and rewrites those with some expired streams. */
   async applyRetention(tenant: string, day: number, signal?: AbortSignal): Promise<void> {
     const { removals, wholeNs } = this.expiry(tenant);
     if (removals.length === 0) return;
@@ -71,7 +67,7 @@ export class RowRemover {
   /**
    * Carries out requests past their cancel period, part by part.
    *
-   * @throws after all were tried, when some failed
+   * @throws after all requests were tried, if some failed
    */
   async applyDeletes(signal?: AbortSignal): Promise<void> {
     const { requests, clock, options, metrics, logger } = this.#deps;
@@ -101,7 +97,7 @@ export class RowRemover {
     if (failures > 0) throw new Error(`${failures} delete requests failed`);
   }
 
-  /** Requests that this compactor carries out, of tenants whose rows are deleted and not filtered only. */
+  /** Requests that this compactor carries out: its share, of tenants in deletion mode `filter-and-delete`. */
   #isOwn(request: DeleteRequest): boolean {
     const { tenant } = request;
     const { deletionMode } = this.#deps.limits.forTenant(tenant);
@@ -123,7 +119,7 @@ export class RowRemover {
       while (end < days.length && days[end] * dayMs <= piece.endMs) end++;
       const removal = deleteOf(piece);
       if (hasLongSections && this.#hasLongSections(tenant, removal)) return;
-      // A request over all time has thousands of parts without a row: no entry of the log for each.
+      // A request over all time has thousands of parts without a row: they get no manifest each.
       if (end === next && part + 1 < parts) continue;
       const touched = days.slice(next, end);
       for (const day of touched) await this.#removeFromDay(tenant, day, removal, signal);
@@ -144,18 +140,18 @@ export class RowRemover {
     const overlaps = inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
     if (overlaps) await compactDay(this.#deps, tenant, day, { removals: [removal], isForced: true, signal });
     for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
-      const stored: StoredDay = { tenant, day, segment, removes: 'deleted' };
-      if (touches(segment, removal)) await this.#rewrite(stored, [removal], signal);
+      const storedDay: StoredDay = { tenant, day, segment, removes: 'deleted' };
+      if (touches(segment, removal)) await this.#rewrite(storedDay, [removal], signal);
     }
   }
 
-  /** No flushed section is left: a section that was committed meanwhile waits for the next round. */
+  /** True if no flushed section remains; a section that was committed meanwhile waits for the next round. */
   #isDone(tenant: string, day: number, removal: LeafDelete): boolean {
     return !inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
   }
 
   /**
-   * Sections over more days than are ever compacted keep their rows: the request goes on to be applied to
+   * Sections over more days than are ever compacted keep their rows: the request stays and is applied to
    * answers.
    */
   #hasLongSections(tenant: string, { startNs, endNs }: LeafDelete): boolean {
@@ -166,17 +162,17 @@ export class RowRemover {
   }
 
   async #rewrite(
-    stored: StoredDay,
+    storedDay: StoredDay,
     removals: readonly LeafDelete[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { tenant, segment } = stored;
+    const { tenant, segment } = storedDay;
     const rewritten = await this.#deps.workers.run(
       rewriteTask,
       { tenant, key: segment.key, removals },
       { signal },
     );
-    if (rewritten.removedRows > 0) await this.#put(stored, rewritten, signal);
+    if (rewritten.removedRows > 0) await this.#put(storedDay, rewritten, signal);
   }
 
   async #put(
@@ -209,11 +205,11 @@ interface StoredDay {
   readonly tenant: string;
   readonly day: number;
   readonly segment: CompactedSegment;
-  /** Why rows leave it. */
+  /** Reason of the removal. */
   readonly removes: 'expired' | 'deleted';
 }
 
-/** The request with the bounds of one of its parts. */
+/** The request, restricted to one of its parts. */
 function partOf(request: DeleteRequest, part: number): DeleteRequest {
   const { startMs, endMs, parts } = request;
   const partMs = (endMs - startMs) / parts;

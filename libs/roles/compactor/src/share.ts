@@ -1,21 +1,16 @@
+/** Distributes days over compactors by the ring: step *share* of a stored day. */
 import type { CompactorDeps } from './deps.ts';
 
-/**
- * One compactor's share of work that any of them could do; of each key one compactor owns it, as the ring
- * stands.
- */
+/** This compactor's share of the work; the ring assigns each key to one compactor. */
 export interface CompactorShare {
   owns(key: string): boolean;
 }
 
-/**
- * Days by tenant and date, each the work of one compactor. Work that is done once for all tenants is one more
- * piece.
- */
+/** Work keys: days by tenant and date. The work that is done once for all tenants is one more key. */
 export function sharedWork(share: CompactorShare): Required<Pick<CompactorDeps, 'owns' | 'sweeps'>> {
   return {
     owns: (tenant, day) => share.owns(`${tenant}/${day}`),
-    // No tenant's id has a slash, so this is nobody's day.
+    // No tenant id has a slash, so this key is no tenant's.
     sweeps: () => share.owns('sweep/'),
   };
 }

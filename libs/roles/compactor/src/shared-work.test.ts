@@ -1,3 +1,6 @@
+/**
+ * Protects: compactors that share a ring do each day's work once, and one that dies leaves nothing undone.
+ */
 import type { Logger } from '@loki/ports';
 import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';
@@ -6,8 +9,6 @@ import { VirtualProcess } from '@loki/virtual';
 import type { Compactor } from './compactor.ts';
 import { sharedWork } from './share.ts';
 import { randomRequest, randomRows, TestWorld } from './test/world.ts';
-
-// Protects: compactors that share a ring do each day's work once, and one that dies leaves nothing undone.
 
 const hourMs = 3_600_000;
 const days = [-9, -8, -7, -6, -5, -4, -3, -2];

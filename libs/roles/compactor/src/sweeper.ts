@@ -1,19 +1,20 @@
+/** Removes replaced and expired objects from catalogs and store: step *forget* of a stored day. */
 import { dayOf } from '@loki/catalog';
 import type { LiveSegment, PartitionCatalog, ManifestSection } from '@loki/catalog';
 import type { CompactorDeps } from './deps.ts';
 
-/** Objects deleted, or sections dropped, in one step: an entry stays small, and a crash repeats little. */
+/** Objects deleted, or sections dropped, in one step: manifests stay small, and a crash repeats little. */
 const batchMax = 500;
-/** Objects that no catalog names and that were seen, at most so many at a time. */
+/** Bound on remembered objects that no catalog names. */
 const orphansMax = 100_000;
 
 /**
- * Lets go of what was replaced or is past its time: sections leave their partition's catalog, objects nobody
- * reads any more leave the store, catalogs forget them, and so do objects that no catalog ever named.
+ * Removes what is no longer needed: replaced or expired sections leave their partition's catalog, unused
+ * objects leave the store and then the catalogs, and so do objects that no catalog ever named.
  */
 export class Sweeper {
   readonly #deps: CompactorDeps;
-  /** When a nameless object was first seen, on the monotonic clock. */
+  /** When an unnamed object was first seen, on the monotonic clock. */
   readonly #seenMs = new Map<string, number>();
   #orphansLookedMs = -Infinity;
 
@@ -21,10 +22,7 @@ export class Sweeper {
     this.#deps = deps;
   }
 
-  /**
-   * @param expiredNs rows of a tenant before this are past their time, whatever their stream; undefined: none
-   *   is
-   */
+  /** @param expiredNs rows of a tenant before this time are expired in all streams; undefined: none */
   async sweep(expiredNs: (tenant: string) => bigint | undefined, signal?: AbortSignal): Promise<void> {
     for (const partition of this.#deps.partitions) {
       await this.#dropSections(partition, expiredNs, signal);
@@ -66,7 +64,7 @@ export class Sweeper {
     if (drops.length > 0) await partition.checkpoint(signal);
   }
 
-  /** Every day that the section touches was replaced, and long enough ago. */
+  /** True if every day of the section was replaced, and long enough ago. */
   #isReplaced({ segment }: LiveSegment, { tenant, minNs, maxNs }: ManifestSection): boolean {
     const { catalog, clock, options } = this.#deps;
     if (!catalog.isCompactable(minNs, maxNs)) return false;
@@ -78,7 +76,9 @@ export class Sweeper {
     return true;
   }
 
-  /** Flushed objects: deleted, then forgotten by the compactors' log, then by the partition, which began. */
+  /**
+   * Flushed objects are deleted, then dropped from the compactors' log, then from the partition's catalog.
+   */
   async #eraseFlushed(partition: PartitionCatalog, signal: AbortSignal | undefined): Promise<void> {
     const keys = this.#deletable(partition.state.dead.values());
     for (let i = 0; i < keys.length; i += batchMax) {
@@ -129,21 +129,21 @@ export class Sweeper {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#orphansLookedMs < options.orphanIntervalMs) return;
     this.#orphansLookedMs = nowMs;
-    const seen = new Set<string>();
+    const listedKeys = new Set<string>();
     for (const key of await this.#nameless(signal)) {
-      seen.add(key);
+      listedKeys.add(key);
       const firstMs = this.#seenMs.get(key);
       if (firstMs === undefined) this.#seenMs.set(key, nowMs);
       else if (nowMs - firstMs >= options.orphanAfterMs) {
         await this.#deleteAll([key], 'orphan');
         this.#deps.logger.warn('an object that no catalog names was deleted', { key });
-        seen.delete(key);
+        listedKeys.delete(key);
       }
     }
-    for (const key of this.#seenMs.keys()) if (!seen.has(key)) this.#seenMs.delete(key);
+    for (const key of this.#seenMs.keys()) if (!listedKeys.has(key)) this.#seenMs.delete(key);
   }
 
-  /** The listing comes first: what was committed after it is named by catalogs that are read after it. */
+  /** Lists the store first: catalogs that are read afterwards name everything that was committed since. */
   async #nameless(signal: AbortSignal | undefined): Promise<string[]> {
     const { objectStore, catalog, partitions } = this.#deps;
     const flushed: string[] = [];

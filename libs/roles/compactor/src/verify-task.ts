@@ -1,3 +1,4 @@
+/** Reads a new segment back before its commit: step *merge, remove* of a stored day. */
 import { LokiError } from '@loki/model';
 import type { Task } from '@loki/ports';
 import { openSegment, verifySegment } from '@loki/segment';
@@ -9,12 +10,12 @@ interface VerifyInput {
 }
 
 /**
- * Search filters that are made anew and compared, one in so many: the same code made them, so that this finds
- * a machine that computes wrong.
+ * One search filter in this many is rebuilt and compared. The same code made it, so this detects a faulty
+ * machine only.
  */
 const filterEvery = 8;
 
-/** The content of a stored segment, as the catalog wants it. */
+/** The content of a stored segment, as the catalog records it. */
 interface VerifiedSegment {
   readonly sizeBytes: number;
   readonly minNs: bigint;
@@ -24,10 +25,9 @@ interface VerifiedSegment {
 }
 
 /**
- * Reads a new segment back from the store and decodes all of it. The segments that it replaces go only after
- * this.
+ * Reads a new segment back from the store and decodes all of it, before the replaced segments may be removed.
  *
- * @throws LokiError `corrupt` when anything is other than it was written
+ * @throws LokiError `corrupt` if anything differs from the written rows
  */
 export const verifyTask: Task<VerifyInput, VerifiedSegment> = {
   name: 'compactor.verify',

@@ -1,3 +1,4 @@
+/** Protects: a push is answered as Loki answers it, and its valid entries are stored. */
 import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { parseTenantId } from '@loki/model';

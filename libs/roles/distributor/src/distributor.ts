@@ -1,3 +1,4 @@
+/** One push from its body to its answer: steps *decode* to *write log* of a written line. */
 import type { Limits, LimitsSource } from '@loki/config';
 import { LokiError, mib, SharedBytes } from '@loki/model';
 import type { TenantId } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Values of request headers as labels of metrics: only known values, so that clients cannot add series. */
 const contentTypes = new Set(['application/json', 'application/x-protobuf', 'text/plain']);
 const encodings = new Set(['gzip', 'deflate', 'snappy', 'zstd', 'lz4']);
 

@@ -1,3 +1,4 @@
+/** Public exports of the distributor; wiring is their main user. */
 export { decodePushTask } from './decode/decode-push-task.ts';
 export { ConsumerLag } from './write/consumer-lag.ts';
 export { Distributor } from './distributor.ts';

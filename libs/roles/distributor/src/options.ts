@@ -1,3 +1,4 @@
+/** Options of a distributor and their defaults. */
 import { mib } from '@loki/model';
 
 /** The distributor's own bounds; tenants' limits come from the LimitsSource. */

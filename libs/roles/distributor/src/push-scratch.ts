@@ -1,3 +1,4 @@
+/** Reusable memory for decoding pushes. */
 import { SnappyDecoder } from './decode/snappy-decoder.ts';
 import { PushRows } from './rows/push-rows.ts';
 

@@ -1,3 +1,4 @@
+/** HTTP answers to pushes, in the format of their protocol: end of the push. */
 import { errorText } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
 import { encodeStatus } from '@loki/proto';

@@ -1,3 +1,4 @@
+/** Public exports of the gateway; wiring is their only user. */
 export { ExploreApi } from './api/explore-api.ts';
 export { ExplainApi } from './api/explain-api.ts';
 export { ExportApi } from './api/export-api.ts';

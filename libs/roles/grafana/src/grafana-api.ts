@@ -1,12 +1,13 @@
+/** The part of Grafana's HTTP API that provisioning uses: data sources, folders, dashboards. */
 import { Buffer } from 'node:buffer';
 import type { HttpClient } from '@loki/ports';
 
-/** How we log in: a service account's token, or a user. */
+/** Credentials for Grafana: a service account's token, or a user with a password. */
 export type GrafanaLogin =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'user'; readonly name: string; readonly password: string };
 
-/** A data source as Grafana's API and its provisioning files have it. */
+/** A data source in the form of Grafana's API and provisioning files. */
 export interface DataSource {
   readonly uid: string;
   readonly name: string;
@@ -15,7 +16,7 @@ export interface DataSource {
   readonly url: string;
   readonly isDefault: boolean;
   readonly jsonData: Readonly<Record<string, unknown>>;
-  /** Grafana takes it, and never gives it back. */
+  /** Write-only: Grafana never returns it. */
   readonly secureJsonData: Readonly<Record<string, string>>;
 }
 
@@ -24,10 +25,10 @@ export interface StoredDataSource extends Omit<DataSource, 'secureJsonData'> {
   readonly readOnly: boolean;
 }
 
-/** `absent`: no answer, or not yet. `denied`: the login is wrong, and is not tried again. */
+/** `absent`: no answer yet. `denied`: the credentials are wrong; there is no retry. */
 type GrafanaFault = 'absent' | 'denied' | 'refused';
 
-/** A request to Grafana that failed. `fault` says whether another attempt can help. */
+/** A request to Grafana that failed. `fault` says whether a retry can help. */
 export class GrafanaError extends Error {
   readonly fault: GrafanaFault;
 
@@ -39,7 +40,7 @@ export class GrafanaError extends Error {
 
 interface GrafanaDeps {
   readonly http: HttpClient;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly login: GrafanaLogin;
 }
@@ -47,7 +48,7 @@ interface GrafanaDeps {
 const timeoutMs = 10_000;
 const answerBytesMax = 8 * 2 ** 20;
 
-/** The part of Grafana's HTTP API by which data sources and dashboards are kept. */
+/** Client for Grafana's data sources and dashboards. */
 export class GrafanaApi {
   readonly #deps: GrafanaDeps;
 
@@ -55,7 +56,7 @@ export class GrafanaApi {
     this.#deps = deps;
   }
 
-  /** Answered without a login. @throws GrafanaError `absent` */
+  /** Answered without credentials. @throws GrafanaError `absent` */
   async health(): Promise<void> {
     await this.#send('GET', '/api/health');
   }
@@ -132,7 +133,7 @@ export class GrafanaApi {
     if (status === 401 || status === 403) {
       throw new GrafanaError('denied', `${what}: ${status}: the login is refused`);
     }
-    // A Service without pods, and a Grafana that starts.
+    // A Service without pods, or a Grafana that is starting.
     if (status >= 502 && status <= 504) throw new GrafanaError('absent', `${what}: ${status}`);
     const text = answer.body.toString();
     if (status >= 300) throw new GrafanaError('refused', `${what}: ${status}: ${text.slice(0, 300)}`);

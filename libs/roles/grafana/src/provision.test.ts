@@ -84,23 +84,23 @@ test.each([
   'a data source that a user %s is left alone, also when ours changes and when we go',
   async (_how, edit) => {
     await run();
-    const stored = { ...grafana.dataSources.get('logs')!, ...edit };
-    grafana.dataSources.set('logs', stored);
+    const dataSource = { ...grafana.dataSources.get('logs')!, ...edit };
+    grafana.dataSources.set('logs', dataSource);
     await run({ ...content, dataSources: [sourceOf('logs', 'http://elsewhere')] });
-    expect(grafana.dataSources.get('logs')).toBe(stored);
+    expect(grafana.dataSources.get('logs')).toBe(dataSource);
     await removeFromGrafana(api, content, logger);
-    expect(grafana.dataSources.get('logs')).toBe(stored);
+    expect(grafana.dataSources.get('logs')).toBe(dataSource);
     expect(grafana.dataSources.has('events')).toBe(false);
   },
 );
 
 test('a dashboard that a user saved is left alone', async () => {
   await run();
-  const stored = grafana.dashboards.get('logs')!;
-  stored.messages.push('wider panels');
+  const savedDashboard = grafana.dashboards.get('logs')!;
+  savedDashboard.messages.push('wider panels');
   await run({ ...content, dashboards: [{ ...dashboard, title: 'New' }] });
   await removeFromGrafana(api, content, logger);
-  expect(grafana.dashboards.get('logs')).toBe(stored);
+  expect(grafana.dashboards.get('logs')).toBe(savedDashboard);
 });
 
 test('objects with uids of others are never asked for', async () => {

@@ -1,7 +1,7 @@
 /**
- * Brings what Grafana has in line with what it should have, and leaves alone what its users changed. A data
- * source carries in `jsonData` a mark of what was written, a dashboard in the message of its version: when
- * the object still is what the mark says, it is ours to change.
+ * Provisions Grafana's data sources and dashboards, and leaves changes of users alone. A data source carries
+ * in `jsonData`, a dashboard in the message of its version, a mark with the hash of the written content: an
+ * object that still matches its mark may be changed.
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from '@loki/ports';
@@ -13,7 +13,7 @@ export type Dashboard = Readonly<Record<string, unknown>> & { readonly uid: stri
 interface Provision {
   readonly dataSources: readonly DataSource[];
   readonly dashboards: readonly Dashboard[];
-  /** Where dashboards are. */
+  /** The folder of the dashboards. */
   readonly folder: { readonly uid: string; readonly title: string };
 }
 
@@ -31,9 +31,9 @@ const markKey = 'lokiProvisioned';
 const messagePrefix = 'provisioned by loki: ';
 
 /**
- * Creates and changes data sources and dashboards, but for those that users have changed.
+ * Creates and changes data sources and dashboards, except those that users have changed.
  *
- * @throws GrafanaError at the first request that fails: the rest would fail alike
+ * @throws GrafanaError at the first request that fails: the others would fail alike
  */
 export async function provisionGrafana(
   api: GrafanaApi,
@@ -50,15 +50,17 @@ export async function provisionGrafana(
   }
 }
 
-/** Removes what carries our uids and has not become a user's own. The folder stays: others may be in it. */
+/**
+ * Removes objects with our uids that users have not changed. The folder stays: it may have other dashboards.
+ */
 export async function removeFromGrafana(
   api: GrafanaApi,
   { dataSources, dashboards }: Omit<Provision, 'folder'>,
   logger: Logger,
 ): Promise<void> {
   for (const { uid, name } of dataSources) {
-    const stored = await api.dataSource(uid);
-    const outcome = stored === undefined ? 'absent' : (standing(stored, name) ?? 'removed');
+    const present = await api.dataSource(uid);
+    const outcome = present === undefined ? 'absent' : (standing(present, name) ?? 'removed');
     if (outcome === 'removed') await api.deleteDataSource(uid);
     tell(logger, 'data source', uid, outcome);
   }
@@ -73,27 +75,27 @@ export async function removeFromGrafana(
 
 async function keepDataSource(api: GrafanaApi, source: DataSource): Promise<Outcome> {
   const visible = hashOf(visibleOf(source));
-  // Grafana shows no secrets: their hash says whether ours changed since.
+  // Grafana does not return secrets: the mark has a hash of them.
   const mark = `${visible}.${hashOf(source.secureJsonData)}`;
   const marked = { ...source, jsonData: { ...source.jsonData, [markKey]: mark } };
-  const stored = await api.dataSource(source.uid);
-  if (stored === undefined) {
+  const present = await api.dataSource(source.uid);
+  if (present === undefined) {
     await api.createDataSource(marked);
     return 'created';
   }
-  const theirs = standing(stored, source.name);
+  const theirs = standing(present, source.name);
   if (theirs !== undefined) return theirs;
-  if (stored.jsonData[markKey] === mark) return 'unchanged';
+  if (present.jsonData[markKey] === mark) return 'unchanged';
   await api.updateDataSource(marked);
   return 'updated';
 }
 
-/** Why a stored data source is not ours to change; undefined: it is. */
-function standing(stored: StoredDataSource, name: string): Outcome | undefined {
-  if (stored.readOnly) return 'provisioned by a file';
-  if (stored.name !== name) return 'renamed by a user';
-  const mark = stored.jsonData?.[markKey];
-  const isAsWritten = typeof mark === 'string' && mark.split('.')[0] === hashOf(visibleOf(stored));
+/** The reason why a stored data source must not be changed; undefined: it may be. */
+function standing(present: StoredDataSource, name: string): Outcome | undefined {
+  if (present.readOnly) return 'provisioned by a file';
+  if (present.name !== name) return 'renamed by a user';
+  const mark = present.jsonData?.[markKey];
+  const isAsWritten = typeof mark === 'string' && mark.split('.')[0] === hashOf(visibleOf(present));
   return isAsWritten ? undefined : 'edited by a user';
 }
 
@@ -115,7 +117,7 @@ async function keepDashboard(api: GrafanaApi, dashboard: Dashboard, folderUid: s
   const last = await api.lastDashboardMessage(dashboard.uid);
   if (last === message) return 'unchanged';
   if (last !== undefined && !last.startsWith(messagePrefix)) return 'edited by a user';
-  // Grafana finds it by its uid; a number would be another Grafana's.
+  // Grafana identifies it by its uid; a numeric id would belong to another Grafana.
   await api.saveDashboard({ ...dashboard, id: null }, folderUid, message);
   return last === undefined ? 'created' : 'updated';
 }
@@ -124,7 +126,7 @@ function tell(logger: Logger, kind: string, uid: string, outcome: Outcome): void
   logger.info(`grafana: ${kind}`, { uid, outcome });
 }
 
-/** Of the value, whatever the order of its keys: Grafana's answers have one of their own. */
+/** Hash of a value, independent of the order of its keys, which Grafana changes. */
 function hashOf(value: unknown): string {
   return createHash('sha256').update(stableJson(value)).digest('hex').slice(0, 16);
 }

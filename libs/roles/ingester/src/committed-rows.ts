@@ -1,3 +1,7 @@
+/**
+ * Searches incoming rows among committed segments, to drop repeated entries: step *consume* of a written
+ * line.
+ */
 import { BoundedMap, LokiError } from '@loki/model';
 import type { Labels } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';

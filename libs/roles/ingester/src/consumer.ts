@@ -1,3 +1,4 @@
+/** Reads a partition's records into its head: step *consume* of a written line. */
 import { LokiError } from '@loki/model';
 import { nextTurn } from '@loki/ports';
 import type { LoggedRecord } from '@loki/ports';

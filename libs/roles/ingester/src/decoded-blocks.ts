@@ -1,3 +1,4 @@
+/** Caches decoded blocks of head records while repeated entries are searched. */
 import { columns } from '@loki/segment';
 import type { Block, ColumnMask } from '@loki/segment';
 import type { HeadRecord } from './head.ts';

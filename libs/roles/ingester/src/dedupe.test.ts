@@ -1,3 +1,4 @@
+/** Protects: repeated entries are found wherever the first one is, and nothing else is dropped. */
 import fc from 'fast-check';
 import type { Clock, Timers } from '@loki/ports';
 import { encodeSegment, openSegment } from '@loki/segment';

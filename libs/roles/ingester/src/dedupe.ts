@@ -1,3 +1,4 @@
+/** Finds rows of a record that are already in head or store: step *consume* of a written line. */
 import { inSlices } from '@loki/ports';
 import type { Clock, SlicedWork, Timers } from '@loki/ports';
 import type { Block, BlockInfo, Section, Segment } from '@loki/segment';

@@ -1,3 +1,4 @@
+/** Dependencies of an ingester and of its partitions. */
 import type { PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import type { QueryThread } from '@loki/engine';

@@ -1,3 +1,4 @@
+/** Keyed hashes of entries, for finding equal ones. */
 import type { Block } from '@loki/segment';
 import { restNsAt, usAt } from './time.ts';
 import type { UsBase } from './time.ts';

@@ -1,3 +1,4 @@
+/** Index of a stream's entries by hash, for streams with many overlapping runs. */
 import { lengthen } from '@loki/bytes';
 import type { SlicedWork } from '@loki/ports';
 import type { Block } from '@loki/segment';

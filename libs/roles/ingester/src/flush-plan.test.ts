@@ -1,3 +1,4 @@
+/** Protects: a head is flushed by size, age, idleness or on request, in bounded pieces. */
 import { planFlush } from './flush-plan.ts';
 import type { FlushInput } from './flush-plan.ts';
 import type { HeadRecord } from './head.ts';

@@ -1,3 +1,4 @@
+/** Decides when a head is flushed, and how much of it: step *flush* of a written line, as a pure function. */
 import type { HeadRecord } from './head.ts';
 
 /** Why a flush happens, in the words of `loki_ingester_chunks_flushed_total`. */

@@ -229,7 +229,7 @@ export class Flusher {
     this.#follow(winner);
     if (isOurs) return true;
     this.#deps.metrics.flushLost(segment?.bytes.length ?? 0);
-    this.#deps.logger.warn('another owner has flushed these records: our segment is thrown away', {
+    this.#deps.logger.warn('another owner has flushed these records: this segment is discarded', {
       partition: this.#progress.id,
       startOffset: plan.startOffset,
       endOffset: plan.endOffset,

@@ -1,3 +1,4 @@
+/** Growing typed arrays for columns. */
 const lengthMin = 16;
 /** Above it memory counts for more than the copies. */
 const doubledMax = 1 << 16;

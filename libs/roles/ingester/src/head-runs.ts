@@ -1,3 +1,4 @@
+/** The runs of a head in columns: step *consume* of a written line. */
 import { grownLength, resized } from './grown.ts';
 
 const none = -1;

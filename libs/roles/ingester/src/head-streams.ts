@@ -1,3 +1,4 @@
+/** The streams of a head in columns: step *consume* of a written line. */
 import type { LabelPair } from '@loki/model';
 import type { EntryHasher } from './entry-hasher.ts';
 import { grown } from './grown.ts';

@@ -1,3 +1,4 @@
+/** Protects: a head counts exactly its records, and forgets them completely. */
 import fc from 'fast-check';
 import { Labels, usOf } from '@loki/model';
 import { FlushedBounds } from './flushed-bounds.ts';

@@ -1,3 +1,7 @@
+/**
+ * The uncommitted records of one partition in memory: between steps *consume* and *commit* of a written
+ * line.
+ */
 import { usOf } from '@loki/model';
 import { atOnce } from '@loki/ports';
 import { openSegment } from '@loki/segment';

@@ -1,3 +1,4 @@
+/** Public exports of the ingester; wiring is their main user. */
 export { Ingester, ownsAll } from './ingester.ts';
 export type { OwnedPartitions } from './ingester.ts';
 export type { IngesterOptions } from './options.ts';

@@ -1,3 +1,6 @@
+/**
+ * Protects: every acknowledged entry is visible exactly once, in head or store, through changes of owners.
+ */
 import { parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { LogLeafResult, TailFrame, WriteLog } from '@loki/ports';

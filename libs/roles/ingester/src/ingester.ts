@@ -1,3 +1,7 @@
+/**
+ * An ingester: starts and stops its partitions, and answers for them. Steps *consume* to *commit* of a
+ * written line.
+ */
 import { QueryThread } from '@loki/engine';
 import { LokiError, Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';

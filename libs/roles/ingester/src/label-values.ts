@@ -1,3 +1,4 @@
+/** The label values of a head's streams, each stored once. */
 import type { EntryHasher } from './entry-hasher.ts';
 import { grown } from './grown.ts';
 

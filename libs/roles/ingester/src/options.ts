@@ -1,3 +1,4 @@
+/** Options of an ingester and their defaults. */
 import assert from 'node:assert/strict';
 import { mib } from '@loki/model';
 

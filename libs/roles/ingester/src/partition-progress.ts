@@ -1,3 +1,4 @@
+/** The offsets and the head of one partition, changed consistently. */
 import assert from 'node:assert/strict';
 import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';

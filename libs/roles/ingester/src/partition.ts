@@ -1,3 +1,4 @@
+/** One partition from its assignment to its release: steps *consume* to *commit* of a written line. */
 import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -67,7 +68,7 @@ export class Partition {
     this.#work = this.#run().catch((error: unknown) => {
       if (this.#stop.signal.aborted) return; // told to stop: that is how it ends
       this.#isCaughtUp = false;
-      this.#deps.logger.error('a partition stands still after an error', {
+      this.#deps.logger.error('a partition stopped consuming after an error', {
         partition: this.id,
         err: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });

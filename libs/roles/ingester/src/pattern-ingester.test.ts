@@ -1,3 +1,4 @@
+/** Protects: patterns are an extra; they neither hold up nor break what they look at. */
 import { parseTenantId } from '@loki/model';
 import type { Task, Workers } from '@loki/ports';
 import { PatternIngester } from './pattern-ingester.ts';
@@ -10,8 +11,6 @@ const noPatternMetrics = {
   linesSkipped() {},
   memory() {},
 };
-
-// What this protects: patterns are an extra; they neither hold up nor break what they look at.
 
 /** Runs tasks when told to. */
 class HeldWorkers implements Workers {

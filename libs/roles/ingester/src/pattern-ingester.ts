@@ -1,3 +1,4 @@
+/** Patterns of the lines that enter heads, for `/patterns`. */
 import { compileMatchers, parseMatchers } from '@loki/logql';
 import { mib, nsPerMs } from '@loki/model';
 import { bucketSeconds, PatternStore, summarizeTask } from '@loki/patterns';

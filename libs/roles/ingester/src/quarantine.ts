@@ -1,3 +1,4 @@
+/** Stores an unreadable record separately, so that its partition can continue. */
 import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
 import { retryLogged } from './retry.ts';

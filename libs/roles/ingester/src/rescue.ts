@@ -61,7 +61,7 @@ export async function rescueRecords(
     }
   }
   if (count === 0) return;
-  logger.error('another write log has committed offsets of this one; its records were appended anew', {
+  logger.error('another write log has committed offsets of this one; its records were appended again', {
     partition,
     records: count,
     committedOffset: endOffset,

@@ -1,3 +1,4 @@
+/** Repeats an attempt with pauses, and logs failures. */
 import { retry } from '@loki/ports';
 import type { Logger, Random, Timers } from '@loki/ports';
 

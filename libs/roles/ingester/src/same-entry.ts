@@ -1,3 +1,4 @@
+/** Compares entries of decoded blocks. */
 import { LokiError } from '@loki/model';
 import type { Block } from '@loki/segment';
 

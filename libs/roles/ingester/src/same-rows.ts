@@ -1,3 +1,4 @@
+/** Marks rows that have an equal entry in another run: a part of dropping repeated entries. */
 import type { SlicedWork } from '@loki/ports';
 import type { EntryHasher } from './entry-hasher.ts';
 import { EntryIndex } from './entry-index.ts';

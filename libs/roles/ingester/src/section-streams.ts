@@ -1,3 +1,4 @@
+/** Matches the streams of a record with the streams of a head. */
 import type { SlicedWork } from '@loki/ports';
 import type { Section } from '@loki/segment';
 import { hash53 } from './head-streams.ts';

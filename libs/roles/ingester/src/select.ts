@@ -1,3 +1,4 @@
+/** Streams and records of a head that a request selects: the newest rows of a query. */
 import { compileMatcher, logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
 import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';

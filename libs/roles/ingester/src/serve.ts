@@ -1,3 +1,4 @@
+/** Answers queries and tails from a head: the newest rows of a query. */
 import { leafTask, mergeAsTheyCome, packedBytes, unpackLeafResult, volumeTask } from '@loki/engine';
 import type { PackedLeafResult } from '@loki/engine';
 import type { LabelPair } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Searches rows of a stream in committed segments: a part of dropping repeated entries. */
 import { BoundedMap, mib } from '@loki/model';
 import type { Labels } from '@loki/model';
 import { inSlices } from '@loki/ports';

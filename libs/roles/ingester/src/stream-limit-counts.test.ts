@@ -1,3 +1,4 @@
+/** Protects: streams are counted exactly up to the limit, and idle ones make room. */
 import { parseTenantId } from '@loki/model';
 import type { Clock } from '@loki/ports';
 import { StreamLimitCounts } from './stream-limit-counts.ts';

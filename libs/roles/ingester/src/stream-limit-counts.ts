@@ -1,3 +1,4 @@
+/** Counts the active streams of tenants for all distributors: step *limit* of a written line. */
 import type { TenantId } from '@loki/model';
 import type { Clock, StreamClaim, StreamLimitService } from '@loki/ports';
 

@@ -1,3 +1,4 @@
+/** Streams of a tenant that match all matchers, by the head's index of labels. */
 import type { StringMatcher } from '@loki/logql';
 import type { HeadStreams, TenantStreams } from './head-streams.ts';
 

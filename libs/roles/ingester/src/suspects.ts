@@ -1,3 +1,4 @@
+/** Runs of a record that may repeat entries: the first filter of dropping repeated entries. */
 import type { SlicedWork } from '@loki/ports';
 import type { BlockInfo, Section, Segment } from '@loki/segment';
 import type { FlushedBounds } from './flushed-bounds.ts';

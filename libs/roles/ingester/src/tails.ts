@@ -1,3 +1,4 @@
+/** Followers of one partition: new records for tails. */
 import { matchesLabels } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
@@ -132,7 +133,7 @@ export class Tails {
       }
     } catch (error) {
       if (signal.aborted) throw error;
-      logger.warn('a follower misses what its last owner had not sent', { err: String(error) });
+      logger.warn('a tail has a gap: its former owner had unsent frames', { err: String(error) });
     }
     return found;
   }

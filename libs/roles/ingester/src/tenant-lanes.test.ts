@@ -1,3 +1,4 @@
+/** Protects: records of a tenant enter in order, and tenants do not wait for each other. */
 import { TenantLanes } from './tenant-lanes.ts';
 
 function setup() {

@@ -1,3 +1,7 @@
+/**
+ * Runs work on records in order for each tenant, in parallel between tenants: step *consume* of a written
+ * line.
+ */
 import type { Clock } from '@loki/ports';
 
 /** The works of one tenant, one after the other. */

@@ -1,3 +1,4 @@
+/** Times of rows in microseconds and nanoseconds, for comparing with the catalog. */
 import { usOf } from '@loki/model';
 import type { BlockInfo } from '@loki/segment';
 

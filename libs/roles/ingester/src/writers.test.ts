@@ -1,3 +1,4 @@
+/** Protects: a repeated record is recognised by its writer's sequence number. */
 import { Writers } from './writers.ts';
 
 describe('writers', () => {

@@ -1,3 +1,4 @@
+/** The last sequence number of each writer, to drop repeated records: step *consume* of a written line. */
 import type { WriterTable } from '@loki/catalog';
 
 /**

@@ -1,3 +1,4 @@
+/** Reuses cached sample results by interval and scans only the gaps: step *recall* of a query. */
 import type { SegmentRef } from '@loki/catalog';
 import {
   cutSampleResult,
@@ -17,7 +18,7 @@ import type { KeptKey, KeptResults } from './kept-results.ts';
 import { leafWindow } from './window.ts';
 
 interface CachedScan<Request, Result> {
-  readonly kept: KeptResults;
+  readonly results: KeptResults;
   readonly policy: CachePolicy;
   readonly generation: number;
   readonly scan: (request: Request, segments: readonly SegmentRef[]) => Promise<Result>;
@@ -48,8 +49,8 @@ export async function cachedSamples(
       ]
     : [splitSteps(request, splitNs)];
   const stats = emptyLeafStats();
-  const known = await lookUp(groups.flat(), segments, cached, stats);
-  const scan = { segments, known, cached, stats };
+  const lookups = await lookUp(groups.flat(), segments, cached, stats);
+  const scan = { segments, lookups, cached, stats };
   const parts = await Promise.all(groups.map((group) => partsOf(group, scan)));
   const joined = ranges ? mergeRangeParts(request, parts.flat()) : joinSampleParts(request, parts.flat());
   const result = await cached.complete(joined);
@@ -67,26 +68,26 @@ interface Known {
 async function lookUp(
   parts: readonly SampleLeafRequest[],
   segments: readonly SegmentRef[],
-  { kept, policy, generation, complete }: CachedScan<SampleLeafRequest, SampleLeafResult>,
+  { results, policy, generation, complete }: CachedScan<SampleLeafRequest, SampleLeafResult>,
   stats: LeafStats,
 ): Promise<ReadonlyMap<SampleLeafRequest, Known>> {
-  const known = new Map<SampleLeafRequest, Known>();
-  const asked: { part: SampleLeafRequest; key: KeptKey }[] = [];
+  const lookups = new Map<SampleLeafRequest, Known>();
+  const requests: { part: SampleLeafRequest; key: KeptKey }[] = [];
   for (const part of parts) {
     const window = leafWindow(part);
     const inWindow = segmentsIn(segments, window);
-    if (inWindow.length === 0) known.set(part, { result: nothing(part) });
-    else if (window.endNs > policy.newestNs) known.set(part, {});
-    else asked.push({ part, key: keyOf(part, { window, segments: inWindow, generation }) });
+    if (inWindow.length === 0) lookups.set(part, { result: nothing(part) });
+    else if (window.endNs > policy.newestNs) lookups.set(part, {});
+    else requests.push({ part, key: keyOf(part, { window, segments: inWindow, generation }) });
   }
-  const keys = asked.map(({ key }) => key);
-  const answers = await complete(await kept.get(keys, stats));
-  for (const [i, { part, key }] of asked.entries()) {
+  const keys = requests.map(({ key }) => key);
+  const answers = await complete(await results.get(keys, stats));
+  for (const [i, { part, key }] of requests.entries()) {
     const answer = answers[i];
     const result = answer && (await complete(decodeSamples(answer, stepCount(part))));
-    known.set(part, result ? { result } : { key });
+    lookups.set(part, result ? { result } : { key });
   }
-  return known;
+  return lookups;
 }
 
 function keyOf(part: SampleLeafRequest, where: Pick<KeptKey, 'window' | 'segments' | 'generation'>): KeptKey {
@@ -110,7 +111,7 @@ function keyOf(part: SampleLeafRequest, where: Pick<KeptKey, 'window' | 'segment
 
 interface GroupScan {
   readonly segments: readonly SegmentRef[];
-  readonly known: ReadonlyMap<SampleLeafRequest, Known>;
+  readonly lookups: ReadonlyMap<SampleLeafRequest, Known>;
   readonly cached: CachedScan<SampleLeafRequest, SampleLeafResult>;
   readonly stats: LeafStats;
 }
@@ -118,13 +119,13 @@ interface GroupScan {
 /** The parts of a group in order of time: gaps are scanned, in as few leaves as there are, and kept. */
 async function partsOf(
   group: readonly SampleLeafRequest[],
-  { segments, known, cached: { kept, scan, complete }, stats }: GroupScan,
+  { segments, lookups, cached: { results, scan, complete }, stats }: GroupScan,
 ): Promise<SamplePart[]> {
   const parts: SamplePart[] = [];
   const gaps: SampleLeafRequest[][] = [];
   let isOpen = false;
   for (const part of group) {
-    const { result } = known.get(part)!;
+    const { result } = lookups.get(part)!;
     if (result) parts.push({ request: part, result });
     else if (isOpen) gaps[gaps.length - 1].push(part);
     else gaps.push([part]);
@@ -132,17 +133,17 @@ async function partsOf(
   }
   const filled = await Promise.all(
     gaps.map(async (gap) => {
-      const whole = { ...gap[0], endNs: gap[gap.length - 1].endNs };
-      const result = await scan(whole, segmentsIn(segments, leafWindow(whole)));
+      const joined = { ...gap[0], endNs: gap[gap.length - 1].endNs };
+      const result = await scan(joined, segmentsIn(segments, leafWindow(joined)));
       const entries = [];
       for (const part of gap) {
-        const { key } = known.get(part)!;
+        const { key } = lookups.get(part)!;
         if (!key) continue;
-        const ofPart = await complete(cutSampleResult(whole, part, result));
+        const ofPart = await complete(cutSampleResult(joined, part, result));
         entries.push({ key, answer: await complete(encodeSamples(ofPart, keptBytesMax)) });
       }
-      await complete(kept.put(entries, stats));
-      return { request: whole, result };
+      await complete(results.put(entries, stats));
+      return { request: joined, result };
     }),
   );
   return [...parts, ...filled].sort((a, b) => (a.request.startNs < b.request.startNs ? -1 : 1));

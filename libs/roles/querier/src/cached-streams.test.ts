@@ -1,3 +1,7 @@
+/**
+ * Protects: what another process, or this one before it restarted, found out about whole segments is not
+ * read again.
+ */
 import type { SegmentRef } from '@loki/catalog';
 import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
@@ -5,9 +9,6 @@ import type { CachePolicy, ResultsCache, StreamsRequest, StreamVolume } from '@l
 import { cachedStreams } from './cached-streams.ts';
 import { KeptResults } from './kept-results.ts';
 import { KnownStreams, knownKey } from './known-streams.ts';
-
-// What this protects: what another process, or this one before it restarted, found out about whole segments
-// is not read again.
 
 const segment = (key: string, minNs: bigint, maxNs: bigint) =>
   ({ key, minNs, maxNs, createdMs: 0, sizeBytes: 1 }) as SegmentRef;
@@ -33,23 +34,23 @@ function process(generation = 0) {
     put: (entries) => entries.forEach(({ key, value }) => values.set(key, value)),
     close: () => Promise.resolve(),
   };
-  const kept = new KeptResults(cache, { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 });
-  const known = new KnownStreams();
+  const results = new KeptResults(cache, { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 });
+  const knownStreams = new KnownStreams();
   const scan = async (each: SegmentRef): Promise<readonly StreamVolume[]> => {
     const name = knownKey(request, each);
-    const list = name === undefined ? undefined : known.get(name);
+    const list = name === undefined ? undefined : knownStreams.get(name);
     if (list) return list;
     scanned.push(each.key);
-    const found = [{ labels: [['of', each.key] as const], entries: 1, lineBytes: 2 }];
-    if (name !== undefined) known.put(name, found);
-    return Promise.resolve(found);
+    const streams = [{ labels: [['of', each.key] as const], entries: 1, lineBytes: 2 }];
+    if (name !== undefined) knownStreams.put(name, streams);
+    return Promise.resolve(streams);
   };
-  return (asked: StreamsRequest = request, segments = [cut, older, old, young]) =>
-    cachedStreams(asked, segments, {
-      kept,
+  return (streamsRequest: StreamsRequest = request, segments = [cut, older, old, young]) =>
+    cachedStreams(streamsRequest, segments, {
+      results,
       policy,
       generation,
-      known,
+      knownStreams,
       scan,
       complete: async (work) => atOnce(work),
     });
@@ -81,9 +82,9 @@ test('a segment more, another selector or another generation is read anew', asyn
 
 // A tenant may ask for any number of selectors that no stream has.
 test('answers without streams are forgotten too', () => {
-  const known = new KnownStreams();
-  for (let i = 0; i < 201_000; i++) known.put(`segment ${i}`, []);
-  expect(known.size).toBe(200_000);
-  expect(known.get('segment 0')).toBeUndefined();
-  expect(known.get('segment 200999')).toEqual([]);
+  const knownStreams = new KnownStreams();
+  for (let i = 0; i < 201_000; i++) knownStreams.put(`segment ${i}`, []);
+  expect(knownStreams.size).toBe(200_000);
+  expect(knownStreams.get('segment 0')).toBeUndefined();
+  expect(knownStreams.get('segment 200999')).toEqual([]);
 });

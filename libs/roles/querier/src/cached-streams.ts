@@ -1,3 +1,4 @@
+/** Reuses cached lists of streams, one for each segment: step *recall* of a query. */
 import type { SegmentRef } from '@loki/catalog';
 import type { Work } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
@@ -9,11 +10,11 @@ import { formOf, knownKey } from './known-streams.ts';
 import type { KnownStreams } from './known-streams.ts';
 
 interface CachedStreamsScan {
-  readonly kept: KeptResults;
+  readonly results: KeptResults;
   readonly policy: CachePolicy;
   readonly generation: number;
   /** This process's answers of single segments. */
-  readonly known: KnownStreams;
+  readonly knownStreams: KnownStreams;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
   /** Does work of this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
@@ -27,29 +28,29 @@ interface CachedStreamsScan {
 export async function cachedStreams(
   request: StreamsRequest,
   segments: readonly SegmentRef[],
-  { kept, policy, generation, known, scan, complete }: CachedStreamsScan,
+  { results, policy, generation, knownStreams, scan, complete }: CachedStreamsScan,
 ): Promise<(readonly StreamVolume[])[]> {
   const groups = groupWhole(request, segments, policy);
-  const unknown = groups.filter((group) => group.some((ref) => !known.get(knownKey(request, ref)!)));
+  const unknown = groups.filter((group) => group.some((ref) => !knownStreams.get(knownKey(request, ref)!)));
   const keys = unknown.map((group) => keyOf(request, group, generation));
   const stats = emptyLeafStats();
-  const answers = await complete(await kept.get(keys, stats));
+  const answers = await complete(await results.get(keys, stats));
   const missing: { readonly group: readonly SegmentRef[]; readonly key: KeptKey }[] = [];
   for (const [i, group] of unknown.entries()) {
     const answer = answers[i];
     const lists = answer && (await complete(decodeStreams(answer, group.length)));
-    if (lists) group.forEach((ref, at) => known.put(knownKey(request, ref)!, lists[at]));
+    if (lists) group.forEach((ref, at) => knownStreams.put(knownKey(request, ref)!, lists[at]));
     else missing.push({ group, key: keys[i] });
   }
-  const found = new Map<SegmentRef, readonly StreamVolume[]>();
-  await Promise.all(segments.map(async (segment) => void found.set(segment, await scan(segment))));
+  const listsBySegment = new Map<SegmentRef, readonly StreamVolume[]>();
+  await Promise.all(segments.map(async (segment) => void listsBySegment.set(segment, await scan(segment))));
   const entries = [];
   for (const { group, key } of missing) {
-    const lists = group.map((ref) => found.get(ref)!);
+    const lists = group.map((ref) => listsBySegment.get(ref)!);
     entries.push({ key, answer: await complete(encodeStreams(lists, keptBytesMax)) });
   }
-  await complete(kept.put(entries, stats));
-  return segments.map((segment) => found.get(segment)!);
+  await complete(results.put(entries, stats));
+  return segments.map((segment) => listsBySegment.get(segment)!);
 }
 
 /** Segments whose answers hold for any range around them, and that are old enough to stay. */

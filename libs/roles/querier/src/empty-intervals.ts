@@ -1,3 +1,4 @@
+/** Remembers intervals without any row of a log query: step *recall* of a query. */
 import type { SegmentRef } from '@loki/catalog';
 import { atOnce, ceilTo, isSplittable } from '@loki/engine';
 import type { CachePolicy, LeafStats, LogLeafRequest } from '@loki/ports';
@@ -22,39 +23,39 @@ export class EmptyIntervals {
   /** The rest to read, in order of time, neither touching nor overlapping. */
   readonly windows: readonly Window[];
   readonly #unknown: readonly Interval[];
-  readonly #kept: KeptResults;
+  readonly #results: KeptResults;
 
-  private constructor(windows: readonly Window[], unknown: readonly Interval[], kept: KeptResults) {
+  private constructor(windows: readonly Window[], unknown: readonly Interval[], results: KeptResults) {
     this.windows = windows;
     this.#unknown = unknown;
-    this.#kept = kept;
+    this.#results = results;
   }
 
   static async lookUp(
     request: LogLeafRequest,
     segments: readonly SegmentRef[],
-    from: { readonly kept: KeptResults; readonly policy: CachePolicy; readonly generation: number },
+    from: { readonly results: KeptResults; readonly policy: CachePolicy; readonly generation: number },
     stats: LeafStats,
   ): Promise<EmptyIntervals> {
     const { startNs, endNs } = request;
-    const { kept, policy } = from;
-    if (!isSplittable(request.expr)) return new EmptyIntervals([{ startNs, endNs }], [], kept);
-    const asked: Interval[] = [];
+    const { results, policy } = from;
+    if (!isSplittable(request.expr)) return new EmptyIntervals([{ startNs, endNs }], [], results);
+    const lookups: Interval[] = [];
     const open: Window[] = [];
     for (const window of intervals({ startNs, endNs }, policy.splitNs)) {
       const inWindow = segmentsIn(segments, window);
       if (inWindow.length === 0) continue;
       if (window.endNs > policy.newestNs) open.push(window);
-      else asked.push({ window, key: keyOf(request, window, inWindow, from.generation) });
+      else lookups.push({ window, key: keyOf(request, window, inWindow, from.generation) });
     }
-    const checked = await kept.get(
-      asked.map(({ key }) => key),
+    const checked = await results.get(
+      lookups.map(({ key }) => key),
       stats,
     );
     // Headers alone: that rows are absent is all they say.
     const answers = atOnce(checked);
-    const unknown = asked.filter((_, i) => answers[i] === undefined);
-    return new EmptyIntervals(joined([...unknown.map(({ window }) => window), ...open]), unknown, kept);
+    const unknown = lookups.filter((_, i) => answers[i] === undefined);
+    return new EmptyIntervals(joined([...unknown.map(({ window }) => window), ...open]), unknown, results);
   }
 
   /**
@@ -71,7 +72,7 @@ export class EmptyIntervals {
         !times.some((ts) => ts >= window.startNs && ts < window.endNs),
     );
     const entries = empty.map(({ key }) => ({ key, answer: new Uint8Array() }));
-    atOnce(this.#kept.put(entries, stats));
+    atOnce(this.#results.put(entries, stats));
   }
 }
 

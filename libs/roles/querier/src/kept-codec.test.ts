@@ -1,3 +1,7 @@
+/**
+ * Protects: what is kept comes back bit by bit, and bytes that make no sense are no answer, whatever they
+ * ask for.
+ */
 import fc from 'fast-check';
 import { atOnce } from '@loki/engine';
 import type { Work } from '@loki/engine';
@@ -10,9 +14,6 @@ const decodeSamples = (bytes: Uint8Array, steps: number) => atOnce(codec.decodeS
 const encodeStreams = (lists: readonly (readonly StreamVolume[])[]) =>
   atOnce(codec.encodeStreams(lists, Infinity))!;
 const decodeStreams = (bytes: Uint8Array, lists: number) => atOnce(codec.decodeStreams(bytes, lists));
-
-// What this protects: what is kept comes back bit by bit, and bytes that make no sense are no answer,
-// whatever they ask for.
 
 const labels = fc
   .array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 })

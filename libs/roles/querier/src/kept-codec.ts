@@ -1,3 +1,4 @@
+/** Bytes of cached results: sample states and lists of streams. */
 import { ByteReader, BytesError, ByteWriter } from '@loki/bytes';
 import type { Work } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
@@ -134,7 +135,7 @@ export function decodeStreams(bytes: Uint8Array, lists: number): Work<StreamVolu
     const all: StreamVolume[][] = [];
     while (all.length < lists) {
       const list: StreamVolume[] = [];
-      for (let left = input.count(input.remaining); left > 0; left--) {
+      for (let remaining = input.count(input.remaining); remaining > 0; remaining--) {
         list.push(readStream(input));
         if (pauses.isDue(bytes.length - input.remaining)) yield;
       }
@@ -162,7 +163,7 @@ function readTexts(input: ByteReader): string[] {
 function readBuckets(input: ByteReader): VolumeBuckets {
   const bucket: number[] = [];
   const volumes: number[] = [];
-  for (let left = input.count(input.remaining); left > 0; left--) {
+  for (let remaining = input.count(input.remaining); remaining > 0; remaining--) {
     bucket.push(input.uvarint());
     volumes.push(input.f64());
   }

@@ -1,11 +1,11 @@
+/**
+ * Protects: an answer is given for exactly the question, the tenant and the data that it was computed from.
+ */
 import { atOnce } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { Clock, ResultsCache } from '@loki/ports';
 import { KeptResults, keptBytesMax, segmentsIn } from './kept-results.ts';
 import type { KeptKey } from './kept-results.ts';
-
-// What this protects: an answer is given for exactly the question, the tenant and the data that it was
-// computed from.
 
 class TestCache implements ResultsCache {
   values = new Map<string, Uint8Array>();
@@ -47,22 +47,22 @@ const key: KeptKey = {
 };
 const answer = Buffer.from('answer');
 
-async function found(kept: KeptResults, asked: KeptKey): Promise<string | undefined> {
-  const [value] = atOnce(await kept.get([asked], emptyLeafStats()));
+async function lookUp(results: KeptResults, key: KeptKey): Promise<string | undefined> {
+  const [value] = atOnce(await results.get([key], emptyLeafStats()));
   return value && Buffer.from(value).toString();
 }
 
 let cache: TestCache;
-let kept: KeptResults;
+let results: KeptResults;
 beforeEach(() => {
   cache = new TestCache();
-  kept = new KeptResults(cache, clock);
-  atOnce(kept.put([{ key, answer }], emptyLeafStats()));
+  results = new KeptResults(cache, clock);
+  atOnce(results.put([{ key, answer }], emptyLeafStats()));
 });
 
 test('what was put is found, and counted', async () => {
   const stats = emptyLeafStats();
-  const values = atOnce(await kept.get([key, { ...key, tenant: 'b' }], stats));
+  const values = atOnce(await results.get([key, { ...key, tenant: 'b' }], stats));
   expect(values.map((value) => value && Buffer.from(value).toString())).toEqual(['answer', undefined]);
   expect(stats).toMatchObject({
     cacheRequests: 1,
@@ -89,7 +89,7 @@ test.each<[string, KeptKey]>([
   ['delete that reaches further into the window', { ...key, deletes: [{ ...key.deletes![0], endNs: 151n }] }],
   ['generation', { ...key, generation: 2 }],
 ])('another %s is another question', async (_, other) => {
-  expect(await found(kept, other)).toBeUndefined();
+  expect(await lookUp(results, other)).toBeUndefined();
 });
 
 test.each<[string, KeptKey]>([
@@ -99,7 +99,7 @@ test.each<[string, KeptKey]>([
     { ...key, deletes: [...key.deletes!, { expr: '{}', startNs: 200n, endNs: 300n }] },
   ],
 ])('a delete that %s makes no difference', async (_, other) => {
-  expect(await found(kept, other)).toBe('answer');
+  expect(await lookUp(results, other)).toBe('answer');
 });
 
 test('no flipped bit is believed, nor a value that stands under a wrong key', async () => {
@@ -108,23 +108,23 @@ test('no flipped bit is believed, nor a value that stands under a wrong key', as
     const flipped = Uint8Array.from(value);
     flipped[bit >> 3] ^= 1 << (bit & 7);
     cache.values.set(name, flipped);
-    expect(await found(kept, key)).toBeUndefined();
+    expect(await lookUp(results, key)).toBeUndefined();
   }
   const other = { ...key, tenant: 'b' };
-  atOnce(kept.put([{ key: other, answer: Buffer.from('of b') }], emptyLeafStats()));
+  atOnce(results.put([{ key: other, answer: Buffer.from('of b') }], emptyLeafStats()));
   const [foreign] = [...cache.values.keys()].filter((each) => each !== name);
   cache.values.set(name, cache.values.get(foreign)!);
-  expect(await found(kept, key)).toBeUndefined();
+  expect(await lookUp(results, key)).toBeUndefined();
   for (let length = 0; length < value.length; length++) {
     cache.values.set(name, value.subarray(0, length));
-    expect(await found(kept, key)).toBeUndefined();
+    expect(await lookUp(results, key)).toBeUndefined();
   }
 });
 
 test('what is too large is not kept', async () => {
   const large = { ...key, tenant: 'large' };
-  atOnce(kept.put([{ key: large, answer: new Uint8Array(keptBytesMax + 1) }], emptyLeafStats()));
-  expect(await found(kept, large)).toBeUndefined();
+  atOnce(results.put([{ key: large, answer: new Uint8Array(keptBytesMax + 1) }], emptyLeafStats()));
+  expect(await lookUp(results, large)).toBeUndefined();
 });
 
 test('segments count where their rows may stand', () => {

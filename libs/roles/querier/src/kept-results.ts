@@ -1,3 +1,4 @@
+/** The results cache of a querier: keys that name the very segments, values with a checksum. */
 import { createHash } from 'node:crypto';
 import { crc32c } from '@loki/bytes';
 import type { SegmentRef } from '@loki/catalog';

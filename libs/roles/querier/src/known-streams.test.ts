@@ -1,3 +1,4 @@
+/** Protects: a list of streams is reused only for requests with the same answer, within its bound. */
 import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import { knownKey, KnownStreams } from './known-streams.ts';
@@ -45,28 +46,28 @@ describe('what whole segments answered', () => {
   });
 
   test('is bounded: the longest unused go first', () => {
-    const known = new KnownStreams();
+    const knownStreams = new KnownStreams();
     const list = Array.from({ length: 90_000 }, () => ({ labels: [], entries: 1, lineBytes: 1 }));
-    known.put('a', list);
-    known.put('b', list);
-    expect(known.get('a')).toBe(list);
-    known.put('c', list);
-    expect(known.get('b')).toBeUndefined();
-    expect(known.get('a')).toBe(list);
-    expect(known.get('c')).toBe(list);
+    knownStreams.put('a', list);
+    knownStreams.put('b', list);
+    expect(knownStreams.get('a')).toBe(list);
+    knownStreams.put('c', list);
+    expect(knownStreams.get('b')).toBeUndefined();
+    expect(knownStreams.get('a')).toBe(list);
+    expect(knownStreams.get('c')).toBe(list);
   });
 
   test('are merged once, and anew when one of them is another', () => {
-    const known = new KnownStreams();
+    const knownStreams = new KnownStreams();
     const list = (entries: number) => [{ labels: [['a', 'b'] as const], entries, lineBytes: 1 }];
     const lists = [list(1), list(2), list(3)];
-    const all = atOnce(known.merged(lists));
+    const all = atOnce(knownStreams.merged(lists));
     expect(all).toEqual([{ labels: [['a', 'b']], entries: 6, lineBytes: 3 }]);
-    expect(atOnce(known.merged([...lists]))).toBe(all);
-    expect(atOnce(known.merged([lists[0], lists[1], list(4)]))).toEqual([
+    expect(atOnce(knownStreams.merged([...lists]))).toBe(all);
+    expect(atOnce(knownStreams.merged([lists[0], lists[1], list(4)]))).toEqual([
       { labels: [['a', 'b']], entries: 7, lineBytes: 3 },
     ]);
-    expect(atOnce(known.merged([lists[0]]))).toBe(lists[0]);
-    expect(atOnce(known.merged([]))).toEqual([]);
+    expect(atOnce(knownStreams.merged([lists[0]]))).toBe(lists[0]);
+    expect(atOnce(knownStreams.merged([]))).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+/** In-memory cache of stream lists for whole segments: step *recall* of requests about streams. */
 import type { SegmentRef } from '@loki/catalog';
 import { floorTo, mergeStreamVolumes } from '@loki/engine';
 import type { Work } from '@loki/engine';
@@ -46,9 +47,9 @@ export class KnownStreams {
   /** All the lists as one. Lists kept here that were merged before are not merged again. */
   *merged(lists: readonly (readonly StreamVolume[])[]): Work<readonly StreamVolume[]> {
     if (lists.length <= 1) return lists[0] ?? [];
-    const kept = this.#merges.get(lists[0]);
-    if (kept?.lists.length === lists.length && kept.lists.every((list, i) => list === lists[i])) {
-      return kept.all;
+    const cached = this.#merges.get(lists[0]);
+    if (cached?.lists.length === lists.length && cached.lists.every((list, i) => list === lists[i])) {
+      return cached.all;
     }
     const all = yield* mergeStreamVolumes(lists);
     this.#merges.set(lists[0], { lists, all });

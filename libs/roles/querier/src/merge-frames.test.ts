@@ -21,15 +21,15 @@ function frameOf(lines: number, nextOffset: number, dropped = 0, bytes = lines):
 
 /** A source that is asked one frame at a time, and says how often. */
 function source(count: number, bytes = 10) {
-  const asked = { times: 0 };
+  const requests = { times: 0 };
   async function* frames(): AsyncGenerator<TailFrame> {
     for (let i = 0; i < count; i++) {
-      asked.times++;
+      requests.times++;
       await Promise.resolve();
       yield i === 0 ? frameOf(0, i) : frameOf(10, i, 0, bytes);
     }
   }
-  return { asked, frames: frames() };
+  return { requests, frames: frames() };
 }
 
 /** Time passes when it is told to. */
@@ -55,14 +55,14 @@ const linesOf = ({ result }: TailFrame) => (result.kind === 'log' ? result.times
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('a source is not asked again before the reader is done with its frame', async () => {
-  const { asked, frames } = source(3);
+  const { requests, frames } = source(3);
   const merged = mergeFrames([frames], undefined);
   await merged.next();
   const { value } = await merged.next();
   await turn();
-  expect([linesOf(value as TailFrame), asked.times]).toEqual([10, 2]);
+  expect([linesOf(value as TailFrame), requests.times]).toEqual([10, 2]);
   await merged.next();
-  expect(asked.times).toBe(3);
+  expect(requests.times).toBe(3);
   expect((await merged.next()).done).toBe(true);
 });
 
@@ -75,13 +75,13 @@ test('frames that wait for a reader for long are let go, and their lines told as
   );
   await merged.next();
   // All are asked now; one of the frames is taken, the reader stands still for a while.
-  const taken = (await merged.next()).value as TailFrame;
+  const first = (await merged.next()).value as TailFrame;
   await turn();
   pass(29_000);
   const inTime = (await merged.next()).value as TailFrame;
   pass(2_000);
-  const late = (await merged.next()).value as TailFrame;
-  expect([taken, inTime, late].map((frame) => [linesOf(frame), frame.dropped, frame.nextOffset])).toEqual([
+  const second = (await merged.next()).value as TailFrame;
+  expect([first, inTime, second].map((frame) => [linesOf(frame), frame.dropped, frame.nextOffset])).toEqual([
     [10, 0, 1],
     [10, 0, 1],
     [0, 10, 1],

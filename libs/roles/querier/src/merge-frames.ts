@@ -1,3 +1,4 @@
+/** Merges the tail frames of several partitions as they arrive. */
 import { emptyLeafStats } from '@loki/ports';
 import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
 
@@ -56,13 +57,13 @@ export async function* mergeFrames(
     const open = [...iterators.keys()].filter((i) => !begun[i].done);
     if (first) yield first.value;
     for (const source of open) ask(source);
-    for (let left = open.length; left > 0;) {
+    for (let openCount = open.length; openCount > 0;) {
       while (arrivals.length === 0) await new Promise<void>((resolve) => (wake = resolve));
       const arrival = arrivals.shift()!;
       arrival.patience?.cancel();
       if (arrival.failure !== undefined) throw arrival.failure;
-      if (arrival.frame) yield taken(arrival);
-      if (arrival.isEnd) left--;
+      if (arrival.frame) yield takeFrame(arrival);
+      if (arrival.isEnd) openCount--;
       else ask(arrival.source);
     }
   } finally {
@@ -72,7 +73,7 @@ export async function* mergeFrames(
 }
 
 /** Between two frames a generator stands still with all its variables: the frame is the reader's alone. */
-function taken(arrival: { frame?: TailFrame }): TailFrame {
+function takeFrame(arrival: { frame?: TailFrame }): TailFrame {
   const frame = arrival.frame!;
   arrival.frame = undefined;
   return frame;

@@ -1,3 +1,4 @@
+/** Protects answers while owners of a partition fail, and what is said when the store has lost something. */
 import { Catalog } from '@loki/catalog';
 import type { HiddenRows, SegmentRef } from '@loki/catalog';
 import { loadHash, LokiError, parseTenantId } from '@loki/model';
@@ -8,8 +9,6 @@ import type { HeadAnswer, IngesterService, LeafRequest, LeafResult, Logger, Stre
 import { InlineWorkers, NodeTimers } from '@loki/runtime';
 import { Querier } from './querier.ts';
 import type { QuerierDeps } from './querier.ts';
-
-// Protects answers while owners of a partition fail, and what is said when the store has lost something.
 
 beforeAll(loadHash);
 
@@ -53,8 +52,8 @@ test.each<ErrorCode>(['unavailable', 'overloaded', 'internal', 'corrupt', 'timeo
 );
 
 test('what the query is to blame for is not asked again, and without any owner the query fails', async () => {
-  const asked = await querierOf([failing('badRequest'), answering]);
-  await expect(asked.streams(request)).rejects.toMatchObject({ code: 'badRequest' });
+  const result = await querierOf([failing('badRequest'), answering]);
+  await expect(result.streams(request)).rejects.toMatchObject({ code: 'badRequest' });
   const alone = await querierOf([failing('internal')]);
   await expect(alone.streams(request)).rejects.toMatchObject({ code: 'internal' });
   const nobody = await querierOf([]);
@@ -62,8 +61,15 @@ test('what the query is to blame for is not asked again, and without any owner t
 });
 
 test('a segment that the catalog names and the store has lost is damage, not a wrong address', async () => {
-  const lost = { key: 'segments/0/0-1-x', partition: 0, startOffset: 0, endOffset: 1, minNs: 0n, maxNs: 5n };
-  const querier = await querierOf([answering], [lost as unknown as SegmentRef]);
+  const missing = {
+    key: 'segments/0/0-1-x',
+    partition: 0,
+    startOffset: 0,
+    endOffset: 1,
+    minNs: 0n,
+    maxNs: 5n,
+  };
+  const querier = await querierOf([answering], [missing as unknown as SegmentRef]);
   await expect(querier.streams(request)).rejects.toMatchObject({
     code: 'corrupt',
     message: 'segment segments/0/0-1-x is not in the store',
@@ -131,7 +137,7 @@ describe('bounds of heads', () => {
 });
 
 describe('half an answer', () => {
-  const lost = {
+  const missing = {
     key: 'segments/0/0-1-x',
     partition: 0,
     startOffset: 0,
@@ -144,29 +150,29 @@ describe('half an answer', () => {
     const querier = await querierOf([], [], { reads: 'store' });
     await expect(querier.streams(request)).resolves.toEqual([]);
     // But the store it needs.
-    const damaged = await querierOf([answering], [lost], { reads: 'store' });
+    const damaged = await querierOf([answering], [missing], { reads: 'store' });
     await expect(damaged.streams(request)).rejects.toMatchObject({ code: 'corrupt' });
   });
 
   test('of heads alone needs no store', async () => {
-    const querier = await querierOf([answering], [lost], { reads: 'heads' });
+    const querier = await querierOf([answering], [missing], { reads: 'heads' });
     await expect(querier.streams(request)).resolves.toHaveLength(1);
     const nobody = await querierOf([], [], { reads: 'heads' });
     await expect(nobody.streams(request)).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('of heads alone leaves out what is known to be deleted, when the store cannot be asked for more', async () => {
-    const asked: LeafRequest[] = [];
+    const requests: LeafRequest[] = [];
     const head = {
       queryHead: (_: number, leaf: LeafRequest) => {
-        asked.push(leaf);
+        requests.push(leaf);
         return Promise.resolve({ committedOffset: 0, result: emptyLog() });
       },
     } as unknown as IngesterService;
-    const known = { expr: '{a="b"}', startNs: 0n, endNs: 5n };
+    const request = { expr: '{a="b"}', startNs: 0n, endNs: 5n };
     const hidden = {
       current: () => Promise.reject(new LokiError('unavailable', 'the store is away')),
-      apply: (leaf: LeafRequest) => ({ ...leaf, deletes: [known] }),
+      apply: (leaf: LeafRequest) => ({ ...leaf, deletes: [request] }),
     } as unknown as HiddenRows;
     const leaf: LeafRequest = {
       kind: 'log',
@@ -177,9 +183,9 @@ describe('half an answer', () => {
       direction: 'forward',
       limit: 10,
     };
-    const querier = await querierOf([head], [lost], { reads: 'heads', hidden });
+    const querier = await querierOf([head], [missing], { reads: 'heads', hidden });
     await expect(querier.runLeaf(leaf)).resolves.toMatchObject({ kind: 'log' });
-    expect(asked).toMatchObject([{ deletes: [known] }]);
+    expect(requests).toMatchObject([{ deletes: [request] }]);
   });
 });
 

@@ -1,3 +1,4 @@
+/** One part of a query over heads and store, each entry once: steps *select* to *merge* of a query. */
 import type { Catalog, HiddenRows, SegmentRef } from '@loki/catalog';
 import {
   leafTask,
@@ -103,16 +104,16 @@ export interface ResultsCaches {
 export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
   readonly #thread: QueryThread;
-  readonly #known = new KnownStreams();
+  readonly #knownStreams = new KnownStreams();
   readonly #segmentThreads: SegmentThreads;
 
-  readonly #kept: ReadonlyMap<ResultsKind, KeptResults>;
+  readonly #results: ReadonlyMap<ResultsKind, KeptResults>;
 
   constructor(deps: QuerierDeps) {
     this.#deps = deps;
     this.#thread = deps.queryThread ?? new QueryThread();
     this.#segmentThreads = new SegmentThreads(deps.workers.parallelism);
-    this.#kept = new Map(
+    this.#results = new Map(
       [...(deps.caches?.byKind ?? [])].map(([kind, cache]) => [
         kind,
         new KeptResults(cache, deps.caches!.clock),
@@ -120,42 +121,42 @@ export class Querier implements QuerierService {
     );
   }
 
-  async runLeaf(asked: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
+  async runLeaf(request: LeafRequest, signal?: AbortSignal): Promise<LeafResult> {
     const { hidden, reads } = this.#deps;
-    const window = leafWindow(asked);
-    if (!hidden) return this.#answer(asked, window, signal);
-    if (reads === 'heads') return this.#answerHeads(asked, window, hidden, signal);
+    const window = leafWindow(request);
+    if (!hidden) return this.#answer(request, window, signal);
+    if (reads === 'heads') return this.#answerHeads(request, window, hidden, signal);
     return hidden.applied(
-      asked.tenant,
-      (until) => this.#answer(hidden.apply(asked, window), window, until),
+      request.tenant,
+      (until) => this.#answer(hidden.apply(request, window), window, until),
       signal,
     );
   }
 
-  /** With the store away, what it last told of deletes has to do. */
+  /** Answers from heads without the store: deletes as last read from the store apply. */
   async #answerHeads(
-    asked: LeafRequest,
+    request: LeafRequest,
     window: Window,
     hidden: HiddenRows,
     signal: AbortSignal | undefined,
   ): Promise<LeafResult> {
     await hidden.current(signal).catch((error: unknown) => {
       signal?.throwIfAborted();
-      this.#deps.logger.warn('heads may answer with deleted entries', { err: String(error) });
+      this.#deps.logger.warn('queries of heads may return deleted entries', { err: String(error) });
     });
-    return this.#answer(hidden.apply(asked, window), window, signal);
+    return this.#answer(hidden.apply(request, window), window, signal);
   }
 
-  /** The leaf with all that it is told to leave out. */
+  /** Answers a leaf that already excludes deleted and expired rows. */
   async #answer(
-    { cache, heads: told = [], ...request }: LeafRequest,
+    { cache, heads: bounds = [], ...request }: LeafRequest,
     window: Window,
     signal: AbortSignal | undefined,
   ): Promise<LeafResult> {
     const memory = this.#thread.memory.open();
     try {
       // A head whose rows are all younger has nothing of the leaf: all that it lacks is in the store below W.
-      const bare = told.filter(({ oldestNs }) => oldestNs === undefined || oldestNs >= window.endNs);
+      const bare = bounds.filter(({ oldestNs }) => oldestNs === undefined || oldestNs >= window.endNs);
       const heads = await this.#askHeads(request.tenant, bare, async (ingester, partition) => {
         const head = await ingester.queryHead(partition, request, signal);
         memory.charge(await this.#complete(resultBytes(head.result), signal));
@@ -176,12 +177,12 @@ export class Querier implements QuerierService {
   ): Promise<LeafResult> {
     const segments = await this.#segments(request.tenant, window, heads.upTo);
     const headResults = heads.results;
-    const kept = cache && this.#kept.get(cache.kind);
-    const from = kept && { kept, policy: cache, generation: this.#generation(request.tenant) };
+    const results = cache && this.#results.get(cache.kind);
+    const from = results && { results, policy: cache, generation: this.#generation(request.tenant) };
     if (request.kind === 'log' && request.limit > 0) {
       return this.#runLog(request, segments, { heads: headResults, from, signal });
     }
-    const stored =
+    const storedResult =
       request.kind === 'samples' && from
         ? [
             await cachedSamples(request, segments, {
@@ -192,7 +193,7 @@ export class Querier implements QuerierService {
           ]
         : [await this.#scanAll(request, segments, signal)];
     return this.#complete(
-      mergeLeafResults(request, [...stored, ...headResults], this.#thread.memory),
+      mergeLeafResults(request, [...storedResult, ...headResults], this.#thread.memory),
       signal,
     );
   }
@@ -218,7 +219,7 @@ export class Querier implements QuerierService {
   ): Promise<LeafResult> {
     const stats = emptyLeafStats();
     const empty = from && (await EmptyIntervals.lookUp(request, segments, from, stats));
-    const { result, stored, read } = await scanUntilFilled(request, {
+    const { result, storedTimes, read } = await scanUntilFilled(request, {
       segments,
       windows: empty?.windows ?? [{ startNs: request.startNs, endNs: request.endNs }],
       heads,
@@ -226,7 +227,7 @@ export class Querier implements QuerierService {
       scan: async (part, segment) => this.#unpacked(await this.#scan(part, segment, signal), signal),
       complete: (work) => this.#complete(work, signal),
     });
-    empty?.learn(stored, read, stats);
+    empty?.learn(storedTimes, read, stats);
     addLeafStats(result.stats, stats);
     return result;
   }
@@ -240,14 +241,17 @@ export class Querier implements QuerierService {
       ingester.headStreams(partition, request, signal),
     );
     const segments = await this.#segments(request.tenant, request, heads.upTo);
-    const stored = await this.#storedLists(request, cache, segments, signal);
+    const storedLists = await this.#storedLists(request, cache, segments, signal);
     const isWhole = segments.map((segment) => holdsWhole(request, segment));
-    const whole = await this.#complete(this.#known.merged(stored.filter((_, i) => isWhole[i])), signal);
-    const others = [...stored.filter((_, i) => !isWhole[i]), ...heads.results];
-    const parts = others.filter((list) => list.length > 0);
+    const complete = await this.#complete(
+      this.#knownStreams.merged(storedLists.filter((_, i) => isWhole[i])),
+      signal,
+    );
+    const partial = [...storedLists.filter((_, i) => !isWhole[i]), ...heads.results];
+    const parts = partial.filter((list) => list.length > 0);
     // The streams of one head, each once and counted whole.
-    if (whole.length === 0 && parts.length === 1 && heads.results.includes(parts[0])) return parts[0];
-    return parts.length === 0 ? whole : this.#complete(mergeStreamVolumes([whole, ...parts]), signal);
+    if (complete.length === 0 && parts.length === 1 && heads.results.includes(parts[0])) return parts[0];
+    return parts.length === 0 ? complete : this.#complete(mergeStreamVolumes([complete, ...parts]), signal);
   }
 
   /** Line bytes of the tenant in the store by interval, as far as the catalog knows. */
@@ -263,13 +267,13 @@ export class Querier implements QuerierService {
     signal: AbortSignal | undefined,
   ): Promise<(readonly StreamVolume[])[]> {
     const scan = (segment: SegmentRef) => this.#storedStreams(request, segment, signal);
-    const kept = cache && this.#kept.get(cache.kind);
-    if (!kept) return Promise.all(segments.map(scan));
+    const results = cache && this.#results.get(cache.kind);
+    if (!results) return Promise.all(segments.map(scan));
     return cachedStreams(request, segments, {
-      kept,
+      results,
       policy: cache,
       generation: this.#generation(request.tenant),
-      known: this.#known,
+      knownStreams: this.#knownStreams,
       scan,
       complete: (work) => this.#complete(work, signal),
     });
@@ -280,9 +284,9 @@ export class Querier implements QuerierService {
     segment: SegmentRef,
     signal: AbortSignal | undefined,
   ): Promise<readonly StreamVolume[]> {
-    const known = knownKey(request, segment);
-    const kept = known === undefined ? undefined : this.#known.get(known);
-    if (kept) return kept;
+    const cacheKey = knownKey(request, segment);
+    const cached = cacheKey === undefined ? undefined : this.#knownStreams.get(cacheKey);
+    if (cached) return cached;
     const { key, clip } = segment;
     const sources = [{ kind: 'object' as const, key, clip }];
     const streams = request.volume
@@ -291,7 +295,7 @@ export class Querier implements QuerierService {
           unpackStreams(await this.#onWorker(streamsTask, { request, key, clip }, segment, signal)),
           signal,
         );
-    if (known !== undefined) this.#known.put(known, streams);
+    if (cacheKey !== undefined) this.#knownStreams.put(cacheKey, streams);
     return streams;
   }
 
@@ -319,13 +323,13 @@ export class Querier implements QuerierService {
     return (await Promise.all(answers)).flat();
   }
 
-  async *tail(asked: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
-    const partitions = this.#deps.ingesters.partitions(asked.tenant);
+  async *tail(leaf: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    const partitions = this.#deps.ingesters.partitions(leaf.tenant);
     await this.#deps.hidden?.current(signal).catch((error: unknown) => {
       // Lines from now on concern no delete: following streams goes on without the store.
       this.#deps.logger.warn('a tail may begin with deleted entries', { err: String(error) });
     });
-    const request = this.#deps.hidden?.apply(asked, leafWindow(asked)) ?? asked;
+    const request = this.#deps.hidden?.apply(leaf, leafWindow(leaf)) ?? leaf;
     const stop = AbortSignal.any([signal]);
     const { ingesters } = this.#deps;
     const sources = partitions.map(
@@ -463,7 +467,7 @@ interface Heads<T> {
 
 /** Answers that are kept, for one question. */
 interface Cached {
-  readonly kept: KeptResults;
+  readonly results: KeptResults;
   readonly policy: CachePolicy;
   readonly generation: number;
 }

@@ -1,3 +1,4 @@
+/** Log queries with a limit: scans segments in waves until enough lines are certain. */
 import type { SegmentRef } from '@loki/catalog';
 import { mergeLeafResults } from '@loki/engine';
 import type { Work } from '@loki/engine';
@@ -21,7 +22,7 @@ interface LogScan {
 interface FilledLog {
   readonly result: LogLeafResult;
   /** Timestamps of rows that came from the store. */
-  readonly stored: readonly BigInt64Array[];
+  readonly storedTimes: readonly BigInt64Array[];
   /** The time whose stored rows are all among them. */
   readonly read: Window;
 }
@@ -40,7 +41,7 @@ export async function scanUntilFilled(
     windows.flatMap((window) => pieceOf(segment, age, window)),
   );
   order.sort((a, b) => (backward ? compare(b.endNs, a.endNs) : compare(a.startNs, b.startNs)));
-  const found: { age: number; result: LogLeafResult; isStored: boolean }[] = heads.map((result, i) => ({
+  const scans: { age: number; result: LogLeafResult; isStored: boolean }[] = heads.map((result, i) => ({
     age: segments.length + i,
     result: logResult(result),
     isStored: false,
@@ -49,8 +50,8 @@ export async function scanUntilFilled(
   let next = 0;
   let wave = parallelism;
   for (;;) {
-    found.sort((a, b) => a.age - b.age);
-    const results = found.map((each) => each.result);
+    scans.sort((a, b) => a.age - b.age);
+    const results = scans.map((each) => each.result);
     const best = logResult(await complete(mergeLeafResults(request, results)));
     while (next < order.length && !couldImprove(best.timestampNs, request, order[next])) {
       skippedStats.segments += 1;
@@ -58,8 +59,8 @@ export async function scanUntilFilled(
     }
     if (next === order.length) {
       addLeafStats(best.stats, skippedStats);
-      const stored = found.filter(({ isStored }) => isStored).map(({ result }) => result.timestampNs);
-      return { result: best, stored, read: readBy(best.timestampNs, request) };
+      const storedTimes = scans.filter(({ isStored }) => isStored).map(({ result }) => result.timestampNs);
+      return { result: best, storedTimes, read: readBy(best.timestampNs, request) };
     }
     const batch = order.slice(next, next + wave);
     next += batch.length;
@@ -67,7 +68,7 @@ export async function scanUntilFilled(
     const more = await Promise.all(
       batch.map(({ segment, window }) => scan({ ...request, ...window }, segment)),
     );
-    more.forEach((result, i) => found.push({ age: batch[i].age, result: logResult(result), isStored: true }));
+    more.forEach((result, i) => scans.push({ age: batch[i].age, result: logResult(result), isStored: true }));
   }
 }
 
@@ -88,16 +89,16 @@ function pieceOf(segment: SegmentRef, age: number, window: Window): Piece[] {
 }
 
 /** Equal timestamps may still sort before the last row found, so only what is strictly worse is left out. */
-function couldImprove(found: BigInt64Array, request: LogLeafRequest, piece: Piece): boolean {
-  if (found.length < request.limit) return true;
-  const worst = found[found.length - 1];
+function couldImprove(timesNs: BigInt64Array, request: LogLeafRequest, piece: Piece): boolean {
+  if (timesNs.length < request.limit) return true;
+  const worst = timesNs[timesNs.length - 1];
   return request.direction === 'backward' ? piece.endNs >= worst : piece.startNs <= worst;
 }
 
 /** Up to the last row that fitted nothing is missing; of its own nanosecond something may be. */
-function readBy(found: BigInt64Array, { startNs, endNs, limit, direction }: LogLeafRequest): Window {
-  if (found.length < limit) return { startNs, endNs };
-  const worst = found[found.length - 1];
+function readBy(timesNs: BigInt64Array, { startNs, endNs, limit, direction }: LogLeafRequest): Window {
+  if (timesNs.length < limit) return { startNs, endNs };
+  const worst = timesNs[timesNs.length - 1];
   return direction === 'backward' ? { startNs: worst + 1n, endNs } : { startNs, endNs: worst };
 }
 

@@ -5,8 +5,8 @@ test('a segment keeps its thread, and threads have about as many bytes', () => {
   const threads = new SegmentThreads(3);
   const sizes = [100, 90, 10, 80, 70, 5, 60, 40, 95];
   const first = sizes.map((sizeBytes, i) => threads.of({ key: `s${i}`, sizeBytes }));
-  const again = sizes.map((sizeBytes, i) => threads.of({ key: `s${i}`, sizeBytes }));
-  expect(again).toEqual(first);
+  const second = sizes.map((sizeBytes, i) => threads.of({ key: `s${i}`, sizeBytes }));
+  expect(second).toEqual(first);
   const bytes = [0, 0, 0];
   first.forEach((thread, i) => (bytes[thread] += sizes[i]));
   expect(Math.max(...bytes) - Math.min(...bytes)).toBeLessThanOrEqual(100);

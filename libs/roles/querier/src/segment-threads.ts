@@ -1,3 +1,4 @@
+/** Chooses the worker thread for a segment, so that its cached blocks are reused. */
 import type { SegmentRef } from '@loki/catalog';
 
 /** Segments whose thread is remembered; one takes some 200 bytes. */

@@ -1,3 +1,4 @@
+/** Protects: stored bytes are spread over intervals by the time of each segment. */
 import type { SegmentRef } from '@loki/catalog';
 import type { TenantId } from '@loki/model';
 import { bytesByInterval } from './stored-bytes.ts';

@@ -1,3 +1,4 @@
+/** Stored line bytes of a tenant by interval, from the catalog alone. */
 import type { SegmentRef } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import { storedIntervalsMax } from '@loki/ports';
@@ -8,7 +9,7 @@ export function bytesByInterval(segments: readonly SegmentRef[], request: Stored
   const { startNs, endNs, intervalNs } = request;
   if (endNs <= startNs) return [];
   if (intervalNs <= 0n || (endNs - startNs) / intervalNs > BigInt(storedIntervalsMax)) {
-    throw new LokiError('badRequest', 'too many intervals to tell the stored bytes of');
+    throw new LokiError('badRequest', 'too many intervals in one request for stored bytes');
   }
   const bytes = Array.from({ length: Number((endNs - startNs + intervalNs - 1n) / intervalNs) }, () => 0);
   const interval = Number(intervalNs);

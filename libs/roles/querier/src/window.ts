@@ -1,3 +1,4 @@
+/** The time window in which the rows of a leaf lie. */
 import { parseExpr, rangeAggregationOf } from '@loki/logql';
 import type { LeafRequest } from '@loki/ports';
 

@@ -1,12 +1,13 @@
+/** Functions for the templates of alerts, as Prometheus has them: last step of an alert. */
 import { formatFloat, parseFloatText, parsePrometheusDuration, timeAt } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import { CallError, fn, GoInt, toText, typeName } from '@loki/template';
 import type { FunctionTable, TemplateFunction, Value } from '@loki/template';
 
-/** Functions of Prometheus that ask a server: a template is expanded without one. */
+/** Prometheus' functions that query a server: not available in this ruler's templates. */
 const queryFunctions = ['query', 'first', 'label', 'value', 'strvalue', 'sortByLabel', 'tmpl'] as const;
 
-/** Prometheus' functions for the templates of alerts, beside Go's own. */
+/** Prometheus' functions for the templates of alerts; Go's own are in `@loki/template`. */
 export const alertFunctions: FunctionTable = new Map<string, TemplateFunction>([
   ...queryFunctions.map((name): [string, TemplateFunction] => [
     name,
@@ -33,7 +34,7 @@ export const alertFunctions: FunctionTable = new Map<string, TemplateFunction>([
   ['urlQueryEscape', fn(['string'], ([text]) => queryEscape(text as string))],
   ['stripPort', fn(['string'], ([text]) => stripPort(text as string))],
   ['stripDomain', fn(['string'], ([text]) => stripDomain(text as string))],
-  // A ruler has no pages of its own.
+  // A ruler has no pages.
   ['externalURL', fn([], () => '')],
   ['pathPrefix', fn([], () => '/')],
 ]); // prettier-ignore
@@ -65,7 +66,7 @@ function toNs(seconds: number): bigint {
   return BigInt(ns);
 }
 
-/** Four significant digits. */
+/** Formats with four significant digits. */
 function short(value: number): string {
   return formatFloat(value, 'g', 4);
 }
@@ -85,23 +86,23 @@ function humanize1024(value: number): string {
 }
 
 function scaledDown(value: number, by: number, prefixes: readonly string[]): string {
-  let rest = value;
+  let scaled = value;
   let used = 0;
-  while (used < prefixes.length && Math.abs(rest) >= by) {
-    rest /= by;
+  while (used < prefixes.length && Math.abs(scaled) >= by) {
+    scaled /= by;
     used++;
   }
-  return short(rest) + (used === 0 ? '' : prefixes[used - 1]);
+  return short(scaled) + (used === 0 ? '' : prefixes[used - 1]);
 }
 
 function scaledUp(value: number): string {
-  let rest = value;
+  let scaled = value;
   let used = 0;
-  while (used < smallPrefixes.length && Math.abs(rest) < 1) {
-    rest *= 1000;
+  while (used < smallPrefixes.length && Math.abs(scaled) < 1) {
+    scaled *= 1000;
     used++;
   }
-  return short(rest) + (used === 0 ? '' : smallPrefixes[used - 1]);
+  return short(scaled) + (used === 0 ? '' : smallPrefixes[used - 1]);
 }
 
 function humanizeDuration(value: number): string {
@@ -110,22 +111,22 @@ function humanizeDuration(value: number): string {
   const sign = value < 0 ? '-' : '';
   const seconds = Math.abs(value);
   if (seconds < 1) return `${scaledUp(value)}s`;
-  // Go's integers end here, and what it then prints is no duration.
+  // Larger values exceed Go's integers, and Go then prints no duration.
   if (seconds >= 2 ** 63) return `${short(value)}s`;
   const whole = Math.trunc(seconds);
-  const [days, hours, minutes, rest] = [
+  const [days, hours, minutes, wholeSeconds] = [
     Math.trunc(whole / 86_400),
     Math.trunc(whole / 3600) % 24,
     Math.trunc(whole / 60) % 60,
     whole % 60,
   ];
-  if (days !== 0) return `${sign}${days}d ${hours}h ${minutes}m ${rest}s`;
-  if (hours !== 0) return `${sign}${hours}h ${minutes}m ${rest}s`;
-  if (minutes !== 0) return `${sign}${minutes}m ${rest}s`;
+  if (days !== 0) return `${sign}${days}d ${hours}h ${minutes}m ${wholeSeconds}s`;
+  if (hours !== 0) return `${sign}${hours}h ${minutes}m ${wholeSeconds}s`;
+  if (minutes !== 0) return `${sign}${minutes}m ${wholeSeconds}s`;
   return `${sign}${short(seconds)}s`;
 }
 
-/** In milliseconds, as Prometheus keeps time. */
+/** A time with millisecond precision, as in Prometheus. */
 function goTimeOf(seconds: number): Value {
   const ns = toNs(seconds);
   return timeAt(ns - (ns % nsPerMs));
@@ -152,7 +153,7 @@ export function queryEscape(text: string): string {
     .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** `host:port` or `[address]:port` without the port; anything else as it is. */
+/** `host:port` or `[address]:port` without the port; other text unchanged. */
 function stripPort(text: string): string {
   const bracketed = /^\[([^\]]*)\]:[^:]*$/.exec(text);
   if (bracketed) return bracketed[1];
@@ -160,7 +161,7 @@ function stripPort(text: string): string {
   return parts.length === 2 ? parts[0] : text;
 }
 
-/** The first part of a host's name; the port stays, and so do addresses. */
+/** The first part of a host name, with the port; addresses unchanged. */
 function stripDomain(text: string): string {
   const colon = /^[^:]*:[^:]*$/.test(text) ? text.indexOf(':') : -1;
   const host = colon < 0 ? stripPort(text) : text.slice(0, colon);

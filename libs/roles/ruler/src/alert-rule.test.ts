@@ -1,3 +1,4 @@
+/** Protects the life of an alert: who is called at night, when, and when they may sleep again. */
 import { nextAlerts, resolvedRetentionMs, resumeAlerts, ruleState, takeAlertsToSend } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
 import { RuleError, RuleLimitError } from './evaluate.ts';
@@ -5,8 +6,6 @@ import type { RuleSample } from './evaluate.ts';
 import { expandAlerts } from './expand-alerts.ts';
 import type { Rule } from './rule-group.ts';
 import { groupOf, sample } from './test/world.ts';
-
-// Protects the life of an alert: who is called at night, when, and when they may sleep again.
 
 const minute = 60_000;
 

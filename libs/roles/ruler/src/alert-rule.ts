@@ -1,4 +1,4 @@
-/** An alerting rule: pending, firing, resolved. */
+/** States of the alerts of one rule: pending, firing, resolved. A step of the story of a rule. */
 import type { LabelPair } from '@loki/model';
 import { labelsKey, RuleError, RuleLimitError } from './evaluate.ts';
 import type { RaisedAlert } from './expand-alerts.ts';
@@ -7,37 +7,33 @@ import type { Rule } from './rule-group.ts';
 export type AlertState = 'pending' | 'firing' | 'inactive';
 
 /**
- * One series for which an alert's condition holds, or held not long ago. Times are Unix milliseconds; 0:
- * never.
+ * One series for which an alert's condition holds or held recently. Times are Unix milliseconds; 0: never.
  */
 export interface Alert {
   readonly labels: readonly LabelPair[];
   annotations: readonly LabelPair[];
   state: AlertState;
   value: number;
-  /** When the condition began to hold. */
+  /** Start of the condition. */
   activeAtMs: number;
   firedAtMs: number;
   resolvedAtMs: number;
-  /** The condition ended then, and `keep_firing_for` runs. */
+  /** End of the condition, from which `keep_firing_for` runs. */
   keepFiringSinceMs: number;
   lastSentAtMs: number;
-  /** The time at which Alertmanager forgets it, if it hears no more. */
+  /** Time at which Alertmanager drops the alert without a further message. */
   validUntilMs: number;
 }
 
 /** Alerts of one rule by `labelsKey`. */
 type Alerts = ReadonlyMap<string, Alert>;
 
-/**
- * A resolved alert is told to Alertmanager again and again for so long: one lost message must not keep it
- * firing.
- */
+/** How long a resolved alert is sent repeatedly: one lost message must not keep it firing. */
 export const resolvedRetentionMs = 15 * 60_000;
 
 interface AlertContext {
   readonly nowMs: number;
-  /** The group's; 0: no limit. */
+  /** Limit of the group; 0: no limit. */
   readonly limit: number;
 }
 
@@ -55,19 +51,19 @@ export function nextAlerts(
   const raised = newAlerts(alerts, nowMs);
   const after = new Map<string, Alert>();
   for (const [key, alert] of raised) {
-    const known = before.get(key);
-    const isKnown = known !== undefined && known.state !== 'inactive';
+    const previous = before.get(key);
+    const isKnown = previous !== undefined && previous.state !== 'inactive';
     after.set(
       key,
       isKnown
-        ? { ...known, value: alert.value, annotations: alert.annotations, keepFiringSinceMs: 0 }
+        ? { ...previous, value: alert.value, annotations: alert.annotations, keepFiringSinceMs: 0 }
         : alert,
     );
   }
   for (const [key, alert] of before) {
     if (after.has(key)) continue;
-    const left = withoutCondition(alert, rule, nowMs);
-    if (left) after.set(key, left);
+    const next = withoutCondition(alert, rule, nowMs);
+    if (next) after.set(key, next);
   }
   let active = 0;
   for (const alert of after.values()) {
@@ -84,7 +80,7 @@ export function nextAlerts(
   return after;
 }
 
-/** New alerts, as the evaluation alone says. */
+/** New alerts, from the evaluation alone. */
 function newAlerts(alerts: readonly RaisedAlert[], nowMs: number): Map<string, Alert> {
   const raised = new Map<string, Alert>();
   for (const { labels, annotations, value } of alerts) {
@@ -108,7 +104,7 @@ function newAlerts(alerts: readonly RaisedAlert[], nowMs: number): Map<string, A
   return raised;
 }
 
-/** The next state of an alert whose condition does not hold (any more); undefined: it is forgotten. */
+/** The next state of an alert whose condition does not hold; undefined: it is dropped. */
 function withoutCondition(alert: Alert, rule: Rule, nowMs: number): Alert | undefined {
   if (alert.state === 'pending') return undefined;
   if (alert.state === 'inactive') return nowMs - alert.resolvedAtMs > resolvedRetentionMs ? undefined : alert;
@@ -119,7 +115,7 @@ function withoutCondition(alert: Alert, rule: Rule, nowMs: number): Alert | unde
   return { ...alert, state: 'inactive', resolvedAtMs: nowMs };
 }
 
-/** Alerts that Alertmanager should hear of now; they are marked as sent. */
+/** Alerts that are due to be sent to Alertmanager; marks them as sent. */
 export function takeAlertsToSend(
   alerts: Iterable<Alert>,
   nowMs: number,
@@ -129,8 +125,8 @@ export function takeAlertsToSend(
   for (const alert of alerts) {
     if (!needsSending(alert, nowMs, resendDelayMs)) continue;
     alert.lastSentAtMs = nowMs;
-    // Four missed messages end an alert: long enough for a restart, short enough for one that nobody will
-    // resolve.
+    // An alert ends after four missed messages: long enough for a restart, short enough for an alert whose
+    // ruler never returns.
     alert.validUntilMs = nowMs + 4 * Math.max(resendDelayMs, intervalMs);
     due.push({ ...alert });
   }
@@ -154,10 +150,9 @@ export function ruleState(alerts: Iterable<Alert>): AlertState {
 }
 
 /**
- * Alerts as they go on after nobody evaluated them from `downAtMs` to `nowMs`. An alert that had still to
- * wait for its `for` does not get the time of the outage for it, since nobody knows whether the condition
- * held then; where its `for` is longer than the grace period, it waits at least that. One that fired goes on
- * firing.
+ * Alerts after an outage from `downAtMs` to `nowMs`. For a pending alert the outage does not count towards
+ * `for`, because its condition is unknown for that time; if its `for` exceeds the grace period, it waits at
+ * least that long. A firing alert continues to fire.
  */
 export function resumeAlerts(
   rule: Rule,

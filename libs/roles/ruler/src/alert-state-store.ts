@@ -1,3 +1,7 @@
+/**
+ * Saved states of alerts, one object per group, for the ruler that evaluates the group next. FORMAT.md draws
+ * it.
+ */
 import { crc32c } from '@loki/bytes';
 import { LokiError, mib } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
@@ -5,7 +9,7 @@ import type { ObjectStore } from '@loki/ports';
 import type { Alert, AlertState } from './alert-rule.ts';
 import { encodeName } from './rule-store.ts';
 
-/** Alerts of a group as they were after an evaluation. */
+/** Alerts of a group after an evaluation. */
 export interface SavedAlerts {
   readonly evaluatedAtMs: number;
   /** By `ruleIdentity`, in the group's order. */
@@ -13,13 +17,14 @@ export interface SavedAlerts {
 }
 
 /**
- * Bytes of one group's state; a state that is larger is not kept, and its alerts begin anew after a restart.
+ * Bound on the bytes of one group's state; a larger state is not saved, and its alerts start new after a
+ * restart.
  */
 const stateBytesMax = 32 * mib;
 
 /**
- * The state of alerts when their ruler stopped, as one object per group: a new owner goes on from there.
- * Objects are overwritten by the group's owner alone; while two believe to be it, either's state will do.
+ * Stores the state of alerts, one object per group, so that a new owner can continue. Only the owner of a
+ * group writes its object; while two rulers believe to own it, the state of either is correct.
  */
 export class AlertStateStore {
   readonly #objects: ObjectStore;
@@ -29,9 +34,9 @@ export class AlertStateStore {
   }
 
   /**
-   * undefined: nothing is known, or nothing that can be read.
+   * undefined: no state, or an unreadable one.
    *
-   * @throws LokiError `corrupt` for bytes that are not those that were written
+   * @throws LokiError `corrupt` for damaged bytes
    */
   async load(
     tenant: TenantId,
@@ -69,10 +74,10 @@ function keyOf(tenant: TenantId, namespace: string, group: string): string {
   return `ruler-alerts/${tenant}/${encodeName(namespace)}/${encodeName(group)}`;
 }
 
-/** Beginnings of the JSON: of states that have a checksum, and of older ones. */
+/** Start of the JSON with a checksum, and of the older form without. */
 const checkedStart = '{"crc32c":"';
 const olderStart = '{"version":1,';
-/** Stands in its place while the checksum is computed. */
+/** Placeholder while the checksum is computed. */
 const noChecksum = '00000000';
 
 function withChecksum(text: string): Buffer {
@@ -81,7 +86,7 @@ function withChecksum(text: string): Buffer {
   return bytes;
 }
 
-/** The JSON, when its checksum holds or it is of a version without one. */
+/** The JSON, if its checksum is correct or its version has none. */
 function checkedText(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   if (text.startsWith(olderStart)) return text;
@@ -98,7 +103,7 @@ function checksumOf(bytes: Uint8Array): string {
   return crc32c(bytes).toString(16).padStart(8, '0');
 }
 
-/** Stored bytes prove nothing: whatever is not as it should be makes the whole state unknown. */
+/** Stored bytes are not trusted: any malformed value makes the whole state unknown. */
 function parseSaved(text: string): SavedAlerts | undefined {
   let value: unknown;
   try {
@@ -139,7 +144,7 @@ function parseAlert(value: unknown): Alert | undefined {
     labels,
     annotations,
     state: state as AlertState,
-    // JSON has no NaN; the next evaluation brings the value.
+    // JSON has no NaN; the next evaluation sets the value.
     value: typeof alert['value'] === 'number' ? alert['value'] : Number.NaN,
     activeAtMs,
     firedAtMs,

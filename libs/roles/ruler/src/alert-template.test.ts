@@ -1,8 +1,10 @@
+/**
+ * Protects what people read at night: texts of alerts come out as Prometheus 3.4 expanded the same
+ * templates.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expandAlertTemplate } from './alert-template.ts';
-
-// Protects what people read at night: texts of alerts come out as Prometheus 3.4 expanded the same templates.
 
 interface Golden {
   readonly templates: readonly { readonly Text: string; readonly Value: string; readonly Out: string }[];

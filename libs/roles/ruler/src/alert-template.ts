@@ -1,10 +1,11 @@
+/** Templates of an alert's labels and annotations: last step of an alert. */
 import { BoundedMap } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { compileDataTemplate, TemplateExecError } from '@loki/template';
 import type { DataTemplate, LabelMap, Value } from '@loki/template';
 import { alertFunctions } from './alert-functions.ts';
 
-/** The data that labels and annotations of an alert may speak of. */
+/** The data that templates of labels and annotations can use. */
 interface AlertData {
   /** Labels of the series that raised the alert. */
   readonly labels: readonly LabelPair[];
@@ -13,11 +14,11 @@ interface AlertData {
   readonly externalUrl: string;
 }
 
-/** Prometheus puts these before each template; errors count columns from there, and so do ours. */
+/** Prometheus prepends these to each template; columns in errors are counted from there, also here. */
 const variables =
   '{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}';
 
-/** Compiled templates of one process; texts come from rules, so their number is bounded. */
+/** Bound on compiled templates in a process; their texts come from rules. */
 const compiledMax = 20_000;
 const compiled = new BoundedMap<string, DataTemplate>(compiledMax);
 
@@ -28,8 +29,8 @@ const compiled = new BoundedMap<string, DataTemplate>(compiledMax);
  */
 export function compileAlertTemplate(text: string, alert: string): DataTemplate {
   const key = `${alert}\0${text}`;
-  const known = compiled.get(key);
-  if (known) return known;
+  const cached = compiled.get(key);
+  if (cached) return cached;
   const template = compileDataTemplate(variables + text, {
     name: `__alert_${alert}`,
     functions: alertFunctions,
@@ -38,9 +39,7 @@ export function compileAlertTemplate(text: string, alert: string): DataTemplate 
   return template;
 }
 
-/**
- * The text for one series. A template that fails leaves its error in the place of its text, as in Prometheus.
- */
+/** The text for one series. If the template fails, the error replaces the text, as in Prometheus. */
 export function expandAlertTemplate(
   text: string,
   alert: string,

@@ -1,3 +1,4 @@
+/** Protects the last step before somebody is woken: real requests, read by a real server. */
 import { NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
 import { eventuallyHolds } from '@loki/test-tools';
@@ -9,8 +10,6 @@ import { basicCredentials } from './remote-client.ts';
 import type { RemoteServer } from './remote-client.ts';
 import { TestServer } from './test/server.ts';
 import { silentLogger, tenantA } from './test/world.ts';
-
-// Protects the last step before somebody is woken: real requests, read by a real server.
 
 const http = new NodeHttpClient();
 let servers: TestServer[] = [];
@@ -84,7 +83,7 @@ function alertOf(name: string, over: Partial<Alert> = {}): Alert {
 
 /** Names of alerts in each message. */
 function names(server: TestServer): string[][] {
-  return server.seen.map(({ body }) =>
+  return server.requests.map(({ body }) =>
     (JSON.parse(body.toString()) as { labels: Record<string, string> }[]).map(
       ({ labels }) => labels['alertname'],
     ),
@@ -110,8 +109,8 @@ test('a message is what Alertmanager of version 2 takes', async () => {
     [alertOf('A'), alertOf('B', { state: 'inactive', resolvedAtMs: 1_700_000_120_000 })],
     'vector(1) > 0',
   );
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
-  const [{ method, path, headers, body }] = server.seen;
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  const [{ method, path, headers, body }] = server.requests;
   expect([method, path, headers['content-type'], headers['authorization']]).toEqual([
     'POST',
     '/prefix/api/v2/alerts',
@@ -144,8 +143,8 @@ test("links into Grafana are Loki's to the letter", async () => {
     const expr = 'sum by(app)(count_over_time({app=~"a.+"} |= `x&y` [5m]))>0';
     sinkOf([serverAt(server.url)], { datasourceUid }).send(tenantA, [alertOf('A')], expr);
   }
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(2));
-  const links = server.seen.map(
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(2));
+  const links = server.requests.map(
     ({ body }) => (JSON.parse(body.toString()) as { generatorURL: string }[])[0].generatorURL,
   );
   const query =
@@ -179,7 +178,7 @@ test.each([
 ])('%s proves who we are', async (_name, credentials, expected) => {
   const server = await serve();
   sinkOf([serverAt(server.url, { credentials })]).send(tenantA, [alertOf('A')], 'e');
-  await eventuallyHolds(() => expect(server.seen[0]?.headers['authorization']).toBe(expected));
+  await eventuallyHolds(() => expect(server.requests[0]?.headers['authorization']).toBe(expected));
 });
 
 test('a failure is tried again, a refusal is not, and both are counted', async () => {
@@ -202,7 +201,7 @@ test('many alerts go in batches; of one alert that waits the newest word counts;
   server.answers.push('hang');
   const sink = sinkOf([serverAt(server.url, { timeoutMs: 300 })], { queueCapacity: 300 });
   sink.send(tenantA, [alertOf('first')], 'e');
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
   sink.send(
     tenantA,
     Array.from({ length: 310 }, (_, i) => alertOf(`A${i}`)),
@@ -212,7 +211,7 @@ test('many alerts go in batches; of one alert that waits the newest word counts;
   await eventuallyHolds(() => expect(names(server).map(({ length }) => length)).toEqual([1, 1, 256, 44]));
   const all = names(server).slice(2).flat();
   expect([all[0], all.at(-1), new Set(all).size]).toEqual(['A10', 'A309', 300]);
-  expect(server.seen.at(-1)!.body.toString()).toContain('newest');
+  expect(server.requests.at(-1)!.body.toString()).toContain('newest');
   expect(await value('loki_prometheus_notifications_dropped_total', server.url)).toBe('10');
 });
 
@@ -226,9 +225,9 @@ test('relabelling changes labels and drops alerts', async () => {
     'test',
   );
   sinkOf([serverAt(server.url)], { relabel }).send(tenantA, [alertOf('noise'), alertOf('A')], 'e');
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
-  expect(JSON.parse(server.seen[0].body.toString())).toMatchObject([{ labels: { alertname: 'A' } }]);
-  expect(server.seen[0].body.toString()).not.toContain('"app"');
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  expect(JSON.parse(server.requests[0].body.toString())).toMatchObject([{ labels: { alertname: 'A' } }]);
+  expect(server.requests[0].body.toString()).not.toContain('"app"');
 });
 
 test('stopping does not wait for a server that hangs', async () => {
@@ -236,6 +235,6 @@ test('stopping does not wait for a server that hangs', async () => {
   server.answers.push('hang');
   const sink = sinkOf([serverAt(server.url, { timeoutMs: 60_000 })]);
   sink.send(tenantA, [alertOf('A')], 'e');
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
   await sink.stop();
 });

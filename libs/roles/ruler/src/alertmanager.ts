@@ -1,3 +1,4 @@
+/** Sends alerts to Alertmanagers: last step of the story of a rule. */
 import { goJson } from '@loki/go';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpClient, Logger, Random, Timers } from '@loki/ports';
@@ -14,13 +15,13 @@ import type { ReadSecret, RemoteServer } from './remote-client.ts';
 import type { AlertSink } from './ruler.ts';
 
 export interface AlertmanagerOptions {
-  /** Each hears of every alert: Alertmanagers of one cluster settle duplicates among themselves. */
+  /** Each server gets every alert: Alertmanagers of one cluster remove duplicates themselves. */
   readonly servers: readonly RemoteServer[];
   /** Alerts of one tenant that may wait for one Alertmanager. */
   readonly queueCapacity: number;
   readonly externalLabels: readonly LabelPair[];
   readonly externalUrl: string;
-  /** Grafana's id of this Loki, for links into it. */
+  /** Grafana's id of this data source, for links. */
   readonly datasourceUid: string;
   readonly relabel: readonly RelabelStep[];
 }
@@ -36,13 +37,13 @@ interface AlertmanagerDeps {
 
 /** Alerts in one message. */
 const batchAlertsMax = 256;
-/** Attempts at one message. An alert that goes on is sent again by its rule anyway. */
+/** Attempts for one message. A firing alert is sent again by its rule anyway. */
 const attemptsMax = 4;
 const backoffMinMs = 500;
 
 /**
- * Tells Alertmanagers of alerts, each tenant and each Alertmanager for itself: one that hangs delays no
- * other.
+ * Sends alerts to Alertmanagers with a queue for each tenant and Alertmanager, so that a hanging server
+ * delays no other.
  */
 export class AlertmanagerSink implements AlertSink {
   readonly #deps: AlertmanagerDeps;
@@ -72,7 +73,7 @@ export class AlertmanagerSink implements AlertSink {
     for (const queue of queues) queue.add(messages);
   }
 
-  /** The tenant has no rules any more: what waits is sent, then all is forgotten. */
+  /** The tenant has no rules any more: sends waiting alerts, then drops the queues. */
   forget(tenant: TenantId): void {
     this.#tenants.delete(tenant);
   }
@@ -102,7 +103,7 @@ function messageOf(alert: Alert, labels: readonly LabelPair[], generatorURL: str
   };
 }
 
-/** Messages for one Alertmanager. Of an alert that waits, only the newest word counts. */
+/** Messages for one Alertmanager. Of a waiting alert only the newest state is sent. */
 class AlertQueue {
   readonly #tenant: TenantId;
   readonly #server: RemoteServer;
@@ -152,7 +153,7 @@ class AlertQueue {
   async #sendAll(): Promise<void> {
     const { metrics } = this.#deps;
     const { url } = this.#server;
-    // The alerts of one evaluation come in pieces; a moment lets them travel together.
+    // The alerts of one evaluation arrive in several calls; a microtask later they form one message.
     await Promise.resolve();
     while (this.#waiting.size > 0 && !this.#stop.signal.aborted) {
       const batch = [...this.#waiting.values()].slice(0, batchAlertsMax);
@@ -173,7 +174,7 @@ class AlertQueue {
       if (signal.aborted) return false;
       if (outcome === 'sent') return true;
       metrics.alertsFailed(this.#server.url, this.#tenant, batch.length);
-      logger.warn('an Alertmanager did not take alerts', {
+      logger.warn('an Alertmanager did not accept alerts', {
         alertmanager: this.#server.url,
         user: this.#tenant,
         alerts: batch.length,
@@ -217,14 +218,14 @@ class AlertQueue {
   }
 }
 
-/** Where Alertmanager of version 2 takes alerts, below the address that the configuration names. */
+/** The path of Alertmanager's API v2 below the configured address. */
 export function alertsUrl(base: string): string {
   return `${base.replace(/\/+$/, '')}/api/v2/alerts`;
 }
 
 /**
- * The rule's expression in Grafana's Explore, written as Loki writes it: notification templates take these
- * links apart. Only the query is escaped in full.
+ * A link to the rule's expression in Grafana's Explore, in Loki's form: notification templates parse these
+ * links. Only the query is fully escaped.
  */
 function exploreUrl(externalUrl: string, datasourceUid: string, expr: string): string {
   const base = externalUrl.replace(/\/+$/, '');

@@ -1,6 +1,7 @@
+/** The evaluation of a rule's expression, as a function that wiring provides, and its errors. */
 import type { LabelPair, TenantId } from '@loki/model';
 
-/** One sample of a rule's expression at one moment. */
+/** One sample of a rule's expression at one time. */
 export interface RuleSample {
   /** Sorted by name. */
   readonly labels: readonly LabelPair[];
@@ -8,7 +9,7 @@ export interface RuleSample {
 }
 
 /**
- * Evaluates a rule's expression at one moment: the query path of this process, or one far away.
+ * Evaluates a rule's expression at one time, in this process or by remote query frontends.
  *
  * @returns the vector's samples; a scalar is one sample without labels
  * @throws LokiError, also for an expression that yields neither (`notVectorText`)
@@ -20,10 +21,10 @@ export type EvaluateRule = (
   signal: AbortSignal,
 ) => Promise<readonly RuleSample[]>;
 
-/** The health of a rule whose expression selects log lines. */
+/** Error text of a rule whose expression selects log lines. */
 export const notVectorText = 'rule result is not a vector or scalar';
 
-/** A rule that cannot be evaluated as it is, though its expression can. */
+/** A rule whose result cannot be used, though its expression is valid. */
 export class RuleError extends Error {
   constructor(message: string) {
     super(message);
@@ -31,15 +32,15 @@ export class RuleError extends Error {
   }
 }
 
-/** A rule that yields more than its group allows: what it yielded before is void too. */
+/** A rule with more results than its group allows: all its results are void. */
 export class RuleLimitError extends RuleError {}
 
-/** Labels as a map's key. */
+/** Labels as a map key. */
 export function labelsKey(labels: readonly LabelPair[]): string {
   return JSON.stringify(labels);
 }
 
-/** Labels under other names: sorted, without empty values; a name given twice keeps its last value. */
+/** Joins lists of labels: sorted, without empty values; for a repeated name the last value wins. */
 export function withLabels(...parts: Iterable<LabelPair>[]): LabelPair[] {
   const map = new Map<string, string>();
   for (const part of parts) for (const [name, value] of part) map.set(name, value);

@@ -1,3 +1,4 @@
+/** Protects: alerts carry the texts of their rule's templates, within bounds of time and size. */
 import { InlineWorkers } from '@loki/runtime';
 import { expandAlertsTask, raiseAlerts } from './expand-alerts.ts';
 import { sample } from './test/world.ts';

@@ -1,3 +1,6 @@
+/**
+ * Expands the templates of an alert's labels and annotations for each of its series, in a worker if needed.
+ */
 import { nsPerMs, interruptible, LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { Task, Workers } from '@loki/ports';
@@ -6,7 +9,7 @@ import { withLabels } from './evaluate.ts';
 import type { RuleSample } from './evaluate.ts';
 import type { Rule } from './rule-group.ts';
 
-/** A series that raises an alert, with the texts that the rule's templates make for it. */
+/** A series that raises an alert, with its expanded texts. */
 export interface RaisedAlert {
   readonly labels: readonly LabelPair[];
   readonly annotations: readonly LabelPair[];
@@ -21,14 +24,14 @@ interface ExpandInput {
   readonly nowMs: number;
 }
 
-/** One rule's templates over all of its series. Ordinary ones take 10 us each. */
+/** Bound on the time of one rule's templates over all series. Ordinary templates take 10 us each. */
 const workMsMax = 2_000;
-/** Characters of all labels and annotations of one rule's alerts: they are kept, saved and sent. */
+/** Bound on the characters of all labels and annotations of one rule's alerts: they are stored and sent. */
 const charsMax = 1 << 24;
 
 /**
- * `expandAlerts` in a worker, because templates are programs of their tenant. Each is
- * bounded, and all of one evaluation together have two seconds.
+ * `expandAlerts` in a worker, because templates are programs of their tenant. Each is bounded, and all
+ * templates of one evaluation together have two seconds.
  */
 export const expandAlertsTask: Task<ExpandInput, readonly RaisedAlert[]> = {
   name: 'ruler.expand',
@@ -44,7 +47,7 @@ export const expandAlertsTask: Task<ExpandInput, readonly RaisedAlert[]> = {
   },
 };
 
-/** The alerts that `samples` raise: on a worker, unless no text has anything to expand. */
+/** The alerts that `samples` raise; uses a worker if a text has something to expand. */
 export async function raiseAlerts(
   input: ExpandInput,
   workers: Workers,

@@ -1,10 +1,8 @@
+/** The text of a rule's expression in the ruler's APIs. */
 import { canonicalText, parseExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 
-/**
- * A rule's expression as Loki shows it: parsed, and written in its own form. One that a rule file has wrong
- * stays as it is.
- */
+/** A rule's expression in Loki's canonical form; an invalid one (from a rule file) unchanged. */
 export function shownExpr(expr: string): string {
   try {
     return canonicalText(parseExpr(expr));

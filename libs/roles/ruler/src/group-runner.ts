@@ -1,4 +1,4 @@
-/** The ticks of one rule group. */
+/** Evaluates one rule group at each of its ticks: the middle of the story of a rule. */
 import { LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair, Semaphore, TenantId } from '@loki/model';
 import type { Clock, Logger, Timers, Workers } from '@loki/ports';
@@ -22,7 +22,7 @@ export interface GroupRunnerOptions {
   readonly forGracePeriodMs: number;
   readonly externalLabels: readonly LabelPair[];
   readonly externalUrl: string;
-  /** Rules' files, as metrics name groups. */
+  /** Path of rule files, a part of the names of groups in metrics. */
   readonly rulePath: string;
 }
 
@@ -32,17 +32,17 @@ export interface GroupRunnerDeps {
   readonly logger: Logger;
   readonly metrics: RulerMetrics;
   readonly evaluate: EvaluateRule;
-  /** Where the templates of alerts run. */
+  /** Threads that expand the templates of alerts. */
   readonly workers: Workers;
   readonly states: AlertStateStore;
-  /** Shared by all groups: how many are evaluated side by side. */
+  /** Bounds parallel evaluations over all groups. */
   readonly semaphore: Semaphore;
   sendAlerts(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
-  /** Resolves when the samples are safe, or given up and counted. */
+  /** Resolves when the samples are stored, or given up and counted. */
   writeSeries(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
 }
 
-/** A rule with what its evaluations left. */
+/** A rule with the results of its evaluations. */
 export interface RuleStatus {
   readonly rule: Rule;
   health: 'unknown' | 'ok' | 'err';
@@ -51,11 +51,11 @@ export interface RuleStatus {
   lastEvaluationMs: number | undefined;
   evaluationSeconds: number;
   alerts: ReadonlyMap<string, Alert>;
-  /** Series of the last evaluation, to end those that do not come again. */
+  /** Series of the last evaluation, to end those that disappear. */
   series: ReadonlyMap<string, readonly LabelPair[]>;
 }
 
-/** A group with what its evaluations left. */
+/** A group with the results of its evaluations. */
 export interface GroupStatus {
   readonly placed: PlacedGroup;
   readonly rules: readonly RuleStatus[];
@@ -65,18 +65,18 @@ export interface GroupStatus {
   readonly evaluationSeconds: number;
 }
 
-/** A group that is not evaluated here, as its owner saved it. */
+/** A group that another ruler evaluates, as that ruler saved it. */
 export function savedGroup(
   placed: PlacedGroup,
   saved: SavedAlerts | undefined,
   evaluationIntervalMs: number,
 ): GroupStatus {
   const { group } = placed;
-  const known = new Pool(saved?.rules.map(({ identity, alerts }) => [identity, alerts]) ?? []);
+  const savedAlerts = new Pool(saved?.rules.map(({ identity, alerts }) => [identity, alerts]) ?? []);
   return {
     placed,
     rules: group.rules.map((rule) => {
-      const alerts = rule.kind === 'alert' ? known.take(identityOf(rule)) : undefined;
+      const alerts = rule.kind === 'alert' ? savedAlerts.take(identityOf(rule)) : undefined;
       return { ...freshStatus(rule), alerts: alertsByKey(alerts ?? []) };
     }),
     intervalMs: group.intervalMs || evaluationIntervalMs,
@@ -86,11 +86,12 @@ export function savedGroup(
 }
 
 /**
- * Alerts that wait or fire are saved at least so often, so that a later owner knows when evaluations ended.
+ * Longest time between two saves of pending or firing alerts, so that a later owner knows when evaluations
+ * ended.
  */
 const saveEveryMs = 60_000;
 
-/** Evaluates one group again and again. */
+/** Evaluates one group at each tick. */
 export class GroupRunner implements GroupStatus {
   readonly placed: PlacedGroup;
   readonly rules: readonly RuleStatus[];
@@ -103,12 +104,12 @@ export class GroupRunner implements GroupStatus {
   readonly #stop = new AbortController();
   readonly #labels: { readonly user: string; readonly rule_group: string };
   #running: Promise<void> = Promise.resolve();
-  /** The state that was saved last, without times that change all the time. */
+  /** The last saved state, without times that change with every evaluation. */
   #savedState = '';
   #savedAtMs = 0;
   #isRestored = false;
 
-  /** @param before the runner of the group's former version: what is the same in both goes on as it was */
+  /** @param before the runner of the group's former version: unchanged rules keep their state */
   constructor(placed: PlacedGroup, deps: GroupRunnerDeps, options: GroupRunnerOptions, before?: GroupRunner) {
     const { tenant, namespace, group } = placed;
     this.placed = placed;
@@ -117,9 +118,9 @@ export class GroupRunner implements GroupStatus {
     this.intervalMs = group.intervalMs || options.evaluationIntervalMs;
     this.#token = groupToken(groupKey(tenant, namespace, group.name));
     this.#labels = { user: tenant, rule_group: `${options.rulePath}/${tenant}/${namespace};${group.name}` };
-    const known = new Pool(before?.rules.map((status) => [identityOf(status.rule), status]) ?? []);
+    const previous = new Pool(before?.rules.map((status) => [identityOf(status.rule), status]) ?? []);
     this.rules = group.rules.map((rule) => {
-      const same = known.take(identityOf(rule));
+      const same = previous.take(identityOf(rule));
       return same ? { ...same, rule } : freshStatus(rule);
     });
     if (before) {
@@ -134,13 +135,13 @@ export class GroupRunner implements GroupStatus {
     this.#running = this.#run(this.#stop.signal);
   }
 
-  /** Ends evaluations; resolves when none runs any more. */
+  /** Ends evaluations; resolves when none runs. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
   }
 
-  /** After `stop`: the group is gone for good. */
+  /** Removes the saved state after `stop`, when the group was deleted. */
   async forget(): Promise<void> {
     const { tenant, namespace, group } = this.placed;
     const { states, metrics, clock, logger } = this.#deps;
@@ -149,14 +150,16 @@ export class GroupRunner implements GroupStatus {
     const ended = this.rules.flatMap((status) => staleSamples(status.series, none, clock.nowMs()));
     if (ended.length > 0) await this.#deps.writeSeries(tenant, ended);
     await states.delete(tenant, namespace, group.name).catch((error: unknown) => {
-      // Outlived by for_outage_tolerance it means nothing any more.
-      logger.warn('state of a deleted group is left', { tenant, group: group.name, err: String(error) });
+      // A state that stays is harmless: it is ignored once it is older than for_outage_tolerance.
+      logger.warn('the state of a deleted rule group could not be removed', {
+        tenant,
+        group: group.name,
+        err: String(error),
+      });
     });
   }
 
-  /**
-   * After `stop`, when the process ends or another owns the group: saves what changed since the last time.
-   */
+  /** Saves changes after `stop`, when the process ends or another ruler owns the group. */
   async handOver(): Promise<void> {
     if (this.lastEvaluationMs !== undefined) await this.#save(this.lastEvaluationMs, true);
     this.#deps.metrics.groupGone(this.#labels);
@@ -165,7 +168,7 @@ export class GroupRunner implements GroupStatus {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, timers, metrics, semaphore } = this.#deps;
     try {
-      // Known alerts are shown at once.
+      // Saved alerts are shown before the first evaluation.
       if (!this.#isRestored) await this.#restore(clock.nowMs(), signal);
       let tickMs = firstTickMs(clock.nowMs(), this.intervalMs, this.#token);
       for (;;) {
@@ -173,7 +176,8 @@ export class GroupRunner implements GroupStatus {
         if (waitMs > 0) await timers.sleep(waitMs, signal);
         const atMs = tickMs;
         await semaphore.run(async () => {
-          // Up to this moment the group's last owner may have evaluated it: once more, and now for good.
+          // The group's former owner may have evaluated up to this moment: reads its state again, for the
+          // last time.
           const evaluatedAtMs = this.#isRestored ? 0 : await this.#restore(atMs, signal);
           this.#isRestored = true;
           if (evaluatedAtMs < atMs) await this.#evaluate(atMs, signal);
@@ -188,10 +192,10 @@ export class GroupRunner implements GroupStatus {
   }
 
   /**
-   * Takes over what the group's last owner left, where that is not too old. After an outage alerts wait
-   * longer; where no tick was missed they go on as if nothing had happened.
+   * Restores the state that the group's former owner saved, unless it is too old. After an outage pending
+   * alerts wait longer; if no tick was missed they continue unchanged.
    *
-   * @returns the tick that was evaluated last, as far as is known
+   * @returns the tick that was evaluated last, 0 if unknown
    */
   async #restore(nowMs: number, signal: AbortSignal): Promise<number> {
     if (!this.rules.some(({ rule }) => rule.kind === 'alert')) return 0;
@@ -201,21 +205,21 @@ export class GroupRunner implements GroupStatus {
       const saved = await states.load(tenant, namespace, group.name, signal);
       if (!saved || nowMs - saved.evaluatedAtMs > this.#options.forOutageToleranceMs) return 0;
       const hasMissed = nowMs - saved.evaluatedAtMs > this.intervalMs;
-      const known = new Pool(saved.rules.map(({ identity, alerts }) => [identity, alerts]));
+      const savedAlerts = new Pool(saved.rules.map(({ identity, alerts }) => [identity, alerts]));
       const times = {
         downAtMs: Math.min(saved.evaluatedAtMs, nowMs),
         nowMs,
         gracePeriodMs: this.#options.forGracePeriodMs,
       };
       for (const status of this.rules) {
-        const alerts = known.take(identityOf(status.rule));
+        const alerts = savedAlerts.take(identityOf(status.rule));
         if (!alerts || status.rule.kind !== 'alert') continue;
         status.alerts = hasMissed ? resumeAlerts(status.rule, alerts, times) : alertsByKey(alerts);
       }
       return saved.evaluatedAtMs;
     } catch (error) {
       if (signal.aborted) throw error;
-      logger.warn('alerts begin anew: their state cannot be read', {
+      logger.warn('alerts start without their saved state: it cannot be read', {
         tenant,
         namespace,
         group: group.name,
@@ -244,7 +248,7 @@ export class GroupRunner implements GroupStatus {
     metrics.groupEvaluated(this.#labels, { atMs, seconds: this.evaluationSeconds });
   }
 
-  /** @returns what metrics stores should know */
+  /** @returns samples for metrics stores */
   async #evaluateRule(status: RuleStatus, atMs: number, signal: AbortSignal): Promise<SeriesSample[]> {
     const { clock, metrics, logger, evaluate } = this.#deps;
     const { rule } = status;
@@ -253,11 +257,11 @@ export class GroupRunner implements GroupStatus {
     let samples: SeriesSample[] = [];
     metrics.ruleEvaluated(this.#labels);
     try {
-      const found = await evaluate(tenant, rule.expr, BigInt(atMs) * nsPerMs, signal);
+      const ruleSamples = await evaluate(tenant, rule.expr, BigInt(atMs) * nsPerMs, signal);
       samples =
         rule.kind === 'alert'
-          ? await this.#alert(status, found, atMs, signal)
-          : this.#record(status, found, atMs);
+          ? await this.#alert(status, ruleSamples, atMs, signal)
+          : this.#record(status, ruleSamples, atMs);
       status.health = 'ok';
       status.lastError = '';
     } catch (error) {
@@ -268,10 +272,10 @@ export class GroupRunner implements GroupStatus {
       const fields = { ...this.#labels, rule: rule.name, err: String(error) };
       if (error instanceof LokiError || error instanceof RuleError) {
         status.lastError = error.message;
-        // A rule of a shape that never works would be told each time.
+        // A rule with a wrong result type fails at every tick: logged at debug level only.
         logger[error.message === notVectorText ? 'debug' : 'warn']('a rule could not be evaluated', fields);
       } else {
-        // One rule that finds a fault of ours must not end the others.
+        // An internal error of one rule must not end the others.
         status.lastError = 'internal error';
         logger.error('evaluating a rule failed unexpectedly', fields);
       }
@@ -311,11 +315,11 @@ export class GroupRunner implements GroupStatus {
     return alertSeries(rule, status.alerts.values(), atMs);
   }
 
-  #record({ rule }: RuleStatus, found: readonly RuleSample[], atMs: number): SeriesSample[] {
-    return recordedSamples(rule, found, { nowMs: atMs, limit: this.placed.group.limit });
+  #record({ rule }: RuleStatus, samples: readonly RuleSample[], atMs: number): SeriesSample[] {
+    return recordedSamples(rule, samples, { nowMs: atMs, limit: this.placed.group.limit });
   }
 
-  /** @param isLast nothing will be evaluated here any more */
+  /** @param isLast this runner evaluates no more */
   async #save(evaluatedAtMs: number, isLast: boolean): Promise<void> {
     const { tenant, namespace, group } = this.placed;
     const { clock, states, logger } = this.#deps;
@@ -328,13 +332,13 @@ export class GroupRunner implements GroupStatus {
     const isFresh = saved.length === 0 || nowMs - this.#savedAtMs < saveEveryMs;
     if (isSame && isFresh && !(isLast && saved.length > 0)) return;
     try {
-      // The signal of this runner has ended when the last state is saved.
+      // The signal of this runner has already aborted when the last state is saved.
       const signal = isLast ? undefined : this.#stop.signal;
       await states.save({ tenant, namespace, group: group.name }, { evaluatedAtMs, rules: saved }, signal);
       this.#savedState = state;
       this.#savedAtMs = nowMs;
     } catch (error) {
-      // The next evaluation tries again, since the state is not yet what was saved.
+      // The next evaluation tries again, since the state still differs from the saved one.
       if (!this.#stop.signal.aborted) {
         logger.warn('alerts could not be saved', { ...this.#labels, err: String(error) });
       }
@@ -342,14 +346,14 @@ export class GroupRunner implements GroupStatus {
   }
 }
 
-/** Rules are the same when what they are called and what they label is. */
+/** Rules with the same name and labels are the same. */
 function identityOf(rule: Rule): string {
   return JSON.stringify([rule.kind, rule.name, rule.labels]);
 }
 
 /**
- * The part of an alert that is worth a write: not its value, but when it was last sent, lest a later owner
- * sends it again.
+ * The part of an alert that must be saved: not its value, but the time it was last sent, so that a later
+ * owner does not send it again.
  */
 function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs }: Alert): unknown {
   return [labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs];
@@ -371,7 +375,7 @@ function freshStatus(rule: Rule): RuleStatus {
   };
 }
 
-/** Things by name, of which several may share one; each is taken once, in order. */
+/** Values by name; several values may share a name, and each is taken once, in order. */
 class Pool<T> {
   readonly #things = new Map<string, T[]>();
 

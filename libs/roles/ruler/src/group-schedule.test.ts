@@ -1,7 +1,6 @@
+/** Protects when groups are evaluated: regularly, spread, at moments that do not depend on who does it. */
 import fc from 'fast-check';
 import { firstTickMs, tickAfter } from './group-schedule.ts';
-
-// Protects when groups are evaluated: regularly, spread, at moments that do not depend on who does it.
 
 const token = fc.nat(2 ** 32 - 1);
 const interval = fc.integer({ min: 1, max: 86_400_000 });

@@ -1,6 +1,6 @@
 /**
- * The first moment after `afterMs` at which a group is due. Groups of one interval are spread over it by
- * their token, and stand at the same moments whoever evaluates them.
+ * The first tick of a group after `afterMs`. Groups of one interval are spread over it by their token; a
+ * group has the same ticks on every ruler.
  */
 export function firstTickMs(afterMs: number, intervalMs: number, token: number): number {
   const offset = token % intervalMs;
@@ -10,15 +10,16 @@ export function firstTickMs(afterMs: number, intervalMs: number, token: number):
 
 interface Tick {
   readonly tickMs: number;
-  /** Ticks that passed while the group was being evaluated. */
+  /** Ticks that passed during the evaluation of the group. */
   readonly missed: number;
 }
 
 /**
- * The tick after `tickMs`; when it is past, the newest one is due at once, and those before it were missed.
+ * The tick after `tickMs`. If it is past, the newest past tick is due at once, and earlier ones count as
+ * missed.
  */
 export function tickAfter(tickMs: number, nowMs: number, intervalMs: number, token: number): Tick {
-  // A clock that was set back must not make the group wait until it is back where it was.
+  // After a clock was set back, the group must not wait for the old time to return.
   if (nowMs < tickMs - intervalMs) return { tickMs: firstTickMs(nowMs, intervalMs, token), missed: 0 };
   const passed = Math.floor((nowMs - tickMs) / intervalMs);
   return passed < 1

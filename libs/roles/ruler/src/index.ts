@@ -1,3 +1,4 @@
+/** Public exports of the ruler; wiring is their only user. */
 export { AlertmanagerSink, alertsUrl } from './alertmanager.ts';
 export { RuleConfigApi } from './rule-config-api.ts';
 export { notVectorText } from './evaluate.ts';

@@ -1,8 +1,7 @@
+/** Protects rules that come from files: all that is sound is read, and nothing is ever written. */
 import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import { LocalRuleStore } from './local-rule-store.ts';
 import { silentLogger, tenantA } from './test/world.ts';
-
-// Protects rules that come from files: all that is sound is read, and nothing is ever written.
 
 const files = {
   'a/one.yaml': 'groups:\n- name: g\n  rules:\n  - record: r\n    expr: vector(1)\n- name: h\n  rules: []\n',

@@ -1,3 +1,4 @@
+/** Rule groups in files, for `ruler_storage: local`: first step of the story of a rule. */
 import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Disk, Logger } from '@loki/ports';
@@ -6,12 +7,12 @@ import type { PlacedGroup, RuleGroup } from './rule-group.ts';
 import type { RuleStore, TenantGroups } from './rule-store.ts';
 import { checkGroup } from './validate.ts';
 
-/** Rule files of one tenant that are read. */
+/** Bound on rule files of one tenant. */
 const filesMax = 1000;
 
 /**
- * Groups from rule files that are kept by other means: `{directory}/{tenant}/{namespace}`, each with a list
- * of groups. Nothing can be changed through the API.
+ * Groups in rule files that other tools write: `{directory}/{tenant}/{namespace}`, each file with a list of
+ * groups. The API cannot change them.
  */
 export class LocalRuleStore implements RuleStore {
   readonly #disk: Disk;
@@ -72,7 +73,7 @@ export class LocalRuleStore implements RuleStore {
     }
   }
 
-  /** undefined: no file, or one that went away. */
+  /** undefined: no such file; it may have been removed meanwhile. */
   async #read(tenant: TenantId, name: string): Promise<RuleGroup[] | undefined> {
     let text: string;
     try {
@@ -106,9 +107,9 @@ export class LocalRuleStore implements RuleStore {
 
   async group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup> {
     const { groups } = await this.groups(tenant, namespace);
-    const found = groups.find(({ group }) => group.name === name);
-    if (!found) throw new LokiError('notFound', 'group does not exist');
-    return found.group;
+    const match = groups.find(({ group }) => group.name === name);
+    if (!match) throw new LokiError('notFound', 'group does not exist');
+    return match.group;
   }
 
   async names(tenant: TenantId): Promise<{ namespace: string; name: string }[]> {

@@ -1,14 +1,15 @@
+/** Which rule groups a ruler evaluates. */
 import type { TenantId } from '@loki/model';
 
-/** Which groups this ruler evaluates: all of them, or those that the ring gives to it. */
+/** The share of rule groups that this ruler evaluates: all, or those that the ring assigns to it. */
 export interface RuleOwner {
   /** @param key the group's `groupKey` */
   owns(tenant: TenantId, key: string): boolean;
-  /** Calls back when the answer of `owns` may have changed; returns how to stop. */
+  /** Calls back when the result of `owns` may have changed; returns a function that ends this. */
   onChange(callback: () => void): () => void;
 }
 
-/** For a ruler that is alone. */
+/** The owner of a single ruler. */
 export const ownsAllRules: RuleOwner = {
   owns: () => true,
   onChange: () => () => {},

@@ -1,4 +1,4 @@
-/** Prometheus' API for rules and alerts: their state, over all rulers. */
+/** Prometheus' API for the state of rules and alerts, over all rulers. */
 import { formatFloat } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
@@ -25,16 +25,16 @@ interface RuleApiRule {
   readonly [field: string]: unknown;
 }
 
-/** The other rulers, each of which runs some of a tenant's groups. */
+/** The other rulers, each of which evaluates some groups of a tenant. */
 export interface RulerPeers {
-  /** The groups that they run. `isComplete` false: some did not answer. */
+  /** The groups that they evaluate. `isComplete` false: some rulers did not answer. */
   groups(
     tenant: TenantId,
     signal: AbortSignal,
   ): Promise<{ readonly groups: readonly RuleApiGroup[]; readonly isComplete: boolean }>;
   /**
-   * Tells them that the tenant's rules are others now. Never rejects: who was not told looks at the next
-   * poll.
+   * Notifies them of changed rules of the tenant. Never rejects: a ruler that missed it sees the change at
+   * its next poll.
    */
   rulesChanged(tenant: TenantId): Promise<void>;
 }
@@ -62,10 +62,10 @@ export class PrometheusRuleApi {
     const groups: RuleApiGroup[] = [];
     for (const group of await this.groups(tenant, request.signal)) {
       if ((files.size > 0 && !files.has(group.file)) || (names.size > 0 && !names.has(group.name))) continue;
-      const kept = group.rules.filter(
+      const matches = group.rules.filter(
         (rule) => (type === undefined || rule.type === type) && (rules.size === 0 || rules.has(rule.name)),
       );
-      if (kept.length > 0 || group.rules.length === 0) groups.push({ ...group, rules: kept });
+      if (matches.length > 0 || group.rules.length === 0) groups.push({ ...group, rules: matches });
     }
     return successResponse({ groups }, 200);
   }
@@ -77,31 +77,31 @@ export class PrometheusRuleApi {
     return successResponse({ alerts }, 200);
   }
 
-  /** The tenant's groups that run here. */
+  /** The tenant's groups that this ruler evaluates. */
   own(tenant: TenantId): RuleApiGroup[] {
     return this.#deps.ruler.running(tenant).map(groupJson);
   }
 
   /**
-   * All of a tenant's groups, those of other rulers too, by file and name. Those of a ruler that does not
-   * answer are shown as it saved them last.
+   * All groups of a tenant, from all rulers, by file and name. For a ruler that does not answer, its groups
+   * are shown as saved.
    */
   async groups(tenant: TenantId, signal: AbortSignal): Promise<RuleApiGroup[]> {
     const { peers, ruler } = this.#deps;
-    const found = new Map<string, RuleApiGroup>();
-    // While a group changes hands two rulers may have it: once is enough.
+    const groupsByKey = new Map<string, RuleApiGroup>();
+    // Two rulers may report a group while it moves: the first report counts.
     const add = (group: RuleApiGroup) => {
       const key = keyOf(group.file, group.name);
-      if (!found.has(key)) found.set(key, group);
+      if (!groupsByKey.has(key)) groupsByKey.set(key, group);
     };
     this.own(tenant).forEach(add);
     const others = await peers?.groups(tenant, signal);
     others?.groups.forEach(add);
     if (others?.isComplete === false) {
-      const isReported = (file: string, name: string) => found.has(keyOf(file, name));
+      const isReported = (file: string, name: string) => groupsByKey.has(keyOf(file, name));
       (await ruler.saved(tenant, isReported, signal)).map(groupJson).forEach(add);
     }
-    return [...found.values()].sort((a, b) => compare(a.file, b.file) || compare(a.name, b.name));
+    return [...groupsByKey.values()].sort((a, b) => compare(a.file, b.file) || compare(a.name, b.name));
   }
 }
 
@@ -118,7 +118,7 @@ function typeOf(text: string): RuleApiRule['type'] | undefined {
   }
 }
 
-/** Groups that a ruler of this or another version reports; whatever is none is left out. */
+/** Groups that a ruler of this or another version reports; malformed ones are skipped. */
 export function readRuleGroups(text: string): RuleApiGroup[] {
   const list: unknown = JSON.parse(text);
   return Array.isArray(list) ? list.filter(isRuleGroup) : [];
@@ -135,7 +135,7 @@ function isRuleGroup(value: unknown): value is RuleApiGroup {
   );
 }
 
-/** No namespace has a slash. */
+/** Unambiguous: a namespace has no slash. */
 function keyOf(file: string, name: string): string {
   return `${file}/${name}`;
 }
@@ -188,7 +188,7 @@ function alertJson(alert: Alert): unknown {
   };
 }
 
-/** Without prototype: `__proto__` is a fine name of a label. */
+/** Without a prototype: `__proto__` is a valid label name. */
 function objectOf(pairs: readonly LabelPair[]): Record<string, string> {
   const object = Object.create(null) as Record<string, string>;
   for (const [name, value] of pairs) object[name] = value;

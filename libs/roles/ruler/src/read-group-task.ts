@@ -1,18 +1,16 @@
-/**
- * Reads a rule group away from the thread that everybody shares: 1 MiB of YAML, or of queries, take seconds.
- */
+/** Reads a rule group in a worker: 1 MiB of YAML, or of queries, takes seconds. */
 import type { Task, Workers } from '@loki/ports';
 import { readGroup, RuleTextError } from './read-yaml.ts';
 import type { RuleGroup } from './rule-group.ts';
 import { checkGroup } from './validate.ts';
 
-/** A fault of the text, which is no error of the task. */
+/** The result of reading; a fault of the text is no error of the task. */
 type Outcome = { readonly group: RuleGroup } | { readonly fault: string };
 
-/** Characters that are read at once: some 20 rules, a few milliseconds. */
+/** Characters that are read on the main thread: some 20 rules, a few milliseconds. */
 const inlineCharsMax = 4 * 1024;
 
-/** Text to a group that is checked, or to the fault of the text. */
+/** Text to a checked group, or to the fault of the text. */
 export const readGroupTask: Task<{ readonly text: string }, Outcome> = {
   name: 'ruler.readGroup',
   run({ text }) {
@@ -26,10 +24,10 @@ export const readGroupTask: Task<{ readonly text: string }, Outcome> = {
 };
 
 /**
- * A group from its text, checked.
+ * Reads and checks a group.
  *
- * @param workers absent: nobody else needs this thread
- * @throws RuleTextError; LokiError `badRequest` for a group that no ruler takes
+ * @param workers absent: reads on the calling thread
+ * @throws RuleTextError; LokiError `badRequest` for an invalid group
  */
 export async function readCheckedGroup(text: string, workers: Workers | undefined): Promise<RuleGroup> {
   if (!workers || text.length <= inlineCharsMax) return checkGroup(readGroup(text));

@@ -1,9 +1,10 @@
+/**
+ * Protects the door by which rules come in: what Go's decoder takes is taken, what might cost us dearly is
+ * not.
+ */
 import fc from 'fast-check';
 import { readGroup, readRuleFile, RuleTextError } from './read-yaml.ts';
 import { checkedGroupText, storedGroup } from './rule-store.ts';
-
-// Protects the door by which rules come in: what Go's decoder takes is taken, what might cost us dearly is
-// not.
 
 test('scalars are text wherever text is wanted, as they were written', () => {
   const group = readGroup(
@@ -110,10 +111,10 @@ test('whatever comes, the answer is a group or a refusal', () => {
 test('a group of an older version, or that an operator put there, is read without a checksum; half of one is not', () => {
   const yaml = 'name: g\n';
   expect(checkedGroupText('k', Buffer.from(yaml))).toBe(yaml);
-  const stored = storedGroup(yaml).toString();
-  expect(readGroup(checkedGroupText('k', Buffer.from(stored)))).toMatchObject({ name: 'g' });
-  const [header, , trailer] = stored.split('\n');
-  for (const half of [`${header}\n${yaml}`, `${yaml}${trailer}\n`, stored.replace('g', 'h')]) {
+  const text = storedGroup(yaml).toString();
+  expect(readGroup(checkedGroupText('k', Buffer.from(text)))).toMatchObject({ name: 'g' });
+  const [header, , trailer] = text.split('\n');
+  for (const half of [`${header}\n${yaml}`, `${yaml}${trailer}\n`, text.replace('g', 'h')]) {
     expect(() => checkedGroupText('k', Buffer.from(half))).toThrow('the checksum of k does not hold');
   }
 });

@@ -1,3 +1,4 @@
+/** Reads rule groups from YAML as Go's decoder does, with bounds against hostile texts. */
 import { isAlias, isMap, isScalar, isSeq, Lexer, parseAllDocuments } from 'yaml';
 import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
 import { parsePrometheusDuration } from '@loki/go';
@@ -6,15 +7,17 @@ import type { LabelPair } from '@loki/model';
 
 /** Bytes of one rule file or group. */
 export const ruleTextBytesMax = mib;
-/** Words and marks of YAML in one text, some 10,000 lines. The parser's time follows them, not the bytes. */
+/**
+ * Bound on tokens of YAML in one text, some 10,000 lines. The parser's time depends on tokens, not on bytes.
+ */
 const tokensMax = 50_000;
-/** Flow collections within one another; rule groups need two. */
+/** Bound on nested flow collections; rule groups need two. */
 const flowDepthMax = 32;
-/** Aliases that one text may use, and nodes reached all in all: what they may blow a text up to. */
+/** Bound on aliases of one text, and on all visited nodes: aliases can expand a small text. */
 const aliasesMax = 100;
 const nodesMax = 100_000;
 
-/** A rule as it stands in the text: every field may be missing or out of place. */
+/** A rule of the text before checks: every field may be missing or malformed. */
 export interface WrittenRule {
   readonly record: string;
   readonly alert: string;
@@ -32,7 +35,7 @@ export interface WrittenGroup {
   readonly rules: readonly WrittenRule[];
 }
 
-/** Text that is no YAML, or not of the expected shape. */
+/** Text that is not YAML, or not of the expected shape. */
 export class RuleTextError extends Error {
   constructor(message: string) {
     super(message);
@@ -41,8 +44,8 @@ export class RuleTextError extends Error {
 }
 
 /**
- * One group as the API takes it. Fields that nobody knows are passed over; scalars are taken as text wherever
- * text is wanted, as Go's decoder takes them. An empty text is a group without anything.
+ * One group in the form of the API. Unknown fields are ignored; scalars are read as text where text is
+ * expected, as in Go's decoder. An empty text is an empty group.
  *
  * @throws RuleTextError
  */
@@ -95,7 +98,7 @@ class Reader {
     };
   }
 
-  /** Values by key; a key of the mapping itself wins over what it merges by `<<`. */
+  /** Values by key; a key of the mapping wins over keys merged by `<<`. */
   fields(node: unknown): Map<string, unknown> {
     const fields = new Map<string, unknown>();
     const map = this.#resolve(node);
@@ -166,7 +169,7 @@ class Reader {
     return pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1));
   }
 
-  /** The node itself, or what its alias stands for; no node may carry a tag. */
+  /** The node, or the target of its alias; tags are refused. */
   #resolve(node: unknown): unknown {
     if (++this.#nodes > nodesMax) throw new RuleTextError('too many nodes');
     let target = node;
@@ -180,7 +183,7 @@ class Reader {
   }
 }
 
-/** The first document, every scalar of it still text; undefined when there is none. */
+/** The first document, with all scalars as text; undefined if there is none. */
 function parse(text: string): Document.Parsed | undefined {
   if (Buffer.byteLength(text) > ruleTextBytesMax) throw new RuleTextError('the text is too long');
   checkTokens(text);
@@ -195,7 +198,7 @@ function parse(text: string): Document.Parsed | undefined {
     if (error) throw new RuleTextError(error.message);
     return document;
   } catch (error) {
-    // Collections that nest too deep end the parser's stack.
+    // Collections that nest too deeply exhaust the parser's stack.
     if (error instanceof RangeError) throw new RuleTextError('collections nest too deep');
     throw error;
   }

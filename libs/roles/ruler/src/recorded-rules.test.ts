@@ -1,3 +1,4 @@
+/** Protects: rules evaluate as a recorded Prometheus and Loki do. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LokiError, parseTenantId } from '@loki/model';

@@ -1,4 +1,4 @@
-/** A recording rule: samples of a query become a series. */
+/** Turns the results of rules into series for Prometheus: recorded samples, `ALERTS`, ends of series. */
 import type { LabelPair } from '@loki/model';
 import type { Alert } from './alert-rule.ts';
 import { labelsKey, RuleError, RuleLimitError, withLabels } from './evaluate.ts';
@@ -15,7 +15,7 @@ export interface SeriesSample {
 }
 
 /**
- * The samples that a recording rule records.
+ * The samples of a recording rule.
  *
  * @throws RuleError when two series become one; RuleLimitError when there are more series than allowed
  */
@@ -24,14 +24,14 @@ export function recordedSamples(
   samples: readonly RuleSample[],
   { nowMs, limit }: { readonly nowMs: number; readonly limit: number },
 ): SeriesSample[] {
-  const seen = new Set<string>();
+  const keys = new Set<string>();
   const recorded = samples.map(({ labels, value }): SeriesSample => {
     const own = withLabels(labels, rule.labels, [['__name__', rule.name]]);
     const key = labelsKey(own);
-    if (seen.has(key)) {
+    if (keys.has(key)) {
       throw new RuleError('vector contains metrics with the same labelset after applying rule labels');
     }
-    seen.add(key);
+    keys.add(key);
     return { labels: own, timestampMs: nowMs, value };
   });
   if (limit > 0 && recorded.length > limit) {
@@ -40,7 +40,7 @@ export function recordedSamples(
   return recorded;
 }
 
-/** The series that Prometheus keeps of alerts: which there are, and since when. */
+/** Prometheus' series about alerts, `ALERTS` and `ALERTS_FOR_STATE`. */
 export function alertSeries(rule: Rule, alerts: Iterable<Alert>, nowMs: number): SeriesSample[] {
   const samples: SeriesSample[] = [];
   for (const { state, labels, activeAtMs } of alerts) {
@@ -62,7 +62,7 @@ export function alertSeries(rule: Rule, alerts: Iterable<Alert>, nowMs: number):
   return samples;
 }
 
-/** Ends of the series that were there before and are not now. */
+/** End markers for the series that have disappeared. */
 export function staleSamples(
   before: ReadonlyMap<string, readonly LabelPair[]>,
   now: ReadonlyMap<string, readonly LabelPair[]>,

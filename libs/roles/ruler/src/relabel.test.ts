@@ -1,10 +1,9 @@
+/** Protects what reaches others: labels are rewritten as Prometheus 3.4 rewrote them by the same steps. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { readRelabelSteps, relabel } from './relabel.ts';
 import { SettingError } from './settings.ts';
-
-// Protects what reaches others: labels are rewritten as Prometheus 3.4 rewrote them by the same steps.
 
 interface Golden {
   readonly relabel: readonly {

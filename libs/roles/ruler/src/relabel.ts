@@ -1,3 +1,4 @@
+/** Prometheus' relabelling of series before remote write. */
 import { createHash } from 'node:crypto';
 import type { LabelPair } from '@loki/model';
 import { compileRegex, RegexSyntaxError } from '@loki/regex';
@@ -20,7 +21,7 @@ const actions = [
 ] as const;
 type Action = (typeof actions)[number];
 
-/** One step of relabelling, as Prometheus knows it. */
+/** One step of relabelling. */
 export interface RelabelStep {
   readonly action: Action;
   readonly sourceLabels: readonly string[];
@@ -32,9 +33,9 @@ export interface RelabelStep {
 }
 
 /**
- * Steps as configuration has them.
+ * Reads relabelling steps from the configuration.
  *
- * @param where names them in errors
+ * @param where path of the key, for errors
  * @throws SettingError
  */
 export function readRelabelSteps(value: unknown, where: string): RelabelStep[] {
@@ -85,7 +86,7 @@ export function relabel(
   return withLabels(map);
 }
 
-/** False: drop it. */
+/** Applies one step; false: the series is dropped. */
 function relabelOnce(labels: Map<string, string>, step: RelabelStep): boolean {
   const { action, regex, targetLabel } = step;
   const source = step.sourceLabels.map((name) => labels.get(name) ?? '').join(step.separator);

@@ -1,3 +1,4 @@
+/** Settings of the servers that get alerts or samples: URL, credentials, relabelling. */
 import { parseDuration } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import type { HttpClientTls } from '@loki/ports';
@@ -5,7 +6,7 @@ import { readRelabelSteps } from './relabel.ts';
 import type { RelabelStep } from './relabel.ts';
 import { asFlag, asNumber, asRecord, asText, SettingError } from './settings.ts';
 
-/** A server that alerts or samples are sent to. */
+/** A server that gets alerts or samples. */
 export interface RemoteServer {
   /** Without user name and password. */
   readonly url: string;
@@ -15,7 +16,7 @@ export interface RemoteServer {
   readonly tls: HttpClientTls;
 }
 
-/** How we prove who we are; secrets in files are read again each time, because they change. */
+/** Credentials for a server; secrets in files are read for each request, because they change. */
 type Credentials =
   | { readonly kind: 'none' }
   | {
@@ -35,13 +36,13 @@ export interface RemoteClient extends RemoteServer {
   readonly backoffMaxMs: number;
 }
 
-/** Samples in one request, whatever is configured. */
+/** Upper bound on the samples of one request. */
 const samplesPerSendLimit = 50_000;
 
 /**
  * Clients by their names in the configuration.
  *
- * @param value a mapping of name to client, as written
+ * @param value a mapping of name to client, unchecked
  * @throws SettingError
  */
 export function readRemoteClients(value: unknown, where: string): RemoteClient[] {
@@ -100,9 +101,9 @@ function readCredentials(
 }
 
 /**
- * Credentials of HTTP basic authentication; `none` when all three texts are empty.
+ * Credentials for HTTP basic authentication; `none` if all three texts are empty.
  *
- * @param passwordFile path of a file that is read at each request and wins over `password`
+ * @param passwordFile path of a file that is read for each request and wins over `password`
  */
 export function basicCredentials(username: string, password: string, passwordFile: string): Credentials {
   return username === '' && password === '' && passwordFile === ''
@@ -121,9 +122,9 @@ function readTls(fields: ReadonlyMap<string, unknown>, where: string): HttpClien
 }
 
 /**
- * A URL of ours to call, apart from the name and password it may carry.
+ * Splits user name and password off a URL.
  *
- * @throws SettingError for anything but http and https
+ * @throws SettingError for schemes other than http and https
  */
 export function splitUrl(
   text: string,
@@ -151,10 +152,10 @@ function asDurationMs(value: unknown, fallbackMs: number, where: string): number
   return Number(ns / nsPerMs);
 }
 
-/** Reads a file that holds a secret. */
+/** Reads a file with a secret. */
 export type ReadSecret = (path: string) => Promise<string>;
 
-/** The headers that show our credentials. */
+/** Authorization headers for the credentials. */
 export async function authorizationHeaders(
   credentials: Credentials,
   readSecret: ReadSecret,

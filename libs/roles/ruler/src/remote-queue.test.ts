@@ -1,3 +1,4 @@
+/** Protects recorded series: a real server decodes what it gets, through failures and restarts. */
 import { uncompressSync } from 'snappy';
 import { WireCursor } from '@loki/proto';
 import { NodeClock, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
@@ -11,8 +12,6 @@ import { RemoteWriteSink } from './remote-write-sink.ts';
 import { SettingError } from './settings.ts';
 import { TestServer } from './test/server.ts';
 import { silentLogger, tenantA } from './test/world.ts';
-
-// Protects recorded series: a real server decodes what it gets, through failures and restarts.
 
 const http = new NodeHttpClient();
 const timers = new NodeTimers();
@@ -80,7 +79,7 @@ interface Decoded {
 function decode(body: Buffer): Decoded[] {
   const bytes = uncompressSync(body) as Buffer;
   const cursor = new WireCursor(bytes);
-  const found: Decoded[] = [];
+  const decoded: Decoded[] = [];
   while (cursor.at < bytes.length) {
     expect(cursor.tag(bytes.length, 'WriteRequest')).toBe(1 * 8 + 2);
     const end = cursor.lengthEnd(bytes.length);
@@ -106,12 +105,12 @@ function decode(body: Buffer): Decoded[] {
         timestampMs = cursor.int64Number(partEnd);
       }
     }
-    found.push({ labels, value, bits, timestampMs });
+    decoded.push({ labels, value, bits, timestampMs });
   }
-  return found;
+  return decoded;
 }
 
-const received = () => server.seen.flatMap(({ body }) => decode(body));
+const received = () => server.requests.flatMap(({ body }) => decode(body));
 const metric = async (name: string) =>
   (await metrics.text())
     .split('\n')
@@ -128,8 +127,8 @@ test('samples arrive as Prometheus takes them', async () => {
     seriesOf('s', Number.NaN, nowMs),
     seriesOf('t', undefined, nowMs),
   ]);
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
-  const [{ method, path, headers }] = server.seen;
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  const [{ method, path, headers }] = server.requests;
   expect([method, path]).toEqual(['POST', '/api/v1/write']);
   expect(headers).toMatchObject({
     'content-encoding': 'snappy',
@@ -155,8 +154,8 @@ test('samples arrive as Prometheus takes them', async () => {
 
 test('the tenant is named only where that is wanted', async () => {
   await (await sinkOf(client(), { sendsTenant: false })).write(tenantA, [seriesOf('r', 1)]);
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
-  expect(server.seen[0].headers['x-scope-orgid']).toBeUndefined();
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  expect(server.requests[0].headers['x-scope-orgid']).toBeUndefined();
 });
 
 test('failures are tried again until the receiver has it, in order', async () => {
@@ -173,7 +172,7 @@ test('what is refused is dropped and counted, and what follows goes on', async (
   server.answers.push(400);
   const sink = await sinkOf(client());
   await sink.write(tenantA, [seriesOf('bad', 1)]);
-  await eventuallyHolds(() => expect(server.seen).toHaveLength(1));
+  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
   await sink.write(tenantA, [seriesOf('good', 2)]);
   await eventuallyHolds(() =>
     expect(received().map(({ labels }) => labels['__name__'])).toEqual(['bad', 'good']),
@@ -189,17 +188,18 @@ test('one sample that is refused takes no others along, as after a crash between
   await sink.stop();
   // As Prometheus: everything or nothing of a request.
   server.answers.length = 0;
-  server.seen.length = 0;
+  server.requests.length = 0;
   server.answerOf = (body) => (decode(body).some(({ labels }) => labels['__name__'] === 'old') ? 400 : 204);
   await sinkOf(client());
-  const taken = () => server.seen.filter(({ status }) => status === 204).flatMap(({ body }) => decode(body));
+  const accepted = () =>
+    server.requests.filter(({ status }) => status === 204).flatMap(({ body }) => decode(body));
   await eventuallyHolds(() =>
-    expect(taken().map(({ labels }) => labels['__name__'])).toEqual(
+    expect(accepted().map(({ labels }) => labels['__name__'])).toEqual(
       expect.arrayContaining(['first', 'r1', 'r2', 'r3', 'r5', 'r6', 'r7', 'r8']),
     ),
   );
   // In their order, each once: what is older is refused.
-  expect(taken().map(({ value }) => value)).toEqual([0, 1, 2, 3, 5, 6, 7, 8]);
+  expect(accepted().map(({ value }) => value)).toEqual([0, 1, 2, 3, 5, 6, 7, 8]);
   await eventuallyHolds(async () =>
     expect(await metric('loki_ruler_wal_prometheus_remote_storage_samples_dropped_total')).toBe('2'),
   );
@@ -209,10 +209,10 @@ test('what could not be sent is sent after a restart', async () => {
   server.answers.push(...Array.from({ length: 50 }, () => 500));
   const first = await sinkOf(client({ queue_config: { min_backoff: '20ms', max_backoff: '20ms' } }));
   await first.write(tenantA, [seriesOf('r', 1)]);
-  await eventuallyHolds(() => expect(server.seen.length).toBeGreaterThan(1));
+  await eventuallyHolds(() => expect(server.requests.length).toBeGreaterThan(1));
   await first.stop();
   server.answers.length = 0;
-  server.seen.length = 0;
+  server.requests.length = 0;
   await sinkOf(client());
   await eventuallyHolds(() => expect(received()).toMatchObject([{ value: 1 }]));
 });
@@ -240,7 +240,7 @@ test('many samples go in parts; relabelling changes and drops them', async () =>
     ...Array.from({ length: 25 }, (_, i) => seriesOf('r', i)),
   ]);
   await eventuallyHolds(() => expect(received()).toHaveLength(25));
-  expect(server.seen.map(({ body }) => decode(body).length)).toEqual([10, 10, 5]);
+  expect(server.requests.map(({ body }) => decode(body).length)).toEqual([10, 10, 5]);
   expect(received().every(({ labels }) => labels['cluster'] === 'c1')).toBe(true);
 });
 
@@ -269,7 +269,7 @@ test.each([
 });
 
 test('a name and password in the URL are credentials, and no part of the address', () => {
-  const [found] = readRemoteClients({ main: { url: 'https://us%40er:pw@host/write' } }, 'clients');
-  expect(found.url).toBe('https://host/write');
-  expect(found.credentials).toMatchObject({ kind: 'basic', username: 'us@er', password: 'pw' });
+  const [client] = readRemoteClients({ main: { url: 'https://us%40er:pw@host/write' } }, 'clients');
+  expect(client.url).toBe('https://host/write');
+  expect(client.credentials).toMatchObject({ kind: 'basic', username: 'us@er', password: 'pw' });
 });

@@ -1,4 +1,6 @@
-/** Recorded samples on their way to Prometheus, in files until they are taken. */
+/**
+ * Sends one tenant's recorded samples to one metrics store; samples stay in files until the store has them.
+ */
 import { compress } from 'snappy';
 import type { TenantId } from '@loki/model';
 import type { Clock, Disk, HttpClient, Logger, Random, Timers } from '@loki/ports';
@@ -17,9 +19,9 @@ interface RemoteQueueOptions {
   /** Below the disk's root. */
   readonly directory: string;
   readonly bytesMax: number;
-  /** Samples older than this are not worth sending any more. */
+  /** Older samples are no longer sent. */
   readonly ageMaxMs: number;
-  /** Tells the receiver whose samples they are. */
+  /** Adds a header with the tenant. */
   readonly sendsTenant: boolean;
 }
 
@@ -38,14 +40,12 @@ type Outcome =
   | { readonly kind: 'sent' }
   | { readonly kind: 'refused' | 'failed'; readonly reason: string; readonly retryAfterMs: number };
 
-/** How often the records of one request are parted to find what the receiver refuses of them. */
+/** Bound on halving the records of one request, to isolate the refused samples. */
 const splitsMax = 256;
-/** Longest wait that a receiver may ask for. */
+/** Longest pause that a receiver can request. */
 const retryAfterMsMax = 60_000;
 
-/**
- * Samples of one tenant on their way to one metrics store: safe on disk first, then sent until it has them.
- */
+/** Samples of one tenant for one metrics store: written to disk first, then sent until the store has them. */
 export class RemoteQueue {
   readonly #deps: RemoteQueueDeps;
   readonly #options: RemoteQueueOptions;
@@ -68,9 +68,9 @@ export class RemoteQueue {
 
   static async open(deps: RemoteQueueDeps, options: RemoteQueueOptions): Promise<RemoteQueue> {
     const { directory, bytesMax } = options;
-    const { queue, lost } = await SendQueue.open({ disk: deps.disk, directory, bytesMax });
+    const { queue, losses } = await SendQueue.open({ disk: deps.disk, directory, bytesMax });
     const remote = new RemoteQueue(deps, options, queue);
-    remote.#tell(lost);
+    remote.#tell(losses);
     remote.#running = remote.#run();
     return remote;
   }
@@ -82,12 +82,12 @@ export class RemoteQueue {
   /** Resolves when the samples are on disk. */
   async append(samples: readonly SeriesSample[]): Promise<void> {
     const { relabel: steps, samplesPerSendMax } = this.#options.client;
-    const kept = samples.flatMap((sample) => {
+    const recent = samples.flatMap((sample) => {
       const labels = relabel(sample.labels, steps);
       return labels === undefined || labels.length === 0 ? [] : [{ ...sample, labels }];
     });
-    for (let at = 0; at < kept.length; at += samplesPerSendMax) {
-      const part = kept.slice(at, at + samplesPerSendMax);
+    for (let at = 0; at < recent.length; at += samplesPerSendMax) {
+      const part = recent.slice(at, at + samplesPerSendMax);
       const newestMs = part.reduce((newest, { timestampMs }) => Math.max(newest, timestampMs), 0);
       this.#tell(
         await this.#queue.append({ bytes: encodeWriteRequest(part), samples: part.length, newestMs }),
@@ -97,7 +97,7 @@ export class RemoteQueue {
     this.#wake();
   }
 
-  /** Unsent samples wait on disk for the next start. */
+  /** Unsent samples stay on disk for the next start. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#wake();
@@ -114,19 +114,19 @@ export class RemoteQueue {
         if (!(await this.#sendNext(signal))) await woken;
       } catch (error) {
         if (signal.aborted) return;
-        // The disk: what it does not give now it may give later.
+        // The disk may work again later.
         logger.error('recorded samples cannot be read', { ...this.#labels, err: String(error) });
         await timers.sleep(this.#options.client.backoffMaxMs, signal).catch(() => undefined);
       }
     }
   }
 
-  /** False: nothing waits. */
+  /** Sends the oldest records; false: the queue is empty. */
   async #sendNext(signal: AbortSignal): Promise<boolean> {
     const { metrics, clock } = this.#deps;
     const { client, ageMaxMs } = this.#options;
-    const { records, end, lost } = await this.#queue.peek(client.samplesPerSendMax);
-    this.#tell(lost);
+    const { records, end, losses } = await this.#queue.peek(client.samplesPerSendMax);
+    this.#tell(losses);
     if (records.length === 0) return false;
     const oldestMs = clock.nowMs() - ageMaxMs;
     const fresh = records.filter((record) => record.newestMs >= oldestMs);
@@ -140,11 +140,11 @@ export class RemoteQueue {
   }
 
   /**
-   * Until the receiver has it, or will never have it. Prometheus refuses a whole request for one sample that
-   * is older than what it has of the series, as those are that it got before a crash or from another ruler:
-   * the request is halved, so that the others reach it.
+   * Sends until the receiver has the samples or refuses them for good. Prometheus refuses a whole request
+   * because of one sample that is older than the newest of its series, for example after a crash or from
+   * another ruler: the request is halved, so that the other samples are stored.
    *
-   * @returns false: stopped, or too old by now
+   * @returns false: stopped, or the samples are too old by now
    */
   async #deliver(
     records: readonly QueuedRecord[],
@@ -182,7 +182,7 @@ export class RemoteQueue {
       await timers
         .sleep(Math.max(outcome.retryAfterMs, backoffMs * (0.5 + random.float() / 2)), signal)
         .catch(() => undefined);
-      // Samples that became too old meanwhile are looked at anew.
+      // Samples that became too old during retries are filtered again.
       if (signal.aborted || newestMs < clock.nowMs() - ageMaxMs) return false;
     }
   }
@@ -219,8 +219,8 @@ export class RemoteQueue {
     }
   }
 
-  #tell(lost: readonly Lost[]): void {
-    for (const { samples, reason } of lost) {
+  #tell(losses: readonly Lost[]): void {
+    for (const { samples, reason } of losses) {
       this.#deps.metrics.samplesDropped(this.#labels, reason, samples);
       this.#deps.logger.error('recorded samples are lost', { ...this.#labels, samples, reason });
     }

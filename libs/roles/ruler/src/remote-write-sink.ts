@@ -1,3 +1,4 @@
+/** Prometheus remote write of recorded series: one queue on disk for each tenant and client. */
 import { mib, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { SeriesSample } from './recording-rule.ts';
@@ -8,19 +9,19 @@ import { encodeName } from './rule-store.ts';
 import type { SeriesSink } from './ruler.ts';
 
 interface RemoteWriteOptions {
-  /** Where a tenant's series go now; [] for nowhere. Asked again at each write. */
+  /** Clients of a tenant; [] for none. Called for each write. */
   clientsOf(tenant: TenantId): readonly RemoteClient[];
   readonly sendsTenant: boolean;
-  /** Bytes that wait on disk for one client of one tenant. */
+  /** Bound on the bytes on disk for one client of one tenant. */
   readonly bytesMaxPerQueue?: number;
   readonly ageMaxMs: number;
 }
 
-/** Enough for an hour of 1,000 samples a second. */
+/** Enough for an hour with 1,000 samples a second. */
 const defaultBytesMaxPerQueue = 256 * mib;
 
 /**
- * Sends recorded series to metrics stores by Prometheus' remote write. Queues live in `{tenant}/{client}` on
+ * Sends recorded series to metrics stores by Prometheus' remote write. Queues are in `{tenant}/{client}` on
  * disk.
  */
 export class RemoteWriteSink implements SeriesSink {
@@ -37,7 +38,7 @@ export class RemoteWriteSink implements SeriesSink {
     this.#options = options;
   }
 
-  /** Goes on sending what an earlier process left, also of tenants that record nothing any more. */
+  /** Resumes the queues of an earlier process, also of tenants without rules. */
   async start(): Promise<void> {
     const { disk, logger } = this.#deps;
     for (const name of await disk.list('')) {
@@ -45,14 +46,14 @@ export class RemoteWriteSink implements SeriesSink {
       try {
         tenant = parseTenantId(name);
       } catch {
-        logger.warn('not a queue of ours', { directory: name });
+        logger.warn('remote write: a directory is no queue of samples', { directory: name });
         continue;
       }
-      const wanted = new Map(
+      const clients = new Map(
         this.#options.clientsOf(tenant).map((client) => [encodeName(client.name), client]),
       );
       for (const directory of await disk.list(tenant)) {
-        const client = wanted.get(directory);
+        const client = clients.get(directory);
         if (client) await this.#queueOf(tenant, client);
         else logger.warn('samples wait for a client that is not configured', { tenant, directory });
       }
@@ -84,7 +85,7 @@ export class RemoteWriteSink implements SeriesSink {
     this.#isStopped = true;
     const queues = [...this.#queues.values()];
     this.#queues.clear();
-    // One that could not be opened has told its writer.
+    // A queue that could not be opened was reported to its writer.
     const opened = await Promise.allSettled(queues.map(({ queue }) => queue));
     await Promise.all(
       opened.map(async (each) => {
@@ -96,11 +97,11 @@ export class RemoteWriteSink implements SeriesSink {
   /** One queue per tenant and client, opened again when the client's settings change. */
   #queueOf(tenant: TenantId, client: RemoteClient): Promise<RemoteQueue> {
     const key = `${tenant}/${encodeName(client.name)}`;
-    const known = this.#queues.get(key);
-    if (known?.client === client) return known.queue;
-    const queue = this.#open(tenant, client, key, known?.queue);
+    const existing = this.#queues.get(key);
+    if (existing?.client === client) return existing.queue;
+    const queue = this.#open(tenant, client, key, existing?.queue);
     this.#queues.set(key, { client, queue });
-    // A disk that fails now is asked again by the next write.
+    // The next write tries again after a failure of the disk.
     queue.catch(() => {
       if (this.#queues.get(key)?.queue === queue) this.#queues.delete(key);
     });

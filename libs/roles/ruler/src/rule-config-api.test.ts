@@ -1,10 +1,9 @@
+/** Protects what the recorded answers do not reach: filters, names that are none, strangers, limits. */
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, Workers } from '@loki/ports';
 import { RuleConfigApi } from './rule-config-api.ts';
 import { ObjectRuleStore } from './rule-store.ts';
 import { limitsOf, RulerWorld, silentLogger, tenantA } from './test/world.ts';
-
-// Protects what the recorded answers do not reach: filters, names that are none, strangers, limits.
 
 const text =
   'name: g\nrules:\n- record: r\n  expr: vector(1)\n  labels: {team: x}\n- record: s\n  expr: vector(1)\n';

@@ -1,3 +1,4 @@
+/** The API that edits rules: YAML to and from the rule store. */
 import { isUtf8 } from 'node:buffer';
 import type { LimitsSource } from '@loki/config';
 import { LokiError } from '@loki/model';
@@ -17,13 +18,13 @@ interface RuleConfigApiDeps {
   readonly store: RuleStore;
   readonly limits: LimitsSource;
   readonly ruler: Ruler;
-  /** Other rulers, which may own what changes here. */
+  /** Other rulers, which may own the changed group. */
   readonly peers?: Pick<RulerPeers, 'rulesChanged'>;
-  /** Readers of large groups. Absent: nobody else needs this thread. */
+  /** Workers for large groups. Absent: groups are read on the main thread. */
   readonly workers?: Workers;
 }
 
-/** Rules as their owners edit them: YAML in and out, straight from and to the store. */
+/** Routes that list, create and delete rule groups, as YAML from and to the store. */
 export class RuleConfigApi {
   readonly #deps: RuleConfigApiDeps;
 
@@ -35,10 +36,10 @@ export class RuleConfigApi {
   async list(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     const namespace = request.params.has('namespace') ? nameOf(request, 'namespace') : undefined;
     const { groups } = await this.#deps.store.groups(tenant, namespace, request.signal);
-    const shown = withRuleLabels(groups, labelFilter(request.queryText));
-    if (shown.length === 0) throw new LokiError('notFound', 'no rule groups found');
+    const selected = withRuleLabels(groups, labelFilter(request.queryText));
+    if (selected.length === 0) throw new LokiError('notFound', 'no rule groups found');
     const namespaces = new Map<string, RuleGroup[]>();
-    for (const { namespace: name, group } of shown) {
+    for (const { namespace: name, group } of selected) {
       const same = namespaces.get(name);
       if (same) same.push(group);
       else namespaces.set(name, [group]);
@@ -70,7 +71,7 @@ export class RuleConfigApi {
     return successResponse(null, 202);
   }
 
-  /** `DELETE …/rules/{namespace}/{group}`; one that is not there is gone all the same. */
+  /** `DELETE …/rules/{namespace}/{group}`; succeeds for a group that does not exist. */
   async deleteGroup(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     await this.#delete(tenant, nameOf(request, 'namespace'), nameOf(request, 'groupname'));
     await this.#deps.peers?.rulesChanged(tenant);
@@ -94,7 +95,7 @@ export class RuleConfigApi {
     await this.#deps.ruler.groupDeleted(tenant, namespace, name);
   }
 
-  /** A group that is replaced counts twice, as in Loki: a tenant at its limit deletes before it changes. */
+  /** A replaced group counts twice, as in Loki: a tenant at its limit has to delete before it changes. */
   async #checkLimits(tenant: TenantId, group: RuleGroup): Promise<void> {
     const limits = this.#deps.limits.forTenant(tenant);
     const rulesMax = limits.rulerMaxRulesPerRuleGroup;
@@ -125,16 +126,16 @@ async function parseGroup(text: string, workers: Workers | undefined): Promise<R
   }
 }
 
-/** A body that claims to be a form is read as one before anybody asks for it, so nothing of it is left. */
+/** The body as text; '' for forms, because the server has consumed them as parameters. */
 function bodyText(request: HttpRequest): string {
   const type = (request.headers.get('content-type') ?? '').split(';')[0].trim().toLowerCase();
   if (type === 'application/x-www-form-urlencoded') return '';
-  // YAML is UTF-8: a replaced byte would be stored as a query that the client did not write.
+  // YAML is UTF-8: replacing invalid bytes would store a query that the client did not write.
   if (!isUtf8(request.body)) throw new LokiError('badRequest', 'unable to decoded rule group');
   return request.body.toString('utf8');
 }
 
-/** An encoded slash would be one more part of the path where Loki looks at it, and no route has that many. */
+/** An encoded slash adds a path segment in Loki, and no route has that many. */
 function nameOf(request: HttpRequest, param: string): string {
   const name = request.params.get(param) ?? '';
   if (name.includes('/')) throw new LokiError('notFound', '404 page not found');
@@ -152,7 +153,7 @@ function labelFilter(queryText: string): [string, string][] {
   });
 }
 
-/** Groups with those of their rules that carry all the labels; without filter, all as they are. */
+/** Groups with only the rules that have all the labels; without a filter all rules. */
 function withRuleLabels(
   groups: readonly PlacedGroup[],
   filter: readonly (readonly [string, string])[],

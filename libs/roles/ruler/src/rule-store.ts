@@ -1,3 +1,4 @@
+/** Stores rule groups as objects: first step of the story of a rule. FORMAT.md draws them. */
 import { crc32c } from '@loki/bytes';
 import { BoundedMap, LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -8,18 +9,18 @@ import type { PlacedGroup, RuleGroup } from './rule-group.ts';
 import { nameBytesMax } from './validate.ts';
 import { writeGroup } from './write-yaml.ts';
 
-/** Where rule groups are kept. */
+/** A store of rule groups. */
 export interface RuleStore {
   /** Tenants that have groups, sorted. */
   tenants(signal?: AbortSignal): Promise<TenantId[]>;
   /**
-   * A tenant's groups, by namespace and name; of one namespace when it is given. Groups that cannot be read
-   * are left out and reported.
+   * Groups of a tenant, by namespace and name; optionally of one namespace. Unreadable groups are skipped and
+   * logged.
    */
   groups(tenant: TenantId, namespace?: string, signal?: AbortSignal): Promise<TenantGroups>;
-  /** LokiError `notFound` when there is none. */
+  /** @throws LokiError `notFound` if it does not exist */
   group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup>;
-  /** Namespace and name of each group, without reading any. */
+  /** Namespace and name of each group, without reading groups. */
   names(tenant: TenantId): Promise<{ namespace: string; name: string }[]>;
   put(tenant: TenantId, namespace: string, group: RuleGroup): Promise<void>;
   delete(tenant: TenantId, namespace: string, name: string): Promise<void>;
@@ -27,28 +28,28 @@ export interface RuleStore {
 
 export interface TenantGroups {
   readonly groups: readonly PlacedGroup[];
-  /** False: something of the tenant's could not be read. */
+  /** False: some groups of the tenant could not be read. */
   readonly isComplete: boolean;
 }
 
 const prefix = 'rules/';
-/** Groups read side by side. */
+/** Groups read in parallel. */
 const readsMax = 16;
-/** Groups of one tenant that are ever looked at. */
+/** Bound on the groups of one tenant. */
 const groupsMax = 40_000;
 
 /**
- * Groups as objects `rules/{tenant}/{namespace}/{group}`, both names in URL-safe base64: whatever they
- * contain, they are one part of a key each, and no two names share one.
+ * Groups as objects `rules/{tenant}/{namespace}/{group}`, both names in URL-safe base64, so that each is one
+ * part of the key and no two names collide.
  */
 export class ObjectRuleStore implements RuleStore {
   readonly #objects: ObjectStore;
   readonly #logger: Logger;
   readonly #workers: Workers | undefined;
-  /** By key: a group that did not change is not parsed again, and stays the same object. */
+  /** By key: an unchanged group is not parsed again, and stays the same object. */
   readonly #parsed = new BoundedMap<string, { readonly bytes: Buffer; readonly group: RuleGroup }>(groupsMax);
 
-  /** @param workers readers of large groups; absent: nobody else needs this thread */
+  /** @param workers readers of large groups; absent: the calling thread */
   constructor(objects: ObjectStore, logger: Logger, workers?: Workers) {
     this.#objects = objects;
     this.#logger = logger;
@@ -84,7 +85,7 @@ export class ObjectRuleStore implements RuleStore {
     return { groups, isComplete };
   }
 
-  /** undefined: it was deleted since it was listed. */
+  /** undefined: deleted since the listing. */
   async #tryRead(
     tenant: TenantId,
     namespace: string,
@@ -107,7 +108,7 @@ export class ObjectRuleStore implements RuleStore {
   }
 
   async group(tenant: TenantId, namespace: string, name: string): Promise<RuleGroup> {
-    // No group has such names, and a store would have no key for them.
+    // No group can have such names, and a store would have no key for them.
     if (Buffer.byteLength(namespace) > nameBytesMax || Buffer.byteLength(name) > nameBytesMax) {
       throw new LokiError('notFound', 'group does not exist');
     }
@@ -118,8 +119,8 @@ export class ObjectRuleStore implements RuleStore {
       }
       throw error;
     });
-    const known = this.#parsed.get(key);
-    if (known?.bytes.equals(bytes)) return known.group;
+    const cached = this.#parsed.get(key);
+    if (cached?.bytes.equals(bytes)) return cached.group;
     const group = await readCheckedGroup(checkedGroupText(key, bytes), this.#workers);
     if (group.name !== name) throw new LokiError('corrupt', `${key} holds a group of another name`);
     this.#parsed.set(key, { bytes, group });
@@ -151,19 +152,19 @@ export class ObjectRuleStore implements RuleStore {
   }
 }
 
-/** The first line of a stored group, which says that the last one is a checksum of all before it. */
+/** First line of a stored group; the last line is a checksum of everything before it. */
 const header = '# rule group, version 2\n';
 const trailerPattern = /# crc32c=([0-9a-f]{8})\n$/;
 
-/** A group's YAML as it is stored: comments around it, which readers of version 1 pass over. */
+/** A group's YAML in its stored form: with comments around it, which readers of version 1 skip. */
 export function storedGroup(yaml: string): Buffer {
   const text = `${header}${yaml}`;
   return Buffer.from(`${text}# crc32c=${checksumOf(text)}\n`);
 }
 
 /**
- * The YAML of a stored group, when its checksum holds or it has none: older ones, and those that operators
- * put there.
+ * The YAML of a stored group, if its checksum is correct or absent: older groups, and groups that operators
+ * put into the bucket.
  */
 export function checkedGroupText(key: string, bytes: Buffer): string {
   const text = bytes.toString('utf8');
@@ -177,7 +178,7 @@ function checksumOf(text: string): string {
   return crc32c(Buffer.from(text)).toString(16).padStart(8, '0');
 }
 
-/** Names as parts of object keys. */
+/** Encodes a name as a part of an object key. */
 export function encodeName(name: string): string {
   return Buffer.from(name).toString('base64url');
 }
@@ -194,7 +195,7 @@ function tenantOf(text: string): TenantId | undefined {
   try {
     return parseTenantId(text);
   } catch {
-    // Not put there by us.
+    // A foreign object.
     return undefined;
   }
 }

@@ -58,7 +58,7 @@ function isRefusal(error: unknown): boolean {
   return error instanceof RuleTextError || (error instanceof LokiError && error.code === 'badRequest');
 }
 
-/** Refusals of what is stored, which the ruler takes for nothing, and tells. */
+/** Refusals of damaged state, which the ruler ignores and logs. */
 const isCorrupt = (error: unknown): boolean =>
   error instanceof RuleTextError ||
   (error instanceof LokiError && (error.code === 'corrupt' || error.code === 'badRequest'));
@@ -70,13 +70,13 @@ const records = ['one', 'the second', 'three'].map((text, index) => ({
   newestMs: 1_768_000_000_000 + index,
 }));
 
-/** The queue's file with all records, as it was written once. */
+/** The golden queue file with all records. */
 const goldenQueue = Buffer.from(
   '03000000010000000000003150ba79420943fcd86f6e650a000000020000000010003150ba79424d8c6654746865207365636f6e6405000000030000000020003150ba7942ab94b9c57468726565',
   'hex',
 );
 
-/** What a queue with those files hands out, to the end. */
+/** Reads a queue with these files to its end. */
 async function readQueue(files: ReadonlyMap<string, Buffer>): Promise<{ texts: string[]; lost: number }> {
   const disk = new VirtualDisk(new Prng(1));
   const client = disk.client();
@@ -84,10 +84,10 @@ async function readQueue(files: ReadonlyMap<string, Buffer>): Promise<{ texts: s
   const opened = await SendQueue.open({ disk: client, directory, bytesMax: 1 << 20 });
   const { queue } = opened;
   const texts: string[] = [];
-  let lost = opened.lost.length;
+  let lost = opened.losses.length;
   for (;;) {
     const some = await queue.peek(1);
-    lost += some.lost.length;
+    lost += some.losses.length;
     if (some.records.length === 0) break;
     texts.push(...some.records.map(({ bytes, samples }) => `${samples} ${bytes.toString()}`));
     await queue.take(
@@ -202,7 +202,7 @@ export const goldenFiles: readonly GoldenFile[] = [
     isRefusal: () => false,
     read: async (bytes) => {
       const read = await readQueue(new Map([['1.queue', bytes]]));
-      // A whole file is cut nowhere, so whatever is missing was damaged, and is told.
+      // An uncut file misses no record without damage, so the loss must be reported.
       if (bytes.length === goldenQueue.length && read.texts.length < texts.length && read.lost === 0) {
         throw new Error('samples are lost in silence');
       }

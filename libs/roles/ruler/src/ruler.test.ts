@@ -1,11 +1,10 @@
+/** Protects the running of groups: each of ours, as stored, at its times, through restarts and failures. */
 import { LokiError } from '@loki/model';
 import { notVectorText } from './evaluate.ts';
 import type { RuleOwner } from './owner.ts';
 import { PrometheusRuleApi } from './prometheus-api.ts';
 import type { Ruler } from './ruler.ts';
 import { rulerOptions, RulerWorld, sample, tenantA } from './test/world.ts';
-
-// Protects the running of groups: each of ours, as stored, at its times, through restarts and failures.
 
 const minute = 60_000;
 const alertText = 'name: g\nrules:\n- alert: A\n  expr: e\n'.replace('expr: e', 'expr: vector(1)');
@@ -52,8 +51,8 @@ test('recorded series carry name and labels; those that end are marked', async (
   await world.pass(minute);
   world.results.set('vector(1)', [sample(3, { app: 'b' })]);
   await world.pass(minute);
-  const seen = world.series.map(({ labels, value }) => [Object.fromEntries(labels), value]);
-  expect(seen).toEqual([
+  const series = world.series.map(({ labels, value }) => [Object.fromEntries(labels), value]);
+  expect(series).toEqual([
     [{ __name__: 'r', app: 'a', team: 'x' }, 1],
     [{ __name__: 'r', app: 'b', team: 'x' }, 2],
     [{ __name__: 'r', app: 'b', team: 'x' }, 3],
@@ -406,8 +405,8 @@ describe("Prometheus' API", () => {
     ['rule_group[]=g&rule_name[]=r&rule_name[]=A', ['A', 'r']],
   ])('%s', async (query, names) => {
     const { data } = await answerTo(query);
-    const found = data.groups.flatMap((group) => group.rules.map(({ name }) => name));
-    expect(found).toEqual(names);
+    const ruleNames = data.groups.flatMap((group) => group.rules.map(({ name }) => name));
+    expect(ruleNames).toEqual(names);
   });
 
   test('an unknown type is refused', async () => {

@@ -1,4 +1,7 @@
-/** A ruler: the groups of its share, started and stopped as the rule store has them. */
+/**
+ * A ruler: starts and stops the rule groups of its share, following the rule store. The story of a rule
+ * begins here.
+ */
 import { Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, ObjectStore, TimerHandle, Timers, Workers } from '@loki/ports';
@@ -16,19 +19,19 @@ import type { RuleStore } from './rule-store.ts';
 
 export interface RulerOptions extends GroupRunnerOptions {
   readonly pollIntervalMs: number;
-  /** Empty: all. */
+  /** Empty: all tenants. */
   readonly enabledTenants: readonly string[];
   readonly disabledTenants: readonly string[];
 }
 
-/** Where alerts go; absent when nobody wants them. */
+/** Receives alerts; absent without an Alertmanager. */
 export interface AlertSink {
   send(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
   forget(tenant: TenantId): void;
   stop(): Promise<void>;
 }
 
-/** Where recorded series go; absent when nobody wants them. */
+/** Receives recorded series; absent without remote write. */
 export interface SeriesSink {
   start(): Promise<void>;
   write(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
@@ -41,35 +44,35 @@ interface RulerDeps {
   readonly logger: Logger;
   readonly metrics: RulerMetrics;
   readonly store: RuleStore;
-  /** Where the state of alerts is kept. */
+  /** Object store for the state of alerts. */
   readonly stateObjects: ObjectStore;
   readonly evaluate: EvaluateRule;
-  /** Where the templates of alerts run. */
+  /** Threads that expand the templates of alerts. */
   readonly workers: Workers;
   readonly owner: RuleOwner;
   readonly alerts?: AlertSink;
   readonly series?: SeriesSink;
 }
 
-/** Groups evaluated side by side; their queries then wait for their turn as all others do. */
+/** Bound on groups evaluated in parallel; their queries then queue like all others. */
 const evaluationsMax = 16;
-/** How often a tenant's groups are read again because they changed meanwhile. */
+/** Bound on repeated reads of a tenant's groups when they change during the read. */
 const rereadsMax = 3;
-/** States of alerts read side by side. */
+/** States of alerts read in parallel. */
 const readsMax = 16;
 
-/** Keeps the groups of its share running, as the rule store has them. */
+/** Runs the groups of its share, following the rule store. */
 export class Ruler {
   readonly #deps: RulerDeps;
   readonly #options: RulerOptions;
   readonly #runnerDeps: GroupRunnerDeps;
-  /** By tenant and `groupKey`. */
+  /** Runners by tenant and `groupKey`. */
   readonly #tenants = new Map<TenantId, Map<string, GroupRunner>>();
-  /** Counts changes by the API while the store is looked at, so that a slow look does not undo them. */
+  /** Counts changes by the API during a read of the store, so that a slow read does not revert them. */
   readonly #changes = new Map<TenantId, number>();
-  /** Looks at the store that are under way. */
+  /** Number of reads of the store in progress. */
   #readers = 0;
-  /** Changes of one tenant's runners, one after the other. */
+  /** Serialises changes of one tenant's runners. */
   readonly #turns = new Map<TenantId, Promise<void>>();
   readonly #stop = new AbortController();
   #syncing: Promise<void> = Promise.resolve();
@@ -88,7 +91,7 @@ export class Ruler {
     };
   }
 
-  /** Begins to evaluate. A store that does not answer now is asked again at the next poll. */
+  /** Starts evaluations. If the store does not answer, the next poll tries again. */
   async start(): Promise<void> {
     await this.#deps.series?.start();
     this.#unwatch = this.#deps.owner.onChange(() => void this.sync('ring-change'));
@@ -96,7 +99,7 @@ export class Ruler {
     this.#pollLater();
   }
 
-  /** Ends evaluations and saves what they left. */
+  /** Ends evaluations and saves their state. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#poll?.cancel();
@@ -117,7 +120,7 @@ export class Ruler {
     return runners.sort((a, b) => comparePlaces(a.placed, b.placed));
   }
 
-  /** Groups of the store that nobody reports, as their owner saved them. */
+  /** Groups of the store that no ruler reports, as their owner saved them. */
   async saved(
     tenant: TenantId,
     isReported: (namespace: string, name: string) => boolean,
@@ -127,33 +130,33 @@ export class Ruler {
     const { states } = this.#runnerDeps;
     const { groups } = await this.#deps.store.groups(tenant, undefined, signal);
     const missing = groups.filter(({ namespace, group }) => !isReported(namespace, group.name));
-    const found: GroupStatus[] = [];
+    const statuses: GroupStatus[] = [];
     for (let at = 0; at < missing.length; at += readsMax) {
       const read = missing.slice(at, at + readsMax).map(async (placed) => {
         const { namespace, group } = placed;
         const saved = await states.load(tenant, namespace, group.name, signal);
         return savedGroup(placed, saved, this.#options.evaluationIntervalMs);
       });
-      found.push(...(await Promise.all(read)));
+      statuses.push(...(await Promise.all(read)));
     }
-    return found;
+    return statuses;
   }
 
-  /** The API of another ruler changed the tenant's groups. */
+  /** Called when the API of another ruler changed the tenant's groups. */
   async rulesChanged(tenant: TenantId): Promise<void> {
     this.#countChange(tenant);
     this.#deps.metrics.synced('api-change');
     await this.#syncTenant(tenant);
   }
 
-  /** The API stored this group. */
+  /** Called when the API stored this group. */
   async groupPut(placed: PlacedGroup): Promise<void> {
     this.#countChange(placed.tenant);
     this.#deps.metrics.synced('api-change');
     if (this.#owns(placed)) await this.#inTurn(placed.tenant, () => this.#run(placed));
   }
 
-  /** The API deleted this group. */
+  /** Called when the API deleted this group. */
   async groupDeleted(tenant: TenantId, namespace: string, name: string): Promise<void> {
     this.#countChange(tenant);
     this.#deps.metrics.synced('api-change');
@@ -163,7 +166,7 @@ export class Ruler {
     });
   }
 
-  /** Reads all rules and runs what is to run. One after another; never rejects. */
+  /** Reads all rules, starts and stops groups. Calls are serialised; never rejects. */
   sync(reason: string): Promise<void> {
     this.#syncing = this.#syncing.then(() => this.#sync(reason));
     return this.#syncing;
@@ -183,12 +186,12 @@ export class Ruler {
     if (signal.aborted) return;
     metrics.synced(reason);
     try {
-      const found = await store.tenants(signal);
-      const tenants = new Set([...found, ...this.#tenants.keys()]);
+      const storedTenants = await store.tenants(signal);
+      const tenants = new Set([...storedTenants, ...this.#tenants.keys()]);
       for (const tenant of tenants) await this.#syncTenant(tenant);
       metrics.tenants(this.#tenants.size);
     } catch (error) {
-      // Running groups go on by the rules they have.
+      // Running groups keep their present rules.
       if (!signal.aborted) logger.error('rules could not be read', { err: String(error) });
     }
   }
@@ -226,29 +229,29 @@ export class Ruler {
     }
   }
 
-  /** @param isComplete false: groups that are not among `groups` may exist, and go on as they were */
+  /** @param isComplete false: groups outside of `groups` may exist and keep running */
   async #apply(tenant: TenantId, groups: readonly PlacedGroup[], isComplete: boolean): Promise<void> {
-    const wanted = new Map<string, PlacedGroup>();
+    const planned = new Map<string, PlacedGroup>();
     const existing = new Set<string>();
     for (const placed of groups) {
       const key = groupKey(tenant, placed.namespace, placed.group.name);
       existing.add(key);
-      if (this.#owns(placed)) wanted.set(key, placed);
+      if (this.#owns(placed)) planned.set(key, placed);
     }
     const running = this.#tenants.get(tenant)?.keys() ?? [];
     for (const key of Array.from(running)) {
-      if (wanted.has(key)) continue;
+      if (planned.has(key)) continue;
       if (existing.has(key)) await this.#end(tenant, key, false);
       else if (isComplete) await this.#end(tenant, key, true);
     }
-    for (const [key, placed] of wanted) {
+    for (const [key, placed] of planned) {
       const runner = this.#tenants.get(tenant)?.get(key);
       if (!runner || !isSameGroup(runner.placed, placed)) await this.#run(placed);
     }
     this.#forgetIfEmpty(tenant);
   }
 
-  /** Runs a group from now on, in the place of its former version. */
+  /** Runs a group, replacing its former version. */
   async #run(placed: PlacedGroup): Promise<void> {
     const { tenant, namespace, group } = placed;
     if (this.#stop.signal.aborted) return;
@@ -263,7 +266,7 @@ export class Ruler {
     this.#deps.metrics.tenants(this.#tenants.size);
   }
 
-  /** @param isGone the group does not exist any more; else another runs it */
+  /** @param isGone true: the group was deleted; false: another ruler runs it */
   async #end(tenant: TenantId, key: string, isGone: boolean): Promise<void> {
     const groups = this.#tenants.get(tenant);
     const runner = groups?.get(key);
@@ -292,13 +295,10 @@ export class Ruler {
     );
   }
 
-  /**
-   * One change of a tenant's runners at a time: two that start a group at once would leave one that nobody
-   * ends.
-   */
+  /** Serialises changes of a tenant's runners: two parallel starts of a group would leak one runner. */
   async #inTurn(tenant: TenantId, work: () => Promise<void>): Promise<void> {
     const turn = (this.#turns.get(tenant) ?? Promise.resolve()).then(work);
-    const settled = turn.catch(() => undefined); // whoever asked for the change hears of its failure
+    const settled = turn.catch(() => undefined); // the caller of the change gets its failure
     this.#turns.set(tenant, settled);
     try {
       await turn;

@@ -1,9 +1,8 @@
+/** Protects samples on their way: what was appended is sent, through crashes, or its loss is told. */
 import fc from 'fast-check';
 import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import { SendQueue } from './send-queue.ts';
 import type { QueuedRecord } from './send-queue.ts';
-
-// Protects samples on their way: what was appended is sent, through crashes, or its loss is told.
 
 function diskOf(seed = 1): VirtualDisk {
   return new VirtualDisk(new VirtualScheduler(seed).random.fork('disk'));
@@ -67,9 +66,9 @@ test('beyond its bytes the oldest file goes, and is told', async () => {
     }
   }
   expect(queue.bytes).toBeLessThanOrEqual(900);
-  const left = await drain(queue);
-  expect(left.at(-1)).toBe(59);
-  expect(lost + left.reduce((sum, id) => sum + recordOf(id).samples, 0)).toBe(
+  const remaining = await drain(queue);
+  expect(remaining.at(-1)).toBe(59);
+  expect(lost + remaining.reduce((sum, id) => sum + recordOf(id).samples, 0)).toBe(
     Array.from({ length: 60 }, (_, id) => recordOf(id).samples).reduce((a, b) => a + b),
   );
 });
@@ -86,7 +85,7 @@ test('damage costs the record that it is in, is told, and no more', async () => 
   const lost = [];
   for (;;) {
     const peeked = await queue.peek(1);
-    lost.push(...peeked.lost);
+    lost.push(...peeked.losses);
     if (peeked.records.length === 0) break;
     ids.push(...peeked.records.map(({ newestMs }) => newestMs));
     await queue.take(peeked.end, peeked.records[0].samples);
@@ -110,7 +109,7 @@ test.each([
   bytes[at] ^= 0x40;
   disk.place(path, bytes);
   const opened = await SendQueue.open({ disk: disk.client(), directory: 'q', bytesMax: 1 << 20 });
-  expect(opened.lost).toEqual([{ samples: 1, reason: 'corrupt' }]);
+  expect(opened.losses).toEqual([{ samples: 1, reason: 'corrupt' }]);
   const damaged = Math.floor(at / 30);
   expect(await drain(opened.queue)).toEqual([0, 1, 2, 3, 4, 5].filter((id) => id !== damaged));
 });

@@ -1,8 +1,9 @@
+/** A queue of recorded samples in files, which survives crashes and reports damage. FORMAT.md draws it. */
 import { crc32c } from '@loki/bytes';
 import { mib } from '@loki/model';
 import type { Disk, DiskFile } from '@loki/ports';
 
-/** Samples that wait to be sent, as they stand on disk. */
+/** Waiting samples as they are stored on disk. */
 export interface QueuedRecord {
   readonly bytes: Buffer;
   readonly samples: number;
@@ -12,20 +13,20 @@ export interface QueuedRecord {
 interface SendQueueOptions {
   readonly disk: Disk;
   readonly directory: string;
-  /** Bytes on disk; beyond it the oldest file goes. */
+  /** Bound on the bytes on disk; above it the oldest file is removed. */
   readonly bytesMax: number;
   readonly fileBytesMax?: number;
 }
 
 /**
- * Header of a record, little-endian: bytes, samples, newest time in ms (8 bytes), CRC32C of all that and the
+ * Header of a record, little-endian: bytes, samples, newest time in ms (8 bytes), CRC32C of these and the
  * payload.
  */
 const headerBytes = 20;
 const defaultFileBytesMax = 4 * mib;
 /** A longer record is damage. */
 const recordBytesMax = 64 * mib;
-/** Samples of one record, and times in ms: what exceeds them is no record's header. */
+/** Bounds on the samples of one record, and on times in ms: larger values are no record header. */
 const samplesMaxOfRecord = 1 << 24;
 const timeMsMax = 1e15;
 const positionFile = 'position';
@@ -36,28 +37,28 @@ interface QueueFile {
   samples: number;
 }
 
-/** Why samples were lost. */
+/** Lost samples and the reason. */
 export interface Lost {
   readonly samples: number;
   readonly reason: 'queue_full' | 'corrupt';
 }
 
 /**
- * A queue of records in files, first in, first out. An appended record survives a crash. A few that were
- * taken may come again after one, as the position is written with each take. Damage costs the records that it
- * is in, and is told. FORMAT.md draws the files.
+ * A queue of records in files, first in, first out. An appended record survives a crash. A few records may be
+ * returned again after a crash, because the position is not synced. Damage costs only the affected records,
+ * and is reported. FORMAT.md draws the files.
  */
 export class SendQueue {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #bytesMax: number;
   readonly #fileBytesMax: number;
-  /** Oldest first; appended to is the last. */
+  /** Oldest first; appends go to the last. */
   #files: QueueFile[] = [];
   #writer: DiskFile | undefined;
   #offset = 0;
   #samples = 0;
-  /** Appends and takes run one after another. */
+  /** Serialises appends and takes. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(options: SendQueueOptions) {
@@ -68,11 +69,12 @@ export class SendQueue {
   }
 
   /**
-   * Opens what an earlier process left. Appends go to a new file, since the last one may end in the middle.
+   * Opens the queue of an earlier process. Appends go to a new file, since the last one may end with a
+   * partial record.
    */
-  static async open(options: SendQueueOptions): Promise<{ queue: SendQueue; lost: Lost[] }> {
+  static async open(options: SendQueueOptions): Promise<{ queue: SendQueue; losses: Lost[] }> {
     const queue = new SendQueue(options);
-    return { queue, lost: await queue.#load() };
+    return { queue, losses: await queue.#load() };
   }
 
   /** Bytes on disk. */
@@ -80,12 +82,12 @@ export class SendQueue {
     return this.#files.reduce((sum, file) => sum + file.bytes, 0);
   }
 
-  /** Samples that wait. */
+  /** Number of waiting samples. */
   get samples(): number {
     return this.#samples;
   }
 
-  /** Durable when it resolves. Records that had to make room are reported. */
+  /** Durable when it resolves. Returns the records that were removed for space. */
   append(record: QueuedRecord): Promise<Lost[]> {
     return this.#inTurn(async () => {
       const last = this.#files.at(-1)!;
@@ -96,7 +98,7 @@ export class SendQueue {
         await this.#writer!.append(bytes);
         await this.#writer!.sync();
       } catch (error) {
-        // The part of it that reached the disk is unknown: nothing may follow it in this file.
+        // The part that reached the disk is unknown: nothing may follow it in this file.
         await this.#closeWriter();
         file.bytes += bytes.length;
         throw error;
@@ -109,21 +111,21 @@ export class SendQueue {
   }
 
   /**
-   * The oldest records, as many as hold `samplesMax` samples together but at least one; [] when none waits.
+   * The oldest records with at most `samplesMax` samples together, but at least one record; [] if none waits.
    */
-  peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; lost: Lost[] }> {
+  peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; losses: Lost[] }> {
     return this.#inTurn(() => this.#peek(samplesMax));
   }
 
-  /** The records up to `end` are done with. */
+  /** Removes the records up to `end`. */
   take(end: Position, samples: number): Promise<void> {
     return this.#inTurn(async () => {
       const first = this.#files[0];
-      // The file may have been given up meanwhile, and its samples with it.
+      // The file may have been removed meanwhile, with its samples.
       if (first.number > end.file) return;
       while (this.#files[0].number < end.file) await this.#dropFirst();
       this.#offset = end.offset;
-      // A record whose append failed at the last step is there, and was not counted.
+      // A record whose append failed at the last step is readable, but was not counted.
       const counted = Math.min(samples, this.#files[0].samples);
       this.#files[0].samples -= counted;
       this.#samples -= counted;
@@ -136,23 +138,23 @@ export class SendQueue {
     await this.#closeWriter();
   }
 
-  async #peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; lost: Lost[] }> {
-    const lost: Lost[] = [];
+  async #peek(samplesMax: number): Promise<{ records: QueuedRecord[]; end: Position; losses: Lost[] }> {
+    const losses: Lost[] = [];
     for (;;) {
       const first = this.#files[0];
       const isLast = this.#files.length === 1;
       const { records, offset, isDamaged } = await this.#read(first, this.#offset, samplesMax);
-      if (records.length > 0) return { records, end: { file: first.number, offset }, lost };
+      if (records.length > 0) return { records, end: { file: first.number, offset }, losses };
       if (first.samples > 0) {
-        // All that can be read was taken; these were counted before they were damaged.
-        lost.push({ samples: first.samples, reason: 'corrupt' });
+        // All readable records were taken; the remaining ones were counted before they were damaged.
+        losses.push({ samples: first.samples, reason: 'corrupt' });
         this.#samples -= first.samples;
         first.samples = 0;
       }
       if (isLast) {
-        // Damage is at the file's end: what is appended must not stand behind it.
+        // The damage is at the file's end: appends must not follow it.
         if (isDamaged) await this.#nextFile();
-        else return { records, end: { file: first.number, offset }, lost };
+        else return { records, end: { file: first.number, offset }, losses };
       }
       await this.#dropFirst();
     }
@@ -197,25 +199,23 @@ export class SendQueue {
       if (match) numbers.push(Number(match[1]));
     }
     numbers.sort((a, b) => a - b);
-    const lost: Lost[] = [];
+    const losses: Lost[] = [];
     for (const number of numbers) {
       if (position && number < position.file) await this.#disk.remove(this.#path(number));
       else {
         const from = number === position?.file ? position.offset : 0;
-        this.#files.push(await this.#measure(number, from, lost));
+        this.#files.push(await this.#measure(number, from, losses));
       }
     }
     if (position && this.#files[0]?.number === position.file) this.#offset = position.offset;
     this.#samples = this.#files.reduce((sum, file) => sum + file.samples, 0);
     await this.#nextFile();
-    lost.push(...(await this.#shrink()));
-    return lost;
+    losses.push(...(await this.#shrink()));
+    return losses;
   }
 
-  /**
-   * How much is in a file from `from` on. Of damage it is not known how many samples it took: one at least.
-   */
-  async #measure(number: number, from: number, lost: Lost[]): Promise<QueueFile> {
+  /** Counts the records of a file after `from`. The number of damaged samples is unknown: at least one. */
+  async #measure(number: number, from: number, losses: Lost[]): Promise<QueueFile> {
     const file = await this.#disk.open(this.#path(number));
     try {
       const size = await file.size();
@@ -228,7 +228,7 @@ export class SendQueue {
           offset += headerBytes + record.bytes.length;
           continue;
         }
-        lost.push({ samples: 1, reason: 'corrupt' });
+        losses.push({ samples: 1, reason: 'corrupt' });
         const next = await soundAfter(file, offset, size);
         if (next === undefined) break;
         offset = next;
@@ -239,14 +239,14 @@ export class SendQueue {
     }
   }
 
-  /** Gives up the oldest files while there is too much. */
+  /** Removes the oldest files while the queue is too large. */
   async #shrink(): Promise<Lost[]> {
-    const lost: Lost[] = [];
+    const losses: Lost[] = [];
     while (this.#files.length > 1 && this.bytes > this.#bytesMax) {
-      lost.push({ samples: this.#files[0].samples, reason: 'queue_full' });
+      losses.push({ samples: this.#files[0].samples, reason: 'queue_full' });
       await this.#dropFirst();
     }
-    return lost;
+    return losses;
   }
 
   async #dropFirst(): Promise<void> {
@@ -270,7 +270,7 @@ export class SendQueue {
     await writer?.close();
   }
 
-  /** The file that the position named at the start: numbers never come again. */
+  /** The file of the position at the start: file numbers are never reused. */
   #takenFile = 0;
 
   async #readPosition(): Promise<Position | undefined> {
@@ -279,7 +279,7 @@ export class SendQueue {
       try {
         const match = positionForm.exec((await file.read(0, 64)).toString('latin1'));
         if (!match || (match[3] !== undefined && match[3] !== positionCheck(match[1], match[2]))) {
-          return undefined; // damaged: what was sent is sent again
+          return undefined; // damaged: samples are sent again
         }
         this.#takenFile = Number(match[1]);
         return { file: Number(match[1]), offset: Number(match[2]) };
@@ -292,8 +292,10 @@ export class SendQueue {
     }
   }
 
-  /** Not synced: an older position after a crash means that some samples are sent twice: the receiver has
-   * them, or refuses them alone. */
+  /**
+   * Not synced: after a crash an older position means that some samples are sent twice, which the receiver
+   * ignores or refuses.
+   */
   async #savePosition(): Promise<void> {
     const temporary = `${this.#directory}/${positionFile}.new`;
     await this.#disk.remove(temporary);
@@ -313,12 +315,12 @@ export class SendQueue {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work);
-    this.#last = done.catch(() => undefined); // the caller hears of it through `done`
+    this.#last = done.catch(() => undefined); // the caller gets the failure through `done`
     return done;
   }
 }
 
-/** Without a checksum: as written before there was one. */
+/** The checksum is optional: older positions have none. */
 const positionForm = /^(\d{1,15}) (\d{1,15})(?: crc32c=([0-9a-f]{8}))?\n$/;
 
 function positionCheck(number: string, offset: string): string {
@@ -342,12 +344,12 @@ function encodeRecord({ bytes, samples, newestMs }: QueuedRecord): Buffer {
   return out;
 }
 
-/** Over everything but the checksum itself. */
+/** Checksum over everything except the checksum itself. */
 function checksum(record: Buffer): number {
   return crc32c(record, headerBytes, record.length, crc32c(record, 0, 16));
 }
 
-/** undefined: what stands there is no whole record. */
+/** undefined: no whole record at this offset. */
 async function readRecord(file: DiskFile, offset: number): Promise<QueuedRecord | undefined> {
   const header = await file.read(offset, headerBytes);
   if (header.length < headerBytes) return undefined;
@@ -360,10 +362,9 @@ async function readRecord(file: DiskFile, offset: number): Promise<QueuedRecord 
 }
 
 /**
- * Where the first sound record stands behind the damage at `offset`; undefined: nowhere before `end`. Bytes
- * that cannot be a header cost no checksum. Bytes that look like headers of long records, one in the other,
- * end the search once four times the file has been summed: the cost is linear, and the file's end counts as
- * damaged.
+ * The offset of the first sound record after the damage at `offset`; undefined: none before `end`. Bytes that
+ * cannot be a header cost no checksum. Bytes that look like headers of long, nested records end the search
+ * after checksums over four times the file: the cost is linear, and the file's end counts as damaged.
  */
 async function soundAfter(file: DiskFile, offset: number, end: number): Promise<number | undefined> {
   const bytes = await file.read(offset, end - offset);

@@ -1,4 +1,4 @@
-/** A part of the configuration that is not as it must be. */
+/** An invalid part of the configuration. */
 export class SettingError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -6,7 +6,7 @@ export class SettingError extends Error {
   }
 }
 
-/** Values of YAML whose shape no schema has checked. A missing one is an empty one. */
+/** Values of YAML that no schema has checked. A missing value counts as empty. */
 export function asRecord(value: unknown, where: string): ReadonlyMap<string, unknown> {
   if (value === undefined || value === null) return new Map();
   if (value instanceof Map) return value as ReadonlyMap<string, unknown>;

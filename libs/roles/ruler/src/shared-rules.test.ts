@@ -1,3 +1,7 @@
+/**
+ * Protects: rulers that share a ring evaluate each group once, whoever comes, goes or dies, and nobody is
+ * called twice.
+ */
 import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';
 import type { VirtualProcess } from '@loki/virtual';
@@ -6,9 +10,6 @@ import type { RulerPeers } from './prometheus-api.ts';
 import { RuleConfigApi } from './rule-config-api.ts';
 import type { Ruler } from './ruler.ts';
 import { limitsOf, RulerWorld, sample, tenantA } from './test/world.ts';
-
-// Protects: rulers that share a ring evaluate each group once, whoever comes, goes or dies, and nobody is
-// called twice.
 
 const minute = 60_000;
 const groupNames = Array.from({ length: 12 }, (_, i) => `group-${i}`);
@@ -75,7 +76,7 @@ class SharedWorld extends RulerWorld {
       .map(({ ruler }) => ruler.running(tenantA).map(({ placed }) => placed.group.name));
   }
 
-  async shown(node: Node): Promise<ShownGroup[]> {
+  async visibleGroups(node: Node): Promise<ShownGroup[]> {
     const request = { queryText: '', signal: new AbortController().signal } as never;
     const { body } = await this.do(node.api.rules(tenantA, request));
     return (JSON.parse(String(body)) as { data: { groups: ShownGroup[] } }).data.groups;
@@ -150,22 +151,22 @@ test('an alert that moves is told as often as one that stays, and its `for` goes
   const a = await world.join('ruler-a');
   await world.pass(2.5 * minute);
   const before = new Map(
-    (await world.shown(a)).map(({ name, rules }) => [name, rules[0].alerts[0].activeAt]),
+    (await world.visibleGroups(a)).map(({ name, rules }) => [name, rules[0].alerts[0].activeAt]),
   );
   const b = await world.join('ruler-b');
   await world.pass(minute);
   const moved = world.shares()[1];
   expect(moved.length).toBeGreaterThan(0);
-  for (const { name, rules } of await world.shown(b)) {
+  for (const { name, rules } of await world.visibleGroups(b)) {
     expect(rules[0].alerts[0].activeAt).toBe(before.get(name));
   }
   expect(world.alerts).toEqual([]);
   await world.pass(6 * minute);
   for (const name of groupNames) {
-    const told = world.alerts.filter(({ labels }) => labels.some(([, value]) => value === name));
+    const sent = world.alerts.filter(({ labels }) => labels.some(([, value]) => value === name));
     // Four minutes after it became active, no later for having moved, and then as often as resend_delay says.
-    expect([name, told[0].atMs - Date.parse(before.get(name)!)]).toEqual([name, 4 * minute]);
-    expect(gaps(told.map(({ atMs }) => atMs)).every((gap) => gap === minute)).toBe(true);
+    expect([name, sent[0].atMs - Date.parse(before.get(name)!)]).toEqual([name, 4 * minute]);
+    expect(gaps(sent.map(({ atMs }) => atMs)).every((gap) => gap === minute)).toBe(true);
   }
 });
 
@@ -173,28 +174,30 @@ test('what a killed ruler ran is shown as it left it, and then run by the others
   const world = await withGroups();
   const [a, b] = [await world.join('ruler-a'), await world.join('ruler-b')];
   await world.pass(4 * minute);
-  const before = await world.shown(b);
-  const lost = world.shares()[0];
-  expect(lost.length).toBeGreaterThan(0);
-  const told = world.alerts.length;
+  const before = await world.visibleGroups(b);
+  const stopped = world.shares()[0];
+  expect(stopped.length).toBeGreaterThan(0);
+  const sentCount = world.alerts.length;
   a.process.kill();
-  const shown = await world.shown(b);
-  expect(shown.map(({ name }) => name)).toEqual(before.map(({ name }) => name));
-  for (const [i, { name, rules, lastEvaluation }] of shown.entries()) {
+  const visible = await world.visibleGroups(b);
+  expect(visible.map(({ name }) => name)).toEqual(before.map(({ name }) => name));
+  for (const [i, { name, rules, lastEvaluation }] of visible.entries()) {
     expect(rules[0].alerts[0].activeAt).toBe(before[i].rules[0].alerts[0].activeAt);
     expect(rules[0].state).toBe('firing');
     expect(lastEvaluation).toBe(before[i].lastEvaluation);
-    expect(rules[0].health).toBe(lost.includes(name) ? 'unknown' : 'ok');
+    expect(rules[0].health).toBe(stopped.includes(name) ? 'unknown' : 'ok');
   }
   // A minute of silence, and the ring gives its groups away.
   await world.pass(4 * minute);
   expect(world.shares()).toEqual([[...groupNames].sort()]);
-  for (const [i, { rules }] of (await world.shown(b)).entries()) {
+  for (const [i, { rules }] of (await world.visibleGroups(b)).entries()) {
     expect(rules[0].health).toBe('ok');
     expect(rules[0].alerts[0].activeAt).toBe(before[i].rules[0].alerts[0].activeAt);
   }
-  for (const name of lost) {
-    const times = world.alerts.slice(told).filter(({ labels }) => labels.some(([, value]) => value === name));
+  for (const name of stopped) {
+    const times = world.alerts
+      .slice(sentCount)
+      .filter(({ labels }) => labels.some(([, value]) => value === name));
     // Told at its ticks, give or take what reading the state of another takes.
     expect(times.length).toBeGreaterThan(1);
     expect(gaps(times.map(({ atMs }) => atMs)).every((gap) => gap > minute - 1_000)).toBe(true);
@@ -222,9 +225,9 @@ test('a tick that the former owner evaluated already is not evaluated again', as
   listeners[0]();
   await world.pass(2 * minute);
   for (const name of groupNames) {
-    const told = world.alerts.filter(({ labels }) => labels.some(([, value]) => value === name));
-    const first = Math.min(...told.map(({ atMs }) => atMs));
-    expect(told.filter(({ atMs }) => atMs - first <= 2 * minute)).toHaveLength(3);
+    const sent = world.alerts.filter(({ labels }) => labels.some(([, value]) => value === name));
+    const first = Math.min(...sent.map(({ atMs }) => atMs));
+    expect(sent.filter(({ atMs }) => atMs - first <= 2 * minute)).toHaveLength(3);
   }
   expect(rulers.map((ruler) => ruler.running(tenantA).length)).toEqual([0, groupNames.length]);
 });

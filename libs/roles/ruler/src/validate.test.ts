@@ -1,7 +1,6 @@
+/** Protects the texts by which people find what is wrong with their rules. */
 import { LokiError } from '@loki/model';
 import { groupOf } from './test/world.ts';
-
-// Protects the texts by which people find what is wrong with their rules.
 
 const record = (fields: string) => `name: g\nrules:\n- record: r\n  expr: vector(1)\n${fields}`;
 const alert = (fields: string) => `name: g\nrules:\n- alert: A\n  expr: vector(1)\n${fields}`;

@@ -1,3 +1,4 @@
+/** Checks rule groups with Loki's error texts: first step of the story of a rule. */
 import { parseExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';
@@ -6,16 +7,16 @@ import { compileAlertTemplate } from './alert-template.ts';
 import type { WrittenGroup, WrittenRule } from './read-yaml.ts';
 import type { Rule, RuleGroup } from './rule-group.ts';
 
-/** Bytes of a group's name and of a namespace: both become part of an object's key. */
+/** Bound on the bytes of a group's name and of a namespace: both become part of an object's key. */
 export const nameBytesMax = 180;
 
 const metricName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /**
- * Proves that a group can be evaluated.
+ * Checks that a group can be evaluated.
  *
- * @throws LokiError 400 with the text that clients know, for the first fault found
+ * @throws LokiError 400 with Loki's text for the first fault
  */
 export function checkGroup(written: WrittenGroup): RuleGroup {
   const { name, intervalMs, limit } = written;
@@ -51,7 +52,7 @@ function checkRule(written: WrittenRule, group: string): Rule {
   return { kind, name, expr, forMs, keepFiringForMs, labels, annotations };
 }
 
-/** A log selection passes, as it does in Loki; its rule then reports that it yields no vector. */
+/** A log selection is accepted, as in Loki; its rule then reports that the result is no vector. */
 function checkExpression(expr: string, context: string): void {
   try {
     parseExpr(expr);

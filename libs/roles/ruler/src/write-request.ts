@@ -1,12 +1,13 @@
+/** Encodes samples as Prometheus' remote write: last step of the story of a rule. */
 import { bytesField, varintField } from '@loki/proto';
 import type { SeriesSample } from './recording-rule.ts';
 
-/**
- * The bits by which Prometheus knows that a series ends: one of many NaNs, so they are written as they are.
- */
+/** Prometheus' staleness marker: one specific NaN, so its bits are written directly. */
 const staleMarker = Buffer.from('020000000000f07f', 'hex');
 
-/** Samples as the body of Prometheus' remote write, version 1. Such bodies, one after the other, are one. */
+/**
+ * Samples as the body of Prometheus' remote write, version 1. The concatenation of such bodies is one body.
+ */
 export function encodeWriteRequest(samples: readonly SeriesSample[]): Buffer {
   return Buffer.concat(samples.map((sample) => bytesField(1, encodeSeries(sample))));
 }

@@ -1,12 +1,13 @@
+/**
+ * Protects what clients diff: rules come back letter by letter as Go's encoder writes them, and mean what
+ * they meant.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { readGroup } from './read-yaml.ts';
 import type { RuleGroup } from './rule-group.ts';
 import { compareNatural, writeGroup, writeNamespaces } from './write-yaml.ts';
-
-// Protects what clients diff: rules come back letter by letter as Go's encoder writes them, and mean what
-// they meant.
 
 interface Golden {
   /**

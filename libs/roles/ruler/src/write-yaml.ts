@@ -1,16 +1,17 @@
+/** Writes rule groups as YAML exactly as Go's encoder does. */
 import { formatPrometheusDuration } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { Rule, RuleGroup } from './rule-group.ts';
 
 /**
- * Rules as YAML, letter by letter as clients know it from Go's encoder: four spaces of indent, lists
- * indented, texts plain where that is safe, in blocks when they have several lines.
+ * YAML in the form of Go's encoder: four spaces of indent, lists indented, texts plain where that is safe, in
+ * blocks if they have several lines.
  */
 const indentStep = 4;
 
 interface WriteOptions {
-  /** Fields that Loki takes and keeps to itself are written too: what we store must say all. */
+  /** Also writes the fields that Loki's API omits: stored groups must be complete. */
   readonly complete?: boolean;
 }
 
@@ -31,7 +32,7 @@ export function writeNamespaces(namespaces: ReadonlyMap<string, readonly RuleGro
   return out;
 }
 
-/** Lines of a mapping whose keys stand at `indent`. */
+/** Lines of a mapping whose keys are at column `indent`. */
 function groupLines(group: RuleGroup, indent: number, options: WriteOptions): string[] {
   const pad = ' '.repeat(indent);
   const lines = [`${pad}name: ${writeText(group.name, indent)}\n`];
@@ -75,13 +76,13 @@ function pairLines(name: string, pairs: readonly LabelPair[], indent: number): s
   ];
 }
 
-/** The first line gets the dash that makes the mapping an item of a list at `indent`. */
+/** Turns a mapping into an item of a list at `indent`: its first line gets the dash. */
 function asItem(lines: readonly string[], indent: number): string {
-  const [first, ...rest] = lines;
-  return `${' '.repeat(indent)}- ${first.slice(indent + 2)}${rest.join('')}`;
+  const [first, ...others] = lines;
+  return `${' '.repeat(indent)}- ${first.slice(indent + 2)}${others.join('')}`;
 }
 
-/** Indents are multiples of the step, even after a dash took two. */
+/** Indents are multiples of the step, also after a dash, which takes two columns. */
 function nextIndent(indent: number): number {
   return indentStep * Math.floor((indent + indentStep) / indentStep);
 }
@@ -90,7 +91,7 @@ function writeDuration(ms: number): string {
   return formatPrometheusDuration(BigInt(ms) * nsPerMs);
 }
 
-/** Texts that Go's decoder takes for another type, or once took. */
+/** Texts that Go's decoder reads, or formerly read, as another type. */
 const otherTypes = [
   /^(?:|~|null|Null|NULL)$/,
   /^(?:true|True|TRUE|false|False|FALSE)$/,
@@ -103,8 +104,8 @@ const otherTypes = [
 ];
 
 /**
- * Characters that stand as they are. Go escapes all beyond 16 bits; separators of lines would be read as
- * such.
+ * Characters that are not escaped. Go escapes everything beyond 16 bits; line separators would be read as
+ * line breaks.
  */
 const printable = /^[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]*$/u;
 
@@ -113,7 +114,7 @@ function writeText(text: string, indent: number, isKey = false): string {
   const hasTab = text.includes('\t');
   const isPrintable = printable.test(text.replaceAll('\t', ''));
   if (text.includes('\n')) {
-    // Of blocks that begin with space or a break, Go writes what nobody can read.
+    // Go writes unreadable blocks if they begin with a space or a line break: these are quoted instead.
     const isBlock = !isKey && isPrintable && !/^[ \n]| (?:\n|$)/.test(text);
     return isBlock ? writeBlock(text, nextIndent(indent)) : doubleQuoted(text);
   }
@@ -129,7 +130,7 @@ function needsQuotes(text: string): boolean {
   );
 }
 
-/** A literal block; its mark says how its end is read. */
+/** A literal block; the indicator says how its end is read. */
 function writeBlock(text: string, indent: number): string {
   const chomp = text.endsWith('\n') ? (/(?:^|\n)\n$/.test(text) ? '+' : '') : '-';
   const body = text.endsWith('\n') ? text.slice(0, -1) : text;
@@ -169,23 +170,23 @@ function doubleQuoted(text: string): string {
   return `${out}"`;
 }
 
-/** Go's encoder sorts keys as people do: numbers within them by value, letters behind the rest. */
+/** The order of Go's encoder: numbers within keys by value, letters after other characters. */
 export function compareNatural(a: string, b: string): number {
-  const left = Array.from(a);
+  const aChars = Array.from(a);
   const right = Array.from(b);
   let at = 0;
-  while (at < left.length && at < right.length && left[at] === right[at]) at++;
-  if (at === left.length || at === right.length) return left.length - right.length;
-  const [x, y] = [left[at], right[at]];
+  while (at < aChars.length && at < right.length && aChars[at] === right[at]) at++;
+  if (at === aChars.length || at === right.length) return aChars.length - right.length;
+  const [x, y] = [aChars[at], right[at]];
   const isLetterX = /\p{L}/u.test(x);
   const isLetterY = /\p{L}/u.test(y);
   if (isLetterX && isLetterY) return codeOf(x) - codeOf(y);
-  const isAfterDigit = at > 0 && isDigit(left[at - 1]);
+  const isAfterDigit = at > 0 && isDigit(aChars[at - 1]);
   if (isLetterX || isLetterY) return isLetterX === isAfterDigit ? -1 : 1;
-  return compareNumbers(left, right, at) || codeOf(x) - codeOf(y);
+  return compareNumbers(aChars, right, at) || codeOf(x) - codeOf(y);
 }
 
-/** The numbers around `at`, where the texts begin to differ, by value and then by length. */
+/** Compares the numbers around `at`, where the texts begin to differ, by value and then by length. */
 function compareNumbers(left: readonly string[], right: readonly string[], at: number): number {
   let start = at;
   while (start > 0 && isDigit(left[start - 1])) start--;
@@ -195,7 +196,7 @@ function compareNumbers(left: readonly string[], right: readonly string[], at: n
 }
 
 function digitsFrom(chars: readonly string[], start: number, at: number): string {
-  // Digits before the first difference count only when the number goes on there.
+  // Digits before the first difference count only if the number continues there.
   let end = at;
   while (end < chars.length && isDigit(chars[end])) end++;
   return end === at ? '' : chars.slice(start, end).join('');

@@ -1,3 +1,4 @@
+/** Heads in memory for tests: records go in by hand, and are flushed on request. */
 import { PartitionCatalog, sectionsOf } from '@loki/catalog';
 import { atOnce, leafTask, unpackLeafResult } from '@loki/engine';
 import { LokiError } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Faults that every seed of a run has (`--always NAME`). */
 import type { ClusterFaults } from './cluster-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
 

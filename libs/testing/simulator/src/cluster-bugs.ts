@@ -1,3 +1,4 @@
+/** Planted mistakes between processes, which the simulator must find. */
 import type { Catalog, DeleteRequests } from '@loki/catalog';
 import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';

@@ -1,3 +1,4 @@
+/** Draws the faults of a simulated cluster from the seed. */
 import { noLogFaults, noNetworkFaults, noRingFaults, noStoreFaults } from '@loki/virtual';
 import type { LogFaults, NetworkFaults, Prng, RingFaults, StoreFaults } from '@loki/virtual';
 

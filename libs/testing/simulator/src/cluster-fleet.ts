@@ -1,3 +1,4 @@
+/** The processes of a simulated cluster: starts, crashes, restarts, scaling. */
 import { VirtualProcess } from '@loki/virtual';
 import type { Prng, VirtualScheduler } from '@loki/virtual';
 import { bootNode } from './cluster-nodes.ts';

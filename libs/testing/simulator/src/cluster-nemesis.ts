@@ -1,3 +1,4 @@
+/** Injects the drawn faults into a simulated cluster. */
 import type { Prng, VirtualScheduler } from '@loki/virtual';
 import type { ClusterFaults } from './cluster-faults.ts';
 import type { Fleet } from './cluster-fleet.ts';

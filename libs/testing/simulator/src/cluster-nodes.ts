@@ -1,3 +1,4 @@
+/** Boots one process of a simulated cluster from real roles. */
 import {
   Catalog,
   committedSegments,

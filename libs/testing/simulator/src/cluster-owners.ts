@@ -1,3 +1,4 @@
+/** Owners of partitions in a simulated cluster, over the virtual network. */
 import { LokiError } from '@loki/model';
 import type { HeadAnswer, IngesterService, LeafResult, StreamVolume } from '@loki/ports';
 import type { PartitionOwners } from '@loki/querier';

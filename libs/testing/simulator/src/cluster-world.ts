@@ -1,3 +1,4 @@
+/** The shared world of a simulated cluster: log, store, rings, network. */
 import type { CompactorOptions } from '@loki/compactor';
 import type { Ingester, IngesterOptions } from '@loki/ingester';
 import type { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';

@@ -1,3 +1,4 @@
+/** Public exports of the simulator, for tools/sim and tests. */
 export { alwaysFaults } from './always.ts';
 export type { AlwaysFault } from './always.ts';
 export { plantedBugs } from './planted-bugs.ts';

@@ -1,3 +1,4 @@
+/** Protects: a judge that finds nothing must first prove that it can. */
 import { Ledger } from './ledger.ts';
 import type { LedgerEntry } from './ledger.ts';
 
@@ -9,7 +10,6 @@ const entry = (line: string, tenant = 'a'): LedgerEntry => ({
   metadata: '',
 });
 
-/** Protects: a judge that finds nothing must first prove that it can. */
 describe('the ledger', () => {
   test('is content when each acked entry is read once', () => {
     const ledger = new Ledger();

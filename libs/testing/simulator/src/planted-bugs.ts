@@ -1,3 +1,4 @@
+/** Planted mistakes in one process, which the simulator must find. */
 import type { PartitionCommitter, ShardStep, StreamShards, WriterTable } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';

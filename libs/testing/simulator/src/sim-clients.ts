@@ -1,3 +1,4 @@
+/** Simulated clients: pushes, queries, and how their answers are read. */
 import { Labels, LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';

@@ -1,3 +1,4 @@
+/** Draws the faults of a simulated process from the seed. */
 import { noDiskFaults, noStoreFaults } from '@loki/virtual';
 import type { DiskFaults, Prng, StoreFaults } from '@loki/virtual';
 

@@ -1,3 +1,4 @@
+/** Draws options of a simulated ingester: small bounds, so that everything happens soon. */
 import type { IngesterOptions } from '@loki/ingester';
 import type { Prng } from '@loki/virtual';
 

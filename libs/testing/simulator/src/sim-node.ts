@@ -1,3 +1,4 @@
+/** Boots a whole process of roles on the virtual world. */
 import { Catalog, committedSegments, ownStore, partitionCommitters, StreamShards } from '@loki/catalog';
 import type { PartitionCommitter } from '@loki/catalog';
 import { buildLimits } from '@loki/config';

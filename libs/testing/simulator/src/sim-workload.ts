@@ -1,3 +1,4 @@
+/** Draws the pushes of a simulation. */
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { virtualEpochMs } from '@loki/virtual';

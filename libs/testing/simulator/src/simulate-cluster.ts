@@ -1,3 +1,4 @@
+/** One seed with several processes: clients, faults, judgement. */
 import { Catalog } from '@loki/catalog';
 import type { CompactorOptions } from '@loki/compactor';
 import type { IngesterOptions } from '@loki/ingester';

@@ -1,3 +1,4 @@
+/** One seed with two processes that want to own one object store. */
 import { OwnerMark } from '@loki/catalog';
 import { LokiError, parseTenantId } from '@loki/model';
 import { noDiskFaults, noStoreFaults, VirtualBucket, VirtualDisk, VirtualProcess } from '@loki/virtual';

@@ -1,3 +1,4 @@
+/** Protects: one process keeps every acknowledged line exactly once, and planted mistakes are found. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { casesOf } from '@loki/test-tools';

@@ -1,3 +1,4 @@
+/** One seed with one process: clients, faults, judgement. */
 import { PartitionCatalog } from '@loki/catalog';
 import { parseTenantId } from '@loki/model';
 import { VirtualBucket, VirtualDisk, VirtualProcess, noDiskFaults, noStoreFaults } from '@loki/virtual';

@@ -1,3 +1,4 @@
+/** Base class of the simulations: clients, ledger, violations. */
 import { loadHash } from '@loki/model';
 import { guardRealWorld, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';

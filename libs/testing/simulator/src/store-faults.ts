@@ -1,3 +1,4 @@
+/** Counts and explains faults of the virtual object store. */
 import { LokiError } from '@loki/model';
 import { verifySegment } from '@loki/segment';
 import type { VirtualBucket } from '@loki/virtual';

@@ -1,3 +1,4 @@
+/** Makes certificates for tests by openssl. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Waits in tests for a condition, never for a fixed time. */
 interface EventuallyOptions {
   /** How long is waited; 40 s by default. */
   readonly withinMs?: number;

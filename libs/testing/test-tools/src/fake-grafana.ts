@@ -1,3 +1,4 @@
+/** A Grafana in memory for tests of provisioning. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -1,3 +1,4 @@
+/** Free ports of this host for tests. */
 import { randomInt } from 'node:crypto';
 import net from 'node:net';
 

@@ -1,3 +1,4 @@
+/** Public exports of the helpers of tests. */
 export { certify } from './certificates.ts';
 export { DashboardClient } from './dashboard-client.ts';
 export { eventually, eventuallyHolds } from './eventually.ts';

@@ -1,3 +1,4 @@
+/** Public exports of the virtual world, for the simulator and tests. */
 export { guardRealWorld } from './guard.ts';
 export { Prng } from './prng.ts';
 export { VirtualScheduler } from './scheduler.ts';

@@ -1,3 +1,4 @@
+/** Seeded random numbers for simulations and generated tests. */
 import type { Random } from '@loki/ports';
 
 /**

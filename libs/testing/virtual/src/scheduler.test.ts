@@ -1,3 +1,4 @@
+/** Protects: a seed determines every event of the virtual world. */
 import { guardRealWorld } from './guard.ts';
 import { Prng } from './prng.ts';
 import { VirtualScheduler } from './scheduler.ts';

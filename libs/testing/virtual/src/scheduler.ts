@@ -1,3 +1,4 @@
+/** Virtual time: runs events in order on one thread. */
 import { Prng } from './prng.ts';
 
 // Taken before any guard replaces it: the one real macro-task the simulator needs, to let micro-tasks drain.

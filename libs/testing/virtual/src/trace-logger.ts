@@ -1,3 +1,4 @@
+/** A logger whose lines become a part of the trace of a simulation. */
 import type { LogFields, Logger } from '@loki/ports';
 import type { VirtualProcess } from './virtual-process.ts';
 

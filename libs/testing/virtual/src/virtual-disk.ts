@@ -1,3 +1,4 @@
+/** A virtual disk with faults: torn writes, lost syncs, full disk. */
 import type { Disk, DiskFile } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';

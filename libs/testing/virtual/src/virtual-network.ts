@@ -1,3 +1,4 @@
+/** A virtual network with delays, losses and partitions. */
 import { LokiError } from '@loki/model';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';

@@ -1,3 +1,4 @@
+/** Protects: the virtual bucket behaves like a bucket, also under faults. */
 import { crc32c } from '@loki/bytes';
 import { VirtualScheduler } from './scheduler.ts';
 import { VirtualBucket } from './virtual-object-store.ts';

@@ -1,3 +1,4 @@
+/** A virtual object store with faults. */
 import { LokiError } from '@loki/model';
 import type { ObjectInfo, ObjectStore } from '@loki/ports';
 import type { Prng } from './prng.ts';

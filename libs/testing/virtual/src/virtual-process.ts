@@ -1,3 +1,4 @@
+/** One incarnation of a virtual process: its ports, kill and pause. */
 import type { Clock, TimerHandle, Timers } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { EventHandle, VirtualScheduler } from './scheduler.ts';

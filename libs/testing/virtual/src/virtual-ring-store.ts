@@ -1,3 +1,4 @@
+/** A virtual ring store with faults. */
 import { LokiError } from '@loki/model';
 import type { RingNews, RingStore } from '@loki/ports';
 import type { Prng } from './prng.ts';

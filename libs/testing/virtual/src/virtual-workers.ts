@@ -1,3 +1,4 @@
+/** Workers of a virtual process: tasks run as events. */
 import type { ObjectStore, Task, WorkerEnv, Workers } from '@loki/ports';
 import type { VirtualProcess } from './virtual-process.ts';
 

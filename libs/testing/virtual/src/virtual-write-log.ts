@@ -1,3 +1,4 @@
+/** A virtual write log that processes share, with faults. */
 import { LokiError } from '@loki/model';
 import type { LoggedRecord, LogRecord, WriteLog } from '@loki/ports';
 import type { Prng } from './prng.ts';

@@ -1,1 +1,2 @@
+/** Public exports of launch, for main programs. */
 export { takeMemorySettings } from './memory-settings.ts';

@@ -1,3 +1,4 @@
+/** Starts the process again with settings of allocator and garbage collector: before every story. */
 import fs from 'node:fs';
 import process from 'node:process';
 

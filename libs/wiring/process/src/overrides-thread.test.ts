@@ -1,10 +1,12 @@
+/**
+ * Protects: however many tenants an overrides file has, reading it holds up neither pushes nor health
+ * checks.
+ */
 import { ConfigError, RuntimeConfig } from '@loki/config';
 import type { OverridesRequest } from '@loki/config';
 import type { Logger } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
 import { overridesReader } from './overrides-thread.ts';
-
-// Protects: however many tenants an overrides file has, reading it holds up neither pushes nor health checks.
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 

@@ -1,34 +1,28 @@
-/**
- * Reads large overrides files in a thread that lives as long as the reading: 20,000 tenants keep it busy for
- * a second or two.
- */
+/** Reads large overrides files in a short-lived thread: 20,000 tenants take a second or two. */
 import { Worker } from 'node:worker_threads';
 import { ConfigError, readOverrides } from '@loki/config';
 import type { OverridesBatch, OverridesReader, OverridesRequest, OverridesSummary } from '@loki/config';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 
-/** Characters of files that are read in the calling thread: some 100 tenants, a few milliseconds. */
+/** Characters up to which files are read in the calling thread: some 100 tenants, a few milliseconds. */
 const inlineCharsMax = 16 * 1024;
 
 export interface OverridesThreadInput {
   readonly request: OverridesRequest;
   /**
-   * One number: batches that the caller took. A thread waits for it, so that the caller's other work comes
-   * between two batches.
+   * One number: batches that the caller has taken. The thread waits for it, so that the caller can do other
+   * work between two batches.
    */
   readonly batchesTaken: SharedArrayBuffer;
 }
 
-/** A thread's words to its caller. */
+/** Messages of the thread to its caller. */
 export type OverridesMessage =
   | { readonly kind: 'batch'; readonly batch: OverridesBatch }
   | { readonly kind: 'read'; readonly summary: OverridesSummary }
   | { readonly kind: 'fault'; readonly text: string };
 
-/**
- * @returns a reader that keeps no thread for longer than some milliseconds, and the caller's for no longer
- *   than a batch takes
- */
+/** @returns a reader that blocks the caller's thread for at most one batch at a time */
 export function overridesReader(inlineMax = inlineCharsMax): OverridesReader {
   return async (request, onBatch) => {
     const chars = request.files.reduce((sum, { text }) => sum + text.length, 0);
@@ -55,7 +49,7 @@ function readInThread(
     else reject(new ConfigError(message.text));
   });
   thread.on('error', (cause) => reject(new ConfigError(`read overrides: ${String(cause)}`, { cause })));
-  // After an answer this changes nothing.
+  // Without effect after an answer.
   thread.on('exit', (code) => reject(new ConfigError(`read overrides: the thread ended with code ${code}`)));
   return promise;
 }

@@ -1,3 +1,4 @@
+/** The life of a process: builds adapters, starts roles, serves HTTP and gRPC, stops in order. */
 import os from 'node:os';
 import { RuntimeConfig } from '@loki/config';
 import type { Config, LoadedConfig } from '@loki/config';
@@ -44,25 +45,26 @@ interface ProcessDeps extends RunConfig {
 }
 
 interface RunningProcess {
-  /** Told of each line this process logs. */
+  /** Called for each line that this process logs. */
   readonly countLine: (level: LogLevel) => void;
-  /** Resolves when the process has stopped by itself or by `stop`; rejects when it must not go on. */
+  /** Resolves when the process has stopped; rejects on a fatal error. */
   readonly ended: Promise<void>;
-  /** Takes nothing new, finishes what runs, flushes when so configured. */
+  /** Accepts nothing new, finishes running requests, flushes if configured. */
   stop(): Promise<void>;
 }
 
-/** Operators whose requests run when all else has stopped have so long. */
+/** Grace period of operators' requests that are still running when everything else has stopped. */
 const adminGraceMs = 1_000;
 /**
- * The counts of a tenant are forgotten when none moves for so long; scrapes are minutes apart at most.
+ * Time without a change after which the metrics of a tenant are dropped; scrapes are minutes apart at most.
  */
 const tenantIdleMs = 30 * 60_000;
-/** Calls that run when the process stops have so long to finish, after everybody knows that it leaves. */
+/** Grace period of running calls after all other processes know that this one leaves. */
 const rpcGraceMs = 5_000;
 
 /**
- * Builds adapters, starts roles, serves HTTP. Resolves when connections are taken; readiness may come later.
+ * Builds adapters, starts roles, serves HTTP. Resolves when connections are accepted; readiness may come
+ * later.
  */
 export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const { config, logger } = deps;
@@ -101,12 +103,11 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   await limits.start();
 
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
-  ended.catch(() => undefined); // the caller hears of it, and may not wait yet
+  ended.catch(() => undefined); // the caller gets it, but may not wait yet
   const states = new ServiceStates();
   const rpc = rpcServer(config, { logger, clock, timers, metrics });
   const random = new NodeRandom();
-  // Services that the start needs may be away: operators are answered meanwhile, and clients told to come
-  // again.
+  // Services that the start needs may be away: operators are answered meanwhile, and clients get 503.
   let missing: string | undefined = 'the process is starting';
   const onMissing = (text: string | undefined) => (missing = text ?? 'the process is starting');
   const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc, onMissing });
@@ -165,7 +166,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     unlock();
     end();
   };
-  // Operators may ask for it while it goes on.
+  // Operators may request it while a stop is running.
   const stop = () => (stopping ??= stopAll());
   routeProcess({ ...deps, server, rpc, clock, timers, tenants, roles, rings, states, metrics, limits, stop });
   const rpcPort = await rpc.listen();
@@ -183,8 +184,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
 }
 
 /**
- * Directories that no other process may write. The filesystem's object store is left out: separate apps share
- * it.
+ * Directories that only this process may write. Not the file system's object store: separate apps share it.
  */
 function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Config): string[] {
   return [
@@ -210,7 +210,7 @@ function rpcServer({ server }: Config, { logger, clock, timers, metrics }: RpcDe
     tls: server.grpcTls,
     token: server.grpcAuthToken,
     isReflecting: server.grpcReflectionEnabled,
-    // Parts of ours are 1 MiB; Loki's own clients may send as much as the configuration says.
+    // Our own messages are up to 1 MiB; Loki's clients may send as much as the configuration allows.
     recvBytesMax: Math.min(rpcMessageBytesMax, server.grpcMaxRecvMsgBytes),
     sendBytesMax: rpcMessageBytesMax,
     concurrentStreamsMax: server.grpcMaxConcurrentStreams,

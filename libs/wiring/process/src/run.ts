@@ -1,4 +1,4 @@
-/** Reads the configuration, starts what `-target` names, and stops it in order. */
+/** Runs one process from its command line: reads the configuration, starts `-target`, stops in order. */
 import fs from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@loki/config';
@@ -12,19 +12,18 @@ import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import type { Adapters } from './stores/adapters.ts';
 import { processMemoryBytes } from './stores/memory-bounds.ts';
 
-/** The build of the product puts its commit in. */
+/** The build of the product sets the commit. */
 const info = buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION);
 
 interface RunOptions {
-  /** The target when `-target` does not say. Default: the configuration's, which is all. */
+  /** Target if `-target` is absent. Default: the configuration's, which is `all`. */
   readonly target?: string;
   readonly adapters?: Adapters;
 }
 
 /**
- * The life of a process: reads flags and configuration, starts what `-target` names, and stops it at SIGTERM
- * or SIGINT. Ends the process itself: exit code 0 after an orderly stop, 1 after a failure, 2 for an unknown
- * flag.
+ * Runs a process: reads flags and configuration, starts the targets, stops at SIGTERM or SIGINT. Ends the
+ * process itself: exit code 0 after an orderly stop, 1 after a failure, 2 for an unknown flag.
  */
 export async function run({ target, adapters }: RunOptions = {}): Promise<void> {
   tuneCollector();
@@ -37,7 +36,7 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
     limitSyntaxChecks,
   });
   if (loaded.kind === 'exit') {
-    // The reader of `-help | head` leaves before the end.
+    // The reader of `-help | head` closes the pipe early.
     process.stdout.once('error', () => undefined);
     process.stdout.write(loaded.stdout);
     process.stderr.write(loaded.stderr);
@@ -58,7 +57,7 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
   for (const notice of loaded.notices) logger[notice.level](notice.message);
 
   if (loaded.config.components.has('grafana-provision')) {
-    // The next run does what this one leaves; the first process of a container has no default for signals.
+    // As the first process of a container it has no default for signals; the next run continues the work.
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
         logger.info('stopping', { signal });
@@ -116,14 +115,10 @@ async function readText(file: string): Promise<string | undefined> {
 const roomyBytes = 2048 * mib;
 
 /**
- * Sets how V8 collects; threads that start later inherit it. Between two collections a heap may grow by half:
- * by default it grows up to fourfold, and a flood of metadata left 750 MB of garbage on the main thread (350
- * MB now; all of the process 1.6 and 1.15 GB) for 5 % less CPU at most.
- *
- * By default V8 also collects the whole heap after every 64 MB of new buffers: several times a second while
- * logs are taken in, and a third of their CPU (1 GB: 39.7 s of CPU before, 24.4 s after). Counted in the
- * heap's own limit, buffers are collected when the rest is. A process with little memory has no room for what
- * is left until then.
+ * By default V8 collects the whole heap after every 64 MB of new buffers: several times a second during
+ * ingest, a third of its CPU (1 GB: 39.7 s of CPU before, 24.4 s after). With this flag buffers count towards
+ * the heap's limit, and are collected with the heap. Threads that start later inherit it. Not for processes
+ * with little memory, which cannot hold uncollected buffers.
  */
 function tuneCollector(): void {
   setFlagsFromString('--heap-growing-percent=50');

@@ -1,3 +1,4 @@
+/** The tasks of worker threads, and the main loop of such a thread. */
 import { HedgedObjectStore, observedObjectStore, StoreTimes } from '@loki/object-store';
 import { NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import type { TaskPackage } from '@loki/runtime';
@@ -7,8 +8,8 @@ import type { WorkerData } from './stores/object-store.ts';
 import { reportingObserver } from './stores/store-reports.ts';
 
 /**
- * The heavy tasks of all roles. A thread loads those that it is given: all of them are 0.1 s of CPU and
- * 20 MiB, which the first query would pay on each thread.
+ * The heavy tasks of all roles. A thread loads a task's code with its first call: all of them take 0.1 s of
+ * CPU and 20 MiB, which the first query would pay on each thread.
  */
 const packages: readonly TaskPackage[] = [
   {
@@ -49,7 +50,7 @@ const packages: readonly TaskPackage[] = [
   },
 ];
 
-/** Runs tasks in a worker thread, which reads the object store itself. */
+/** The main loop of a worker thread, which reads the object store itself. */
 export function serve(): void {
   const clock = new NodeClock();
   const timers = new NodeTimers();

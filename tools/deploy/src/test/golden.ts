@@ -1,3 +1,4 @@
+/** Compares a rendered chart with its golden file. */
 import fs from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';

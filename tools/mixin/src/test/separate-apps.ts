@@ -1,3 +1,4 @@
+/** The separate apps under load, for tests of dashboards. */
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Helper of canary tests: a Loki in memory with faults to switch on. */
 import type { HttpClient, HttpClientRequest, HttpClientResponse } from '@loki/ports';
 
 interface Stored {
@@ -8,18 +9,18 @@ interface Stored {
 
 const oldNs = 8n * 24n * 3_600_000_000_000n;
 
-/** A Loki in memory as far as the canary's requests go, with mistakes to switch on. */
+/** A Loki in memory that answers the canary's requests, with faults to switch on. */
 export class TestLoki implements HttpClient {
-  readonly stored: Stored[] = [];
-  /** Statuses of the next pushes, which are not stored; 0 cuts the connection. */
+  readonly entries: Stored[] = [];
+  /** Statuses of the next pushes, which are not stored; 0 closes the connection. */
   script: number[] = [];
   losesAnswers = false;
   storesRefused = false;
   failsQueries = false;
-  /** Of so many entries one is left out of answers. */
+  /** One entry in this many is missing in answers. */
   hidesEvery = 0;
   pageMax = 5_000;
-  readonly #known = new Set<string>();
+  readonly #keys = new Set<string>();
 
   send({ method, url, body }: HttpClientRequest): Promise<HttpClientResponse> {
     const { pathname, searchParams } = new URL(url);
@@ -40,8 +41,8 @@ export class TestLoki implements HttpClient {
     );
     const isOld = entries.some(({ ns }) => ns < BigInt(Date.now()) * 1_000_000n - oldNs);
     if (!isOld || this.storesRefused) {
-      this.stored.push(...entries.filter((entry) => !this.#known.has(keyOf(entry))));
-      for (const entry of entries) this.#known.add(keyOf(entry));
+      this.entries.push(...entries.filter((entry) => !this.#keys.has(keyOf(entry))));
+      for (const entry of entries) this.#keys.add(keyOf(entry));
     }
     if (isOld) return answer(400, 'too far behind');
     return this.losesAnswers ? Promise.reject(new Error('cut')) : answer(204, '');
@@ -69,7 +70,7 @@ export class TestLoki implements HttpClient {
   }
 
   #visible(): Stored[] {
-    return this.stored.filter((_, i) => this.hidesEvery === 0 || i % this.hidesEvery !== 0);
+    return this.entries.filter((_, i) => this.hidesEvery === 0 || i % this.hidesEvery !== 0);
   }
 }
 

@@ -1,3 +1,4 @@
+/** Helper of compactor tests: heads, a faulty store, compactors and a querier on virtual time. */
 import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { atOnce, leafTask, unpackLeafResult } from '@loki/engine';
@@ -33,8 +34,8 @@ export interface TestRow {
 const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLogger };
 
 /**
- * Partitions with heads in memory, a store with faults, compactors and a querier: what answers must not
- * depend on.
+ * Partitions with heads in memory, a store with faults, compactors and a querier: answers must not depend on
+ * where rows are.
  */
 export class TestWorld {
   readonly scheduler: VirtualScheduler;
@@ -94,12 +95,12 @@ export class TestWorld {
     }
   }
 
-  /** Commits what the partition's head holds. */
+  /** Commits the records of the partition's head. */
   flush(partition: number): Promise<void> {
     return this.do(this.#heads.flush(partition, this.process.clock.nowMs()));
   }
 
-  /** The same from within the world's events, where nothing waits for the scheduler. */
+  /** Like `flush`, but within the world's events, without waiting for the scheduler. */
   flushHead(partition: number): Promise<void> {
     return this.#heads.flush(partition, this.process.clock.nowMs());
   }
@@ -118,7 +119,7 @@ export class TestWorld {
     );
   }
 
-  /** A compactor in a process of its own. */
+  /** A compactor in its own process. */
   compactor(
     options: Partial<CompactorOptions> = {},
     over: Partial<CompactorDeps> = {},
@@ -154,12 +155,12 @@ export class TestWorld {
     return { compactor, process, catalog };
   }
 
-  /** The answer as queries get it. */
+  /** The answer of a query. */
   async ask(request: LeafRequest): Promise<string> {
     return textOf(await this.do(this.querier.runLeaf(request)));
   }
 
-  /** The answer that all records together give, in order of arrival. */
+  /** The expected answer, from all records in order of arrival. */
   async oracle(request: LeafRequest): Promise<string> {
     const sources = this.#heads.all.map((bytes) => ({ kind: 'bytes' as const, bytes }));
     const env = { objectStore: this.bucket.client(this.process), cache: new Map(), cacheBytesMax: 1 << 20 };
@@ -171,7 +172,7 @@ export class TestWorld {
   }
 }
 
-/** Rows of some days around the epoch, in no order, with equal timestamps and repeated lines among them. */
+/** Rows of some days around the epoch, unordered, with equal timestamps and repeated lines. */
 export function randomRows(random: Prng, count: number, days: readonly number[]): TestRow[] {
   const rows = Array.from({ length: count }, () => {
     const ts = epochNs + BigInt(random.pick(days)) * 24n * hourNs + BigInt(random.int(0, 23)) * hourNs;
@@ -208,7 +209,7 @@ export function randomRequest(random: Prng): LeafRequest {
   return { kind: 'samples', tenant, expr: random.pick(metrics), startNs, endNs, stepNs, seriesMax: 0 };
 }
 
-/** An answer as text; series that have no sample are no difference. */
+/** An answer as text; series without samples are ignored. */
 export function textOf(result: LeafResult): string {
   if (result.kind === 'samples') {
     const lines = result.series.flatMap(({ labels, columns }) =>

@@ -1,3 +1,4 @@
+/** The ingest rate of one tenant: step *limit* of a written line. */
 import type { Limits } from '@loki/config';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';

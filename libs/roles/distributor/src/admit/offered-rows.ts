@@ -1,3 +1,6 @@
+/**
+ * The valid rows of one stream of a push, in the form that admission reads: step *limit* of a written line.
+ */
 import type { Discards } from '../rows/discards.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { DiscardReason } from '../streams/discard.ts';

@@ -1,3 +1,4 @@
+/** Rows that admission refused, and their error texts in Loki's words: step *limit* of a written line. */
 import type { TenantId } from '@loki/model';
 import { goTimeText, rfc3339Seconds } from '../json/time-text.ts';
 import type { DiscardReason } from '../streams/discard.ts';

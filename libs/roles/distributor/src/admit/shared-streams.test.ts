@@ -1,3 +1,4 @@
+/** Protects a tenant's limit of streams over all distributors, and pushes when nobody counts for all. */
 import fc from 'fast-check';
 import { loadHash, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -15,8 +16,6 @@ import {
 import { StreamLimitClaims } from './stream-limit-claims.ts';
 import type { StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
 import { StreamRegistry } from './stream-registry.ts';
-
-// Protects a tenant's limit of streams over all distributors, and pushes when nobody counts for all.
 
 const tenant = parseTenantId('t');
 beforeAll(loadHash);

@@ -1,3 +1,7 @@
+/**
+ * Asks the counter of a tenant's streams about new streams: step *limit* of a written line, over all
+ * distributors.
+ */
 import { BoundedMap, hash64 } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { nextTurn } from '@loki/ports';

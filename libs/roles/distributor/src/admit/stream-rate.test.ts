@@ -1,9 +1,10 @@
+/**
+ * Protects: a stream's share of a push is taken whole or refused whole, a refusal ends, and a stream gets as
+ * many shards as its rate needs.
+ */
 import fc from 'fast-check';
 import { StreamRate } from './stream-rate.ts';
 import type { StreamRateLimit } from './stream-rate.ts';
-
-// What this protects: a stream's share of a push is taken whole or refused whole, a refusal ends, and a
-// stream gets as many shards as its rate needs.
 
 const kib = 1024;
 const unsharded: StreamRateLimit = { rate: 10 * kib, burst: 20 * kib, desiredRate: undefined };

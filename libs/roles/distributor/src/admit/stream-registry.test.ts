@@ -1,3 +1,4 @@
+/** Protects: limits on streams, their rates and late entries, and the memory of silent streams. */
 import { parseTenantId } from '@loki/model';
 import { resolveStream } from '../streams/resolve-stream.ts';
 import { defaultLimits } from '../test/distributor.ts';

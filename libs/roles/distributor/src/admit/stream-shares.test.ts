@@ -1,12 +1,13 @@
+/**
+ * Protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same push
+ * again, in every format, and the rows of a hot stream go where their time says.
+ */
 import { compressSync } from 'snappy';
 import type { Limits } from '@loki/config';
 import { encodePushRequest } from '@loki/proto';
 import { shardOfRow } from '../streams/partition-chooser.ts';
 import type { ShardStep, StreamShards } from '../streams/partition-chooser.ts';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
-
-// What this protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same
-// push again, in every format, and the rows of a hot stream go where their time says.
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
 

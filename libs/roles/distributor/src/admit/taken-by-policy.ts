@@ -1,3 +1,4 @@
+/** Counts stored lines and bytes by policy, for metrics: after step *limit* of a written line. */
 import type { Limits } from '@loki/config';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { ValidRows } from './validate.ts';

@@ -1,3 +1,7 @@
+/**
+ * Remembers stored rows of partly refused pushes, so that a retry is not charged twice: step *limit* of a
+ * written line.
+ */
 import type { OfferedRows } from './refused-rows.ts';
 
 /** Clients give up on a push after some minutes. */

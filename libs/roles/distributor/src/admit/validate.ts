@@ -1,3 +1,4 @@
+/** Checks each row of a push against the tenant's limits: step *validate* of a written line. */
 import type { Limits } from '@loki/config';
 import type { SlicedWork } from '@loki/ports';
 import { rfc3339Seconds } from '../json/time-text.ts';

@@ -1,3 +1,4 @@
+/** Decodes the usual shape of a JSON push straight from bytes: step *decode* of a written line. */
 import { jsonEscapes } from '@loki/go';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';

@@ -1,3 +1,4 @@
+/** Protects: both readers of JSON pushes agree, and damaged bodies are refused in Loki's words. */
 import fc from 'fast-check';
 import { jsonErrors } from '@loki/go';
 import { LokiError, parseTenantId } from '@loki/model';

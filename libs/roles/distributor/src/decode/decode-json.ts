@@ -1,3 +1,7 @@
+/**
+ * Decodes JSON pushes: the fast reader first, the complete one for everything else. Step *decode* of a
+ * written line.
+ */
 import { jsonErrors } from '@loki/go';
 import { LokiError, nsPerSecond } from '@loki/model';
 import { JsonCursor, within } from '../json/json-iterator-cursor.ts';

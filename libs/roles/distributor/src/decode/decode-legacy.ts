@@ -1,3 +1,4 @@
+/** Decodes pushes of `/api/prom/push`: step *decode* of a written line. */
 import { parseGoTime } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Decodes OTLP logs in JSON form: step *decode* of a written line. */
 import { LokiError } from '@loki/model';
 import { emptyOtlpRecord, OtlpArray, OtlpMap, otlpValueDepthMax } from '@loki/proto';
 import type { OtlpAttribute, OtlpLogsSink, OtlpRecord, OtlpValue } from '@loki/proto';

@@ -1,3 +1,4 @@
+/** Decodes OTLP logs, protobuf or JSON, into rows: step *decode* of a written line. */
 import type { Limits, OtlpAction } from '@loki/config';
 import { compareText, LokiError, nsPerSecond } from '@loki/model';
 import type { LabelPair } from '@loki/model';

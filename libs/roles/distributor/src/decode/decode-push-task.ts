@@ -1,3 +1,4 @@
+/** Decodes a large push in a worker thread and moves its columns back: step *decode* of a written line. */
 import type { Limits } from '@loki/config';
 import { LokiError } from '@loki/model';
 import type { SlicedWork, Task } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** Chooses the decoder for a push by its content type: step *decode* of a written line. */
 import type { Limits } from '@loki/config';
 import { LokiError, nsPerMs, parseMediaType } from '@loki/model';
 import { decodePushRequest, ProtoError } from '@loki/proto';

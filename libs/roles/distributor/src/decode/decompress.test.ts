@@ -1,3 +1,6 @@
+/**
+ * Protects: compressed bodies decode as their libraries encode them; damaged ones are refused within bounds.
+ */
 import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { compressFrameSync } from 'lz4-napi';

@@ -1,3 +1,4 @@
+/** Decompresses gzip and deflate bodies within a bound, with Go's errors: step *decode* of a written line. */
 import { constants, crc32, gunzipSync, inflateRawSync } from 'node:zlib';
 import { hasCode, LokiError } from '@loki/model';
 

@@ -1,3 +1,4 @@
+/** Decompresses LZ4 frames within a bound: step *decode* of a written line. */
 import { LokiError } from '@loki/model';
 
 const frameMagic = 0x184d2204;

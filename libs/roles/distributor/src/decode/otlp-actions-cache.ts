@@ -1,3 +1,4 @@
+/** Compiles and caches a tenant's `otlp_config`: which attributes become labels or metadata. */
 import type { Limits, OtlpAction, OtlpAttributesConfig } from '@loki/config';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';

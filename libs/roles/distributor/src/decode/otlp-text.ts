@@ -1,3 +1,4 @@
+/** The text of an OTLP value, as OpenTelemetry prints it: step *decode* of a written line. */
 import { compareText } from '@loki/model';
 import { OtlpArray, OtlpMap } from '@loki/proto';
 import type { OtlpValue } from '@loki/proto';

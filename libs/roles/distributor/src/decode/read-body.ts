@@ -1,3 +1,4 @@
+/** Checks and decompresses the body of a push, within bounds: step *decode* of a written line. */
 import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { LokiError } from '@loki/model';
 import { chunkSizeFor, cutBodyText, gunzip } from './gunzip.ts';

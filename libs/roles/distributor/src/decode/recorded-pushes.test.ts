@@ -1,3 +1,4 @@
+/** Protects: pushes are answered and stored as a recorded Loki did. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';

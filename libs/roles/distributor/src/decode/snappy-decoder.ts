@@ -1,3 +1,4 @@
+/** Decompresses snappy blocks into a reused buffer: step *decode* of a written line. */
 import { LokiError, mib } from '@loki/model';
 
 /** Text of Go's snappy package: the one answer to any damage, and to bodies that are no snappy at all. */

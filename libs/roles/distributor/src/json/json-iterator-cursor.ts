@@ -1,3 +1,4 @@
+/** A JSON reader with the error texts of the Go library json-iterator. */
 import { LokiError } from '@loki/model';
 import { treeOf, unescapeProven } from './json-value.ts';
 import type { JsonValue } from './json-value.ts';

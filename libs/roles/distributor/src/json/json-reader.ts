@@ -1,3 +1,4 @@
+/** Reads JSON values of expected types, with json-iterator's errors: for OTLP in JSON form. */
 import { character, isDigit, JsonCursor } from './json-iterator-cursor.ts';
 import type { JsonRange } from './json-iterator-cursor.ts';
 import { NameCache } from './name-cache.ts';

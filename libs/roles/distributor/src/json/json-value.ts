@@ -1,3 +1,4 @@
+/** JSON as a tree of values, with exact integers and repeated keys. */
 import { unescapeJson } from '@loki/go';
 import { eachField, eachItem } from './jsonparser-walk.ts';
 import type { RawValue } from './jsonparser-walk.ts';

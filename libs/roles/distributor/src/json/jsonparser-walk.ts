@@ -1,3 +1,4 @@
+/** A JSON reader with the behaviour and error texts of the Go library jsonparser. */
 import { blockEnd, closingQuote, jsonErrors, jsonEscapes, skipBlanks, tokenEnd } from '@loki/go';
 
 /** The kind of a value, by its first byte. */

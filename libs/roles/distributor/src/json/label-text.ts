@@ -1,3 +1,4 @@
+/** Labels of JSON pushes as label text. */
 import { jsonErrors } from '@loki/go';
 import { compareText, Labels } from '@loki/model';
 import type { JsonRange } from './json-iterator-cursor.ts';

@@ -1,3 +1,4 @@
+/** Protects: the level of a line is the one that Loki recorded. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';

@@ -1,3 +1,7 @@
+/**
+ * The level of an entry (`detected_level`): labels, metadata, then the line. Step *decode* of a written
+ * line.
+ */
 import { closingQuote } from '@loki/go';
 import type { LevelFields } from './level-fields.ts';
 

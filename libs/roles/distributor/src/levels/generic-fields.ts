@@ -1,3 +1,4 @@
+/** Extracts the fields of `discover_generic_fields` from an entry: step *decode* of a written line. */
 import type { Labels } from '@loki/model';
 
 /** A field to find (`discover_generic_fields`): the metadata name that it gets, and where it may stand. */

@@ -1,3 +1,4 @@
+/** Counts the discarded entries of one push by reason and policy. */
 import type { DistributorMetrics } from '@loki/telemetry';
 import type { DiscardReason } from '../streams/discard.ts';
 

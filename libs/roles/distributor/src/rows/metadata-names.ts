@@ -1,3 +1,4 @@
+/** Turns names of structured metadata into valid label names: step *validate* of a written line. */
 import { quoteGo } from '@loki/go';
 import { BoundedMap, LokiError } from '@loki/model';
 

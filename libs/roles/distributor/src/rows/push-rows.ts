@@ -1,3 +1,4 @@
+/** One decoded push as columns: the data structure that the steps of a push share. */
 import { freeMemory, LokiError, mib } from '@loki/model';
 import type { PushSink } from '@loki/proto';
 import { NameCache } from '../json/name-cache.ts';

@@ -1,3 +1,4 @@
+/** Caches the compiled form of a tenant's limits. */
 import type { Limits } from '@loki/config';
 import type { GenericField } from '../levels/generic-fields.ts';
 import { LevelFields } from '../levels/level-fields.ts';

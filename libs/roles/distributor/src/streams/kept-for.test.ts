@@ -1,8 +1,9 @@
+/**
+ * Protects: a line is refused or shown. One that is past its retention when it comes was answered 204, and
+ * no query showed it.
+ */
 import type { Limits } from '@loki/config';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';
-
-// Protects: a line is refused or shown. One that is past its retention when it comes was answered 204, and no
-// query showed it.
 
 const nowMs = Date.UTC(2026, 0, 15, 12, 30);
 const hourMs = 3_600_000;

@@ -1,3 +1,7 @@
+/**
+ * The retention period of a stream, for refusing entries that are already expired: step *validate* of a
+ * written line.
+ */
 import type { Limits } from '@loki/config';
 import type { LabelPair } from '@loki/model';
 import { compileSelector } from './policies.ts';

@@ -1,3 +1,4 @@
+/** The partition of a stream's rows: step *shard* of a written line. */
 import { BoundedMap, fnv1a32 } from '@loki/model';
 import type { TenantId } from '@loki/model';
 

@@ -1,3 +1,4 @@
+/** Protects: policies match streams as Loki's do, and add their own rules. */
 import { buildLimits } from '@loki/config';
 import type { Limits } from '@loki/config';
 import { defaultLimits, storedEntries, testDistributor } from '../test/distributor.ts';

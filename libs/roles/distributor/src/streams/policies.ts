@@ -1,3 +1,4 @@
+/** Ingestion policies (`policy_stream_mapping`): which policy a stream belongs to. */
 import type { Limits } from '@loki/config';
 import { compileMatchers, parseMatchers } from '@loki/logql';
 import { compareText } from '@loki/model';

@@ -1,3 +1,4 @@
+/** From the label text of a push to a checked stream: step *validate* of a written line. */
 import type { Limits } from '@loki/config';
 import { parseLabels } from '@loki/logql';
 import { compareText, Labels, LokiError } from '@loki/model';

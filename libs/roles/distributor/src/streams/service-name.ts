@@ -1,3 +1,4 @@
+/** Derives the label `service_name`: step *decode* of a written line. */
 import type { LabelPair } from '@loki/model';
 
 /** The label that discovery adds. */

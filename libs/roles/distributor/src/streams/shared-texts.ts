@@ -1,3 +1,4 @@
+/** Stores repeated label names and values once, to save memory. */
 import { BoundedMap } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 

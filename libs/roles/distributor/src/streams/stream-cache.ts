@@ -1,3 +1,4 @@
+/** Caches resolved streams by label text: agents send the same texts in every push. */
 import assert from 'node:assert/strict';
 import type { Limits } from '@loki/config';
 import { BoundedMap } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Helpers of distributor tests: a write log in memory, a distributor on it, the stored entries. */
 import { buildLimits } from '@loki/config';
 import type { Limits } from '@loki/config';
 import { parseTenantId } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Benchmark: CPU per OTLP push. */
 import { loadHash, parseTenantId } from '@loki/model';
 import type { Task, Workers } from '@loki/ports';
 import { encodeRecordsTask } from '@loki/segment';

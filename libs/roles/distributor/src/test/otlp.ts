@@ -1,3 +1,4 @@
+/** Helper of tests: encodes OTLP requests as protobuf. */
 import { bytesField, varintField } from '@loki/proto';
 
 // OTLP requests for tests: both forms of one case come from one fixture.

@@ -1,3 +1,4 @@
+/** Benchmark: CPU per push by format. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadHash, parseTenantId } from '@loki/model';

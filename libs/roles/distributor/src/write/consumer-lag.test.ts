@@ -1,3 +1,4 @@
+/** Protects: a tenant with many pending records waits for the head, and others do not. */
 import { parseTenantId } from '@loki/model';
 import type { TimerHandle, Timers } from '@loki/ports';
 import { StoppedClock } from '../test/distributor.ts';

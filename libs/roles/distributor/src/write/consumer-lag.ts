@@ -1,3 +1,7 @@
+/**
+ * Delays tenants whose records the head of this process cannot consume in time: step *batch* of a written
+ * line.
+ */
 import type { TenantId } from '@loki/model';
 import type { Clock, Timers } from '@loki/ports';
 

@@ -1,3 +1,4 @@
+/** Encodes a batch as one or more records: step *batch* of a written line. */
 import type { Workers } from '@loki/ports';
 import { encodeRecords, encodeRecordsTask } from '@loki/segment';
 import type { RowWriter } from '@loki/segment';

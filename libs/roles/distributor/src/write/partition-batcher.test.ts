@@ -1,3 +1,4 @@
+/** Protects: batches are sealed and appended within bounds, and each push waits for its own rows. */
 import { parseTenantId, Labels } from '@loki/model';
 import type { TimerHandle, Timers, Workers } from '@loki/ports';
 import { openSegment } from '@loki/segment';

@@ -1,3 +1,7 @@
+/**
+ * Collects rows of many pushes into one record of a partition: steps *batch* and *write log* of a written
+ * line.
+ */
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, TimerHandle, Timers, Workers, WriteLog } from '@loki/ports';
@@ -229,7 +233,7 @@ export class PartitionBatcher {
     } catch (cause) {
       lag?.lost(batch.costs);
       metrics.appendFailed(this.#partition);
-      this.#deps.logger.error('write log did not take a batch', {
+      this.#deps.logger.error('the write log refused a batch', {
         partition: this.#partition,
         pushes: batch.pushes,
         error: String(cause),

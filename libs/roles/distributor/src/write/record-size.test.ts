@@ -1,3 +1,4 @@
+/** Protects: every record fits into the write log, and only lines that cannot fit are refused. */
 import fc from 'fast-check';
 import { compressSync } from 'snappy';
 import { Labels } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Protects: rows of a stream become one run, without repeated rows. */
 import { columns, openSegment } from '@loki/segment';
 import { testDistributor } from '../test/distributor.ts';
 

@@ -1,3 +1,6 @@
+/**
+ * Writes the accepted rows of a push into the batches of their partitions: step *batch* of a written line.
+ */
 import type { Limits } from '@loki/config';
 import type { RowWriter } from '@loki/segment';
 import {

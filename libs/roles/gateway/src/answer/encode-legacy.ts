@@ -1,3 +1,7 @@
+/**
+ * Writes log lines for `/api/prom/query`, the answer shape of Loki's first versions: step *respond* of a
+ * query.
+ */
 import type { Work } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { nsPerMs, nsPerSecond } from '@loki/model';

@@ -1,3 +1,4 @@
+/** Writes a query's result as the JSON of Loki's API, in slices: step *respond* of a query. */
 import { isUtf8 } from 'node:buffer';
 import { sorted } from '@loki/engine';
 import type { QueryResult, Work } from '@loki/engine';
@@ -7,7 +8,7 @@ import type { LabelPair } from '@loki/model';
 import type { LabelSet, LogLeafResult } from '@loki/ports';
 import type { JsonWriter } from './json-writer.ts';
 
-/** How the client wants labels: merged into one map per stream, or told apart by where they came from. */
+/** Labels of an entry in the answer: merged into one map per stream, or in categories by their origin. */
 export type LabelEncoding = 'merged' | 'categorized';
 
 /** Samples between two pauses: about a millisecond. */
@@ -19,7 +20,7 @@ const rowLabels = 4;
 
 /**
  * Writes the members of `data` for a query's answer, without braces, so that the caller can add `stats`. An
- * answer may have a hundred megabytes: whoever carries the work on lets others have the thread meanwhile.
+ * answer may have a hundred megabytes: the work yields between slices.
  */
 export function* encodeData(result: QueryResult, encoding: LabelEncoding, out: JsonWriter): Work<void> {
   if (result.type === 'streams') {
@@ -80,8 +81,7 @@ function* encodeMatrix(
 /** Rows of one result stream, in row order. */
 interface ResultStream {
   /**
-   * Sorted by name. A parser may have made a label with an empty value: unlike a stream's own, such labels
-   * show.
+   * Sorted by name. Labels from a parser are shown even with an empty value, unlike a stream's own labels.
    */
   readonly labels: readonly LabelPair[];
   /** Labels in Loki's text form. */
@@ -90,8 +90,8 @@ interface ResultStream {
 }
 
 /**
- * Rows gathered into result streams, sorted by label text. Merged: all labels make the stream; categorized:
- * only what stands in the `stream` category does.
+ * Groups rows into result streams, sorted by label text. Merged: a stream is identified by all labels;
+ * categorized: by the labels of the `stream` category only.
  */
 export function* groupStreams(rows: LogLeafResult, encoding: LabelEncoding): Work<ResultStream[]> {
   const texts = new PairTexts(([name, value]) => `${name}=${quoteGo(value)}`);
@@ -123,7 +123,7 @@ export function mergedLabels(set: LabelSet): readonly LabelPair[] {
   return overlaid(overlaid(set.stream, set.structuredMetadata), set.parsed);
 }
 
-/** Two sorted lists as one; where both have a name, the second's value stands. */
+/** Merges two sorted lists; the second one wins where both have a name. */
 function overlaid(under: readonly LabelPair[], over: readonly LabelPair[]): readonly LabelPair[] {
   if (over.length === 0) return under;
   const merged: LabelPair[] = [];
@@ -138,8 +138,8 @@ function overlaid(under: readonly LabelPair[], over: readonly LabelPair[]): read
 }
 
 /**
- * Texts of label pairs. Sets of one stream share its pairs, whose texts are made once; pairs of parsers are
- * hardly ever the same, and to keep theirs costs more than to make them.
+ * Texts of label pairs. Sets of one stream share its pairs, so their texts are cached. Pairs from parsers
+ * rarely repeat: caching their texts would cost more than making them again.
  */
 class PairTexts {
   readonly #textOf: (pair: LabelPair) => string;
@@ -211,7 +211,7 @@ export function lineText(lines: Buffer, ends: Uint32Array, row: number): string 
   return lines.toString('utf8', row === 0 ? 0 : ends[row - 1], ends[row]);
 }
 
-/** The third element of a categorized entry: labels that are not the stream's, by where they came from. */
+/** The third element of a categorized entry: labels that are not the stream's, by origin. */
 export function categoriesJson(set: LabelSet): string {
   const parts: string[] = [];
   if (set.structuredMetadata.length > 0) {
@@ -256,7 +256,7 @@ function expand(mantissa: string, exponent: number): string {
 /**
  * A JSON object of label pairs, in the order given.
  *
- * @param textOf the member of a pair, where the caller has some already
+ * @param textOf returns the member of a pair; a caller may cache members
  */
 export function pairsJson(pairs: Iterable<LabelPair>, textOf = pairJson): string {
   const parts: string[] = [];

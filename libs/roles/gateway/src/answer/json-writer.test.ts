@@ -1,3 +1,4 @@
+/** Protects: lines become the JSON strings that Go writes, for any bytes. */
 import fc from 'fast-check';
 import { goJsonString } from '@loki/go';
 import { JsonWriter } from './json-writer.ts';

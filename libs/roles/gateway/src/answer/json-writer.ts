@@ -1,3 +1,4 @@
+/** A growing buffer of JSON bytes, charged to a memory budget: step *respond* of a query. */
 import type { MemoryBudget } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 
@@ -11,22 +12,22 @@ for (let byte = 0; byte < 0x80; byte++) {
   special[byte] = 1;
   escapes.set(byte, Buffer.from(escaped));
 }
-/** First byte of the two line separators, which Go escapes, and of much else. */
+/** First byte of U+2028 and U+2029, which Go escapes, and of other characters. */
 const separatorStart = 0xe2;
 special[separatorStart] = 1;
 
-/** The longest that one byte of a line becomes: \u0000. */
+/** Most characters that one byte of a line becomes: \u0000. */
 const escapedMax = 6;
 
-/** The longest that one UTF-16 unit becomes as UTF-8. */
+/** Most bytes that one UTF-16 unit becomes in UTF-8. */
 const utf8Max = 3;
 
-/** Below this it costs less to reserve too much than to count. */
+/** Characters below which an upper estimate of the bytes is cheaper than counting them. */
 const shortText = 1024;
 
 type AnswerMemory = Pick<MemoryBudget, 'charge' | 'release'>;
 
-/** JSON written as bytes: lines are copied into the answer without ever being strings. */
+/** Writes JSON as bytes: lines are copied into the answer without becoming strings. */
 export class JsonWriter {
   #bytes: Buffer;
   #length = 0;
@@ -38,13 +39,13 @@ export class JsonWriter {
     this.#bytes = this.#allocate(sizeHint);
   }
 
-  /** Text that is JSON already. */
+  /** Appends text that is JSON already. */
   json(text: string): void {
     this.#makeRoom(text.length < shortText ? text.length * utf8Max : Buffer.byteLength(text));
     this.#length += this.#bytes.write(text, this.#length);
   }
 
-  /** A JSON string, as Go writes it, of valid UTF-8. */
+  /** Appends valid UTF-8 as a JSON string, escaped as Go does. */
   utf8(source: Uint8Array, start: number, end: number): void {
     this.#makeRoom((end - start) * escapedMax + 2);
     const out = this.#bytes;

@@ -1,14 +1,18 @@
+/** Partial answers for Logs Drilldown when a query has too many series: step *respond* of a query. */
 import { tooManySeries } from '@loki/engine';
 import type { QueryResult } from '@loki/engine';
 import { LokiError } from '@loki/model';
 
-/** Logs Drilldown, by its tags, takes the first series and a warning where others get an error. */
+/**
+ * True for Logs Drilldown, recognised by its tags: it gets the first series and a warning, others an error.
+ */
 export function takesPartialSeries(tags: string): boolean {
   return /(?:^|,)\s*Source=grafana-lokiexplore-app\s*(?:,|$)/i.test(tags);
 }
 
 /**
- * Whether it was the number of series alone that a query failed for. Errors of other processes come as text.
+ * True if a query failed only because of its number of series. Compares texts: errors of other processes are
+ * received as text.
  */
 export function isForTooManySeries(error: unknown, seriesMax: number): boolean {
   return error instanceof LokiError && seriesMax > 0 && error.message === tooManySeries(seriesMax).message;

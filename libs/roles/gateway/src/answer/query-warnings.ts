@@ -1,3 +1,4 @@
+/** Warnings of an answer that a limit has shortened (`query_warnings_enabled`): step *respond* of a query. */
 import type { Limits } from '@loki/config';
 import type { QueryResult } from '@loki/engine';
 import { formatPrometheusDuration } from '@loki/go';
@@ -7,15 +8,15 @@ import { parseLimit, parseTimeRange } from '../limits/params.ts';
 import type { Params } from '../limits/params.ts';
 
 /**
- * The parts of a range query's answer that a limit may have cut off, in words; [] unless the tenant wants to
- * hear of it.
+ * Names the parts of a range query's answer that a limit may have cut off; [] unless the tenant has
+ * `query_warnings_enabled`.
  */
 export function cutWarnings(params: Params, result: QueryResult, limits: Limits, nowNs: bigint): string[] {
   if (!limits.queryWarningsEnabled) return [];
   const warnings: string[] = [];
   const range = parseTimeRange(params, nowNs);
-  const kept = clampLookback(range, limits, nowNs);
-  if (!kept || kept.startNs > range.startNs) {
+  const clamped = clampLookback(range, limits, nowNs);
+  if (!clamped || clamped.startNs > range.startNs) {
     const lookback = formatPrometheusDuration(BigInt(limits.maxQueryLookbackMs) * nsPerMs);
     warnings.push(`the time range was cut: queries look back ${lookback} at most (max_query_lookback)`);
   }

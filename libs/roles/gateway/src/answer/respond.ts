@@ -1,10 +1,9 @@
+/** HTTP responses from JSON bytes: step *respond* of a query. */
 import { jsonHeaders } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
 import type { JsonWriter } from './json-writer.ts';
 
-/**
- * A JSON answer as Loki sends it, of what was written as bytes. `release` is called when nobody holds them.
- */
+/** A JSON response with Loki's headers. `release` is called when the bytes are no longer in use. */
 export function writtenResponse(json: JsonWriter, release: () => void): HttpResponse {
   json.json('\n');
   return { status: 200, headers: jsonHeaders, body: json.finish(), release };

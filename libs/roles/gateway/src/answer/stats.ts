@@ -1,3 +1,4 @@
+/** `data.stats` of an answer in Loki's shape: step *respond* of a query. */
 import type { QueryResult } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats } from '@loki/ports';
@@ -9,7 +10,7 @@ interface QueryTiming {
   readonly splits: number;
   readonly shards: number;
   readonly entriesReturned: number;
-  /** Which cache the leaves were answered from. */
+  /** The cache that answers of leaves may come from. */
   readonly cache: CacheName;
 }
 
@@ -27,7 +28,7 @@ export function entriesOf(result: QueryResult): number {
   }
 }
 
-/** Where the cache that an answer's leaves came from stands among Loki's. */
+/** Loki's name for the cache that an answer's leaves use. */
 export function cacheNameOf(result: QueryResult): CacheName {
   if (result.type === 'streams') return 'logResult';
   return result.type === 'matrix' ? 'result' : 'instantMetricResult';
@@ -49,14 +50,14 @@ const cacheNames = [
 ] as const;
 
 /**
- * `data.stats` of a query answer, in Loki's shape: Grafana's inspector reads it, and Loki leaves no member
- * out.
+ * `data.stats` of a query answer in Loki's shape, with every member, as Loki sends it. Grafana's inspector
+ * reads it.
  */
 export function lokiStats(leaf: LeafStats, timing: QueryTiming): object {
   const { execSeconds } = timing;
   const metadataBytes = leaf.metadataBytes;
   const bytes = leaf.lineBytes + metadataBytes;
-  const stored = storeStats({ ...leaf, linesProcessed: leaf.linesProcessed - leaf.headLines }, false);
+  const storeSummary = storeStats({ ...leaf, linesProcessed: leaf.linesProcessed - leaf.headLines }, false);
   const head = storeStats(leaf, true);
   return {
     summary: {
@@ -73,7 +74,7 @@ export function lokiStats(leaf: LeafStats, timing: QueryTiming): object {
       totalPostFilterLines: leaf.linesMatched,
       totalStructuredMetadataBytesProcessed: metadataBytes,
     },
-    querier: { store: stored, querierExecTime: execSeconds },
+    querier: { store: storeSummary, querierExecTime: execSeconds },
     ingester: {
       totalReached: 1,
       totalChunksMatched: 0,

@@ -1,8 +1,9 @@
+/** Chooses the labels for `/detected_labels` by their values. */
 import type { Work } from '@loki/engine';
 import type { StreamVolume } from '@loki/ports';
 import { isHiddenLabel, valuesByLabel } from './explore-streams.ts';
 
-/** Labels that people look by whatever their values are. */
+/** Labels that are always listed, regardless of their values. */
 const alwaysShown: ReadonlySet<string> = new Set(['cluster', 'namespace', 'instance', 'pod']);
 
 interface DetectedLabel {
@@ -10,7 +11,7 @@ interface DetectedLabel {
   readonly cardinality: number;
 }
 
-/** Labels worth to narrow a search by: those whose values are more than identifiers. */
+/** Labels that help to narrow a search: those whose values are not only identifiers. */
 export function* detectLabels(
   streams: Iterable<Pick<StreamVolume, 'labels' | 'values'>>,
 ): Work<DetectedLabel[]> {
@@ -22,12 +23,11 @@ export function* detectLabels(
   return detected;
 }
 
-/** Values that are looked at between two pauses. */
+/** Values that are checked between two pauses. */
 const valuesPerSlice = 1024;
 
 /**
- * Whether one of the values is no identifier; 0 and 1 alone are an answer to something, not numbers of
- * something.
+ * True if one of the values is no identifier. A label with only 0 and 1 is a flag, not an identifier.
  */
 function* isTelling(values: readonly string[]): Work<boolean> {
   if (values.length <= 2 && values.every((value) => value === '0' || value === '1')) return true;

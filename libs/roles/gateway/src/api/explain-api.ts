@@ -1,3 +1,6 @@
+/**
+ * `/loki/api/v1/explain`: the plan of a query and the data that it would read, from a dry run of its leaves.
+ */
 import { asSampleLeaf, evaluate, stepCount } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
 import { goJsonString } from '@loki/go';
@@ -38,16 +41,16 @@ interface ExplainApiDeps {
   readonly clock: Clock;
 }
 
-/** One operation, with what it works on. */
+/** One operation of the plan with its inputs. */
 interface PlanNode {
   readonly operation: string;
   readonly query: string;
-  /** Which of the leaves it is: it runs where the data is, and what it gives merges. */
+  /** Index of the leaf, for an operation that runs where the data is and whose results merge. */
   readonly leaf?: number;
   readonly inputs?: readonly PlanNode[];
 }
 
-/** Streams of a leaf's selector in its time, and what they hold. */
+/** Streams of a leaf's selector in its time range, with their entries and line bytes. */
 interface Selected {
   readonly streams: number;
   readonly entries: number;
@@ -55,8 +58,8 @@ interface Selected {
 }
 
 /**
- * `/loki/api/v1/explain`: the plan of a query and the amount that it would read, without reading it. Loki
- * has nothing like it. Asks queriers and ingesters for their indexes alone; counts are as exact as these.
+ * `/loki/api/v1/explain`, a route that Loki lacks. It asks queriers and ingesters for dry runs, which read
+ * only indexes; counts are as exact as these indexes.
  */
 export class ExplainApi {
   readonly #deps: ExplainApiDeps;
@@ -69,8 +72,8 @@ export class ExplainApi {
     const params = Params.of(request);
     const text = params.get('query');
     const expr = parseExpr(text);
-    const asked = this.#parse(expr, text, request, tenancy);
-    const leaves = await leavesOf(expr, asked);
+    const query = this.#parse(expr, text, request, tenancy);
+    const leaves = await leavesOf(expr, query);
     const { frontend } = this.#deps;
     const answers = await frontend.withDeadline(tenancy, request.signal, (signal) =>
       Promise.all(leaves.map((leaf) => this.#askLeaf(tenancy, leaf, signal))),
@@ -98,7 +101,7 @@ export class ExplainApi {
     );
   }
 
-  /** As the query endpoints read it: with `time` an instant query, else one over a range. */
+  /** Reads parameters like the query endpoints: with `time` an instant query, otherwise a range query. */
   #parse(expr: Expr, text: string, request: HttpRequest, tenancy: Tenancy): QueryParams {
     const params = Params.of(request);
     const limits = this.#deps.frontend.limitsFor(tenancy, request);
@@ -127,8 +130,8 @@ export class ExplainApi {
     const stepNs = parseStep(params, range);
     checkQueryLength(range, limits);
     checkSelectors(expr, limits);
-    const kept = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
-    return { ...base, ...kept, stepNs, isInstant: false };
+    const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
+    return { ...base, ...clamped, stepNs, isInstant: false };
   }
 
   async #askLeaf(
@@ -139,16 +142,16 @@ export class ExplainApi {
     const { querier } = this.#deps.frontend;
     const { startNs, endNs } = windowOf(leaf);
     const selector = printSelector(logOf(parseExpr(leaf.expr)).matchers);
-    const asked: LeafRequest = { ...leaf, isDryRun: true };
-    const [result, ...found] = await Promise.all([
-      runForTenants(tenancy, asked, {
+    const dryRun: LeafRequest = { ...leaf, isDryRun: true };
+    const [result, ...streamLists] = await Promise.all([
+      runForTenants(tenancy, dryRun, {
         run: (request) => querier.runLeaf(request, signal),
         complete: (work) => this.#deps.frontend.complete(work, signal),
       }),
       ...tenancy.ids.map((tenant) => querier.streams({ tenant, selector, startNs, endNs }, signal)),
     ]);
     const selected = { streams: 0, entries: 0, lineBytes: 0 };
-    for (const streams of found) {
+    for (const streams of streamLists) {
       selected.streams += streams.length;
       for (const { entries, lineBytes } of streams) {
         selected.entries += entries;
@@ -214,7 +217,7 @@ function logOf(expr: Expr): LogExpr {
   return expr.kind === 'log' ? expr : rangeAggregationOf(expr).log;
 }
 
-/** startNs <= ts < endNs: where the rows of a leaf stand. */
+/** The time of a leaf's rows: startNs <= ts < endNs. */
 function windowOf(leaf: LeafRequest): { startNs: bigint; endNs: bigint } {
   if (leaf.kind === 'log') return { startNs: leaf.startNs, endNs: leaf.endNs };
   const { offsetNs, rangeNs } = rangeAggregationOf(parseExpr(leaf.expr));
@@ -239,7 +242,7 @@ function leafJson(
     toRead: stats.blocksMatched,
   };
   const total = Object.values(blocks).reduce((sum, count) => sum + count, 0);
-  const rest = {
+  const options = {
     selected,
     segments: stats.segments,
     blocks: { total, ...blocks },
@@ -250,7 +253,7 @@ function leafJson(
     cpuSeconds: rounded(cost.cpuSeconds),
     seconds: rounded(cost.seconds),
   };
-  return `{"query":${goJsonString(leaf.expr)},${range},${JSON.stringify(rest).slice(1)}`;
+  return `{"query":${goJsonString(leaf.expr)},${range},${JSON.stringify(options).slice(1)}`;
 }
 
 function rounded(seconds: number): number {

@@ -1,3 +1,4 @@
+/** Protects: what people are told their logs can be searched by. */
 import { atOnce } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
 import type { LogLeafRequest, PatternService, PatternsRequest, WorkerEnv, Workers } from '@loki/ports';
@@ -5,8 +6,6 @@ import { clock, getRequest, tenancyOf, testFrontend, TestQuerier } from '../test
 import type { TestRow } from '../test/gateway.ts';
 import { detectLabels } from './detected-labels.ts';
 import { ExploreApi } from './explore-api.ts';
-
-// What this protects: what people are told their logs can be searched by.
 
 const stream = { app: 'a' };
 
@@ -119,8 +118,8 @@ test('the newest lines are asked for, as many as the request says', async () => 
   const { api, querier } = setUp([{ line: 'a=1' }]);
   const query = { query: '{app="a"}', line_limit: '7', start: '100', end: '200' };
   await api.detectedFields(getRequest(query), tenancyOf('t'));
-  const asked = querier.asked[0] as LogLeafRequest;
-  expect(asked).toMatchObject({ kind: 'log', direction: 'backward', limit: 7, endNs: 200_000_000_000n });
+  const leaf = querier.requests[0] as LogLeafRequest;
+  expect(leaf).toMatchObject({ kind: 'log', direction: 'backward', limit: 7, endNs: 200_000_000_000n });
 });
 
 test('no more fields than the limit, by either of its names; no field at all is an empty object', async () => {
@@ -155,15 +154,15 @@ test.each([
 ])('reading lines ends with the client, by %s', async (_, place) => {
   workers = place;
   const { api, querier } = setUp([{ line: 'a=1' }]);
-  const gone = new AbortController();
+  const client = new AbortController();
   const runLeaf = querier.runLeaf.bind(querier);
   querier.runLeaf = async (request) => {
     const rows = await runLeaf(request);
     // The client leaves when its lines have been found.
-    gone.abort();
+    client.abort();
     return rows;
   };
-  const request = { ...getRequest({ query: '{app="a"}' }), signal: gone.signal };
+  const request = { ...getRequest({ query: '{app="a"}' }), signal: client.signal };
   await expect(api.detectedFields(request, tenancyOf('t'))).rejects.toMatchObject({ code: 'clientGone' });
 });
 
@@ -233,10 +232,10 @@ describe('patterns', () => {
 
   test('those of several tenants are added up', async () => {
     const querier = new TestQuerier();
-    const asked: PatternsRequest[] = [];
+    const requests: PatternsRequest[] = [];
     const patterns: PatternService = {
       patterns: async (request) => {
-        asked.push(request);
+        requests.push(request);
         return Promise.resolve([{ pattern: '<_> "x"', level: 'info', samples: [[1_700_000_010, 2]] }]);
       },
     };
@@ -246,8 +245,8 @@ describe('patterns', () => {
       status: 'success',
       data: [{ pattern: '<_> "x"', level: 'info', samples: [[1_700_000_010, 4]] }],
     });
-    expect(asked).toHaveLength(2);
-    expect(asked[0]).toMatchObject({ tenant: 't', selector: '{app="a"}', stepNs: 30_000_000_000n });
+    expect(requests).toHaveLength(2);
+    expect(requests[0]).toMatchObject({ tenant: 't', selector: '{app="a"}', stepNs: 30_000_000_000n });
   });
 
   test('a query is a selector', async () => {

@@ -1,3 +1,4 @@
+/** Routes that suggest names to search by: `/detected_labels`, `/detected_fields`, `/patterns`. */
 import { collectFields, fieldsTask } from '@loki/engine';
 import type { DetectedField } from '@loki/engine';
 import { goJsonString } from '@loki/go';
@@ -31,10 +32,10 @@ import { streamsOfTenants, wholeDays } from './explore-streams.ts';
 interface ExploreApiDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
-  /** The clusters of lines; absent when no process makes them. */
+  /** Patterns of lines; absent when no process computes them. */
   readonly patterns?: PatternService;
   /**
-   * Where lines are read for their fields; absent in a process without workers, whose own thread reads them
+   * Threads that read the fields of lines; absent in a process without workers, whose main thread reads them
    * in slices.
    */
   readonly workers?: Workers;
@@ -44,7 +45,7 @@ interface ExploreApiDeps {
 const lineLimitDefault = 100;
 const fieldLimitDefault = 1000;
 
-/** The names to search logs by, for people who do not know them yet: labels and fields. */
+/** Suggests names to search by: labels, fields and patterns of lines. */
 export class ExploreApi {
   readonly #deps: ExploreApiDeps;
 
@@ -95,7 +96,7 @@ export class ExploreApi {
     return jsonTextResponse(`{"values":[${values.map(goJsonString).join(',')}],"limit":${limit}}`);
   }
 
-  /** `/loki/api/v1/patterns`: of the lines that came lately; nothing when nobody clusters them. */
+  /** `/loki/api/v1/patterns` of recent lines; empty when no process computes patterns. */
   async patterns(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const { frontend, clock, patterns: service } = this.#deps;
     const params = Params.of(request);
@@ -104,18 +105,18 @@ export class ExploreApi {
     const matchers = parseMatchers(params.get('query'));
     const selector = matchers.length === 0 ? '' : printSelector(matchers);
     checkQueryLength(range, frontend.limitsFor(tenancy, request));
-    const found = service
+    const answers = service
       ? await frontend.withDeadline(tenancy, request.signal, (signal) =>
           Promise.all(
             tenancy.ids.map((tenant) => service.patterns({ tenant, selector, ...range, stepNs }, signal)),
           ),
         )
       : [];
-    const items = mergePatterns(found).map(patternJson);
+    const items = mergePatterns(answers).map(patternJson);
     return jsonTextResponse(`{"status":"success","data":[${items.join(',')}]}`);
   }
 
-  /** Fields of the newest lines of the query; with their values where they are `valuesOf`. */
+  /** Fields of the newest lines of the query; with values for the field `valuesOf`. */
   async #fields(
     request: HttpRequest,
     tenancy: Tenancy,

@@ -1,3 +1,4 @@
+/** Streams of several tenants for the routes about labels, series and volumes. */
 import type { Limits } from '@loki/config';
 import type { Work } from '@loki/engine';
 import { printSelector } from '@loki/logql';
@@ -13,7 +14,7 @@ export interface TenantStreams {
   readonly streams: readonly StreamVolume[];
 }
 
-/** A question about streams, the same for each tenant. */
+/** A request about streams, the same for each tenant. */
 interface TenantsRequest extends Omit<StreamsRequest, 'tenant' | 'selector'> {
   readonly matchers: readonly Matcher[];
 }
@@ -21,7 +22,7 @@ interface TenantsRequest extends Omit<StreamsRequest, 'tenant' | 'selector'> {
 interface StreamsOptions {
   readonly limits: Limits;
   readonly client: AbortSignal;
-  /** Only which streams there are is asked: then the question may be cut in time. */
+  /** True: only the existence of streams matters, so the request may be cut by time. */
   readonly isMetadata?: boolean;
 }
 
@@ -40,10 +41,10 @@ export function streamsOfTenants(
     (signal) =>
       Promise.all(
         tenancy.ids.map(async (tenant) => {
-          const one = { tenant, selector, ...common };
+          const tenantRequest = { tenant, selector, ...common };
           const streams = isMetadata
-            ? await frontend.streamsInParts(one, querier, limits, signal)
-            : await querier.streams(one, signal);
+            ? await frontend.streamsInParts(tenantRequest, querier, limits, signal)
+            : await querier.streams(tenantRequest, signal);
           return { tenant, streams };
         }),
       ),
@@ -51,16 +52,16 @@ export function streamsOfTenants(
   );
 }
 
-/** Streams that are looked at between two pauses. */
+/** Streams that are visited between two pauses. */
 const streamsPerSlice = 128;
 
-/** Looks at each stream of each tenant. */
+/** Visits each stream of each tenant. */
 export function* visitStreams(
-  found: readonly TenantStreams[],
+  answers: readonly TenantStreams[],
   visit: (stream: StreamVolume, tenant: TenantId) => void,
 ): Work<void> {
   let looks = 0;
-  for (const { tenant, streams } of found) {
+  for (const { tenant, streams } of answers) {
     for (const stream of streams) {
       visit(stream, tenant);
       if (++looks % streamsPerSlice === 0) yield;
@@ -68,7 +69,7 @@ export function* visitStreams(
   }
 }
 
-/** Values that are looked at between two pauses. */
+/** Values that are visited between two pauses. */
 const valuesPerSlice = 4096;
 
 /** The values of each label, each once: of groups by name as well as of single streams. */
@@ -104,12 +105,12 @@ function* union(lists: readonly (readonly string[])[]): Work<readonly string[]> 
   return [...values];
 }
 
-/** Labels of our own making that no client asked for. */
+/** True for internal labels, which clients do not expect in answers. */
 export function isHiddenLabel(name: string): boolean {
   return name === '__stream_shard__' || name === '__time_shard__';
 }
 
-/** Label names and values are known by the day: a range covers the whole of each day that it touches. */
+/** Widens a range to whole days: label names and values are indexed by day. */
 export function wholeDays(range: { readonly startNs: bigint; readonly endNs: bigint }) {
   const { startNs, endNs } = range;
   return { startNs: startNs - (startNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };

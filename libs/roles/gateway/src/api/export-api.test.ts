@@ -16,21 +16,21 @@ const baseNs = 1_700_000_000_000_000_000n;
 /** A store of rows that honours range, limit, direction and shard. Streams are called by their number. */
 class Store {
   rows: TestRow[] = [];
-  readonly asked: LeafRequest[] = [];
+  readonly requests: LeafRequest[] = [];
   fail: (() => void) | undefined;
 
   async runLeaf(request: LeafRequest): Promise<LogLeafResult> {
-    this.asked.push(request);
+    this.requests.push(request);
     this.fail?.();
     if (request.kind !== 'log') throw new Error('asked for samples');
     const { startNs, endNs, direction, limit, shard } = request;
     const sign = direction === 'forward' ? 1 : -1;
-    const found = this.rows
+    const matches = this.rows
       .filter(({ ts }) => ts >= startNs && ts < endNs)
       .filter(({ stream }) => !shard || Number(stream['s']) % shard.of === shard.index)
       .sort((a, b) => sign * Number(a.ts - b.ts))
       .slice(0, limit);
-    return Promise.resolve(logResult(found));
+    return Promise.resolve(logResult(matches));
   }
 
   async streams(): Promise<readonly StreamVolume[]> {
@@ -111,17 +111,17 @@ test('cut anywhere and gone on with, nothing is missing and nothing comes twice'
         const store = new Store();
         store.rows = rowsOf(places);
         const api = apiOf(store);
-        const kept: Line[] = [];
+        const received: Line[] = [];
         let cursor = '';
         for (const linesMax of [...cuts, Infinity]) {
           const params = { query, ...range, direction, batch: String(batch), ...(cursor ? { cursor } : {}) };
           const lines = await linesOf(api.start(getRequest(params), tenancyOf('a')), linesMax);
           const last = lines.findLastIndex((line) => line.cursor !== undefined);
           if (last < 0) continue;
-          kept.push(...lines.slice(0, last));
+          received.push(...lines.slice(0, last));
           cursor = lines[last].cursor!;
         }
-        expect(textsOf(kept).sort()).toEqual(store.rows.map(({ line }) => line).sort());
+        expect(textsOf(received).sort()).toEqual(store.rows.map(({ line }) => line).sort());
       },
     ),
     { numRuns: 60 },
@@ -137,10 +137,10 @@ test('what comes in ahead of the cursor is there, what comes in behind it change
   const behind = { ts: baseNs, line: 'late', stream: { s: '0' } };
   const ahead = { ts: baseNs + 399n, line: 'new', stream: { s: '0' } };
   store.rows = [behind, ...store.rows, ahead];
-  const rest = await linesOf(
+  const remaining = await linesOf(
     api.start(getRequest({ query, ...range, cursor: first[last].cursor! }), tenancyOf('a')),
   );
-  const all = textsOf([...first.slice(0, last), ...rest]);
+  const all = textsOf([...first.slice(0, last), ...remaining]);
   expect(all).toHaveLength(401);
   expect(new Set(all).size).toBe(401);
   expect(all).toContain('new');
@@ -153,7 +153,7 @@ test('more entries at one nanosecond than a leaf may bring are asked for by shar
   const lines = await linesOf(apiOf(store).start(getRequest({ query, ...range }), tenancyOf('a')));
   expect(lines.at(-1)).toMatchObject({ done: true, entries: 40_002 });
   expect(new Set(textsOf(lines)).size).toBe(40_002);
-  for (const request of store.asked) {
+  for (const request of store.requests) {
     if (request.kind === 'log') expect(request.limit).toBeLessThanOrEqual(16_384);
   }
 });
@@ -166,25 +166,25 @@ test('a limit ends it with a cursor, from which the rest follows', async () => {
   expect(textsOf(first)).toHaveLength(30);
   expect(first.at(-1)).toMatchObject({ done: false, entries: 30 });
   const { cursor } = first.at(-1)!;
-  const rest = await linesOf(api.start(getRequest({ query, cursor: cursor! }), tenancyOf('a')));
-  expect(textsOf(rest)).toHaveLength(70);
-  expect(rest.at(-1)).toMatchObject({ done: true });
+  const remaining = await linesOf(api.start(getRequest({ query, cursor: cursor! }), tenancyOf('a')));
+  expect(textsOf(remaining)).toHaveLength(70);
+  expect(remaining.at(-1)).toMatchObject({ done: true });
 });
 
 test('a failure on the way is told, with a cursor to go on from', async () => {
   const store = new Store();
   store.rows = rowsOf(Array.from({ length: 1000 }, (_, i) => [i, 0]));
   store.fail = () => {
-    if (store.asked.length > 3) throw new LokiError('unavailable', 'no owner');
+    if (store.requests.length > 3) throw new LokiError('unavailable', 'no owner');
   };
   const api = apiOf(store);
   const first = await linesOf(api.start(getRequest({ query, ...range }), tenancyOf('a')));
   const end = first.at(-1)!;
   expect(end).toMatchObject({ done: false, error: 'no owner' });
   store.fail = undefined;
-  const rest = await linesOf(api.start(getRequest({ query, cursor: end.cursor! }), tenancyOf('a')));
-  expect(new Set(textsOf([...first, ...rest])).size).toBe(1000);
-  expect(textsOf([...first, ...rest])).toHaveLength(1000);
+  const remaining = await linesOf(api.start(getRequest({ query, cursor: end.cursor! }), tenancyOf('a')));
+  expect(new Set(textsOf([...first, ...remaining])).size).toBe(1000);
+  expect(textsOf([...first, ...remaining])).toHaveLength(1000);
 });
 
 test('leaves that take too long are made smaller', async () => {
@@ -194,7 +194,7 @@ test('leaves that take too long are made smaller', async () => {
     [2, 0],
   ]);
   store.fail = () => {
-    const last = store.asked.at(-1)!;
+    const last = store.requests.at(-1)!;
     if (last.endNs - last.startNs > 60_000_000_000n) throw new LokiError('timeout', 'too long');
   };
   const params = { query, start: String(baseNs - 3_600_000_000_000n), end: String(baseNs + 10n) };

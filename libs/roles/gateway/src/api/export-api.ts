@@ -1,3 +1,4 @@
+/** `/loki/api/v1/export`: all lines of a log query as lines of JSON, with cursors to continue from. */
 import { goJsonString } from '@loki/go';
 import { parseExpr, printExpr } from '@loki/logql';
 import { LokiError, mib } from '@loki/model';
@@ -29,8 +30,8 @@ const batchMax = 5000;
 /** Exports that one tenant may have running at a time: each holds two pages in memory. */
 const exportsMaxPerTenant = 8;
 /**
- * Bytes that one leaf may hold, and so a page: lines that are suddenly long are asked for again, fewer at a
- * time.
+ * Bytes that one leaf, and so a page, may hold: when lines are longer than expected, the page is requested
+ * again with fewer lines.
  */
 const pageBytesMax = 64 * mib;
 /** Characters of one piece of the answer. */
@@ -38,22 +39,21 @@ const pieceCharsMax = 64 * 1024;
 
 interface Export {
   readonly tenancy: Tenancy;
-  /** Canonical. */
+  /** Canonical LogQL. */
   readonly query: string;
   readonly cursor: ExportCursor;
   readonly limit: number;
   readonly batch: number;
-  /** Of the client or of this process's end. */
+  /** Aborts when the client leaves, or when this process ends. */
   readonly signal: AbortSignal;
 }
 
 /**
- * `/loki/api/v1/export`: all entries of a log query, however many, as lines of JSON. Loki has nothing like
- * it.
+ * `/loki/api/v1/export`, a route that Loki lacks: all entries of a log query as lines of JSON.
  *
- * Entries are followed by cursors (`{"cursor":"…"}`): all up to there has been sent. An export that was cut
- * goes on from its last cursor, entries after which come again. The last line says `"done":true` when nothing
- * is left.
+ * A cursor (`{"cursor":"…"}`) follows each page: all entries before it have been sent. An interrupted export
+ * continues from its last cursor and repeats the entries after it. The last line has `"done":true` when the
+ * export is complete.
  */
 export class ExportApi {
   readonly #deps: ExportApiDeps;
@@ -64,17 +64,17 @@ export class ExportApi {
     this.#deps = deps;
   }
 
-  /** Ends what runs, each with a cursor to go on from. */
+  /** Ends running exports, each with a cursor to continue from. */
   stop(): void {
     this.#stop.abort(new LokiError('unavailable', 'the query frontend is stopping'));
   }
 
   start(request: HttpRequest, tenancy: Tenancy): HttpResponse {
-    const asked = this.#parse(request, tenancy);
+    const exportRequest = this.#parse(request, tenancy);
     return {
       status: 200,
       headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' },
-      stream: this.#lines(asked, this.#take(tenancy)),
+      stream: this.#lines(exportRequest, this.#take(tenancy)),
     };
   }
 
@@ -90,24 +90,25 @@ export class ExportApi {
     const query = printExpr(expr);
     const nowNs = clock.nowNs();
     const direction = params.get('direction') === '' ? 'forward' : parseDirection(params);
-    const given = params.get('cursor');
-    const asked = given === '' ? { ...parseTimeRange(params, nowNs), direction } : parseCursor(query, given);
-    if (asked.endNs < asked.startNs) {
+    const cursorText = params.get('cursor');
+    const range =
+      cursorText === '' ? { ...parseTimeRange(params, nowNs), direction } : parseCursor(query, cursorText);
+    if (range.endNs < range.startNs) {
       throw badRequest('end timestamp must not be before or equal to start time');
     }
-    checkQueryLength(asked, limits);
-    const kept = clampLookback(asked, limits, nowNs) ?? { startNs: asked.endNs, endNs: asked.endNs };
+    checkQueryLength(range, limits);
+    const clamped = clampLookback(range, limits, nowNs) ?? { startNs: range.endNs, endNs: range.endNs };
     return {
       tenancy,
       query,
-      cursor: { ...kept, direction: asked.direction },
+      cursor: { ...clamped, direction: range.direction },
       limit: parseUint32(params, 'limit', 0),
       batch: Math.min(batchMax, parseUint32(params, 'batch', 0) || batchDefault),
       signal: AbortSignal.any([request.signal, this.#stop.signal]),
     };
   }
 
-  /** @returns gives the place back */
+  /** @returns a function that frees the place */
   #take(tenancy: Tenancy): () => void {
     const tenant = tenancy.ids.join('|');
     const running = this.#running.get(tenant) ?? 0;
@@ -116,44 +117,44 @@ export class ExportApi {
     }
     this.#running.set(tenant, running + 1);
     return () => {
-      const left = (this.#running.get(tenant) ?? 1) - 1;
-      if (left > 0) this.#running.set(tenant, left);
+      const remaining = (this.#running.get(tenant) ?? 1) - 1;
+      if (remaining > 0) this.#running.set(tenant, remaining);
       else this.#running.delete(tenant);
     };
   }
 
-  async *#lines(asked: Export, release: () => void): AsyncGenerator<string> {
+  async *#lines(request: Export, release: () => void): AsyncGenerator<string> {
     const { clock, logger } = this.#deps;
     const startedMs = clock.monotonicMs();
-    let rest = asked.cursor;
+    let remaining = request.cursor;
     let entries = 0;
     let failure: LokiError | undefined;
     try {
-      const read = (page: PageRequest) => this.#read(asked, page);
-      const options = { clock, read, rowsMax: asked.batch, rowsWanted: asked.limit };
-      for await (const page of ahead(exportPages(rest, options))) {
+      const read = (page: PageRequest) => this.#read(request, page);
+      const options = { clock, read, rowsMax: request.batch, rowsWanted: request.limit };
+      for await (const page of ahead(exportPages(remaining, options))) {
         yield* pageText(page);
         entries += page.to - page.from;
-        if (!page.rest) continue;
-        ({ rest } = page);
-        yield `{"cursor":"${printCursor(asked.query, rest)}"}\n`;
+        if (!page.next) continue;
+        remaining = page.next;
+        yield `{"cursor":"${printCursor(request.query, remaining)}"}\n`;
       }
-      const cursor = printCursor(asked.query, rest);
-      yield `{"cursor":"${cursor}","done":${rest.startNs >= rest.endNs},"entries":${entries}}\n`;
+      const cursor = printCursor(request.query, remaining);
+      yield `{"cursor":"${cursor}","done":${remaining.startNs >= remaining.endNs},"entries":${entries}}\n`;
     } catch (error) {
       failure = this.#failureOf(error);
-      const cursor = printCursor(asked.query, rest);
+      const cursor = printCursor(request.query, remaining);
       yield `{"cursor":"${cursor}","done":false,"entries":${entries},"error":${goJsonString(failure.message)}}\n`;
-      // A reader that does not look at the last line sees at least that the answer has no end.
+      // The answer must not end properly: a client that ignores the last line notices the failure, too.
       throw failure;
     } finally {
       release();
       logger.info('export', {
-        org_id: asked.tenancy.ids.join('|'),
-        query: asked.query,
+        org_id: request.tenancy.ids.join('|'),
+        query: request.query,
         entries,
         duration_ms: Math.round(clock.monotonicMs() - startedMs),
-        cursor: printCursor(asked.query, rest),
+        cursor: printCursor(request.query, remaining),
         err: failure?.message,
       });
     }
@@ -167,7 +168,7 @@ export class ExportApi {
       : new LokiError('internal', 'internal error', { cause: reason });
   }
 
-  /** One leaf of an export, in the tenant's turn and under its query_timeout. */
+  /** Runs one leaf of an export in the tenant's queue and under its query_timeout. */
   async #read({ tenancy, query, signal }: Export, page: PageRequest): Promise<LogLeafResult> {
     const { frontend } = this.#deps;
     const leaf = {
@@ -188,7 +189,7 @@ export class ExportApi {
   }
 }
 
-/** The next page is read while the client takes this one. */
+/** Reads the next page while the client receives the present one. */
 async function* ahead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
   let next = pages.next();
   try {
@@ -196,7 +197,7 @@ async function* ahead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
       const page = await next;
       if (page.done) return;
       next = pages.next();
-      // Its failure is seen when its turn comes, or nobody is left to see it.
+      // A failure is thrown when this page is awaited, or ignored if the client has left.
       next.catch(() => undefined);
       yield page.value;
     }

@@ -1,20 +1,21 @@
+/** Text form of an export's cursor: the remaining range, bound to one query. */
 import { fnv1a32 } from '@loki/model';
 import { badRequest } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
 
 type Direction = 'forward' | 'backward';
 
-/** The rest of an export: every entry of the query in this range, and no other. */
+/** The remaining part of an export: every entry of the query in this range, and no other. */
 export interface ExportCursor extends TimeRange {
   readonly direction: Direction;
 }
 
-/** A moment is any 64-bit number of nanoseconds. */
+/** Times are any 64-bit number of nanoseconds. */
 const form = /^1-(f|b)-(-?\d{1,19})-(-?\d{1,19})-([0-9a-f]{8})$/;
 
 /**
- * A cursor stands between two nanoseconds, never amidst entries of one: whatever is flushed, merged or
- * restarted meanwhile, what lies behind it was sent and what lies ahead was not.
+ * A cursor points between two nanoseconds, never between entries of one: so it stays exact through flushes,
+ * merges and restarts. Entries before it were sent, entries after it were not.
  */
 export function printCursor(query: string, cursor: ExportCursor): string {
   const { direction, startNs, endNs } = cursor;
@@ -22,7 +23,7 @@ export function printCursor(query: string, cursor: ExportCursor): string {
 }
 
 /**
- * @param query canonical text of the query that goes on
+ * @param query canonical text of the query to continue
  * @throws LokiError badRequest for a text that is no cursor, and for one of another query
  */
 export function parseCursor(query: string, text: string): ExportCursor {

@@ -1,18 +1,19 @@
+/** Cuts an export into leaves of bounded memory and time; each page ends between two nanoseconds. */
 import { LokiError, mib, nsPerMs } from '@loki/model';
 import type { Clock, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import type { ExportCursor } from './export-cursor.ts';
 
-/** Rows to send, and what is left after them. */
+/** Rows to send, and the range that remains after them. */
 export interface ExportPage {
   readonly rows: LogLeafResult;
   /** Rows from..to of `rows` belong to the page. */
   readonly from: number;
   readonly to: number;
   /** Undefined: more rows of the same nanosecond follow, between which no cursor can stand. */
-  readonly rest: ExportCursor | undefined;
+  readonly next: ExportCursor | undefined;
 }
 
-/** The question of one leaf of an export; the tenant and the text of the query are the caller's. */
+/** The request of one leaf of an export; the caller adds the tenant and the text of the query. */
 export type PageRequest = Pick<LogLeafRequest, 'startNs' | 'endNs' | 'direction' | 'limit' | 'shard'>;
 
 interface ExportPagesOptions {
@@ -20,36 +21,35 @@ interface ExportPagesOptions {
   readonly read: (request: PageRequest) => Promise<LogLeafResult>;
   /** Rows of one leaf at most. */
   readonly rowsMax: number;
-  /** No page begins after so many rows; 0: no limit. */
+  /** No page begins after this number of rows; 0: no limit. */
   readonly rowsWanted: number;
 }
 
-/** Rows of the first leaf; then as many as make up `pageBytesTarget`, at most twice as many as before. */
+/**
+ * Rows of the first leaf; later leaves aim at `pageBytesTarget`, with at most twice the rows of the previous.
+ */
 const rowsAtFirst = 128;
 const pageBytesTarget = 4 * mib;
 /** Rows of one nanosecond in one leaf. */
 const instantRowsMax = 16_384;
-/** Beyond, the streams of that nanosecond are asked for by shards, sixteen times as many each time. */
+/** When a nanosecond has more rows, its streams are read by shards, sixteen times as many in each step. */
 const shardFactor = 16;
 const shardsMax = 4096;
 /** Rows of one nanosecond in one shard of `shardsMax`: one stream, as a rule. */
 const shardRowsMax = 262_144;
 
-/**
- * Time that the first leaf looks at; then twice as much as long as leaves are quick, half when they are slow.
- */
+/** Time range of the first leaf; it doubles while leaves are quick, and halves when they are slow. */
 const windowAtFirstNs = 900_000n * nsPerMs;
 const windowMinNs = 1000n * nsPerMs;
 const quickMs = 1000;
 const slowMs = 10_000;
 
 /**
- * All entries of a log query in a range, in its direction, by leaves whose size follows from what came
- * before: memory and the time of one leaf are bounded, however long the range and however rare or frequent
- * its entries.
+ * All entries of a log query in a range, in its direction, read by leaves. The size of a leaf adapts to the
+ * previous ones, so that its memory and time are bounded for any range and any density of entries.
  *
- * A page ends between two nanoseconds. When a leaf is full, its last nanosecond is left to the next one; a
- * leaf with nothing but one nanosecond is read again by shards of its streams.
+ * A page ends between two nanoseconds. When a leaf is full, the next leaf reads its last nanosecond again. A
+ * full leaf with a single nanosecond is read again by shards of its streams.
  *
  * @throws LokiError of `read`; `unprocessable` for a stream with too many entries at one nanosecond
  */
@@ -59,49 +59,49 @@ export async function* exportPages(
 ): AsyncGenerator<ExportPage> {
   const { clock, read, rowsMax, rowsWanted } = options;
   const { direction } = cursor;
-  let rest = cursor;
+  let remaining = cursor;
   let windowNs = windowAtFirstNs;
   let limit = Math.min(rowsAtFirst, rowsMax);
   let sent = 0;
-  while (rest.startNs < rest.endNs && (rowsWanted === 0 || sent < rowsWanted)) {
-    const window = firstPart(rest, windowNs);
+  while (remaining.startNs < remaining.endNs && (rowsWanted === 0 || sent < rowsWanted)) {
+    const window = firstPart(remaining, windowNs);
     // At least two: one row would always fill its leaf.
-    const wanted = rowsWanted === 0 ? limit : Math.max(2, Math.min(limit, rowsWanted - sent));
+    const leafLimit = rowsWanted === 0 ? limit : Math.max(2, Math.min(limit, rowsWanted - sent));
     const startedMs = clock.monotonicMs();
     let rows: LogLeafResult;
     try {
-      rows = await read({ ...window, direction, limit: wanted });
+      rows = await read({ ...window, direction, limit: leafLimit });
     } catch (error) {
       if (isTooSlow(error) && windowNs > windowMinNs) {
         windowNs = windowNs / 4n > windowMinNs ? windowNs / 4n : windowMinNs;
-      } else if (isTooLarge(error) && wanted > 2) {
-        limit = Math.max(2, Math.floor(wanted / 8));
+      } else if (isTooLarge(error) && leafLimit > 2) {
+        limit = Math.max(2, Math.floor(leafLimit / 8));
       } else throw error;
       continue;
     }
     const tookMs = clock.monotonicMs() - startedMs;
     if (tookMs > slowMs && windowNs > windowMinNs) windowNs /= 2n;
     const count = rows.timestampNs.length;
-    if (count < wanted) {
-      rest = without(rest, window);
+    if (count < leafLimit) {
+      remaining = without(remaining, window);
       if (tookMs < quickMs) windowNs *= 2n;
     } else {
       const instantNs = rows.timestampNs[count - 1];
       if (rows.timestampNs[0] === instantNs) {
         for await (const part of instantParts(instantNs, direction, read)) {
-          yield { rows: part, from: 0, to: part.timestampNs.length, rest: undefined };
+          yield { rows: part, from: 0, to: part.timestampNs.length, next: undefined };
           sent += part.timestampNs.length;
         }
-        rest = without(rest, { startNs: instantNs, endNs: instantNs + 1n });
-        yield { rows, from: 0, to: 0, rest };
+        remaining = without(remaining, { startNs: instantNs, endNs: instantNs + 1n });
+        yield { rows, from: 0, to: 0, next: remaining };
         continue;
       }
-      rest = reaching(rest, instantNs);
+      remaining = reaching(remaining, instantNs);
     }
-    const to = count < wanted ? count : firstRowOf(rows.timestampNs);
+    const to = count < leafLimit ? count : firstRowOf(rows.timestampNs);
     sent += to;
-    yield { rows, from: 0, to, rest };
-    limit = nextLimit(wanted, rows.lines.length, rowsMax);
+    yield { rows, from: 0, to, next: remaining };
+    limit = nextLimit(leafLimit, rows.lines.length, rowsMax);
   }
 }
 
@@ -142,7 +142,8 @@ function isTooSlow(error: unknown): boolean {
 }
 
 /**
- * The query itself was looked at before: what a leaf of it is refused for is the memory that its rows take.
+ * True if a leaf failed for the memory of its rows. The query was checked before, so other refusals cannot
+ * occur.
  */
 function isTooLarge(error: unknown): boolean {
   return error instanceof LokiError && error.code === 'badRequest';
@@ -157,14 +158,14 @@ function firstPart(range: ExportCursor, lengthNs: bigint): { startNs: bigint; en
     : { startNs: endNs - lengthNs, endNs };
 }
 
-/** The rest of the range when everything up to the far end of `part` is done. */
+/** The remaining range when everything up to the far end of `part` is sent. */
 function without(range: ExportCursor, part: { startNs: bigint; endNs: bigint }): ExportCursor {
   return range.direction === 'forward'
     ? { ...range, startNs: part.endNs }
     : { ...range, endNs: part.startNs };
 }
 
-/** The rest of the range when everything before `instantNs` is done, which itself is not. */
+/** The remaining range when everything before `instantNs` is sent, but not `instantNs` itself. */
 function reaching(range: ExportCursor, instantNs: bigint): ExportCursor {
   return range.direction === 'forward'
     ? { ...range, startNs: instantNs }

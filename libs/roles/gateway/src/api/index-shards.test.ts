@@ -1,3 +1,6 @@
+/**
+ * Protects: the shards of a query are all of its streams, each once, whatever the target; nobody gets a gap.
+ */
 import fc from 'fast-check';
 import type { Limits } from '@loki/config';
 import { Labels } from '@loki/model';
@@ -6,9 +9,6 @@ import type { StreamsRequest, StreamVolume } from '@loki/ports';
 import { clock, getRequest, logger, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import { shardStreams } from './index-shards.ts';
 import { MetadataApi } from './metadata-api.ts';
-
-// What this protects: the shards of a query are all of its streams, each once, whatever the target; nobody
-// gets a gap.
 
 function stream(app: string, lineBytes: number): StreamVolume {
   const labels: LabelPair[] = [['app', app]];
@@ -89,7 +89,10 @@ test('each selector of the query is asked for once', async () => {
   await ask({
     query: 'sum(rate({app="a"}[1m])) / sum(rate({app="b"}[5m])) + sum(rate({app="a"} |= "x" [9m]))',
   });
-  expect(querier.asked.map((each) => (each as StreamsRequest).selector)).toEqual(['{app="a"}', '{app="b"}']);
+  expect(querier.requests.map((each) => (each as StreamsRequest).selector)).toEqual([
+    '{app="a"}',
+    '{app="b"}',
+  ]);
 });
 
 test.each(['0', '-1'])('a target of %s is refused', async (targetBytesPerShard) => {

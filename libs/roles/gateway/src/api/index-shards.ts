@@ -1,7 +1,8 @@
+/** Cuts streams by hash into ranges of about equal bytes, for `/index/shards`. */
 import { Labels } from '@loki/model';
 import type { StreamVolume } from '@loki/ports';
 
-/** Streams whose hashes stand within the bounds, both included, and what they hold. */
+/** Streams whose hashes lie within the bounds (both included), with their entries and bytes. */
 interface IndexShard {
   readonly minHash: bigint;
   readonly maxHash: bigint;
@@ -13,9 +14,9 @@ interface IndexShard {
 const hashMax = (1n << 64n) - 1n;
 
 /**
- * Cuts streams by their hashes into neighbouring ranges of about `bytesTarget` each. Together the ranges
- * cover every hash there is, so that streams which nobody has heard of yet have their place too. Streams of
- * one hash are never parted, and a stream that holds more than the target is a shard by itself.
+ * Cuts streams by their hashes into adjacent ranges of about `bytesTarget` each. Together the ranges cover
+ * all hashes, so that they include streams which appear later. Streams of one hash stay together, and a
+ * stream larger than the target is a shard by itself.
  *
  * @param bytesTarget > 0
  * @returns at least one
@@ -42,7 +43,7 @@ export function shardStreams(streams: readonly StreamVolume[], bytesTarget: numb
 }
 
 /**
- * Bounds are whole 64-bit numbers: readers whose numbers are doubles see them rounded, as those of Loki do.
+ * JSON of the shards. Bounds are 64-bit integers: clients with double numbers see them rounded, as with Loki.
  */
 export function shardsJson(shards: readonly IndexShard[]): string {
   const items = shards.map(

@@ -1,3 +1,4 @@
+/** Routes about streams: labels, label values, series, index statistics and index shards. */
 import { goJsonString } from '@loki/go';
 import { logExprsOf, parseExpr, parseMatchers, printSelector, selectionsMax } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
@@ -35,11 +36,11 @@ import type { MetadataLogDeps, MetadataNote } from './metadata-log.ts';
 interface MetadataApiDeps extends MetadataLogDeps {
   readonly frontend: QueryFrontend;
   readonly querier: QuerierService;
-  /** Then the tenant label is ours, and its values are the tenants who ask. */
+  /** True: the system adds the tenant label, and its values are the tenants of the request. */
   readonly multiTenantQueriesEnabled: boolean;
 }
 
-/** Streams by their labels and time; `kind` names the limits and the cache that hold. */
+/** A request for streams by labels and time; `kind` selects the limits and the cache. */
 interface StreamsQuestion {
   readonly matchers: readonly Matcher[];
   readonly range: TimeRange;
@@ -47,7 +48,7 @@ interface StreamsQuestion {
   readonly group?: StreamGrouping;
 }
 
-/** The endpoints that look at streams, not at lines: labels, their values, series, statistics. */
+/** Routes that read streams and no lines: labels, label values, series, statistics. */
 export class MetadataApi {
   readonly #deps: MetadataApiDeps;
 
@@ -58,9 +59,9 @@ export class MetadataApi {
   /** `/loki/api/v1/labels` */
   labels(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
-      const found = await this.#labelStreams(request, tenancy, note, { by: 'name' });
+      const answers = await this.#labelStreams(request, tenancy, note, { by: 'name' });
       const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
-      await this.#visit(request, found, ({ labels }) => {
+      await this.#visit(request, answers, ({ labels }) => {
         for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
       });
       note.entries = names.size;
@@ -74,8 +75,8 @@ export class MetadataApi {
     if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) return textList([...tenancy.ids]);
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const grouping = { by: 'name' as const, names: [name], withValues: true };
-      const found = await this.#labelStreams(request, tenancy, note, grouping);
-      const streams = found.flatMap((each) => each.streams);
+      const answers = await this.#labelStreams(request, tenancy, note, grouping);
+      const streams = answers.flatMap((each) => each.streams);
       const values = await this.#deps.frontend.complete(valuesByLabel(streams), request.signal);
       const texts = [...(values.get(name) ?? [])];
       note.query = `${name} ${note.query}`.trim();
@@ -108,7 +109,7 @@ export class MetadataApi {
         await this.#visit(request, selection, ({ labels }, tenant) => {
           const isHidden = labels.some(([name]) => isHiddenLabel(name));
           const visible = isHidden ? labels.filter(([name]) => !isHiddenLabel(name)) : labels;
-          // Sorted labels have one text, by which a series is known.
+          // Sorted labels have exactly one text, which identifies a series.
           series.add(pairsJson(tenancy.isMulti ? withTenant(visible, tenant) : visible, textOf));
         });
       }
@@ -117,7 +118,7 @@ export class MetadataApi {
     });
   }
 
-  /** `/loki/api/v1/index/stats`: what a selector covers, without an envelope. */
+  /** `/loki/api/v1/index/stats`: streams, entries and bytes of a selector, without an envelope. */
   indexStats(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     return reported(this.#deps, { type: 'stats', request, tenancy }, async (note) => {
       const params = Params.of(request);
@@ -141,7 +142,7 @@ export class MetadataApi {
     });
   }
 
-  /** `/loki/api/v1/index/shards`: how the streams of a query would be shared out by their hashes. */
+  /** `/loki/api/v1/index/shards`: ranges of stream hashes with about equal bytes of a query. */
   indexShards(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     return reported(this.#deps, { type: 'shards', request, tenancy }, async (note) => {
       const params = Params.of(request);
@@ -165,7 +166,7 @@ export class MetadataApi {
     });
   }
 
-  /** `targetBytesPerShard`, a number or one with a unit; by default what the tenant's queries are cut by. */
+  /** `targetBytesPerShard`, with or without a unit; by default the tenant's limit for parts of queries. */
   #shardBytes(params: Params, tenancy: Tenancy, request: HttpRequest): number {
     const text = params.get('targetBytesPerShard');
     if (text === '') {
@@ -181,13 +182,13 @@ export class MetadataApi {
     return bytes;
   }
 
-  /** Looks at streams; there may be some hundred thousand. */
+  /** Visits streams in slices: there may be some hundred thousand. */
   #visit(
     request: HttpRequest,
-    found: readonly TenantStreams[],
+    answers: readonly TenantStreams[],
     visit: (stream: StreamVolume, tenant: TenantId) => void,
   ): Promise<void> {
-    return this.#deps.frontend.complete(visitStreams(found, visit), request.signal);
+    return this.#deps.frontend.complete(visitStreams(answers, visit), request.signal);
   }
 
   #range(params: Params, tenancy: Tenancy, request: HttpRequest): TimeRange {
@@ -196,7 +197,7 @@ export class MetadataApi {
     return range;
   }
 
-  /** Label names and values are known by the day: a range covers the whole of each day that it touches. */
+  /** Streams for labels and their values. The range is widened to whole days, as the index is by day. */
   #labelStreams(
     request: HttpRequest,
     tenancy: Tenancy,
@@ -212,7 +213,8 @@ export class MetadataApi {
   }
 
   /**
-   * A matcher on the tenant label is one on the streams' own labels here: Loki narrows only queries by it.
+   * A matcher on the tenant label matches the streams' own labels here: Loki selects tenants by it in queries
+   * only.
    */
   #streams(
     tenancy: Tenancy,
@@ -237,7 +239,7 @@ export class MetadataApi {
   }
 }
 
-/** Loki leaves `data` out when there is none. */
+/** A list as JSON. Loki omits an empty `data`. */
 function textList(texts: string[]): HttpResponse {
   if (texts.length === 0) return jsonTextResponse('{"status":"success"}');
   const sorted = sortTexts(texts).map(goJsonString);

@@ -1,3 +1,4 @@
+/** Metrics and log line of one request about streams. */
 import { formatGoDuration } from '@loki/go';
 import { fnv1Hash32, LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
@@ -12,9 +13,9 @@ export interface MetadataLogDeps {
   readonly queryMetrics?: QueryMetrics;
 }
 
-/** The subject of a request, noted as it is found out. */
+/** Facts about a request, filled in while it is answered. */
 export interface MetadataNote {
-  /** Selector, label or both, as Loki logs them. */
+  /** Selector, label name or both, in Loki's form. */
   query: string;
   range?: TimeRange;
   /** Labels, values, series or streams of the answer. */
@@ -24,10 +25,10 @@ export interface MetadataNote {
 /** Answers a request about streams, counts it and writes its line beside those of queries. */
 export async function reported(
   { clock, logger, queryMetrics }: MetadataLogDeps,
-  asked: { readonly type: string; readonly request: HttpRequest; readonly tenancy: Tenancy },
+  call: { readonly type: string; readonly request: HttpRequest; readonly tenancy: Tenancy },
   answer: (note: MetadataNote) => Promise<HttpResponse>,
 ): Promise<HttpResponse> {
-  const { type, request, tenancy } = asked;
+  const { type, request, tenancy } = call;
   const note: MetadataNote = { query: '', entries: 0 };
   const startedMs = clock.monotonicMs();
   queryMetrics?.started();

@@ -1,3 +1,4 @@
+/** Routes that evaluate LogQL: steps *admit* and *respond* of a query. */
 import type { Limits } from '@loki/config';
 import { resultBytes } from '@loki/engine';
 import type { QueryParams, Work } from '@loki/engine';
@@ -50,7 +51,7 @@ interface QueryApiDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
-  /** Steps stand on multiples of the step, also where time is not split. */
+  /** Aligns steps to multiples of the step, also for queries that are not split. */
   readonly alignsWithStep?: boolean;
 }
 
@@ -64,7 +65,7 @@ interface AnswerParts {
   readonly after: string;
 }
 
-/** The endpoints that evaluate LogQL. */
+/** Routes that evaluate LogQL. */
 export class QueryApi {
   readonly #deps: QueryApiDeps;
   readonly #frontend: QueryFrontend;
@@ -192,19 +193,19 @@ export class QueryApi {
     });
   }
 
-  /** Runs a checked query; for those who take a part of too many series, again without that limit. */
+  /** Runs a checked query. For clients that accept partial series, repeats it without the limit on series. */
   async #ask(
-    asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
+    query: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
     request: HttpRequest,
     params: QueryParams,
   ): Promise<WarnedAnswer> {
     const { seriesMax } = params;
     try {
-      return await this.#askOnce(asked, request, params);
+      return await this.#askOnce(query, request, params);
     } catch (error) {
       const tags = request.headers.get('x-query-tags') ?? '';
       if (!takesPartialSeries(tags) || !isForTooManySeries(error, seriesMax)) throw error;
-      const answer = await this.#askOnce(asked, request, { ...params, seriesMax: 0 });
+      const answer = await this.#askOnce(query, request, { ...params, seriesMax: 0 });
       const result = firstSeries(answer.result, seriesMax);
       return { ...answer, result, warnings: [partialWarning(seriesMax)] };
     }
@@ -216,23 +217,23 @@ export class QueryApi {
 
   /** The limits of the query that the request is a part of. */
   #checkWhole(request: HttpRequest, limits: Limits): void {
-    const whole = this.#frontend.wholeQueryOf(request);
-    if (!whole) return;
-    checkQueryLength(whole, limits);
-    checkSelectors(whole.expr, limits);
-    checkRanges(whole.expr, limits);
+    const wholeQuery = this.#frontend.wholeQueryOf(request);
+    if (!wholeQuery) return;
+    checkQueryLength(wholeQuery, limits);
+    checkSelectors(wholeQuery.expr, limits);
+    checkRanges(wholeQuery.expr, limits);
   }
 
   /** Runs a checked query, counts it and logs it. */
   async #askOnce(
-    asked: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
+    query: Pick<AskedQuery, 'tenancy' | 'text' | 'expr'>,
     request: HttpRequest,
     params: QueryParams,
   ): Promise<Answer> {
     const { logger, queryMetrics } = this.#deps;
     const startedMs = this.#clock.monotonicMs();
-    const query = {
-      ...asked,
+    const report = {
+      ...query,
       ...params,
       tags: request.headers.get('x-query-tags') ?? '',
       userAgent: request.headers.get('user-agent') ?? '',
@@ -240,17 +241,17 @@ export class QueryApi {
     };
     queryMetrics?.started();
     try {
-      const answer = await this.#frontend.query(asked.tenancy, asked.expr, params, {
+      const answer = await this.#frontend.query(query.tenancy, query.expr, params, {
         client: request.signal,
         noCache: isUncached(request),
-        limits: this.#limits(asked.tenancy, request),
+        limits: this.#limits(query.tenancy, request),
         whole: this.#frontend.wholeQueryOf(request),
         actor: this.#frontend.actorOf(request),
       });
-      reportQuery(query, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
+      reportQuery(report, answer, { logger, metrics: queryMetrics, nowNs: this.#clock.nowNs() });
       return answer;
     } catch (error) {
-      reportFailure(query, error, (this.#clock.monotonicMs() - startedMs) / 1000, {
+      reportFailure(report, error, (this.#clock.monotonicMs() - startedMs) / 1000, {
         logger,
         metrics: queryMetrics,
       });
@@ -268,7 +269,7 @@ export class QueryApi {
     });
   }
 
-  /** Written in slices, and counted until the client has it. */
+  /** Writes the answer in slices; its memory is charged until the client has received it. */
   async #written({ result }: Answer, request: HttpRequest, parts: AnswerParts): Promise<HttpResponse> {
     const memory = this.#frontend.openAnswer();
     try {
@@ -305,7 +306,7 @@ function encodingOf(request: HttpRequest): LabelEncoding {
   return flags.split(',').some((flag) => flag.trim() === 'categorize-labels') ? 'categorized' : 'merged';
 }
 
-/** Steps on multiples of the step, outwards: what a query split by time answers, so that panels line up. */
+/** Widens a range to multiples of the step, like a query that is split by time, so that panels line up. */
 function alignToStep(range: TimeRange, stepNs: bigint): TimeRange {
   const startNs = range.startNs - (range.startNs % stepNs);
   const beyond = range.endNs % stepNs;

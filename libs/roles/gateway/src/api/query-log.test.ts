@@ -1,3 +1,7 @@
+/**
+ * Protects: the names that operators of Loki grep for are all there, and nothing that a client sends breaks
+ * a line.
+ */
 import { parseExpr } from '@loki/logql';
 import { emptyLeafStats } from '@loki/ports';
 import type { LogFields, Logger } from '@loki/ports';
@@ -13,9 +17,6 @@ import {
 } from '../test/gateway.ts';
 import { MetadataApi } from './metadata-api.ts';
 import { reportQuery } from './query-log.ts';
-
-// What this protects: the names that operators of Loki grep for are all there, and nothing that a client
-// sends breaks a line.
 
 let lines: LogFields[];
 const logger: Logger = {
@@ -44,7 +45,7 @@ function report(query: string, more: Partial<Answer> = {}): LogFields {
     isSharded: true,
     ...more,
   } as Answer;
-  const asked = {
+  const queryReport = {
     tenancy: tenancyOf('a', 'b'),
     text: query,
     expr: parseExpr(query),
@@ -57,7 +58,7 @@ function report(query: string, more: Partial<Answer> = {}): LogFields {
     userAgent: 'agent/1\r\nlevel=error',
     disablesWrappers: true,
   };
-  reportQuery(asked, answer, { logger, nowNs });
+  reportQuery(queryReport, answer, { logger, nowNs });
   return lines[0];
 }
 

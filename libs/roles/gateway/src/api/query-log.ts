@@ -1,3 +1,4 @@
+/** The log line and the metrics of one query, under Loki's names. */
 import type { QueryResult } from '@loki/engine';
 import { formatGoDuration } from '@loki/go';
 import { logExprsOf, stageTraits } from '@loki/logql';
@@ -11,7 +12,7 @@ import type { Answer } from '../frontend/query-frontend.ts';
 import { byteText } from '../limits/byte-text.ts';
 import { kindOf, parseTags } from '../limits/check-query-limits.ts';
 
-/** A query as it was asked. */
+/** A query with its parameters and request headers. */
 export interface AskedQuery {
   readonly tenancy: Tenancy;
   readonly text: string;
@@ -21,29 +22,29 @@ export interface AskedQuery {
   readonly stepNs: bigint;
   readonly limit: number;
   readonly isInstant: boolean;
-  /** `X-Query-Tags`, as it came. */
+  /** `X-Query-Tags`, unchanged. */
   readonly tags: string;
   readonly userAgent: string;
-  /** `X-Loki-Disable-Pipeline-Wrappers`: nothing is wrapped here, so that the line says so is all. */
+  /** `X-Loki-Disable-Pipeline-Wrappers`: only logged, as there are no wrappers here. */
   readonly disablesWrappers?: boolean;
 }
 
-/** Queries that take longer are `slow`, as Loki sorts them. */
+/** Longer queries are logged as `slow`, as in Loki. */
 export const slowSeconds = 10;
 
 /** Counts an answered query and writes its line, under the names that operators of Loki grep for. */
 export function reportQuery(
-  asked: AskedQuery,
+  query: AskedQuery,
   answer: Answer,
   out: { logger: Logger; metrics?: QueryMetrics; nowNs: bigint },
 ): void {
   const { stats, execSeconds, result } = answer;
   const bytes = stats.lineBytes + stats.metadataBytes;
   const chunks = stats.blocksMatched + stats.blocksSkipped;
-  const type = kindOf(asked.expr);
-  const range = asked.isInstant ? 'instant' : 'range';
+  const type = kindOf(query.expr);
+  const range = query.isInstant ? 'instant' : 'range';
   out.metrics?.answered({
-    tenant: asked.tenancy.ids.join('|'),
+    tenant: query.tenancy.ids.join('|'),
     type,
     range,
     statusCode: '200',
@@ -64,19 +65,19 @@ export function reportQuery(
   out.logger.info('query', {
     caller: 'metrics.go',
     component: 'frontend',
-    org_id: asked.tenancy.ids.join('|'),
+    org_id: query.tenancy.ids.join('|'),
     latency: execSeconds > slowSeconds ? 'slow' : 'fast',
-    query: asked.text,
-    query_hash: fnv1Hash32(asked.text),
+    query: query.text,
+    query_hash: fnv1Hash32(query.text),
     query_type: type,
     range_type: range,
-    length: formatGoDuration(asked.endNs - asked.startNs),
-    start_delta: formatGoDuration(out.nowNs - asked.startNs),
-    end_delta: formatGoDuration(out.nowNs - asked.endNs),
-    step: formatGoDuration(asked.stepNs),
+    length: formatGoDuration(query.endNs - query.startNs),
+    start_delta: formatGoDuration(out.nowNs - query.startNs),
+    end_delta: formatGoDuration(out.nowNs - query.endNs),
+    step: formatGoDuration(query.stepNs),
     duration: secondsOf(execSeconds),
     status: 200,
-    limit: asked.limit,
+    limit: query.limit,
     returned_lines: result.type === 'streams' ? result.rows.labelSet.length : 0,
     throughput: byteText(perSecond(bytes)),
     total_bytes: byteText(bytes),
@@ -99,7 +100,7 @@ export function reportQuery(
     ingester_requests: 0,
     ingester_recv_wait_time: '0s',
     querier_exec_time: secondsOf(execSeconds),
-    user_agent: clean(asked.userAgent),
+    user_agent: clean(query.userAgent),
     approx_result_size: byteText(resultBytes(result)),
     result_streams_count: result.type === 'streams' ? result.rows.labelSets.length : 0,
     result_lines_count: result.type === 'streams' ? result.rows.labelSet.length : 0,
@@ -113,23 +114,23 @@ export function reportQuery(
     index_bloom_filter_ratio: (chunks === 0 ? 0 : stats.blocksRuledOut / chunks).toFixed(2),
     index_used_bloom_filters: stats.blocksRuledOut > 0,
     index_shard_resolver_duration: '0s',
-    source: parseTags(asked.tags).get('source') ?? '',
-    has_labelfilter_before_parser: filtersBeforeParser(asked.expr),
-    disable_pipeline_wrappers: asked.disablesWrappers === true,
+    source: parseTags(query.tags).get('source') ?? '',
+    has_labelfilter_before_parser: filtersBeforeParser(query.expr),
+    disable_pipeline_wrappers: query.disablesWrappers === true,
   });
 }
 
-/** The same for a query that failed: what it cost until then is not known. */
+/** Counts and logs a failed query; its cost until the failure is unknown. */
 export function reportFailure(
-  asked: AskedQuery,
+  query: AskedQuery,
   error: unknown,
   execSeconds: number,
   out: { logger: Logger; metrics?: QueryMetrics },
 ): void {
   const status = error instanceof LokiError ? error.status : 500;
-  const type = kindOf(asked.expr);
-  const range = asked.isInstant ? 'instant' : 'range';
-  const tenant = asked.tenancy.ids.join('|');
+  const type = kindOf(query.expr);
+  const range = query.isInstant ? 'instant' : 'range';
+  const tenant = query.tenancy.ids.join('|');
   out.metrics?.answered({
     tenant,
     type,
@@ -150,19 +151,19 @@ export function reportFailure(
     component: 'frontend',
     org_id: tenant,
     latency: execSeconds > slowSeconds ? 'slow' : 'fast',
-    query: asked.text,
-    query_hash: fnv1Hash32(asked.text),
+    query: query.text,
+    query_hash: fnv1Hash32(query.text),
     query_type: type,
     range_type: range,
-    length: formatGoDuration(asked.endNs - asked.startNs),
-    step: formatGoDuration(asked.stepNs),
+    length: formatGoDuration(query.endNs - query.startNs),
+    step: formatGoDuration(query.stepNs),
     duration: secondsOf(execSeconds),
     status,
     err: error instanceof LokiError ? error.message : 'internal error',
   });
 }
 
-/** About what the answer's values and lines take. */
+/** Approximate bytes of the answer's values and lines. */
 function resultBytes(result: QueryResult): number {
   switch (result.type) {
     case 'streams':
@@ -187,8 +188,8 @@ const cacheFieldNames = {
 } as const;
 
 /**
- * Loki's fields of each cache. Empty intervals that a log query finds in the cache count as `result`, whose
- * cache it is.
+ * Loki's fields of each cache. Cached empty intervals of log queries count as `result`, the cache that holds
+ * them.
  */
 function cacheFields({ stats, result }: Answer): LogFields {
   const used = cacheNameOf(result) === 'logResult' ? 'result' : cacheNameOf(result);
@@ -211,8 +212,7 @@ function oneCache(name: string, stats: LeafStats): LogFields {
 }
 
 /**
- * A filter on labels that the index or the structured metadata can answer, before a parser makes more of
- * them.
+ * True if the query has a label filter before any parser: the index or structured metadata can answer it.
  */
 function filtersBeforeParser(expr: Expr): boolean {
   return logExprsOf(expr).some(({ stages }) => {
@@ -221,7 +221,7 @@ function filtersBeforeParser(expr: Expr): boolean {
   });
 }
 
-/** Text of a client, which cannot break the line, nor make it long. */
+/** Sanitises text of a client: no line breaks, bounded length. */
 export function clean(text: string): string {
   return text.slice(0, 200).replace(/[^\x20-\x7e]/g, '_');
 }

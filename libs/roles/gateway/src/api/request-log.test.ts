@@ -1,11 +1,12 @@
+/**
+ * Protects: requests that took too long are told of, with what they asked, and nobody can flood the log by
+ * it.
+ */
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, LogFields, Logger } from '@loki/ports';
 import { getRequest } from '../test/gateway.ts';
 import { RequestLog } from './request-log.ts';
 import type { RequestLogOptions } from './request-log.ts';
-
-// What this protects: requests that took too long are told of, with what they asked, and nobody can flood the
-// log by it.
 
 let nowMs = 0;
 const clock: Clock = { nowMs: () => nowMs, nowNs: () => 0n, monotonicMs: () => nowMs };

@@ -1,3 +1,6 @@
+/**
+ * Log lines about slow or all requests to the query API (`log_queries_longer_than`, `query_stats_enabled`).
+ */
 import { formatGoDuration } from '@loki/go';
 import type { Clock, HttpHandler, HttpRequest, HttpResponse, LogFields, Logger } from '@loki/ports';
 import { Params } from '../limits/params.ts';
@@ -6,13 +9,13 @@ import { clean } from './query-log.ts';
 export interface RequestLogOptions {
   /** `frontend.log_queries_longer_than`; 0: none, negative: all. */
   readonly slowerThanMs: number;
-  /** `frontend.query_stats_enabled`: a line for each request, whatever it took. */
+  /** `frontend.query_stats_enabled`: a line for each request. */
   readonly statsEnabled: boolean;
   /** `frontend.log_query_request_headers`: names of request headers that both lines show. */
   readonly headers: readonly string[];
 }
 
-/** Parameters that a line shows, and how much of each: what a client sends cannot make lines without end. */
+/** Bounds on the number and length of logged parameters: clients cannot cause endless lines. */
 const paramsMax = 32;
 const paramLengthMax = 4096;
 
@@ -29,7 +32,7 @@ export class RequestLog {
     this.#options = options;
   }
 
-  /** The handler, with its requests logged; the handler itself when nothing is to be. */
+  /** Wraps the handler so that its requests are logged; returns it unchanged if logging is off. */
   watch(handler: HttpHandler): HttpHandler {
     if (this.#options.slowerThanMs === 0 && !this.#options.statsEnabled) return handler;
     return async (request) => {
@@ -49,7 +52,7 @@ export class RequestLog {
     };
   }
 
-  /** A streamed answer is over with its last piece. */
+  /** Counts the bytes of a streamed answer, and logs after its last piece. */
   async *#counted(
     stream: AsyncIterable<Uint8Array | string>,
     request: HttpRequest,
@@ -72,7 +75,7 @@ export class RequestLog {
     const { slowerThanMs, statsEnabled } = this.#options;
     const tookMs = clock.monotonicMs() - startedMs;
     const took = formatGoDuration(BigInt(Math.round(tookMs * 1e6)));
-    const asked = { ...paramFields(request), ...this.#headerFields(request) };
+    const fields = { ...paramFields(request), ...this.#headerFields(request) };
     if (slowerThanMs < 0 || (slowerThanMs > 0 && tookMs > slowerThanMs)) {
       logger.info('slow query detected', {
         component: 'frontend',
@@ -81,7 +84,7 @@ export class RequestLog {
         path: clean(request.path),
         time_taken: took,
         status_code: answer.status,
-        ...asked,
+        ...fields,
       });
     }
     if (!statsEnabled) return;
@@ -93,7 +96,7 @@ export class RequestLog {
       status_code: answer.status,
       response_time: took,
       response_size_bytes: answer.bytes,
-      ...asked,
+      ...fields,
     });
   }
 
@@ -115,7 +118,7 @@ function paramFields(request: HttpRequest): LogFields {
   return fields;
 }
 
-/** Undefined for parameters that cannot be read; that is what the request was refused for. */
+/** Undefined for malformed parameters: the request was refused because of them. */
 function readable(request: HttpRequest): Params | undefined {
   try {
     return Params.of(request);

@@ -16,10 +16,10 @@ beforeAll(loadHash);
 
 /** Frames as they are given, and history. */
 class Source {
-  readonly asked: LeafRequest[] = [];
+  readonly requests: LeafRequest[] = [];
   history: TestRow[] = [];
   /** Frames that were asked for. */
-  taken = 0;
+  takenFrames = 0;
   readonly #frames: TailFrame[] = [frameOf([])];
   #wake: (() => void) | undefined;
   #isEnded = false;
@@ -42,7 +42,7 @@ class Source {
   }
 
   async runLeaf(request: LeafRequest): Promise<LogLeafResult> {
-    this.asked.push(request);
+    this.requests.push(request);
     return Promise.resolve(logResult([...this.history].reverse()));
   }
 
@@ -55,11 +55,11 @@ class Source {
   }
 
   async *tail(request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
-    this.asked.push(request);
+    this.requests.push(request);
     signal.addEventListener('abort', () => this.#wake?.(), { once: true });
     while (!signal.aborted) {
       if (this.#frames.length > 0) {
-        this.taken++;
+        this.takenFrames++;
         yield this.#frames.shift()!;
       } else if (this.#isEnded) return;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -75,18 +75,18 @@ function frameOf(rows: readonly TestRow[], dropped = 0): TailFrame {
 class Client implements TailSocket {
   readonly frames: { streams: { stream: object; values: [string, string, object?][] }[] }[] = [];
   closed: string | undefined;
-  readonly #gone = new AbortController();
-  readonly signal = this.#gone.signal;
-  #held: Promise<void> | undefined;
+  readonly #closed = new AbortController();
+  readonly signal = this.#closed.signal;
+  #blocker: Promise<void> | undefined;
   release: () => void = () => {};
 
   hold(): void {
-    this.#held = new Promise((resolve) => (this.release = resolve));
+    this.#blocker = new Promise((resolve) => (this.release = resolve));
   }
 
   async send(text: string): Promise<void> {
     this.frames.push(JSON.parse(text) as Client['frames'][number]);
-    await this.#held;
+    await this.#blocker;
   }
 
   close(code: number, reason: string): void {
@@ -94,7 +94,7 @@ class Client implements TailSocket {
   }
 
   leave(): void {
-    this.#gone.abort();
+    this.#closed.abort();
   }
 
   get lines(): string[] {
@@ -164,7 +164,7 @@ test('history first, oldest first, then what comes in; what both have comes once
   source.give([row('two', { ts: nowNs - 1n }), row('three')]);
   await until(() => client.lines.length === 3);
   expect(client.lines).toEqual(['one', 'two', 'three']);
-  expect(source.asked[0]).toMatchObject({ startNs: nowNs - 3_600_000_000_000n, limit: 7 });
+  expect(source.requests[0]).toMatchObject({ startNs: nowNs - 3_600_000_000_000n, limit: 7 });
   for (const { streams } of client.frames) for (const { values } of streams) expect(values).toHaveLength(1);
   client.leave();
 });
@@ -229,14 +229,14 @@ test("a selector alone passes lines on under the stream's own labels; its histor
 test('a client that takes nothing has one frame made for it, and hears what was dropped', async () => {
   const source = new Source();
   const { client } = open(apiOf(source));
-  await until(() => source.taken === 1);
+  await until(() => source.takenFrames === 1);
   client.hold();
   source.give([row('first')]);
   await until(() => client.frames.length === 1);
-  const { taken } = source;
+  const { takenFrames } = source;
   source.give([row('later')], 25);
   await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(source.taken).toBe(taken);
+  expect(source.takenFrames).toBe(takenFrames);
   client.release();
   await until(() => client.lines.length === 2);
   const dropped = { timestamp: String(nowNs), labels: {} };
@@ -259,7 +259,7 @@ test('a client that stands still holds one message: the rest of its rows is let 
   const source = new Source();
   const timers = new Later();
   const { client } = open(apiOf(source, timers));
-  await until(() => source.taken === 1);
+  await until(() => source.takenFrames === 1);
   client.hold();
   const lines = source.giveWeakly(Array.from({ length: 250 }, (_, i) => row(`line ${i}`)));
   await until(() => client.frames.length === 1);

@@ -1,3 +1,4 @@
+/** `/loki/api/v1/tail`: the newest stored lines, then new lines as ingesters consume them. */
 import type { Work } from '@loki/engine';
 import { parseExpr, printExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
@@ -19,7 +20,7 @@ interface TailApiDeps {
   readonly tailMaxDurationMs?: number;
 }
 
-/** Seconds by which a client may ask its entries to be held back. */
+/** Maximum of `delay_for`, the seconds by which a client delays its entries. */
 const delaySecondsMax = 5;
 const tailDurationMaxMs = 3_600_000;
 interface TailQuery {
@@ -31,12 +32,12 @@ interface TailQuery {
   readonly liveLabels: TailLabels;
 }
 
-/** The last moment there is. */
+/** The last time that fits into int64 nanoseconds. */
 const farFutureNs = (1n << 63n) - 1n;
-/** WebSocket's code for "something on my side keeps me from going on"; Loki closes every tail with it. */
+/** WebSocket's code 1011 "internal error"; Loki closes every tail with it. */
 const closeCode = 1011;
 
-/** `/loki/api/v1/tail`: first the newest stored entries, then new ones as they come. */
+/** `/loki/api/v1/tail`: first the newest stored entries, then new ones. */
 export class TailApi {
   readonly #deps: TailApiDeps;
   readonly #openByTenant = new Map<string, number>();
@@ -45,7 +46,7 @@ export class TailApi {
     this.#deps = deps;
   }
 
-  /** Checks the request before the upgrade; what it returns runs the tail on the open socket. */
+  /** Checks the request before the upgrade; the returned function runs the tail on the open socket. */
   prepare(request: HttpRequest, tenancy: Tenancy): (socket: TailSocket) => Promise<void> {
     const params = Params.of(request);
     if (tenancy.isMulti) throw badRequest('multiple org IDs present');
@@ -67,8 +68,7 @@ export class TailApi {
       limit,
       delaySeconds,
       historyLabels: categorized ? 'categorized' : 'merged',
-      // Loki passes on what comes in as it was pushed when no stage stands behind the selector; its history
-      // is a query's.
+      // Without stages Loki sends new entries with the labels of the push; its history is that of a query.
       liveLabels: categorized ? 'categorized' : expr.stages.length > 0 ? 'merged' : 'own',
     };
     return (socket) => this.#run(socket, tenancy, tail);
@@ -108,8 +108,8 @@ export class TailApi {
       }
       timer.cancel();
       stop.abort('');
-      const left = (this.#openByTenant.get(tenant) ?? 1) - 1;
-      if (left > 0) this.#openByTenant.set(tenant, left);
+      const remaining = (this.#openByTenant.get(tenant) ?? 1) - 1;
+      if (remaining > 0) this.#openByTenant.set(tenant, remaining);
       else this.#openByTenant.delete(tenant);
     }
   }
@@ -136,14 +136,13 @@ export class TailApi {
       const rows = await frontend.complete(oldestFirst(history, sender.historyKeys), signal);
       return { sent: sender.sendHistory(rows, { dropped: 0, nowNs: endNs, labels: tail.historyLabels }) };
     };
-    // Rows are the sender's alone to hold, and let go: a client may stand still for the life of the tail.
+    // Only the sender holds the rows, and can drop them: a client may stall for the life of the tail.
     await (
       await sendHistory()
     )?.sent;
     if (begun.done) return;
     const sendNext = async () => {
-      // Not before the client has taken the frame before: what it is too slow for is dropped by the
-      // ingesters.
+      // Waits until the client has received the previous frame: ingesters drop lines for slow clients.
       const { value, done } = await frames.next();
       if (done || signal.aborted) return undefined;
       if (tail.delaySeconds > 0) await timers.sleep(tail.delaySeconds * 1000, signal);

@@ -1,4 +1,4 @@
-/** Frames of a tail for one client, which may be slow: it holds one message, and hears what it missed. */
+/** Sends tail frames to one client. A slow client holds one message, and is told how many lines it missed. */
 import { goJsonString } from '@loki/go';
 import { hash64Bytes } from '@loki/model';
 import type { LogLeafResult, Timers } from '@loki/ports';
@@ -14,9 +14,9 @@ export interface TailSocket {
 }
 
 /**
- * Labels of an entry's stream object. `merged`: all of the entry, parsed labels and structured metadata too.
- * `categorized`: the stream's own; the others stand in categories behind the line. `own`: the stream's own
- * alone.
+ * Labels of an entry's stream object. `merged`: all labels of the entry, including parsed labels and
+ * structured metadata. `categorized`: the stream's own; other labels follow the line in categories. `own`:
+ * only the stream's own.
  */
 export type TailLabels = 'merged' | 'categorized' | 'own';
 
@@ -26,7 +26,7 @@ const messageEntriesMax = 100;
 const messageCharsMax = 128 * 1024;
 /** Dropped entries named in one message. */
 const messageDroppedMax = 10;
-/** A client that does not take a message within this misses the rest of the rows at hand. */
+/** A client that does not accept a message within this time misses the remaining rows of the frame. */
 const stallMs = 1_000;
 
 interface OutgoingOptions {
@@ -36,7 +36,7 @@ interface OutgoingOptions {
   readonly labels: TailLabels;
 }
 
-/** Rows on their way out. They are let go when the client is too slow for them. */
+/** Rows to be sent. They are dropped when the client is too slow. */
 class Outgoing {
   readonly #labels: TailLabels;
   readonly #flags: string;
@@ -44,7 +44,7 @@ class Outgoing {
   #rows: LogLeafResult | undefined;
   #row = 0;
   #dropped: number;
-  /** By label set, made when the first of its rows is written. */
+  /** JSON of each label set, made when its first row is written. */
   #streams: string[] = [];
   #extras: string[] = [];
 
@@ -56,7 +56,7 @@ class Outgoing {
     this.#atNs = rows.timestampNs.length > 0 ? rows.timestampNs[0] : nowNs;
   }
 
-  /** The next message; undefined: all is said. */
+  /** The next message; undefined: no rows remain. */
   next(without: ReadonlySet<string>): string | undefined {
     const entries: string[] = [];
     let chars = 0;
@@ -68,16 +68,16 @@ class Outgoing {
       chars += entry.length;
       entries.push(entry);
     }
-    const lost = this.#dropped > 0 ? droppedJson(this.#dropped, this.#atNs) : '';
+    const droppedText = this.#dropped > 0 ? droppedJson(this.#dropped, this.#atNs) : '';
     this.#dropped = 0;
     this.letGo();
-    return entries.length > 0 || lost !== '' ? this.#message(entries, lost) : undefined;
+    return entries.length > 0 || droppedText !== '' ? this.#message(entries, droppedText) : undefined;
   }
 
   /**
-   * Rows that were not written yet count as dropped, and are told in the next message.
+   * Drops the remaining rows; the next message reports their number.
    *
-   * @returns how many they are
+   * @returns the number of dropped rows
    */
   letGo(): number {
     const entries = this.#rows ? this.#rows.labelSet.length - this.#row : 0;
@@ -88,7 +88,7 @@ class Outgoing {
     return entries;
   }
 
-  /** Each entry is a stream object of its own: what Loki's clients get. */
+  /** One stream object for each entry, as Loki sends it. */
   #entry(rows: LogLeafResult, row: number): string {
     const set = rows.labelSet[row];
     const labels = rows.labelSets[set];
@@ -101,13 +101,13 @@ class Outgoing {
     return `{"stream":${stream},"values":[["${rows.timestampNs[row]}",${line}${extra}]]}`;
   }
 
-  #message(entries: readonly string[], lost: string): string {
-    return `{"streams":[${entries.join(',')}]${lost}${this.#flags}}`;
+  #message(entries: readonly string[], droppedText: string): string {
+    return `{"streams":[${entries.join(',')}]${droppedText}${this.#flags}}`;
   }
 }
 
 export class TailSender {
-  /** Entries of the history, by their identity: what comes in meanwhile may be among them. */
+  /** Identities of the history's entries: live entries may repeat them. */
   readonly historyKeys = new Set<string>();
   readonly #socket: TailSocket;
   readonly #timers: Timers;
@@ -131,35 +131,35 @@ export class TailSender {
 
   async #send(outgoing: Outgoing, without: ReadonlySet<string>): Promise<void> {
     for (let text = outgoing.next(without); text !== undefined; text = outgoing.next(without)) {
-      const taken = this.#socket.send(text);
-      if (!(await this.#isInTime(taken))) {
+      const sending = this.#socket.send(text);
+      if (!(await this.#isInTime(sending))) {
         const entries = outgoing.letGo();
         if (entries > 0) this.#onDropped(entries);
       }
-      await taken;
+      await sending;
     }
   }
 
-  async #isInTime(taken: Promise<void>): Promise<boolean> {
-    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  async #isInTime(sending: Promise<void>): Promise<boolean> {
+    const { promise: timeout, resolve } = Promise.withResolvers<boolean>();
     const timer = this.#timers.after(stallMs, () => resolve(false));
     try {
-      return await Promise.race([taken.then(() => true), late]);
+      return await Promise.race([sending.then(() => true), timeout]);
     } finally {
       timer.cancel();
     }
   }
 }
 
-/** Entries that the client was too slow for: which ones they were is not known any more. */
+/** Dropped entries by number and time; the entries themselves are no longer in memory. */
 function droppedJson(count: number, atNs: bigint): string {
   const entry = `{"timestamp":"${atNs}","labels":{}}`;
   return `,"dropped_entries":[${Array<string>(Math.min(count, messageDroppedMax)).fill(entry).join(',')}]`;
 }
 
 /**
- * The identity of an entry: its stream, time and line. Short, because those of the history are kept as long
- * as the tail.
+ * The identity of an entry: a hash of its stream, time and line. Short, because identities of the history
+ * stay in memory as long as the tail.
  */
 export function rowKey(rows: LogLeafResult, row: number): string {
   const from = row === 0 ? 0 : rows.lineEnds[row - 1];

@@ -1,11 +1,9 @@
+/** Protects: which streams count for which row of a volume, in which order, and in which shape they come. */
 import type { Limits } from '@loki/config';
 import type { LabelPair } from '@loki/model';
 import type { StreamsRequest } from '@loki/ports';
 import { clock, logger, getRequest, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import { VolumeApi } from './volume-api.ts';
-
-// What this protects: which streams count for which row of a volume, in which order, and in which shape they
-// come.
 
 function stream(labels: Record<string, string>, bytes: Record<number, number>) {
   const bucket = Object.keys(bytes).map(Number);
@@ -80,7 +78,7 @@ test('a row with several samples makes a matrix, stamped a millisecond before th
   const query = { query: '{app="b"}', start: '1700000010', end: '1700000100', step: '60' };
   const once = await volumes.volumeRange(getRequest(query), tenancyOf('t'));
   expect(JSON.parse(once.body as string)).toMatchObject({ data: { resultType: 'vector' } });
-  expect((querier.asked[0] as StreamsRequest).volume).toEqual({ stepNs: 60_000_000_000n });
+  expect((querier.requests[0] as StreamsRequest).volume).toEqual({ stepNs: 60_000_000_000n });
 
   querier.volumes.set('t', [stream({ app: 'b' }, { 0: 3, 2: 4 })]);
   const several = await volumes.volumeRange(getRequest(query), tenancyOf('t'));

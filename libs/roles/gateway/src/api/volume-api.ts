@@ -1,3 +1,4 @@
+/** `/index/volume` and `/index/volume_range`: line bytes by labels. */
 import { sorted } from '@loki/engine';
 import type { Work } from '@loki/engine';
 import { quoteGo } from '@loki/go';
@@ -61,7 +62,7 @@ export class VolumeApi {
       const limit = parseUint32(params, 'limit', limitDefault) || limitDefault;
       checkQueryLength(range, limits);
       const cache = this.#deps.frontend.cachePolicy('volume', limits, { noCache: isUncached(request) });
-      const found = await streamsOfTenants(
+      const answers = await streamsOfTenants(
         this.#deps,
         tenancy,
         { matchers, ...range, volume: { stepNs }, ...groupOf(grouping), ...(cache ? { cache } : {}) },
@@ -69,7 +70,7 @@ export class VolumeApi {
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
       const { frontend } = this.#deps;
-      const groups = await frontend.complete(groupVolumes(found, grouping), request.signal);
+      const groups = await frontend.complete(groupVolumes(answers, grouping), request.signal);
       const series = await frontend.complete(largestOfSteps(groups, max), request.signal);
       note.entries = series.length;
       const stats = lokiStats(emptyLeafStats(), {
@@ -89,7 +90,7 @@ export class VolumeApi {
   }
 }
 
-/** How streams are put together. */
+/** How streams are grouped into rows of the answer. */
 interface VolumeGrouping {
   /** Undefined: all labels. */
   readonly names: ReadonlySet<string> | undefined;
@@ -115,7 +116,9 @@ function parseGrouping(params: Params, matchers: readonly Matcher[]): VolumeGrou
   return { names: isAll ? undefined : new Set(matchers.map(({ name }) => name)), needsAll: false, by };
 }
 
-/** The same where streams are: a stream that lacks a label is told by the group that it is in. */
+/**
+ * The grouping that is sent to the processes with the streams; a group shows which labels its streams lack.
+ */
 function groupOf({ names, by }: VolumeGrouping): { readonly group?: StreamGrouping } {
   if (by === 'labels') return { group: { by: 'name', ...(names ? { names: [...names] } : {}) } };
   return names ? { group: { by: 'labels', names: [...names] } } : {};
@@ -125,18 +128,18 @@ function groupOf({ names, by }: VolumeGrouping): { readonly group?: StreamGroupi
 interface VolumeSeries {
   readonly labels: readonly LabelPair[];
   readonly name: string;
-  /** By bucket. */
+  /** Bytes by bucket. */
   readonly bytes: ReadonlyMap<number, number>;
 }
 
 /** Bytes of all streams that share the labels of a row. */
-function* groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping): Work<VolumeSeries[]> {
+function* groupVolumes(answers: readonly TenantStreams[], grouping: VolumeGrouping): Work<VolumeSeries[]> {
   const groups = new Map<string, VolumeSeries & { readonly bytes: Map<number, number> }>();
-  yield* visitStreams(found, ({ labels, volume }) => {
+  yield* visitStreams(answers, ({ labels, volume }) => {
     if (!volume) return;
-    for (const { name, labels: kept } of rowsOf(labels, grouping)) {
+    for (const { name, labels: rowLabels } of rowsOf(labels, grouping)) {
       let group = groups.get(name);
-      if (!group) groups.set(name, (group = { labels: kept, name, bytes: new Map() }));
+      if (!group) groups.set(name, (group = { labels: rowLabels, name, bytes: new Map() }));
       const { bytes } = group;
       volume.bucket.forEach((bucket, i) => bytes.set(bucket, (bytes.get(bucket) ?? 0) + volume.bytes[i]));
     }
@@ -144,14 +147,14 @@ function* groupVolumes(found: readonly TenantStreams[], grouping: VolumeGrouping
   return [...groups.values()];
 }
 
-/** Buckets of rows that are looked at between two pauses. */
+/** Buckets of rows that are visited between two pauses. */
 const bucketsPerSlice = 4096;
 
 /**
- * Rows of the answer: the `max` largest of each step, in the order in which the steps, one after the other,
- * have them; equal ones by name; the row without labels last. The reference answers a range step by step,
- * each with the request's limit: a row that grows later has its later samples, and the answer may have more
- * than `max` rows.
+ * Rows of the answer: the `max` largest of the first step, then new ones of the second step, and so on; rows
+ * of equal size by name; the row without labels last. Loki answers a range step by step, each with the
+ * request's limit: so a row may have samples of some steps only, and the answer may have more than `max`
+ * rows.
  */
 function* largestOfSteps(groups: readonly VolumeSeries[], max: number): Work<VolumeSeries[]> {
   const steps = new Map<number, VolumeSeries[]>();
@@ -193,16 +196,16 @@ function rowsOf(
   grouping: VolumeGrouping,
 ): { readonly name: string; readonly labels: readonly LabelPair[] }[] {
   const { names, by } = grouping;
-  const kept = labels.filter(([name]) => !isHiddenLabel(name) && (names?.has(name) ?? true));
-  if (by === 'labels') return kept.map(([name]) => ({ name, labels: [[name, '']] }));
-  if (grouping.needsAll && kept.length < (names?.size ?? 0)) return [];
-  const text = kept.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ');
-  return [{ name: `{${text}}`, labels: kept }];
+  const rowLabels = labels.filter(([name]) => !isHiddenLabel(name) && (names?.has(name) ?? true));
+  if (by === 'labels') return rowLabels.map(([name]) => ({ name, labels: [[name, '']] }));
+  if (grouping.needsAll && rowLabels.length < (names?.size ?? 0)) return [];
+  const text = rowLabels.map(([name, value]) => `${name}=${quoteGo(value)}`).join(', ');
+  return [{ name: `{${text}}`, labels: rowLabels }];
 }
 
 /**
- * The time of each bucket in seconds, as text: a millisecond before the bucket ends, for the last one the end
- * of the range.
+ * Returns the time of a bucket in seconds, as text: one millisecond before the bucket's end; for the last
+ * bucket the end of the range.
  */
 function bucketTimes({ startNs, endNs }: TimeRange, stepNs: bigint): (bucket: number) => string {
   if (stepNs === 0n) return () => secondsText(endNs);

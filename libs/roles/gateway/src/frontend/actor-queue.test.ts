@@ -1,12 +1,11 @@
+/** Protects: one user of a tenant with a hundred queries does not hold up the others of that tenant. */
 import fc from 'fast-check';
 import { QueryApi } from '../api/query-api.ts';
 import { clock, getRequest, logger, tenancyOf, testFrontend, TestQuerier } from '../test/gateway.ts';
 import { ActorQueue, parseActorPath } from './actor-queue.ts';
 import { FairQueue } from './fair-queue.ts';
 
-// What this protects: one user of a tenant with a hundred queries does not hold up the others of that tenant.
-
-function taken<Job>(queue: ActorQueue<Job>): Job[] {
+function drain<Job>(queue: ActorQueue<Job>): Job[] {
   const jobs: Job[] = [];
   for (let job = queue.take(); job !== undefined; job = queue.take()) jobs.push(job);
   return jobs;
@@ -21,7 +20,7 @@ test('actors take turns at each level, and so do jobs for nobody in particular',
   add('team b', 'b 1', 'b 2', 'b 3');
   add('', 'any 1', 'any 2');
   expect(queue.size).toBe(11);
-  expect(taken(queue)).toEqual(
+  expect(drain(queue)).toEqual(
     ['ann 1, b 1, any 1', 'bob 1, b 2, any 2', 'ann 2, b 3', 'bob 2, ann 3, ann 4'].join(', ').split(', '),
   );
 });
@@ -36,31 +35,31 @@ test('nothing is lost, doubled or turned around, whatever comes and goes', () =>
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const queue = new ActorQueue<number>();
-      let held: { path: string[]; job: number }[] = [];
+      let queued: { path: string[]; job: number }[] = [];
       const takeOne = () => {
         const job = queue.take();
-        const at = held.findIndex((each) => each.job === job);
-        if (job === undefined) return expect(held).toEqual([]);
+        const at = queued.findIndex((each) => each.job === job);
+        if (job === undefined) return expect(queued).toEqual([]);
         // Of one actor the one that came first.
-        const same = held.filter((each) => each.path.join() === held[at].path.join());
+        const same = queued.filter((each) => each.path.join() === queued[at].path.join());
         expect(same[0].job).toBe(job);
-        held = held.filter((each) => each.job !== job);
+        queued = queued.filter((each) => each.job !== job);
       };
       steps.forEach((each, i) => {
         if (each.kind === 'add') {
           queue.add(each.path, i, 'last');
-          held.push({ path: each.path, job: i });
+          queued.push({ path: each.path, job: i });
         } else if (each.kind === 'take') takeOne();
-        else if (held.length > 0) {
-          const gone = held[each.at % held.length];
-          expect(queue.remove(gone.path, gone.job)).toBe(true);
-          expect(queue.remove(gone.path, gone.job)).toBe(false);
-          held = held.filter((other) => other !== gone);
+        else if (queued.length > 0) {
+          const removed = queued[each.at % queued.length];
+          expect(queue.remove(removed.path, removed.job)).toBe(true);
+          expect(queue.remove(removed.path, removed.job)).toBe(false);
+          queued = queued.filter((other) => other !== removed);
         }
-        expect(queue.size).toBe(held.length);
-        expect([...queue].sort((a, b) => a - b)).toEqual(held.map(({ job }) => job));
+        expect(queue.size).toBe(queued.length);
+        expect([...queue].sort((a, b) => a - b)).toEqual(queued.map(({ job }) => job));
       });
-      while (held.length > 0) takeOne();
+      while (queued.length > 0) takeOne();
       expect(queue.take()).toBeUndefined();
     }),
   );
@@ -115,14 +114,14 @@ test('a query waits in the line of whoever it is for', async () => {
       { ...getRequest({ query: `{q="${name}"}` }), headers: new Map([['x-loki-actor-path', actor]]) },
       tenancyOf('t'),
     );
-  const asked: Promise<unknown>[] = [];
+  const requests: Promise<unknown>[] = [];
   for (const name of ['loud 1', 'loud 2', 'loud 3', 'quiet']) {
-    asked.push(ask(name, name.split(' ')[0]));
-    while (frontend.queueLength < asked.length) await new Promise(setImmediate);
+    requests.push(ask(name, name.split(' ')[0]));
+    while (frontend.queueLength < requests.length) await new Promise(setImmediate);
   }
   const stop = new AbortController();
   void frontend.serve(querier, stop.signal);
-  await Promise.all(asked);
+  await Promise.all(requests);
   stop.abort();
   expect(order.map((expr) => /"(.*)"/.exec(expr)![1])).toEqual(['loud 1', 'quiet', 'loud 2', 'loud 3']);
   await expect(ask('x', 'a|b|c|d')).rejects.toMatchObject({ status: 500 });

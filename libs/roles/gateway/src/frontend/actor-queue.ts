@@ -1,3 +1,4 @@
+/** The queue of one tenant: its actors (`X-Loki-Actor-Path`) take turns at each level. */
 import { LokiError } from '@loki/model';
 
 /**
@@ -10,7 +11,7 @@ const actorLengthMax = 150;
 /**
  * `X-Loki-Actor-Path`: names separated by `|`.
  *
- * @param levelsMax `query_scheduler.max_queue_hierarchy_levels`; 0: nobody is told apart
+ * @param levelsMax `query_scheduler.max_queue_hierarchy_levels`; 0: actors are not distinguished
  * @throws LokiError internal for a path that is deeper, as Loki does
  */
 export function parseActorPath(text: string | undefined, levelsMax: number): ActorPath {
@@ -26,10 +27,10 @@ export function parseActorPath(text: string | undefined, levelsMax: number): Act
   return path;
 }
 
-/** Jobs of one tenant. At each level the jobs for nobody further and those of each actor below take turns. */
+/** Jobs of one tenant. At each level the jobs without a further actor and each actor below take turns. */
 export class ActorQueue<Job> {
-  readonly #own: Job[] = [];
-  /** In the order in which they take their turns; `undefined` stands for the own jobs. */
+  readonly #ownJobs: Job[] = [];
+  /** Queues in the order of turns; the key `undefined` stands for `#ownJobs`. */
   readonly #turns = new Map<string | undefined, ActorQueue<Job> | undefined>();
   #size = 0;
 
@@ -40,15 +41,15 @@ export class ActorQueue<Job> {
   add(path: ActorPath, job: Job, place: 'first' | 'last'): void {
     this.#size++;
     if (path.length === 0) {
-      if (place === 'first') this.#own.unshift(job);
-      else this.#own.push(job);
+      if (place === 'first') this.#ownJobs.unshift(job);
+      else this.#ownJobs.push(job);
       this.#turns.set(undefined, undefined);
       return;
     }
-    const [name, ...rest] = path;
+    const [name, ...descendants] = path;
     let below = this.#turns.get(name);
     if (!below) this.#turns.set(name, (below = new ActorQueue()));
-    below.add(rest, job, place);
+    below.add(descendants, job, place);
   }
 
   /** The next job; undefined: there is none. */
@@ -56,33 +57,33 @@ export class ActorQueue<Job> {
     const next = this.#turns.entries().next();
     if (next.done) return undefined;
     const [name, below] = next.value;
-    const job = below ? below.take() : this.#own.shift();
+    const job = below ? below.take() : this.#ownJobs.shift();
     this.#size--;
-    // To the back of the round, or out of it.
+    // Moves the queue to the end of the round, or removes it if empty.
     this.#turns.delete(name);
-    if (below ? below.size > 0 : this.#own.length > 0) this.#turns.set(name, below);
+    if (below ? below.size > 0 : this.#ownJobs.length > 0) this.#turns.set(name, below);
     return job;
   }
 
-  /** Whether the job was here. */
+  /** Removes a job; false: it was not in the queue. */
   remove(path: ActorPath, job: Job): boolean {
-    const [name, ...rest] = path;
+    const [name, ...descendants] = path;
     const below = name === undefined ? undefined : this.#turns.get(name);
     if (name !== undefined && !below) return false;
     if (below) {
-      if (!below.remove(rest, job)) return false;
+      if (!below.remove(descendants, job)) return false;
     } else {
-      const at = this.#own.indexOf(job);
+      const at = this.#ownJobs.indexOf(job);
       if (at < 0) return false;
-      this.#own.splice(at, 1);
+      this.#ownJobs.splice(at, 1);
     }
     this.#size--;
-    if (below ? below.size === 0 : this.#own.length === 0) this.#turns.delete(name);
+    if (below ? below.size === 0 : this.#ownJobs.length === 0) this.#turns.delete(name);
     return true;
   }
 
   *[Symbol.iterator](): Iterator<Job> {
-    yield* this.#own;
+    yield* this.#ownJobs;
     for (const below of this.#turns.values()) if (below) yield* below;
   }
 }

@@ -1,11 +1,11 @@
+/**
+ * Protects: little is left whole, much is cut on borders that do not move, and never finer than it is worth.
+ */
 import type { TenantId } from '@loki/model';
 import type { LeafRequest, LogLeafRequest, SampleLeafRequest } from '@loki/ports';
 import { cutLeaf } from './cut-leaf.ts';
 import type { CutLimits } from './cut-leaf.ts';
 import { Weights } from './weights.ts';
-
-// What this protects: little is left whole, much is cut on borders that do not move, and never finer than it
-// is worth.
 
 const hour = 3_600_000_000_000n;
 const tenant = 'a' as TenantId;

@@ -19,31 +19,31 @@ export interface CutLimits {
   readonly recent?: { readonly fromNs: bigint; readonly splitNs: bigint };
   /** Bytes that one querier should read for one part. */
   readonly bytesPerShard: number;
-  /** Parts by stream that one stretch of time may have; 1: none. */
+  /** Most shards of one stretch of time; 1: no sharding. */
   readonly shardsMax: number;
   readonly strategy: 'power_of_two' | 'bounded';
-  /** A stretch that reaches to or beyond this is not sharded. */
+  /** A stretch that ends at or after this time is not sharded. */
   readonly shardBeforeNs: bigint;
   readonly shardAggregations: readonly string[];
 }
 
 /**
- * A stretch of a leaf's time, by shards: their results merge, and then the stretches' results are put side by
- * side.
+ * A stretch of a leaf's time with its shards. The results of shards merge; the results of stretches are then
+ * joined in time.
  */
 export interface Stretch<Request extends LeafRequest> {
-  /** Over all streams. */
+  /** The request over all streams. */
   readonly request: Request;
   readonly shards: readonly StreamShard[];
   readonly bytes: number;
 }
 
 /**
- * Cuts a leaf into stretches of time of about `bytesPerShard`, on borders that do not move with the query,
- * and those which are still larger into shards. A stretch costs a question to each partition's owner, which
- * is much compared with reading little: so a leaf over little is left whole, whatever its length.
+ * Cuts a leaf into stretches of time of about `bytesPerShard`, on borders that are independent of the query's
+ * range, and larger stretches into shards. Each stretch costs a request to each partition's owner, which is
+ * expensive compared with reading few bytes: a leaf over few bytes is not cut, however long its time range.
  *
- * @param weights bytes that it selects by time; undefined: not known, then it is left whole
+ * @param weights bytes that the leaf selects, by time; undefined: unknown, then the leaf is not cut
  * @returns in order of time
  */
 export function cutLeaf(
@@ -51,9 +51,9 @@ export function cutLeaf(
   weights: Weights | undefined,
   limits: CutLimits,
 ): Stretch<LeafRequest>[] {
-  const whole = { request, shards: [], bytes: weights?.total ?? 0 };
-  if (!weights || weights.total <= limits.bytesPerShard) return [whole];
-  const stretches = isSplittable(request.expr) ? timeStretches(request, weights, limits) : [whole];
+  const uncut = { request, shards: [], bytes: weights?.total ?? 0 };
+  if (!weights || weights.total <= limits.bytesPerShard) return [uncut];
+  const stretches = isSplittable(request.expr) ? timeStretches(request, weights, limits) : [uncut];
   if (limits.shardsMax <= 1 || !isShardable(request.expr, limits.shardAggregations)) return stretches;
   return stretches.map((stretch) => {
     if (windowEnd(stretch.request) > limits.shardBeforeNs) return stretch;
@@ -61,9 +61,9 @@ export function cutLeaf(
   });
 }
 
-function shardsOf(wanted: number, { shardsMax, strategy }: CutLimits): StreamShard[] {
-  if (wanted <= 1) return [];
-  const count = strategy === 'bounded' ? Math.ceil(wanted) : 2 ** Math.ceil(Math.log2(wanted));
+function shardsOf(minCount: number, { shardsMax, strategy }: CutLimits): StreamShard[] {
+  if (minCount <= 1) return [];
+  const count = strategy === 'bounded' ? Math.ceil(minCount) : 2 ** Math.ceil(Math.log2(minCount));
   const of = Math.min(count, strategy === 'bounded' ? shardsMax : 2 ** Math.floor(Math.log2(shardsMax)));
   return of <= 1 ? [] : Array.from({ length: of }, (_, index) => ({ index, of }));
 }
@@ -98,7 +98,7 @@ function logStretches(request: LogLeafRequest, weights: Weights, limits: CutLimi
   }));
 }
 
-/** More intervals are longer ones. */
+/** Most intervals of a leaf; a longer range has longer intervals. */
 const intervalsMax = 1024n;
 
 export function boundedInterval(intervalNs: bigint, lengthNs: bigint): bigint {
@@ -164,8 +164,7 @@ interface Interval<Request extends LeafRequest> {
 }
 
 /**
- * Joins neighbours to stretches of at most `bytesMax`; an interval that is larger alone is a stretch of its
- * own.
+ * Joins adjacent intervals to stretches of at most `bytesMax`; a larger interval is a stretch by itself.
  */
 function joinIntervals<Request extends LeafRequest>(
   intervals: readonly Interval<Request>[],

@@ -1,3 +1,4 @@
+/** Protects: tenants take turns, a lost puller's job runs again, cancelled jobs leave the queue. */
 import { FairQueue } from './fair-queue.ts';
 
 function gate() {
@@ -25,14 +26,14 @@ describe('the fair queue', () => {
 
   test('a full queue refuses, and other tenants are still served', async () => {
     const queue = new FairQueue({ outstandingMax: 1 });
-    const held = queue.submit('a', () => Promise.resolve('first'));
+    const blocked = queue.submit('a', () => Promise.resolve('first'));
     await expect(queue.submit('a', () => Promise.resolve('second'))).rejects.toThrow(
       'too many outstanding requests',
     );
     const other = queue.submit('b', () => Promise.resolve('other'));
     const stop = new AbortController();
     void queue.serve(stop.signal, undefined);
-    expect(await held).toBe('first');
+    expect(await blocked).toBe('first');
     expect(await other).toBe('other');
     stop.abort();
   });
@@ -72,22 +73,22 @@ describe('the fair queue', () => {
 
   test('work of a lost puller goes to another one, once and before what came later', async () => {
     const queue = new FairQueue<string>({ outstandingMax: 10 });
-    const lost = new AbortController();
-    const asked: string[] = [];
+    const lostPuller = new AbortController();
+    const calls: string[] = [];
     const work = (name: string) => (puller: string) => {
-      asked.push(`${name} ${puller}`);
+      calls.push(`${name} ${puller}`);
       if (puller !== 'dies') return Promise.resolve(`by ${puller}`);
-      lost.abort();
+      lostPuller.abort();
       return Promise.reject(new Error('gone'));
     };
     const first = queue.submit('a', work('first'));
     const second = queue.submit('a', work('second'));
-    await queue.serve(lost.signal, 'dies');
+    await queue.serve(lostPuller.signal, 'dies');
     expect(queue.pullers).toBe(0);
     const stop = new AbortController();
     void queue.serve(stop.signal, 'lives');
     expect(await Promise.all([first, second])).toEqual(['by lives', 'by lives']);
-    expect(asked).toEqual(['first dies', 'first lives', 'second lives']);
+    expect(calls).toEqual(['first dies', 'first lives', 'second lives']);
     stop.abort();
   });
 

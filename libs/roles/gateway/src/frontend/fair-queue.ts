@@ -1,4 +1,4 @@
-/** Parts of queries wait here for queriers, with turns for tenants and their actors. */
+/** The queue in which parts of queries wait for queriers; tenants and their actors take turns. */
 import { fnv1a32, LokiError } from '@loki/model';
 import { ActorQueue } from './actor-queue.ts';
 import type { ActorPath } from './actor-queue.ts';
@@ -6,8 +6,8 @@ import type { ActorPath } from './actor-queue.ts';
 interface Job<Puller> {
   readonly tenant: string;
   readonly actor: ActorPath;
-  /** @param gone aborts when the puller is lost while it works */
-  readonly run: (puller: Puller, gone: AbortSignal) => Promise<void>;
+  /** @param pullerSignal aborts when the puller is lost while it works */
+  readonly run: (puller: Puller, pullerSignal: AbortSignal) => Promise<void>;
   readonly fail: (error: unknown) => void;
 }
 
@@ -20,24 +20,24 @@ interface FairQueueOptions {
   /** Jobs one tenant may have waiting; more are refused with 429. */
   readonly outstandingMax: number;
   /**
-   * How many of `all` pullers may work for the tenant, so that its worst query takes only those with it.
-   * Default: all.
+   * Returns how many of `all` pullers may work for the tenant, so that a harmful query of the tenant affects
+   * only these. Default: all.
    */
   readonly pullersFor?: (tenant: string, all: number) => number;
 }
 
 /**
- * A tenant leaves one slot in four to others: jobs take seconds, and the turn of another tenant would come
- * when the first of them ends.
+ * A tenant may use three slots of four: jobs take seconds, and without a reserve another tenant would wait
+ * for the first of them to end.
  */
 const sharePerReserve = 4;
 
 /**
- * One queue per tenant, served in turn, so that a tenant's hundred queries delay another tenant's one by one
- * turn only. Pull-based: whoever has capacity asks for the next job, so a slow puller simply takes fewer.
+ * One queue per tenant, served in turn: a hundred queries of one tenant delay another tenant's query by one
+ * turn only. Pull-based: a puller with free capacity asks for the next job, so a slow puller gets fewer jobs.
  */
 export class FairQueue<Puller = void> {
-  /** In the order in which tenants take their turns. */
+  /** Queues by tenant, in the order of turns. */
   readonly #queues = new Map<string, ActorQueue<Job<Puller>>>();
   readonly #waiting: Waiting<Puller>[] = [];
   readonly #options: FairQueueOptions;
@@ -64,10 +64,10 @@ export class FairQueue<Puller = void> {
   }
 
   /**
-   * Runs `work` when its tenant's turn comes and a puller is free. When the puller is lost meanwhile, another
-   * one is given the work, once.
+   * Runs `work` when its tenant's turn comes and a puller is free. When that puller is lost, another one
+   * repeats the work, once.
    *
-   * @param actor for whom of the tenant: those take turns too
+   * @param actor the actor within the tenant; actors take turns, too
    * @throws LokiError tooManyRequests when the tenant's queue is full; the signal's reason when it aborts
    *   while waiting
    */
@@ -88,12 +88,12 @@ export class FairQueue<Puller = void> {
     const job: Job<Puller> = {
       tenant,
       actor,
-      run: async (puller, gone) => {
+      run: async (puller, pullerSignal) => {
         signal?.removeEventListener('abort', onAbort);
         try {
           resolve(await work(puller));
         } catch (error) {
-          if (!gone.aborted || signal?.aborted || isRepeated || this.#isClosed) {
+          if (!pullerSignal.aborted || signal?.aborted || isRepeated || this.#isClosed) {
             reject(error);
             return;
           }
@@ -117,18 +117,18 @@ export class FairQueue<Puller = void> {
   }
 
   /**
-   * Serves jobs until the puller is gone, one after the other: call once for each that may run side by side.
+   * Serves jobs one after the other, until `pullerSignal` aborts. Call it once for each slot of the puller.
    *
    * @param pullerId the same for all slots of one puller
    */
-  async serve(gone: AbortSignal, puller: Puller, pullerId = ''): Promise<void> {
+  async serve(pullerSignal: AbortSignal, puller: Puller, pullerId = ''): Promise<void> {
     this.#join(pullerId, 1);
     try {
-      while (!gone.aborted) {
-        const job = this.#take(pullerId) ?? (await this.#wait(gone, pullerId));
+      while (!pullerSignal.aborted) {
+        const job = this.#take(pullerId) ?? (await this.#wait(pullerSignal, pullerId));
         if (!job) return;
         try {
-          await job.run(puller, gone);
+          await job.run(puller, pullerSignal);
         } finally {
           this.#ended(job);
         }
@@ -138,7 +138,7 @@ export class FairQueue<Puller = void> {
     }
   }
 
-  /** Fails all that waits, and all that comes. */
+  /** Fails all waiting and all later jobs. */
   close(): void {
     this.#isClosed = true;
     const queues = [...this.#queues.values()];
@@ -153,7 +153,7 @@ export class FairQueue<Puller = void> {
     if (before + slots > 0) this.#slots.set(pullerId, before + slots);
     else this.#slots.delete(pullerId);
     if (before > 0 && before + slots > 0) return;
-    // Tenants' pullers have changed: idle ones may have to take over.
+    // The pullers of tenants have changed: idle pullers may now serve waiting jobs.
     for (const idle of this.#waiting.slice()) {
       const job = this.#take(idle.pullerId);
       if (!job) continue;
@@ -162,7 +162,7 @@ export class FairQueue<Puller = void> {
     }
   }
 
-  /** To an idle puller, or into the queue of its tenant. */
+  /** Hands the job to an idle puller, or queues it. */
   #offer(job: Job<Puller>, place: 'first' | 'last'): void {
     const { tenant } = job;
     const allowed = this.#pullersOf(tenant);
@@ -186,7 +186,7 @@ export class FairQueue<Puller = void> {
       const job = queue.take()!;
       this.#began(job);
       this.#length -= 1;
-      // To the back of the round, or out of it.
+      // Moves the tenant to the end of the round, or removes it if it has no jobs.
       this.#queues.delete(tenant);
       if (queue.size > 0) this.#queues.set(tenant, queue);
       return job;
@@ -210,8 +210,8 @@ export class FairQueue<Puller = void> {
   }
 
   /**
-   * The pullers that may work for the tenant; undefined: all. Those whose hash with the tenant is lowest:
-   * when a puller comes or goes, no tenant changes more than one of its own.
+   * The pullers that may work for the tenant; undefined: all. Chooses those with the lowest hash of puller
+   * and tenant: when a puller appears or leaves, each tenant changes at most one of its pullers.
    */
   #pullersOf(tenant: string): ReadonlySet<string> | undefined {
     const all = this.#slots.size;
@@ -222,7 +222,7 @@ export class FairQueue<Puller = void> {
     return new Set(ranked.slice(0, Math.max(1, count)).map(({ id }) => id));
   }
 
-  #wait(gone: AbortSignal, pullerId: string): Promise<Job<Puller> | undefined> {
+  #wait(pullerSignal: AbortSignal, pullerId: string): Promise<Job<Puller> | undefined> {
     return new Promise((resolve) => {
       const onAbort = () => {
         const at = this.#waiting.indexOf(waiting);
@@ -232,11 +232,11 @@ export class FairQueue<Puller = void> {
       const waiting: Waiting<Puller> = {
         pullerId,
         deliver: (job) => {
-          gone.removeEventListener('abort', onAbort);
+          pullerSignal.removeEventListener('abort', onAbort);
           resolve(job);
         },
       };
-      gone.addEventListener('abort', onAbort, { once: true });
+      pullerSignal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(waiting);
     });
   }

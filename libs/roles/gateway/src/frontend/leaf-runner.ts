@@ -1,3 +1,6 @@
+/**
+ * Runs one leaf of a query: cuts it, runs the parts in parallel, merges: steps *cut* and *merge* of a query.
+ */
 import type { Limits } from '@loki/config';
 import {
   floorTo,
@@ -20,34 +23,34 @@ import type { Weights, WeightSource } from './weights.ts';
 interface LeafRunnerDeps {
   readonly limits: Limits;
   readonly weights: WeightSource;
-  /** Where parts are merged. */
+  /** The thread that merges parts. */
   readonly thread: QueryThread;
   readonly nowNs: bigint;
   /** Whether leaves may be cut by stream. */
   readonly isSharding: boolean;
   readonly isInstant: boolean;
-  /** Time before now that `split_ingester_queries_by_interval` is for; 0: all time. */
+  /** Age up to which `split_ingester_queries_by_interval` applies; 0: always. */
   readonly recentMs: number;
-  /** The kinds of answers that may come from a cache; undefined: none. */
+  /** Cache policy of the parts; undefined: no cache. */
   readonly cache: CachePolicy | undefined;
   /** Bounds of the tenant's heads now; none: parts ask heads by themselves. */
   readonly heads: (tenant: TenantId, signal: AbortSignal) => Promise<readonly PartitionHead[]>;
-  /** Has one part answered by a querier, over and over when need be. */
+  /** Sends one part to a querier, with retries. */
   readonly ask: (request: LeafRequest, signal: AbortSignal) => Promise<LeafResult>;
 }
 
 type Hold = (part: LeafResult, signal: AbortSignal) => Promise<LeafResult>;
 
-/** Bytes that one querier reads for one part when the tenant's limit says nothing. */
+/** Bytes that one querier reads for one part if the tenant has no limit. */
 export const bytesPerShardDefault = 600_000_000;
 
 /**
- * Runs the leaves of one query: cuts them, has the parts run side by side within the tenant's limits, and
- * merges.
+ * Runs the leaves of one query: cuts them into parts, runs the parts in parallel within the tenant's limits,
+ * and merges the results.
  */
 export class LeafRunner {
   readonly #deps: LeafRunnerDeps;
-  /** Parts over all streams, and parts by stream, have limits of their own. */
+  /** Bounds parts over all streams; `#shardSemaphore` bounds shards. */
   readonly #semaphore: Semaphore;
   readonly #shardSemaphore: Semaphore;
   /** Bounds of heads by tenant, asked once for a query. */
@@ -76,7 +79,7 @@ export class LeafRunner {
     if (request.kind === 'log') {
       return this.#inOrder(request, stretches as Stretch<LogLeafRequest>[], signal);
     }
-    return this.#held(async (hold) => {
+    return this.#charged(async (hold) => {
       const parts = await this.#all(stretches, signal, hold);
       const joined =
         stepCount(request) === 1 ? mergeRangeParts(request, parts) : joinSampleParts(request, parts);
@@ -84,8 +87,8 @@ export class LeafRunner {
     });
   }
 
-  /** Answers of parts are counted until they are merged; `hold` counts. */
-  async #held(merge: (hold: Hold) => Promise<LeafResult>): Promise<LeafResult> {
+  /** Charges answers of parts to the memory budget until they are merged; `hold` charges one. */
+  async #charged(merge: (hold: Hold) => Promise<LeafResult>): Promise<LeafResult> {
     const memory = this.#deps.thread.memory.open();
     try {
       return await merge(async (part, signal) => {
@@ -101,7 +104,7 @@ export class LeafRunner {
     return this.#deps.thread.complete(work, () => signal.throwIfAborted());
   }
 
-  /** All at once; the first that fails ends the others. */
+  /** Runs all stretches in parallel; the first failure ends the others. */
   async #all(stretches: readonly Stretch<LeafRequest>[], signal: AbortSignal, hold: Hold) {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
@@ -122,8 +125,8 @@ export class LeafRunner {
   }
 
   /**
-   * Log lines in the direction asked for, until there are enough: what comes later is not read then. A plain
-   * selection finds its lines at once and is read one stretch after the other; a filter may have to look far.
+   * Reads log lines stretch by stretch in the query's direction until there are enough. A plain selection
+   * finds its lines in the first stretch; for a filter the next stretch is read ahead.
    */
   async #inOrder(
     request: LogLeafRequest,
@@ -137,7 +140,7 @@ export class LeafRunner {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const begun: Promise<LeafResult>[] = [];
-    const found: LeafResult[] = [];
+    const results: LeafResult[] = [];
     let rows = 0;
     try {
       for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
@@ -151,12 +154,12 @@ export class LeafRunner {
         const result = await begun[i];
         if (result.kind !== 'log') throw mixedUp();
         rows += result.timestampNs.length;
-        found.push(result);
+        results.push(result);
       }
     } finally {
       stop.abort(new LokiError('clientGone', 'enough lines were found'));
     }
-    return this.#complete(mergeLeafResults(request, found), signal);
+    return this.#complete(mergeLeafResults(request, results), signal);
   }
 
   /**
@@ -169,7 +172,7 @@ export class LeafRunner {
   ): Promise<LeafResult> {
     const { cache } = this.#deps;
     const heads = isBounded || shards.length > 1 ? await this.#headsOf(request.tenant, signal) : [];
-    const asked = {
+    const leaf = {
       ...request,
       ...(cache ? { cache } : {}),
       ...(heads.length > 0 ? { heads } : {}),
@@ -178,11 +181,11 @@ export class LeafRunner {
       this.parts++;
       return semaphore.run(() => this.#deps.ask(part, signal), signal);
     };
-    if (shards.length === 0) return ask(this.#semaphore, asked);
+    if (shards.length === 0) return ask(this.#semaphore, leaf);
     this.isSharded = true;
-    return this.#held(async (hold) => {
+    return this.#charged(async (hold) => {
       const parts = await Promise.all(
-        shards.map(async (shard) => hold(await ask(this.#shardSemaphore, { ...asked, shard }), signal)),
+        shards.map(async (shard) => hold(await ask(this.#shardSemaphore, { ...leaf, shard }), signal)),
       );
       return this.#complete(mergeLeafResults(request, parts, this.#deps.thread.memory), signal);
     });
@@ -217,7 +220,9 @@ export class LeafRunner {
     };
   }
 
-  /** Begins on a border of the other interval, so that borders do not move with the clock. */
+  /**
+   * The recent range begins on a border of the other interval, so that borders do not move with the clock.
+   */
   #recent(splitNs: bigint): CutLimits['recent'] {
     const { limits, nowNs, isInstant, recentMs } = this.#deps;
     const recentSplitNs = BigInt(limits.splitIngesterQueriesByIntervalMs) * nsPerMs;
@@ -226,7 +231,7 @@ export class LeafRunner {
     return { fromNs, splitNs: recentSplitNs };
   }
 
-  /** Undefined when no weight is known: a cut is not worth a failure. */
+  /** Undefined if the weights cannot be determined: the query then runs without a cut. */
   async #weigh(request: LeafRequest, cut: CutLimits, signal: AbortSignal): Promise<Weights | undefined> {
     const { weights, limits } = this.#deps;
     const enough = Math.min(cut.bytesPerShard, limits.maxQuerierBytesRead || Infinity);
@@ -246,7 +251,7 @@ export class LeafRunner {
   }
 }
 
-/** The streams of a leaf, and the time that it reads of them. */
+/** The streams of a leaf, and the time range that it reads. */
 function selectionOf(request: LeafRequest): { selector: string; startNs: bigint; endNs: bigint } {
   const expr = parseExpr(request.expr);
   const selector = printSelector(logExprOf(expr)?.matchers ?? []);

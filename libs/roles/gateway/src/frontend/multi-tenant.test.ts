@@ -1,3 +1,4 @@
+/** Protects how labels of a tenant's streams and series look in an answer for several. */
 import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
@@ -5,7 +6,6 @@ import type { LeafRequest, LeafResult } from '@loki/ports';
 import { tenancyOf } from '../test/gateway.ts';
 import { runForTenants, withTenant } from './multi-tenant.ts';
 
-// Protects how labels of a tenant's streams and series look in an answer for several.
 test.each([
   [[['app', 'a']], '__tenant_id__=t app=a'],
   [[], '__tenant_id__=t'],
@@ -31,8 +31,8 @@ describe('matchers of tenants', () => {
     const leaves: string[] = [];
     const leaf = { kind: 'samples', startNs: 0n, endNs: 0n, stepNs: 0n, seriesMax: 0, ...request, expr };
     await runForTenants(tenancyOf('a', 'b'), leaf as LeafRequest, {
-      run: async (asked) => {
-        leaves.push(`${asked.tenant} ${asked.expr}`);
+      run: async (leaf) => {
+        leaves.push(`${leaf.tenant} ${leaf.expr}`);
         return empty;
       },
       complete: (work) => Promise.resolve(atOnce(work)),

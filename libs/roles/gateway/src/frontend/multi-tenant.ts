@@ -1,3 +1,4 @@
+/** Queries over several tenants: one leaf for each, results labelled by tenant, strictest limits. */
 import type { Limits } from '@loki/config';
 import { mergeLeafResults } from '@loki/engine';
 import type { Work } from '@loki/engine';
@@ -9,8 +10,8 @@ import type { LabelSet, LeafRequest, LeafResult, SeriesState, Tenancy } from '@l
 import { badRequest } from '../limits/params.ts';
 
 /**
- * The label that tells tenants apart in an answer for several, and what a stream's own label of that name
- * becomes.
+ * The label with the tenant in an answer for several tenants, and the new name of a stream's own label of
+ * that name.
  */
 export const tenantLabel = '__tenant_id__';
 const renamedTenantLabel = 'original___tenant_id__';
@@ -22,8 +23,8 @@ interface LeafOfTenants {
 }
 
 /**
- * Runs one leaf for each tenant that its selector's tenant matchers leave, and merges the answers, each with
- * the tenant label added as if it were a stream label that no pipeline stage sees.
+ * Runs one leaf for each tenant that the selector's tenant matchers accept, and merges the answers. The
+ * tenant label is added to the results afterwards, so pipeline stages do not see it.
  */
 export async function runForTenants(
   tenancy: Tenancy,
@@ -33,14 +34,13 @@ export async function runForTenants(
   if (!tenancy.isMulti) return run(request);
   const expr = parseExpr(request.expr);
   const log = logOf(expr);
-  const chosen = selectTenants(tenancy.ids, log.matchers);
-  const rest = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
-  // As in the reference, a metric query that names nothing but tenants has no samples; a log query is refused
-  // for it.
-  if (rest.length === 0 && expr.kind !== 'log') return complete(mergeLeafResults(request, []));
-  const text = rest.length === log.matchers.length ? request.expr : withMatchers(expr, rest);
+  const tenants = selectTenants(tenancy.ids, log.matchers);
+  const matchers = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
+  // As in Loki, a metric query with tenant matchers only has no samples; such a log query is refused.
+  if (matchers.length === 0 && expr.kind !== 'log') return complete(mergeLeafResults(request, []));
+  const text = matchers.length === log.matchers.length ? request.expr : withMatchers(expr, matchers);
   const answers = await Promise.all(
-    chosen.map(async (tenant) => {
+    tenants.map(async (tenant) => {
       const answer = await run({ ...request, tenant, expr: text });
       return complete(labelled(answer, tenant, expr));
     }),
@@ -111,7 +111,7 @@ export function withTenant(labels: readonly LabelPair[], tenant: TenantId): Labe
   return [...byName].sort(([a], [b]) => compareText(a, b));
 }
 
-/** Whether the groupings that a leaf computes itself would have kept the tenant label. */
+/** True if the groupings that the leaf computes keep the tenant label. */
 function keepsTenantLabel(expr: MetricExpr): boolean {
   if (expr.kind === 'vectorAgg') {
     // Without a clause everything is added up into one series.
@@ -127,7 +127,7 @@ function keeps(grouping: Grouping): boolean {
   return grouping.labels.includes(tenantLabel) !== grouping.without;
 }
 
-/** One set of limits for a query over several tenants: the smallest that is set, booleans need all. */
+/** Limits for a query over several tenants: the smallest set value of each; a boolean is true if all are. */
 export function strictestLimits(all: readonly Limits[]): Limits {
   if (all.length === 1) return all[0];
   const strictest = { ...all[0] } as Record<string, unknown>;

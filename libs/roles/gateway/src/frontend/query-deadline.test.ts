@@ -76,7 +76,7 @@ test('log queries that the querier never ends', async () => {
   const outcomes: (string | number)[] = [];
   for (let i = 0; i < 8; i++) void ask('hostile').then((outcome) => outcomes.push(outcome));
   await turn();
-  expect(querier.asked).toHaveLength(3); // a slot is left to others
+  expect(querier.requests).toHaveLength(3); // a slot is left to others
   await timers.pass(queryTimeoutMs - 1);
   expect(outcomes).toEqual([]);
   await timers.pass(1);

@@ -1,3 +1,7 @@
+/**
+ * Protects: limits are kept in Loki's words, caches are asked for what is old enough only, and a query reads
+ * no further than it has to.
+ */
 import type { Limits } from '@loki/config';
 import { parseExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
@@ -23,9 +27,6 @@ import {
 import { QueryFrontend } from './query-frontend.ts';
 import type { QueryOptions } from './query-frontend.ts';
 
-// What this protects: limits are kept in Loki's words, caches are asked for what is old enough only, and a
-// query reads no further than it has to.
-
 const hour = 3_600_000_000_000n;
 const endNs = nowNs - (nowNs % hour);
 
@@ -47,11 +48,11 @@ function params(startNs: bigint, untilNs: bigint, limit = 100) {
 function ask(
   frontend: QueryFrontend,
   query: string,
-  asked = params(endNs - 5n * hour, endNs),
+  queryParams = params(endNs - 5n * hour, endNs),
   options: Partial<QueryOptions> = {},
 ) {
   const client = new AbortController().signal;
-  return frontend.query(tenancyOf('a'), parseExpr(query), asked, { client, ...options });
+  return frontend.query(tenancyOf('a'), parseExpr(query), queryParams, { client, ...options });
 }
 
 class Sized extends TestQuerier {
@@ -120,7 +121,7 @@ describe('log lines over much', () => {
   ) {
     const querier = new Sized();
     querier.bytesPerHour = 1e9;
-    const asked: LeafRequest[] = [];
+    const requests: LeafRequest[] = [];
     const heads = { asked: 0, bounds: [{ partition: 0, committedOffset: 7, oldestNs: endNs }] };
     const service: QuerierService = {
       heads: async () => {
@@ -128,7 +129,7 @@ describe('log lines over much', () => {
         return heads.bounds;
       },
       runLeaf: async (request) => {
-        asked.push(request);
+        requests.push(request);
         return answer(request);
       },
       streams: () => querier.streams(),
@@ -141,50 +142,50 @@ describe('log lines over much', () => {
       { maxConcurrent: 100, maxOutstandingPerTenant: 100, isSharding: false },
     );
     frontend.start();
-    return { frontend, asked, heads };
+    return { frontend, requests, heads };
   }
 
   const rowAtEnd = (request: LeafRequest) =>
     logResult([{ ts: request.endNs - 1n, line: 'x', stream: { a: 'b' } }]);
-  const fromHours = (asked: readonly LeafRequest[]) =>
-    asked.map(({ startNs }) => Number((startNs - endNs) / hour));
+  const fromHours = (requests: readonly LeafRequest[]) =>
+    requests.map(({ startNs }) => Number((startNs - endNs) / hour));
 
   test('a plain selection is read stretch by stretch, and no further than there are enough lines', async () => {
-    const { frontend, asked } = world({}, rowAtEnd);
+    const { frontend, requests } = world({}, rowAtEnd);
     const answer = await ask(frontend, '{a="b"}', params(endNs - 5n * hour, endNs, 2));
-    expect(fromHours(asked)).toEqual([-1, -2]);
+    expect(fromHours(requests)).toEqual([-1, -2]);
     expect(answer).toMatchObject({ splits: 5, parts: 2, isSharded: false });
     frontend.stop();
   });
 
   test('a filter looks at several at once, and gives up the others when there are enough lines', async () => {
-    const { frontend, asked } = world({ maxQueryParallelism: 3 }, rowAtEnd);
+    const { frontend, requests } = world({ maxQueryParallelism: 3 }, rowAtEnd);
     const { result } = await ask(frontend, '{a="b"} |= "x"', params(endNs - 5n * hour, endNs, 1));
-    expect(fromHours(asked)).toEqual([-1, -2, -3]);
+    expect(fromHours(requests)).toEqual([-1, -2, -3]);
     expect(result.type === 'streams' && result.rows.timestampNs.length).toBe(1);
     frontend.stop();
   });
 
-  test('the bounds of heads are asked once, and not for the newest stretch', async () => {
-    const { frontend, asked, heads } = world({}, () => logResult([]));
+  test('the bounds of heads are read once, and not for the newest stretch', async () => {
+    const { frontend, requests, heads } = world({}, () => logResult([]));
     await ask(frontend, '{a="b"} |= "x"');
-    expect(asked.length).toBeGreaterThan(2);
+    expect(requests.length).toBeGreaterThan(2);
     expect(heads.asked).toBe(1);
-    const newest = asked.filter((request) => request.endNs === endNs);
+    const newest = requests.filter((request) => request.endNs === endNs);
     expect(newest.map((request) => request.heads)).toEqual([undefined]);
-    const others = asked.filter((request) => request.endNs !== endNs);
+    const others = requests.filter((request) => request.endNs !== endNs);
     expect(others.every((request) => request.heads === heads.bounds)).toBe(true);
     await ask(frontend, '{a="b"}', params(endNs - hour, endNs));
     expect(heads.asked).toBe(1);
     frontend.stop();
   });
 
-  test('without bounds of heads the parts are asked all the same', async () => {
-    const { frontend, asked, heads } = world({}, () => logResult([]));
+  test('without bounds of heads the parts are requested all the same', async () => {
+    const { frontend, requests, heads } = world({}, () => logResult([]));
     heads.bounds = [];
     await ask(frontend, '{a="b"} |= "x"');
-    expect(asked.length).toBeGreaterThan(2);
-    expect(asked.every((request) => request.heads === undefined)).toBe(true);
+    expect(requests.length).toBeGreaterThan(2);
+    expect(requests.every((request) => request.heads === undefined)).toBe(true);
     frontend.stop();
   });
 
@@ -201,12 +202,12 @@ describe('log lines over much', () => {
 
   test('a part whose querier is lost is asked again', async () => {
     let losses = 3;
-    const { frontend, asked } = world({}, (request) => {
+    const { frontend, requests } = world({}, (request) => {
       if (losses-- > 0) throw new LokiError('unavailable', 'the querier is gone');
       return rowAtEnd(request);
     });
     await ask(frontend, '{a="b"}', params(endNs - hour, endNs));
-    expect(asked).toHaveLength(4);
+    expect(requests).toHaveLength(4);
     frontend.stop();
   });
 });
@@ -225,7 +226,11 @@ describe('caches', () => {
     const querier = new TestQuerier();
     const frontend = frontendWith(['results'], querier);
     await ask(frontend, '{a="b"}');
-    expect(querier.asked[0].cache).toEqual({ kind: 'results', splitNs: hour, newestNs: nowNs - hour / 6n });
+    expect(querier.requests[0].cache).toEqual({
+      kind: 'results',
+      splitNs: hour,
+      newestNs: nowNs - hour / 6n,
+    });
     frontend.stop();
   });
 
@@ -237,7 +242,7 @@ describe('caches', () => {
     ];
     await ask(cached, '{a="b"}', undefined, { noCache: true });
     await ask(other, '{a="b"}');
-    expect(querier.asked.map(({ cache }) => cache)).toEqual([undefined, undefined]);
+    expect(querier.requests.map(({ cache }) => cache)).toEqual([undefined, undefined]);
     cached.stop();
     other.stop();
   });

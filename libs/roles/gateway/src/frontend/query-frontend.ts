@@ -42,26 +42,26 @@ export interface FrontendOptions {
   readonly maxConcurrent: number;
   /** Leaves one tenant may have waiting. */
   readonly maxOutstandingPerTenant: number;
-  /** How often a part that a querier could not answer is asked again. Default 5. */
+  /** Retries of a part that a querier could not answer. Default 5. */
   readonly maxRetries?: number;
   /** Whether a query's parts may be cut by stream. Default: yes. */
   readonly isSharding?: boolean;
   /** `querier.query_ingesters_within`, for `split_ingester_queries_by_interval`; 0: all time. */
   readonly recentMs?: number;
-  /** How deep `X-Loki-Actor-Path` may be; 0: nobody of a tenant is told apart. Default: 3. */
+  /** Maximum depth of `X-Loki-Actor-Path`; 0: actors are not distinguished. Default: 3. */
   readonly actorLevelsMax?: number;
   /** Clients may ask for tighter limits (`querier.per_request_limits_enabled`). Default: no. */
   readonly perRequestLimits?: boolean;
-  /** Kinds of answers that queriers keep. Default: none. */
+  /** Kinds of answers that queriers cache. Default: none. */
   readonly cached?: ReadonlySet<ResultsKind>;
 }
 
 export interface QueryOptions {
-  /** Aborted when the client is gone: the query ends. */
+  /** Aborts when the client has gone; the query then ends. */
   readonly client: AbortSignal;
-  /** The client wants everything computed anew. */
+  /** The client wants no cached results. */
   readonly noCache?: boolean;
-  /** Instead of the tenants' own. */
+  /** Replaces the tenants' own limits. */
   readonly limits?: Limits;
   /** The whole query that this one was split from (`X-Loki-Query-Limits-Context`). */
   readonly whole?: WholeQuery;
@@ -70,7 +70,7 @@ export interface QueryOptions {
 }
 
 interface FrontendDeps {
-  /** The querier of this process. Absent: queriers elsewhere fetch the work, see `serve`. */
+  /** The querier of this process. Absent: remote queriers fetch work, see `serve`. */
   readonly querier?: QuerierService;
   readonly limits: LimitsSource;
   readonly clock: Clock;
@@ -79,7 +79,7 @@ interface FrontendDeps {
   readonly random: Pick<Random, 'float'>;
   readonly logger: Logger;
   readonly queryMetrics?: QueryMetrics;
-  /** The thread of all roles of the process; absent: the frontend is alone on it. */
+  /** The main thread's queue of sliced work; absent: the frontend makes its own. */
   readonly queryThread?: QueryThread;
 }
 
@@ -87,7 +87,7 @@ export interface Answer extends QueryOutcome {
   readonly execSeconds: number;
   /** Summed over all parts. */
   readonly queueSeconds: number;
-  /** Stretches of time that leaves were cut into; 0: none was. */
+  /** Stretches of time that leaves were cut into; 0: no leaf was cut. */
   readonly splits: number;
   /** Parts that queriers answered. */
   readonly parts: number;
@@ -126,11 +126,11 @@ export class QueryFrontend {
   readonly #queue: FairQueue<QuerierService>;
   readonly #tails: TailSlots;
   readonly #weights: WeightSource;
-  /** Where roots compute. */
+  /** The thread that computes roots. */
   readonly #thread: QueryThread;
   #inflight = 0;
   readonly #stop = new AbortController();
-  /** Answers by whichever querier is free; whoever asks waits in the tenant's queue. */
+  /** Sends requests through the tenant's queue to any free querier. */
   readonly querier: QuerierService;
 
   constructor(deps: FrontendDeps, options: FrontendOptions) {
@@ -163,22 +163,22 @@ export class QueryFrontend {
   start(): void {
     const { querier } = this.#deps;
     if (!querier) return;
-    // Ends by the signal only: a failed job fails its caller.
+    // Never rejects: a failed job rejects its caller's promise.
     for (let i = 0; i < this.#options.maxConcurrent; i++) void this.serve(querier, this.#stop.signal);
   }
 
   /**
-   * Gives work to a querier, one piece at a time, until it is gone.
+   * Gives work to a querier, one job at a time, until `querierSignal` aborts.
    *
-   * @param querierId the same for all that one querier does side by side
+   * @param querierId the same for all slots of one querier
    */
-  serve(querier: QuerierService, gone: AbortSignal, querierId = ''): Promise<void> {
-    return this.#queue.serve(AbortSignal.any([gone, this.#stop.signal]), querier, querierId);
+  serve(querier: QuerierService, querierSignal: AbortSignal, querierId = ''): Promise<void> {
+    return this.#queue.serve(AbortSignal.any([querierSignal, this.#stop.signal]), querier, querierId);
   }
 
-  /** Lets a querier follow streams, one tail at a time, until it is gone. */
-  serveTail(querier: QuerierService, gone: AbortSignal): void {
-    this.#tails.add(querier, gone);
+  /** Lets a querier follow streams, one tail at a time, until `querierSignal` aborts. */
+  serveTail(querier: QuerierService, querierSignal: AbortSignal): void {
+    this.#tails.add(querier, querierSignal);
   }
 
   stop(): void {
@@ -186,7 +186,7 @@ export class QueryFrontend {
     this.#queue.close();
   }
 
-  /** Streams of one tenant in the range, by the limits for questions about labels and series. */
+  /** Streams of one tenant in the range, within the limits for labels and series. */
   streamsInParts(
     request: StreamsRequest,
     querier: QuerierService,
@@ -207,7 +207,7 @@ export class QueryFrontend {
     return 'Query Frontend not ready: number of queriers connected to query-frontend is 0';
   }
 
-  /** Leaves that can run side by side now. */
+  /** Leaves that can run in parallel now. */
   get slots(): number {
     return this.#queue.pullers;
   }
@@ -217,7 +217,7 @@ export class QueryFrontend {
     return this.#queue.length;
   }
 
-  /** @param request whose limits hold too, where that is on */
+  /** @param request its headers may tighten limits, if `perRequestLimits` is on */
   limitsFor(tenancy: Tenancy, request?: Pick<HttpRequest, 'headers'>): Limits {
     const limits = strictestLimits(tenancy.ids.map((id) => this.#deps.limits.forTenant(id)));
     if (!request || this.#options.perRequestLimits !== true) return limits;
@@ -230,8 +230,8 @@ export class QueryFrontend {
   }
 
   /**
-   * The query that a request is a part of, whose limits are then checked as a whole; undefined: it says
-   * nothing of one.
+   * The whole query that a request is a part of, whose limits are then checked as well; undefined: the
+   * request has no such header.
    */
   wholeQueryOf(request: Pick<HttpRequest, 'headers'>): WholeQuery | undefined {
     if (this.#options.perRequestLimits !== true) return undefined;
@@ -315,21 +315,19 @@ export class QueryFrontend {
     };
   }
 
-  /**
-   * Work of this process for a client, which ends with the client and leaves the thread to others meanwhile.
-   */
+  /** Runs sliced work for a client on the main thread; it ends when the client has gone. */
   complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
     return this.#thread.complete(work, () => {
       if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
     });
   }
 
-  /** Counts an answer, from when it is written until it has left. */
+  /** A memory budget for an answer, from its writing until the client has received it. */
   openAnswer(): MemoryBudget {
     return this.#thread.memory.open();
   }
 
-  /** The answers of a kind that may come from a cache; undefined when none may. */
+  /** Cache policy for a kind of answers; undefined: no cache. */
   cachePolicy(
     kind: ResultsKind,
     limits: Limits,
@@ -351,8 +349,8 @@ export class QueryFrontend {
     signal: AbortSignal,
   ): Promise<void> {
     if (maxQueryBytesRead <= 0) return;
-    const asked = tenancy.ids.flatMap((tenant) => selections.map((each) => ({ tenant, ...each })));
-    const bytes = await Promise.all(asked.map((each) => this.#weights.selectedBytes(each, signal)));
+    const requests = tenancy.ids.flatMap((tenant) => selections.map((each) => ({ tenant, ...each })));
+    const bytes = await Promise.all(requests.map((each) => this.#weights.selectedBytes(each, signal)));
     const total = bytes.reduce((sum, each) => sum + each, 0);
     if (total > maxQueryBytesRead) throw tooManyBytes(total, maxQueryBytesRead);
   }
@@ -409,7 +407,7 @@ export class QueryFrontend {
       });
   }
 
-  /** Again when a querier was lost, or could not answer just now. */
+  /** Repeats a job when its querier was lost or could not answer. */
   async #retried<T>(attempt: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
     const { timers, random, queryMetrics: metrics, logger } = this.#deps;
     return retried(attempt, {
@@ -418,11 +416,11 @@ export class QueryFrontend {
       random,
       signal,
       onOver: (retries) => metrics?.retried(retries),
-      onRetry: (error) => logger.debug('a part of a query is asked for again', { err: error.message }),
+      onRetry: (error) => logger.debug('a part of a query is repeated', { err: error.message }),
     });
   }
 
-  /** Runs `work` under the tenant's query_timeout and the client's patience. */
+  /** Runs `work` until the tenant's query_timeout, or until the client has gone. */
   async withDeadline<T>(
     tenancy: Tenancy,
     client: AbortSignal,
@@ -439,7 +437,7 @@ export class QueryFrontend {
     if (client.aborted) onGone();
     client.addEventListener('abort', onGone, { once: true });
     const gaveUp = Promise.withResolvers<never>();
-    // The race may be over before this one rejects.
+    // The race may be decided before this promise rejects.
     gaveUp.promise.catch(() => undefined);
     deadline.signal.addEventListener('abort', () => gaveUp.reject(deadline.signal.reason as Error), {
       once: true,
@@ -454,14 +452,14 @@ export class QueryFrontend {
   }
 }
 
-/** `max_queriers_per_tenant` and `max_query_capacity`: the smaller counts. */
+/** Queriers that may work for a tenant: the smaller of `max_queriers_per_tenant` and `max_query_capacity`. */
 function pullersFor({ maxQueriersPerTenant, maxQueryCapacity }: Limits, all: number): number {
   const byCount = maxQueriersPerTenant > 0 ? maxQueriersPerTenant : all;
   const byShare = maxQueryCapacity > 0 && maxQueryCapacity < 1 ? Math.ceil(maxQueryCapacity * all) : all;
   return Math.min(byCount, byShare, all);
 }
 
-/** By which interval answers are kept, and how old they have to be. */
+/** Interval of cached answers, and the age from which answers are cached, by kind. */
 const cacheLimits: Readonly<Record<ResultsKind, (limits: Limits) => { splitMs: number; freshMs: number }>> = {
   results: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxCacheFreshnessMs }),
   instant: (limits) => ({

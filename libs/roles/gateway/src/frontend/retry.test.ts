@@ -1,3 +1,4 @@
+/** Protects: failures that another querier may not have are retried with pauses, others are not. */
 import { LokiError } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { retried } from './retry.ts';
@@ -5,7 +6,7 @@ import { retried } from './retry.ts';
 function attempts(codes: readonly ErrorCode[], retriesMax = 5) {
   const pauses: number[] = [];
   let count = 0;
-  let told: number | undefined;
+  let reported: number | undefined;
   const timers = {
     after: () => ({ cancel() {} }),
     sleep: (ms: number) => {
@@ -24,10 +25,10 @@ function attempts(codes: readonly ErrorCode[], retriesMax = 5) {
       timers,
       random: { float: () => 0.5 },
       signal: new AbortController().signal,
-      onOver: (retries) => (told = retries),
+      onOver: (retries) => (reported = retries),
     },
   );
-  return { result, pauses, count: () => count, told: () => told };
+  return { result, pauses, count: () => count, told: () => reported };
 }
 
 describe('a part that could not be answered', () => {

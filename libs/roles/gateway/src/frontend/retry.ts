@@ -1,3 +1,4 @@
+/** Repeats a part of a query that another querier, or the same one later, may answer. */
 import { errors, LokiError } from '@loki/model';
 import { retry } from '@loki/ports';
 import type { Random, Timers } from '@loki/ports';
@@ -7,7 +8,7 @@ interface RetryOptions {
   readonly timers: Timers;
   readonly random: Pick<Random, 'float'>;
   readonly signal: AbortSignal;
-  /** Told once, when it is over. */
+  /** Called once at the end with the number of retries. */
   readonly onOver?: (retries: number) => void;
   readonly onRetry?: (error: LokiError) => void;
 }
@@ -16,20 +17,20 @@ const pauseMinMs = 250;
 const pauseMaxMs = 5_000;
 
 /**
- * Tries again, after a pause that doubles and is half random, what another querier, or the same one a little
- * later, may well answer.
+ * Runs `attempt` with retries for failures that another querier, or the same one later, may not have. Pauses
+ * double and are half random.
  */
 export async function retried<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   { retriesMax, timers, random, signal, onOver, onRetry }: RetryOptions,
 ): Promise<T> {
   let attempts = 0;
-  const counted = () => {
+  const reportRetries = () => {
     attempts++;
     return attempt(signal);
   };
   try {
-    return await retry(counted, {
+    return await retry(reportRetries, {
       timers,
       random,
       signal,
@@ -44,8 +45,8 @@ export async function retried<T>(
 }
 
 /**
- * Not a full queue, which grows by trying, nor a time-out, after which nobody waits. Damaged bytes are read
- * anew from the store.
+ * True for errors that a retry may cure. Not for a full queue, which retries would lengthen, nor for a
+ * time-out, after which the client has left. Damaged bytes are read again from the store.
  */
 function isWorthAnother(error: unknown): error is LokiError {
   if (!(error instanceof LokiError)) return false;

@@ -1,3 +1,7 @@
+/**
+ * Protects: questions about labels and series cover their time whatever they are cut into, and are cut where
+ * that pays.
+ */
 import fc from 'fast-check';
 import type { Limits } from '@loki/config';
 import { LokiError } from '@loki/model';
@@ -15,9 +19,6 @@ import {
 } from '../test/gateway.ts';
 import { isCuttable, planStreams, streamBytesPerPart } from './stream-parts.ts';
 import { Weights } from './weights.ts';
-
-// What this protects: questions about labels and series cover their time whatever they are cut into, and are
-// cut where that pays.
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -84,9 +85,9 @@ test('parts follow each other without a gap from the beginning to the end', () =
       }),
       ({ start, length, split, recent, window, bytes }) => {
         const startNs = today + BigInt(start) * hour + 1n;
-        const asked = { startNs, endNs: startNs + BigInt(length) * hour };
+        const range = { startNs, endNs: startNs + BigInt(length) * hour };
         const parts = planStreams(
-          asked,
+          range,
           limitsOf({
             splitMetadataQueriesByIntervalMs: split * hourMs,
             splitRecentMetadataQueriesByIntervalMs: recent * hourMs,
@@ -94,8 +95,8 @@ test('parts follow each other without a gap from the beginning to the end', () =
           }),
           { nowNs, weights: new Weights(startNs, day, bytes) },
         );
-        expect(parts[0].startNs).toBe(asked.startNs);
-        expect(parts.at(-1)!.endNs).toBe(asked.endNs);
+        expect(parts[0].startNs).toBe(range.startNs);
+        expect(parts.at(-1)!.endNs).toBe(range.endNs);
         parts.slice(1).forEach((each, i) => expect(each.startNs).toBe(parts[i].endNs));
         expect(parts.every((each) => each.startNs < each.endNs)).toBe(true);
         expect(parts.length).toBeLessThan(2100);
@@ -115,11 +116,14 @@ describe('labels and series', () => {
   class DailyQuerier extends TestQuerier {
     bytesPerDay = 0;
     override async streams(request: StreamsRequest): Promise<readonly StreamVolume[]> {
-      this.asked.push(request);
-      const found = Array.from({ length: 11 }, (_, i) => ({ atNs: today - BigInt(i) * day, app: `app${i}` }))
+      this.requests.push(request);
+      const matches = Array.from({ length: 11 }, (_, i) => ({
+        atNs: today - BigInt(i) * day,
+        app: `app${i}`,
+      }))
         .filter(({ atNs }) => atNs >= request.startNs && atNs < request.endNs)
         .map(({ app }): StreamVolume => ({ labels: [['app', app]], entries: 1, lineBytes: 1 }));
-      return Promise.resolve(found);
+      return Promise.resolve(matches);
     }
     override async storedBytes({
       startNs,
@@ -145,7 +149,7 @@ describe('labels and series', () => {
     const values = await api.labelValues({ ...request, params: new Map([['name', 'app']]) }, tenancyOf('t'));
     const series = await api.series(getRequest({ since: '240h', match: '{app=~".+"}' }), tenancyOf('t'));
     frontend.stop();
-    const parts = querier.asked as StreamsRequest[];
+    const parts = querier.requests as StreamsRequest[];
     return {
       values: values.body as string,
       series: JSON.parse(series.body as string) as { data: unknown[] },

@@ -1,3 +1,4 @@
+/** Runs the parts of a request about streams and joins their answers. */
 import type { Limits } from '@loki/config';
 import { mergeStreamVolumes } from '@loki/engine';
 import type { QueryThread } from '@loki/engine';
@@ -12,13 +13,13 @@ interface StreamRunnerDeps {
   readonly weights: WeightSource;
   readonly limits: Limits;
   readonly nowNs: bigint;
-  /** Where parts are joined. */
+  /** The thread that joins parts. */
   readonly thread: QueryThread;
 }
 
 /**
- * Streams of one tenant in the range: cut in time where that helps, the parts side by side. Where answers are
- * kept, each part says by which interval.
+ * Streams of one tenant in the range: cut by time where that helps, with the parts in parallel. With a cache,
+ * each part has its interval of cached answers.
  */
 export async function streamsInParts(
   request: StreamsRequest,
@@ -46,7 +47,7 @@ export async function streamsInParts(
   }
 }
 
-/** Undefined when nobody can tell: a plan is not worth a failure. */
+/** Undefined if the weights cannot be determined: the request then runs without a cut. */
 async function weigh(
   request: StreamsRequest,
   weights: WeightSource,

@@ -1,15 +1,16 @@
+/** Assigns tails to queriers that offer to follow streams. */
 import { LokiError } from '@loki/model';
 import type { LeafRequest, QuerierService, TailFrame, Timers } from '@loki/ports';
 
-/** A tail waits so long for a querier to come by. */
+/** How long a tail waits for a free querier. */
 const waitMs = 5_000;
 
 interface TailSlot {
   readonly querier: QuerierService;
-  readonly gone: AbortSignal;
+  readonly querierSignal: AbortSignal;
 }
 
-/** Queriers that stand ready to follow streams. A tail holds its querier for as long as it lasts. */
+/** Queriers that offer to follow streams. A tail occupies its querier until it ends. */
 export class TailSlots {
   readonly #timers: Timers;
   readonly #idle: TailSlot[] = [];
@@ -19,14 +20,14 @@ export class TailSlots {
     this.#timers = timers;
   }
 
-  add(querier: QuerierService, gone: AbortSignal): void {
-    this.#free({ querier, gone });
-    gone.addEventListener('abort', () => this.#forget(querier), { once: true });
+  add(querier: QuerierService, querierSignal: AbortSignal): void {
+    this.#free({ querier, querierSignal });
+    querierSignal.addEventListener('abort', () => this.#forget(querier), { once: true });
   }
 
   /**
-   * Follows by whichever querier is ready. When it is lost the tail ends with an error, and its client begins
-   * anew.
+   * Follows streams by any free querier. When that querier is lost, the tail ends with an error, and the
+   * client opens a new one.
    */
   async *tail(request: LeafRequest, signal: AbortSignal): AsyncGenerator<TailFrame> {
     const slot = this.#idle.shift() ?? (await this.#wait(signal));
@@ -43,7 +44,7 @@ export class TailSlots {
   }
 
   #free(slot: TailSlot): void {
-    if (slot.gone.aborted) return;
+    if (slot.querierSignal.aborted) return;
     const waiter = this.#waiting.shift();
     if (waiter) waiter(slot);
     else this.#idle.push(slot);

@@ -1,10 +1,11 @@
+/**
+ * Protects: plans cost next to nothing where there is little to read, and nobody's plan hangs on another's
+ * patience.
+ */
 import { LokiError } from '@loki/model';
 import type { StoredBytesRequest, StreamsRequest } from '@loki/ports';
 import { tenancyOf } from '../test/gateway.ts';
 import { Weights, WeightSource } from './weights.ts';
-
-// What this protects: plans cost next to nothing where there is little to read, and nobody's plan hangs on
-// another's patience.
 
 const hour = 3_600_000_000_000n;
 const [tenant] = tenancyOf('a').ids;
@@ -12,22 +13,22 @@ const request = { tenant, selector: '{a="b"}', startNs: hour / 2n, endNs: 3n * h
 const { signal } = new AbortController();
 
 function source(streamBytes: readonly number[] = []) {
-  const asked: (StoredBytesRequest | StreamsRequest)[] = [];
+  const requests: (StoredBytesRequest | StreamsRequest)[] = [];
   const state = { nowMs: 0, answer: () => Promise.resolve([100, 200, 300]) };
   const weights = new WeightSource(
     {
       storedBytes: (each) => {
-        asked.push(each);
+        requests.push(each);
         return state.answer();
       },
       streams: (each) => {
-        asked.push(each);
+        requests.push(each);
         return Promise.resolve(streamBytes.map((lineBytes) => ({ labels: [], entries: 1, lineBytes })));
       },
     },
     { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => state.nowMs },
   );
-  return { weights, asked, state };
+  return { weights, requests, state };
 }
 
 test('bytes between two times are shares of the intervals', () => {
@@ -40,36 +41,36 @@ test('bytes between two times are shares of the intervals', () => {
 });
 
 test('where there is little, only the catalog is asked, for whole hours, and once for some seconds', async () => {
-  const { weights, asked, state } = source();
+  const { weights, requests, state } = source();
   for (let i = 0; i < 3; i++) expect((await weights.of(request, 600, signal)).total).toBe(600);
-  expect(asked).toEqual([{ tenant, startNs: 0n, endNs: 3n * hour, intervalNs: hour }]);
+  expect(requests).toEqual([{ tenant, startNs: 0n, endNs: 3n * hour, intervalNs: hour }]);
   state.nowMs = 15_001;
   await weights.of(request, 600, signal);
-  expect(asked).toHaveLength(2);
+  expect(requests).toHaveLength(2);
 });
 
 test('where there is more, streams tell how much of it is selected', async () => {
-  const { weights, asked } = source([40, 20]);
+  const { weights, requests } = source([40, 20]);
   const selected = await weights.of(request, 599, signal);
   expect(selected.bytes.map(Math.round)).toEqual([10, 20, 30]);
-  expect(asked[1]).toEqual({ tenant, selector: '{a="b"}', startNs: 0n, endNs: 3n * hour });
+  expect(requests[1]).toEqual({ tenant, selector: '{a="b"}', startNs: 0n, endNs: 3n * hour });
 });
 
 test('who waits for a question of somebody who went away asks it again', async () => {
   const { weights, state } = source();
-  const gone = Promise.withResolvers<number[]>();
-  state.answer = () => gone.promise;
+  const cancelled = Promise.withResolvers<number[]>();
+  state.answer = () => cancelled.promise;
   const first = weights.of(request, 1e9, signal);
   const second = weights.of(request, 1e9, signal);
   state.answer = () => Promise.resolve([1]);
-  gone.reject(new LokiError('clientGone', 'gone'));
+  cancelled.reject(new LokiError('clientGone', 'gone'));
   await expect(first).rejects.toThrow('gone');
   expect((await second).total).toBe(1);
 });
 
 test('a long time has longer intervals', async () => {
-  const { weights, asked } = source();
+  const { weights, requests } = source();
   await weights.of({ ...request, startNs: 0n, endNs: 24n * 365n * 3n * hour }, 1e9, signal);
-  const { intervalNs, startNs, endNs } = asked[0] as StoredBytesRequest;
+  const { intervalNs, startNs, endNs } = requests[0] as StoredBytesRequest;
   expect((endNs - startNs) / intervalNs).toBeLessThanOrEqual(1001n);
 });

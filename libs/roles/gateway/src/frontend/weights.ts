@@ -1,3 +1,4 @@
+/** Estimates of the bytes that leaves would read, from the catalog: the basis of step *cut* of a query. */
 import { ceilTo, floorTo } from '@loki/engine';
 import { BoundedMap, hourNs } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -28,7 +29,7 @@ export class Weights {
     return sum;
   }
 
-  /** The same times with other bytes in all. */
+  /** The same distribution over time, scaled to another total. */
   scaledTo(total: number): Weights {
     const factor = this.total === 0 ? 0 : total / this.total;
     return new Weights(
@@ -47,20 +48,19 @@ interface WeightRequest {
   readonly endNs: bigint;
 }
 
-/** Intervals asked for at most; a longer time has longer ones. */
+/** Most intervals of a request; a longer range has longer intervals. */
 const intervalsMax = 1000n;
-/** Plans may rest on figures that are so old: panels of a dashboard ask for the same. */
+/** Maximum age of cached weights: the panels of a dashboard ask for the same ones. */
 const freshMs = 15_000;
 const keptMax = 1000;
 
 /**
- * The bytes that leaves would read, from what queriers know without reading lines. Estimates: plans rest on
- * them, never answers.
+ * The bytes that leaves would read, from catalogs and indexes. Estimates: plans use them, answers never do.
  */
 export class WeightSource {
   readonly #querier: Pick<QuerierService, 'storedBytes' | 'streams'>;
   readonly #clock: Clock;
-  readonly #kept = new BoundedMap<string, { readonly atMs: number; readonly value: Promise<unknown> }>(
+  readonly #cached = new BoundedMap<string, { readonly atMs: number; readonly value: Promise<unknown> }>(
     keptMax,
   );
 
@@ -70,9 +70,9 @@ export class WeightSource {
   }
 
   /**
-   * Stored bytes that a selection reads by time. Costs a look at the catalog; only when the tenant has more
-   * than `bytesEnough` in that time it is asked how many of them are of the selected streams, which opens
-   * what lies there.
+   * Stored bytes that a selection reads, by time. Costs one lookup in the catalog. Only if the tenant has
+   * more than `bytesEnough` in that time, the share of the selected streams is requested, which opens
+   * segments.
    */
   async of(request: WeightRequest, bytesEnough: number, signal: AbortSignal): Promise<Weights> {
     const all = await this.stored(request, signal);
@@ -96,7 +96,7 @@ export class WeightSource {
     );
   }
 
-  /** Line bytes that the tenant has in the store, whatever the streams. */
+  /** Line bytes that the tenant has in the store, over all streams. */
   stored({ tenant, startNs, endNs }: Omit<WeightRequest, 'selector'>, signal: AbortSignal): Promise<Weights> {
     let intervalNs = hourNs;
     while ((endNs - startNs) / intervalNs > intervalsMax) intervalNs *= 2n;
@@ -105,22 +105,22 @@ export class WeightSource {
     return this.#remember(
       `${tenant}\0${fromNs}\0${toNs}`,
       async () => {
-        const asked = { tenant, startNs: fromNs, endNs: toNs, intervalNs };
-        return new Weights(fromNs, intervalNs, await this.#querier.storedBytes(asked, signal));
+        const request = { tenant, startNs: fromNs, endNs: toNs, intervalNs };
+        return new Weights(fromNs, intervalNs, await this.#querier.storedBytes(request, signal));
       },
       signal,
     );
   }
 
   /**
-   * One question at a time for the same thing; a failed one is not remembered. If the shared request is
-   * cancelled by its owner, the waiter issues its own.
+   * Shares one request between all callers of the same key; a failure is not cached. If the owner of the
+   * shared request cancels it, a waiting caller issues its own.
    */
   async #remember<T>(key: string, ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const known = this.#kept.get(key);
-    if (known && this.#clock.monotonicMs() - known.atMs <= freshMs) {
+    const entry = this.#cached.get(key);
+    if (entry && this.#clock.monotonicMs() - entry.atMs <= freshMs) {
       try {
-        return (await known.value) as T;
+        return (await entry.value) as T;
       } catch {
         signal.throwIfAborted();
       }
@@ -130,9 +130,9 @@ export class WeightSource {
 
   #ask<T>(key: string, ask: () => Promise<T>): Promise<T> {
     const value = ask();
-    this.#kept.set(key, { atMs: this.#clock.monotonicMs(), value });
+    this.#cached.set(key, { atMs: this.#clock.monotonicMs(), value });
     value.catch(() => {
-      if (this.#kept.get(key)?.value === value) this.#kept.delete(key);
+      if (this.#cached.get(key)?.value === value) this.#cached.delete(key);
     });
     return value;
   }

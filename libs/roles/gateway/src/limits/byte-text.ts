@@ -1,3 +1,4 @@
+/** Sizes as text: Loki's log lines and configuration. */
 const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
 /** Decimal units with two digits, as Loki's log lines have them: `1.5MB`. */
@@ -14,8 +15,8 @@ export function byteText(bytes: number): string {
 const binaryUnits = ['', 'K', 'M', 'G', 'T'];
 
 /**
- * A number of bytes, or one with a unit as Loki's configuration has them, where KB are 1024; undefined when
- * it is none.
+ * Parses a number of bytes, with or without a unit of Loki's configuration (KB = 1024); undefined for other
+ * text.
  */
 export function parseByteSize(text: string): number | undefined {
   const match = /^(-?\d{1,15})\s*([KMGT]?)B?$/i.exec(text.trim());

@@ -23,8 +23,7 @@ export function checkQueryLength(range: TimeRange, limits: Limits): void {
 }
 
 /**
- * Refuses a range that ends before it begins, in the words in which Loki refuses it for labels and their
- * values.
+ * Refuses a range that ends before it begins, with Loki's text for labels and label values.
  */
 export function checkLabelRange({ startNs, endNs }: TimeRange, limits: Limits): void {
   if (endNs >= startNs) return;
@@ -32,7 +31,7 @@ export function checkLabelRange({ startNs, endNs }: TimeRange, limits: Limits): 
   throw badRequest(`this data is no longer available, it is past now - max_query_lookback (${lookback})`);
 }
 
-/** Start no earlier than max_query_lookback allows; undefined when nothing of the range is left. */
+/** Moves the start to max_query_lookback at the earliest; undefined if the whole range is older. */
 export function clampLookback(range: TimeRange, limits: Limits, nowNs: bigint): TimeRange | undefined {
   if (limits.maxQueryLookbackMs <= 0) return range;
   const oldestNs = nowNs - BigInt(limits.maxQueryLookbackMs) * nsPerMs;
@@ -49,14 +48,14 @@ export function checkEntriesLimit(limit: number, limits: Limits): void {
   }
 }
 
-/** Refuses what the operator has blocked. */
+/** Refuses queries in `blocked_queries`. */
 export function checkBlocked(expr: Expr, text: string, limits: Limits, tags = ''): void {
   if (isBlocked(expr, text, limits, tags)) throw badRequest('query blocked by policy');
 }
 
 /**
- * Labels that every selector must have. Loki asks it of range queries only, and so do we: alerts and panels
- * rest on it.
+ * Refuses selectors without the required labels. For range queries only, as in Loki: existing alerts and
+ * panels depend on that.
  */
 export function checkSelectors(expr: Expr, limits: Limits): void {
   for (const log of logExpressions(expr)) checkSelector(log, limits);
@@ -84,9 +83,9 @@ export function tooManyBytes(bytes: number, limit: number): LokiError {
 
 /** Refuses a part that would read more bytes than one querier may. */
 export function tooLargeForQuerier(bytes: number, limit: number, isShard: boolean): LokiError {
-  const what = isShard ? 'shard query is' : 'un-shardable query';
+  const subject = isShard ? 'shard query is' : 'un-shardable query';
   return badRequest(
-    `${what} too large to execute on a single querier: (query: ${byteText(bytes)}, limit: ${byteText(limit)}); ${narrowText}`,
+    `${subject} too large to execute on a single querier: (query: ${byteText(bytes)}, limit: ${byteText(limit)}); ${narrowText}`,
   );
 }
 
@@ -114,8 +113,8 @@ function checkSelector(log: LogExpr, limits: Limits): void {
 }
 
 /**
- * `blocked_queries`: by exact text, regular expression or hash, narrowed by the kind of query and by its
- * tags.
+ * True if `blocked_queries` has the query: by exact text, regular expression or hash, optionally for some
+ * kinds and tags only.
  */
 function isBlocked(expr: Expr, text: string, limits: Limits, tags: string): boolean {
   const trimmed = text.trim();
@@ -143,18 +142,18 @@ export function parseTags(text: string): ReadonlyMap<string, string> {
   return tags;
 }
 
-/** Loki's words: `limited` is a plain selection, which a limit ends early. */
+/** Loki's kind of a query; `limited` is a log query without filters, which its limit ends early. */
 export function kindOf(expr: Expr): 'metric' | 'filter' | 'limited' {
   if (expr.kind !== 'log') return 'metric';
   return expr.stages.length > 0 ? 'filter' : 'limited';
 }
 
-/** Streams of one selector, with the time that is read of them. */
+/** Streams of one selector with the time range that the query reads. */
 export interface SelectedStreams extends TimeRange {
   readonly selector: string;
 }
 
-/** The streams and the time that a query reads. */
+/** The selectors of a query, each with the time range that it reads. */
 export function selectionsOf(expr: Expr, { startNs, endNs }: TimeRange): SelectedStreams[] {
   if (expr.kind === 'log') return [{ selector: printSelector(expr.matchers), startNs, endNs }];
   return [...rangeAggregations(expr)].map(({ log, rangeNs, offsetNs }) => ({

@@ -1,6 +1,5 @@
+/** Protects against hostile bytes; `npm run fuzz` goes on for longer. */
 import { testTargets } from '@loki/test-tools';
 import { targets } from './params.fuzz.ts';
-
-// Protects against hostile bytes; `npm run fuzz` goes on for longer.
 
 testTargets(targets);

@@ -1,3 +1,4 @@
+/** Protects: parameters are read with Loki's defaults and refused in Loki's words. */
 import type { HttpRequest } from '@loki/ports';
 import {
   Params,

@@ -1,11 +1,11 @@
+/** Parameters of query requests, with Loki's defaults and error texts: step *admit* of a query. */
 import { parsePrometheusDuration, quoteGo } from '@loki/go';
 import { LokiError, nsPerMs, nsPerSecond, parseForm } from '@loki/model';
 import type { FormValues } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
 /**
- * Query parameters of a request: those of the URL and those of a form body, which come first, as Go merges
- * them.
+ * Query parameters of a request: from the form body first, then from the URL, as in Go.
  */
 export class Params {
   readonly #values: FormValues;
@@ -19,7 +19,7 @@ export class Params {
     return new Params(parseForm(request));
   }
 
-  /** The first value, '' when there is none: Loki does not tell the two apart. */
+  /** The first value; '' if absent: Loki does not distinguish the two. */
   get(name: string): string {
     return this.#values.get(name) ?? '';
   }
@@ -28,14 +28,14 @@ export class Params {
     return this.#values.getAll(name);
   }
 
-  /** The first so many names, each with its first value. */
+  /** The first `count` names, each with its first value. */
   first(count: number): Map<string, string> {
-    const found = new Map<string, string>();
+    const values = new Map<string, string>();
     for (const [name, value] of this.#values) {
-      if (found.size >= count) break;
-      if (!found.has(name)) found.set(name, value);
+      if (values.size >= count) break;
+      if (!values.has(name)) values.set(name, value);
     }
-    return found;
+    return values;
   }
 }
 
@@ -81,8 +81,8 @@ function namedTime(params: Params, name: string, fallback: bigint): bigint {
 }
 
 /**
- * A moment as Loki's API takes it: up to 10 digits are Unix seconds, more are nanoseconds; with a point,
- * float seconds of millisecond precision; else RFC 3339.
+ * Parses a time of Loki's API: up to 10 digits are Unix seconds, more are nanoseconds; with a point, float
+ * seconds of millisecond precision; otherwise RFC 3339.
  *
  * @throws LokiError badRequest `strconv.ParseInt: parsing "x": invalid syntax`
  */
@@ -101,8 +101,8 @@ export function parseTime(text: string): bigint {
 }
 
 /**
- * The number that decimal digits mean; undefined: no int64 holds it. BigInt alone takes time by the square of
- * the digits: 10 MB of them took 4 s.
+ * The value of decimal digits; undefined if it exceeds int64. BigInt's time grows with the square of the
+ * digits: 10 MB of digits took 4 s.
  */
 function int64Of(text: string): bigint | undefined {
   const [, sign, digits] = /^([+-]?)0*(\d*)$/.exec(text)!;
@@ -111,19 +111,19 @@ function int64Of(text: string): bigint | undefined {
   return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
-/** A value in an error; of a long one the beginning. */
+/** A value for an error text, cut if long. */
 function quoted(text: string): string {
   return quoteGo(text.length > quotedCharsMax ? `${text.slice(0, quotedCharsMax)}...` : text);
 }
 
 const quotedCharsMax = 1024;
 
-/** A number as Go's strconv.ParseFloat takes it, hexadecimal ones apart. */
+/** Numbers that Go's strconv.ParseFloat accepts, except hexadecimal ones. */
 const floatText = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /**
- * Millisecond precision, rounded half away from zero, decimal all the way: doubles would blur the last
- * digits.
+ * Millisecond precision, rounded half away from zero, computed in decimal digits: doubles would change the
+ * last ones.
  */
 function floatSeconds(text: string): bigint {
   if (/e/i.test(text)) return exponentSeconds(text);
@@ -137,7 +137,7 @@ function floatSeconds(text: string): bigint {
   return (negative ? -ms : ms) * nsPerMs;
 }
 
-/** A rare form of moments; one that does not fit into nanoseconds is the last moment there is. */
+/** Times with an exponent, a rare form; a value beyond int64 nanoseconds becomes the largest one. */
 function exponentSeconds(text: string): bigint {
   const ms = Math.round(Number(text) * 1000);
   const ns = Number.isFinite(ms) ? BigInt(ms) * nsPerMs : farNs;
@@ -148,7 +148,7 @@ const farNs = (1n << 63n) - 1n;
 
 const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
 
-/** RFC 3339 with up to nanoseconds; undefined when the text is something else or no real date. */
+/** RFC 3339 with up to nanoseconds; undefined for other text and for dates that do not exist. */
 export function parseRfc3339(text: string): bigint | undefined {
   const match = rfc3339.exec(text);
   if (!match) return undefined;
@@ -215,7 +215,7 @@ export function parseSecondsOrDuration(params: Params, name: string): bigint | u
   const seconds = parseGoFloat(text);
   if (seconds !== undefined) {
     const ns = seconds * 1e9;
-    // A value that is no number becomes the least one where Go makes a duration of it.
+    // Go converts NaN to the smallest duration.
     if (Number.isNaN(ns)) return -farNs - 1n;
     if (Math.abs(ns) < 2 ** 63) return BigInt(Math.trunc(ns));
     throw badRequest(`cannot parse ${quoted(text)} to a valid duration. It overflows int64`);
@@ -225,7 +225,7 @@ export function parseSecondsOrDuration(params: Params, name: string): bigint | u
   return duration;
 }
 
-/** Go's strconv.ParseFloat, hexadecimal numbers apart; undefined when the text is none. */
+/** Go's strconv.ParseFloat without hexadecimal numbers; undefined for other text. */
 function parseGoFloat(text: string): number | undefined {
   if (floatText.test(text)) return Number(text);
   if (/^[+-]?nan$/i.test(text)) return text.length === 3 ? Number.NaN : undefined;
@@ -238,14 +238,14 @@ const pointsMax = 11_000;
 
 /** `step`: by default a 250th of the range in whole seconds, at least 1 s. Checked against `pointsMax`. */
 export function parseStep(params: Params, range: TimeRange): bigint {
-  const given = parseSecondsOrDuration(params, 'step');
-  if (given !== undefined && given <= 0n) {
+  const requestedNs = parseSecondsOrDuration(params, 'step');
+  if (requestedNs !== undefined && requestedNs <= 0n) {
     throw badRequest(
       'zero or negative query resolution step widths are not accepted. Try a positive integer',
     );
   }
   const wholeSeconds = (range.endNs - range.startNs) / nsPerSecond / 250n;
-  const stepNs = given ?? (wholeSeconds > 0n ? wholeSeconds : 1n) * nsPerSecond;
+  const stepNs = requestedNs ?? (wholeSeconds > 0n ? wholeSeconds : 1n) * nsPerSecond;
   if ((range.endNs - range.startNs) / stepNs > BigInt(pointsMax)) {
     throw badRequest(
       'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter',
@@ -265,7 +265,7 @@ export function badRequest(text: string): LokiError {
   return new LokiError('badRequest', text);
 }
 
-/** `Cache-Control: no-cache`: everything is to be computed anew. */
+/** True for `Cache-Control: no-cache`: the client wants no cached results. */
 export function isUncached(request: HttpRequest): boolean {
   return /\bno-cache\b/i.test(request.headers.get('cache-control') ?? '');
 }

@@ -1,3 +1,4 @@
+/** Protects: limits in request headers tighten the tenant's limits and never loosen them. */
 import { parseExpr } from '@loki/logql';
 import { hourNs } from '@loki/model';
 import { MetadataApi } from '../api/metadata-api.ts';
@@ -131,7 +132,7 @@ describe('the query that a request is a part of', () => {
       const headers = { 'x-loki-query-limits-context': context(from, to, '{app="a"} |= "x"') };
       const { querier, answer } = ask(headers, true, { maxQueryBytesRead: 5000, maxQueryLengthMs: 0 });
       await answer;
-      return querier.asked.filter((each) => 'selector' in each).map(({ startNs }) => startNs);
+      return querier.requests.filter((each) => 'selector' in each).map(({ startNs }) => startNs);
     };
     const [partNs, wholeNs] = [nowNs - 1_800_000_000_000n, nowNs - 5n * hourNs].map(
       (ns) => ns - (ns % hourNs),

@@ -1,3 +1,4 @@
+/** Limits that a proxy sends with a request (`X-Loki-Query-Limits`): step *admit* of a query. */
 import type { Limits } from '@loki/config';
 import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
@@ -7,7 +8,7 @@ import { parseByteSize } from './byte-text.ts';
 import { badRequest, parseRfc3339 } from './params.ts';
 import type { TimeRange } from './params.ts';
 
-/** `X-Loki-Query-Limits`: what a proxy in front asks to be held in check more tightly than the tenant is. */
+/** Header with limits of a proxy that are tighter than the tenant's. */
 const header = 'X-Loki-Query-Limits';
 
 const durations = {
@@ -22,7 +23,7 @@ const numbers = {
   maxQueryBytesRead: 'maxQueryBytesRead',
 } as const;
 
-/** `X-Loki-Query-Limits-Context`: the query that this one is a part of, as somebody in front has cut it. */
+/** Header with the whole query, when a proxy has split it. */
 const contextHeader = 'X-Loki-Query-Limits-Context';
 
 export interface WholeQuery extends TimeRange {
@@ -30,24 +31,24 @@ export interface WholeQuery extends TimeRange {
 }
 
 /**
- * The whole of what is asked in parts: its limits are checked beside those of the part, never in their place,
- * so that nobody gets by a limit with a smaller whole.
+ * Parses the whole query that a proxy has split. Limits are checked for the whole and for the part, so that
+ * the header cannot avoid a limit.
  *
  * @throws LokiError badRequest for a header that makes no sense
  */
 export function parseWholeQuery(text: string | undefined): WholeQuery | undefined {
   if (text === undefined || text === '') return undefined;
-  const asked = parseObject(contextHeader, text);
-  const query = asked.get('expr');
+  const fields = parseObject(contextHeader, text);
+  const query = fields.get('expr');
   if (typeof query !== 'string') throw bad(contextHeader, 'expr');
   return {
     expr: parseExpr(query),
-    startNs: momentOf('from', asked.get('from')),
-    endNs: momentOf('to', asked.get('to')),
+    startNs: momentOf('from', fields.get('from')),
+    endNs: momentOf('to', fields.get('to')),
   };
 }
 
-/** RFC 3339 as Go writes it, or Unix milliseconds as browsers count. */
+/** A time: RFC 3339 as Go writes it, or Unix milliseconds. */
 function momentOf(name: string, value: unknown): bigint {
   const ns =
     typeof value === 'string'
@@ -60,41 +61,41 @@ function momentOf(name: string, value: unknown): bigint {
 }
 
 /**
- * The tenant's limits, with those of the header where they are tighter: a header never loosens one.
+ * The tenant's limits, replaced by the header's where those are tighter: a header never loosens a limit.
  *
  * @throws LokiError badRequest for a header that makes no sense
  */
 export function tightenedLimits(limits: Limits, text: string | undefined): Limits {
   if (text === undefined || text === '') return limits;
-  const asked = parseObject(header, text);
+  const fields = parseObject(header, text);
   const tight: { -readonly [K in keyof Limits]: Limits[K] } = { ...limits };
   for (const [name, key] of Object.entries(durations)) {
-    if (asked.has(name)) tight[key] = tighter(limits[key], durationMs(name, asked.get(name)));
+    if (fields.has(name)) tight[key] = tighter(limits[key], durationMs(name, fields.get(name)));
   }
   for (const [name, key] of Object.entries(numbers)) {
-    if (asked.has(name)) tight[key] = tighter(limits[key], bytesOf(name, asked.get(name)));
+    if (fields.has(name)) tight[key] = tighter(limits[key], bytesOf(name, fields.get(name)));
   }
-  if (asked.has('minimumLabelsNumber')) {
-    const count = bytesOf('minimumLabelsNumber', asked.get('minimumLabelsNumber'));
+  if (fields.has('minimumLabelsNumber')) {
+    const count = bytesOf('minimumLabelsNumber', fields.get('minimumLabelsNumber'));
     tight.minimumLabelsNumber = Math.max(limits.minimumLabelsNumber, count);
   }
-  const labels = asked.get('requiredLabels');
+  const labels = fields.get('requiredLabels');
   if (labels !== undefined && labels !== null) {
     if (!Array.isArray(labels) || !labels.every((each) => typeof each === 'string')) {
       throw bad(header, 'requiredLabels');
     }
     tight.requiredLabels = [...new Set([...limits.requiredLabels, ...labels])];
   }
-  // Not a limit but a way of working; one that is not known changes nothing.
-  const strategy = asked.get('tsdbShardingStrategy');
+  // No limit but a strategy; an unknown one changes nothing.
+  const strategy = fields.get('tsdbShardingStrategy');
   if (strategy === 'bounded' || strategy === 'power_of_two') tight.tsdbShardingStrategy = strategy;
   return tight;
 }
 
 /** 0 is no limit. */
-function tighter(current: number, asked: number): number {
-  if (asked === 0) return current;
-  return current === 0 ? asked : Math.min(current, asked);
+function tighter(current: number, requested: number): number {
+  if (requested === 0) return current;
+  return current === 0 ? requested : Math.min(current, requested);
 }
 
 function parseObject(header: string, text: string): ReadonlyMap<string, unknown> {
@@ -117,7 +118,7 @@ function durationMs(name: string, value: unknown): number {
   return Number(duration / nsPerMs);
 }
 
-/** A number, or one with a unit as Loki's configuration has them. */
+/** Bytes, with or without a unit of Loki's configuration. */
 function bytesOf(name: string, value: unknown): number {
   const bytes = typeof value === 'string' ? parseByteSize(value) : value;
   if (typeof bytes !== 'number' || !(bytes >= 0)) throw bad(header, name);

@@ -20,7 +20,7 @@ const params = {
 
 /** A querier whose answer to each leaf is a thousand series, counted 0, 1, 2 … */
 class CountingQuerier extends TestQuerier {
-  readonly requests: LeafRequest[] = [];
+  override readonly requests: LeafRequest[] = [];
 
   override async runLeaf(request: LeafRequest): Promise<never> {
     this.requests.push(request);

@@ -1,3 +1,4 @@
+/** Helpers of gateway tests: a querier that answers from lists, a frontend, requests. */
 import type { Limits } from '@loki/config';
 import { parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
@@ -33,7 +34,7 @@ export const timers: Timers = { after: () => ({ cancel() {} }), sleep: () => Pro
 
 export const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 
-/** Only what the endpoints under test look at. */
+/** The limits that the routes under test read. */
 export const limitsDefault = {
   queryTimeoutMs: 0,
   maxQueryParallelism: 32,
@@ -76,19 +77,19 @@ export interface TestRow {
   readonly parsed?: Readonly<Record<string, string>>;
 }
 
-/** A querier that answers from lists, by tenant, and keeps what it was asked. */
+/** A querier that answers from lists, by tenant, and records its requests. */
 export class TestQuerier implements QuerierService {
-  readonly asked: (LeafRequest | StreamsRequest)[] = [];
+  readonly requests: (LeafRequest | StreamsRequest)[] = [];
   readonly rows = new Map<string, TestRow[]>();
   readonly volumes = new Map<string, StreamVolume[]>();
 
   async runLeaf(request: LeafRequest): Promise<LogLeafResult> {
-    this.asked.push(request);
+    this.requests.push(request);
     return Promise.resolve(logResult(this.rows.get(request.tenant) ?? []));
   }
 
   async streams(request: StreamsRequest): Promise<readonly StreamVolume[]> {
-    this.asked.push(request);
+    this.requests.push(request);
     return Promise.resolve(this.volumes.get(request.tenant) ?? []);
   }
 

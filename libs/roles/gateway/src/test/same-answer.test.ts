@@ -1,3 +1,7 @@
+/**
+ * Protects: how a query was cut, by time and by stream, and what was kept of earlier ones, must not show in
+ * its answer: not with entries that come late, nor after a flush, nor after a delete.
+ */
 import fc from 'fast-check';
 import { HiddenRows } from '@loki/catalog';
 import type { DeleteRequests } from '@loki/catalog';
@@ -8,9 +12,6 @@ import type { Clock, LeafDelete, ResultsKind } from '@loki/ports';
 import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
 import { storeTenant, TestCache, TestStore } from './store.ts';
 import type { StoreRow } from './store.ts';
-
-// What this protects: how a query was cut, by time and by stream, and what was kept of earlier ones, must not
-// show in its answer: not with entries that come late, nor after a flush, nor after a delete.
 
 const second = 1_000_000_000n;
 const t0 = 1_700_000_000n * second;
@@ -83,7 +84,7 @@ type Op =
   | { readonly kind: 'append'; readonly rows: readonly StoreRow[] }
   | { readonly kind: 'flush'; readonly partition: number }
   | { readonly kind: 'delete'; readonly fromS: number; readonly lengthS: number }
-  | { readonly kind: 'query'; readonly asked: AskedQuery };
+  | { readonly kind: 'query'; readonly query: AskedQuery };
 
 const opArbitrary: fc.Arbitrary<Op> = fc.oneof(
   { weight: 2, arbitrary: rowsArbitrary.map((rows): Op => ({ kind: 'append', rows })) },
@@ -97,20 +98,20 @@ const opArbitrary: fc.Arbitrary<Op> = fc.oneof(
       .record({ fromS: fc.integer({ min: 0, max: 400 }), lengthS: fc.integer({ min: 1, max: 50 }) })
       .map((each): Op => ({ kind: 'delete', ...each })),
   },
-  { weight: 6, arbitrary: queryArbitrary.map((asked): Op => ({ kind: 'query', asked })) },
+  { weight: 6, arbitrary: queryArbitrary.map((asked): Op => ({ kind: 'query', query: asked })) },
 );
 
-function paramsOf({ query, ...asked }: AskedQuery): QueryParams {
-  const isInstant = asked.isInstant && !query.startsWith('{');
-  const startNs = t0 + BigInt(asked.startS) * second;
+function paramsOf({ query, ...fields }: AskedQuery): QueryParams {
+  const isInstant = fields.isInstant && !query.startsWith('{');
+  const startNs = t0 + BigInt(fields.startS) * second;
   return {
     tenant: storeTenant,
     startNs,
-    endNs: isInstant ? startNs : startNs + BigInt(asked.lengthS) * second,
-    stepNs: isInstant ? 0n : BigInt(asked.stepS) * second,
+    endNs: isInstant ? startNs : startNs + BigInt(fields.lengthS) * second,
+    stepNs: isInstant ? 0n : BigInt(fields.stepS) * second,
     isInstant,
-    direction: asked.direction,
-    limit: asked.limit,
+    direction: fields.direction,
+    limit: fields.limit,
     intervalNs: 0n,
     seriesMax: 0,
   };
@@ -196,11 +197,11 @@ class World {
     this.#deletes.push({ expr: '{app="a1"}', startNs, endNs });
   }
 
-  async ask(name: string, asked: AskedQuery): Promise<{ answer: Answer; plain: unknown }> {
+  async ask(name: string, query: AskedQuery): Promise<{ answer: Answer; plain: unknown }> {
     const tenancy = { ids: [storeTenant], isMulti: false };
     const client = new AbortController().signal;
     const frontend = this.frontends[name];
-    const answer = await frontend.query(tenancy, parseExpr(asked.query), paramsOf(asked), { client });
+    const answer = await frontend.query(tenancy, parseExpr(query.query), paramsOf(query), { client });
     return { answer, plain: plain(answer) };
   }
 
@@ -210,7 +211,7 @@ class World {
 }
 
 test('whole, cut by time and stream, and from a cache: the same answer', async () => {
-  const seen = { split: 0, sharded: 0, hits: 0, stored: 0 };
+  const counts = { split: 0, sharded: 0, hits: 0, stored: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(opArbitrary, { minLength: 6, maxLength: 25 }), async (ops) => {
       const world = new World();
@@ -225,14 +226,14 @@ test('whole, cut by time and stream, and from a cache: the same answer', async (
             const startNs = t0 + BigInt(op.fromS) * second;
             world.delete(startNs, startNs + BigInt(op.lengthS) * second);
           } else {
-            const expected = await world.ask('plain', op.asked);
+            const expected = await world.ask('plain', op.query);
             for (const name of ['cut', 'bounded', 'cached', 'cached', 'cached and cut', 'cached and cut']) {
-              const got = await world.ask(name, op.asked);
-              expect({ name, answer: got.plain }).toEqual({ name, answer: expected.plain });
-              if (got.answer.splits > 1) seen.split++;
-              if (got.answer.isSharded) seen.sharded++;
-              seen.hits += got.answer.stats.cacheEntriesFound;
-              seen.stored += got.answer.stats.cacheEntriesStored;
+              const result = await world.ask(name, op.query);
+              expect({ name, answer: result.plain }).toEqual({ name, answer: expected.plain });
+              if (result.answer.splits > 1) counts.split++;
+              if (result.answer.isSharded) counts.sharded++;
+              counts.hits += result.answer.stats.cacheEntriesFound;
+              counts.stored += result.answer.stats.cacheEntriesStored;
             }
           }
         }
@@ -243,5 +244,5 @@ test('whole, cut by time and stream, and from a cache: the same answer', async (
     { numRuns: 60 },
   );
   // It was worth something: all of this did happen.
-  expect(Math.min(...Object.values(seen))).toBeGreaterThan(20);
+  expect(Math.min(...Object.values(counts))).toBeGreaterThan(20);
 }, 120_000);

@@ -1,3 +1,4 @@
+/** Helpers of gateway tests: heads and a store in memory with real queriers. */
 import { Catalog } from '@loki/catalog';
 import type { HiddenRows } from '@loki/catalog';
 import type { Limits } from '@loki/config';
@@ -29,12 +30,12 @@ export const streamLabels = Array.from({ length: 6 }, (_, i) =>
   ]),
 );
 
-/** Heads and a store with real queriers over them: what answers must not depend on. */
+/** Heads and a store with real queriers: rows can move from one to the other between queries. */
 export class TestStore {
   readonly objectStore = new MemoryObjectStore();
   readonly catalog: Catalog;
-  /** Leaves that heads were asked for. */
-  readonly asked: LeafRequest[] = [];
+  /** Leaves that heads have answered. */
+  readonly headRequests: LeafRequest[] = [];
   /** Store scans that ran. */
   scans = 0;
   readonly #heads: PlainHeads;
@@ -47,8 +48,8 @@ export class TestStore {
 
   append(rows: readonly StoreRow[]): void {
     for (let partition = 0; partition < partitionCount; partition++) {
-      const own = rows.filter(({ stream }) => stream % partitionCount === partition);
-      if (own.length > 0) this.#heads.append(partition, encodeRows(own));
+      const partitionRows = rows.filter(({ stream }) => stream % partitionCount === partition);
+      if (partitionRows.length > 0) this.#heads.append(partition, encodeRows(partitionRows));
     }
   }
 
@@ -65,7 +66,7 @@ export class TestStore {
       this.scans++;
       return run(task, input, options);
     };
-    const ingester = this.#heads.service((request) => this.asked.push(request));
+    const ingester = this.#heads.service((request) => this.headRequests.push(request));
     return new Querier({
       ingesters: { partitions: () => [0, 1], owners: () => [ingester] },
       catalog: this.catalog,
@@ -91,15 +92,15 @@ export class TestStore {
   }
 }
 
-/** A cache without bounds that can be looked into. */
+/** An unbounded cache that tests can inspect. */
 export class TestCache implements ResultsCache {
   readonly values = new Map<string, Uint8Array>();
   hits = 0;
 
   async get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const found = keys.map((key) => this.values.get(key));
-    this.hits += found.filter((each) => each !== undefined).length;
-    return Promise.resolve(found);
+    const hits = keys.map((key) => this.values.get(key));
+    this.hits += hits.filter((each) => each !== undefined).length;
+    return Promise.resolve(hits);
   }
 
   put(entries: readonly { readonly key: string; readonly value: Uint8Array }[]): void {
@@ -114,10 +115,10 @@ export class TestCache implements ResultsCache {
 function encodeRows(rows: readonly StoreRow[]): Buffer {
   const writer = new RowWriter(storeTenant);
   streamLabels.forEach((labels, stream) => {
-    const own = rows.filter((row) => row.stream === stream);
-    if (own.length === 0) return;
+    const streamRows = rows.filter((row) => row.stream === stream);
+    if (streamRows.length === 0) return;
     writer.beginRun(labels);
-    for (const { ts, line } of own.toSorted((a, b) => Number(a.ts - b.ts))) {
+    for (const { ts, line } of streamRows.toSorted((a, b) => Number(a.ts - b.ts))) {
       writer.addRowText(Number(ts / 1_000_000_000n), Number(ts % 1_000_000_000n), line);
     }
     writer.endRun();

@@ -1,3 +1,4 @@
+/** Helpers of ingester tests: records of rows, and their rows. */
 import { Labels } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import { atOnce } from '@loki/ports';

@@ -1,3 +1,4 @@
+/** Helpers of ingester tests: an ingester on memory adapters and virtual time. */
 import { sectionsOf } from '@loki/catalog';
 import type { CommitState, FlushCommit, PartitionCommitter } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';

@@ -1,3 +1,4 @@
+/** Helper of ruler tests: an HTTP server that records requests and answers by script. */
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,16 +8,16 @@ export interface SeenRequest {
   readonly path: string;
   readonly headers: NodeJS.Dict<string | string[]>;
   readonly body: Buffer;
-  /** What it was answered. */
+  /** Status of the answer. */
   readonly status: number | 'hang';
 }
 
-/** A real HTTP server that keeps what it gets and answers what the test wants. */
+/** An HTTP server that records requests and answers by script. */
 export class TestServer {
-  readonly seen: SeenRequest[] = [];
-  /** Statuses of the next answers; then 200. `hang`: none at all. */
+  readonly requests: SeenRequest[] = [];
+  /** Statuses of the next answers; then 200. `hang`: no answer. */
   readonly answers: (number | 'hang')[] = [];
-  /** What is answered when `answers` says nothing. */
+  /** Status when `answers` is empty. */
   answerOf: (body: Buffer) => number = () => 200;
   headers: Record<string, string> = {};
   readonly #server: Server;
@@ -29,7 +30,7 @@ export class TestServer {
         const { method = '', url = '', headers } = request;
         const body = Buffer.concat(chunks);
         const answer = this.answers.shift() ?? this.answerOf(body);
-        this.seen.push({ method, path: url, headers, body, status: answer });
+        this.requests.push({ method, path: url, headers, body, status: answer });
         if (answer === 'hang') return;
         response.writeHead(answer, this.headers);
         response.end('answer text');

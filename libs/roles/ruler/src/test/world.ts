@@ -1,3 +1,4 @@
+/** Helper of ruler tests: rulers over one bucket in virtual time. */
 import type { LimitsSource } from '@loki/config';
 import { parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -45,18 +46,18 @@ export interface SentAlert extends Alert {
   readonly atMs: number;
 }
 
-/** Rulers over one bucket in virtual time, and all that they sent. */
+/** Rulers over one bucket in virtual time, with all sent alerts and samples. */
 export class RulerWorld {
   readonly scheduler = new VirtualScheduler(1);
   readonly bucket = new VirtualBucket(this.scheduler.random.fork('bucket'));
   readonly metrics = new Metrics();
   readonly alerts: SentAlert[] = [];
   readonly series: SeriesSample[] = [];
-  /** What expressions yield: samples, or an error to throw. */
+  /** Results of expressions: samples, or an error to throw. */
   readonly results = new Map<string, readonly RuleSample[] | Error>();
   /** Evaluations as `expression@ms`. */
   readonly evaluated: string[] = [];
-  /** How long an evaluation takes. */
+  /** Duration of an evaluation. */
   evaluationMs = 0;
   readonly process = new VirtualProcess(this.scheduler, 'test');
   readonly store = new ObjectRuleStore(this.bucket.client(this.process), silentLogger);
@@ -129,8 +130,8 @@ export class RulerWorld {
 
   /** A metric's value in the exposition; undefined: no such line. */
   async metric(line: string): Promise<number | undefined> {
-    const found = (await this.metrics.text()).split('\n').find((each) => each.startsWith(`${line} `));
-    return found === undefined ? undefined : Number(found.slice(line.length + 1));
+    const match = (await this.metrics.text()).split('\n').find((each) => each.startsWith(`${line} `));
+    return match === undefined ? undefined : Number(match.slice(line.length + 1));
   }
 }
 

@@ -1,9 +1,10 @@
+/**
+ * Protects: an address stands for the same servers in every form that other programs' configurations have it
+ * in.
+ */
 import type { Logger, Timers } from '@loki/ports';
 import { watchAddresses } from './addresses.ts';
 import type { AddressWatch } from './addresses.ts';
-
-// What this protects: an address stands for the same servers in every form that other programs'
-// configurations have it in.
 
 const hosts: Record<string, { address: string; family: 4 | 6 }[]> = {
   one: [

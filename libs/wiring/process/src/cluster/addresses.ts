@@ -1,22 +1,23 @@
+/** Names and addresses: of this process in a ring, and of services by DNS. */
 import dns from 'node:dns/promises';
 import net from 'node:net';
 import os from 'node:os';
 import type { Config, MemberRingConfig } from '@loki/config';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 
-/** The name under which this process stands in a ring. */
+/** The name of this process in a ring. */
 export function instanceIdOf(ring: MemberRingConfig): string {
   return ring.instanceId || os.hostname();
 }
 
-/** Where the other members of a ring reach this process's gRPC port. */
+/** The address of this process's gRPC port for other members of a ring. */
 export function instanceAddressOf(config: Config, ring: MemberRingConfig, boundPort: number): string {
   const host = ring.instanceAddr || listenHost(config) || firstAddress() || '127.0.0.1';
   const port = ring.instancePort || boundPort;
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** A listen address that is one, not "all of them". */
+/** The configured listen address, unless it means "all addresses". */
 function listenHost(config: Config): string {
   const { grpcListenAddress } = config.server;
   return ['0.0.0.0', '::'].includes(grpcListenAddress) ? '' : grpcListenAddress;
@@ -30,17 +31,17 @@ function firstAddress(): string | undefined {
 export interface AddressWatch {
   readonly addresses: readonly string[];
   readonly periodMs: number;
-  /** Of addresses without a port. Default: 9095, gRPC's. */
+  /** Port of addresses without one. Default: 9095, gRPC's. */
   readonly defaultPort?: number;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** The resolver of names. Default: the machine's. */
+  /** Resolver of names. Default: the machine's. */
   readonly names?: Names;
-  /** Every `host:port` behind the names, at first and whenever they differ. */
+  /** Called with every `host:port` behind the names: first at the start, then after each change. */
   readonly onChange: (addresses: ReadonlySet<string>) => void;
 }
 
-/** Looks names up again and again, as what stands behind them comes and goes; returns how to stop. */
+/** Resolves names periodically; returns a function that stops this. */
 export function watchAddresses(watch: AddressWatch): () => void {
   let last = '';
   let timer: TimerHandle | undefined;
@@ -75,19 +76,19 @@ async function resolve(
 ): Promise<string[]> {
   const service = /^dnssrv(noa)?\+(.+)$/.exec(address);
   if (service) return resolveService(service[2], names, service[1] === undefined);
-  // `dns:///` and the like are how other gRPC clients name the same thing.
+  // `dns:///` and similar prefixes are notations of other gRPC clients.
   const plain = address.replace(/^dns(\+|:\/+)/, '').replace(/^\/+/, '');
   const colon = plain.lastIndexOf(':');
   const host = colon < 0 ? plain : plain.slice(0, colon);
   const port = colon < 0 ? String(defaultPort) : plain.slice(colon + 1);
   if (net.isIP(host.replace(/^\[|\]$/g, '')) > 0) return [`${host}:${port}`];
   const found = await names.lookup(host, { all: true });
-  // One family only: a host with two addresses is still one host.
+  // One family only: otherwise a host with two addresses would count as two hosts.
   const families = found.filter(({ family }) => family === found[0].family);
   return families.map((each) => `${each.family === 6 ? `[${each.address}]` : each.address}:${port}`);
 }
 
-/** The targets of SRV records, `_port._tcp.name`; their hosts looked up in turn, or kept by name. */
+/** The targets of SRV records, `_port._tcp.name`; their hosts are resolved, or kept as names. */
 async function resolveService(name: string, names: Names, looksUpHosts: boolean): Promise<string[]> {
   const records = await names.resolveSrv(name);
   const named = records.map((record) => `${record.name}:${record.port}`);

@@ -1,3 +1,4 @@
+/** Connects this process's roles with those of other processes, by rings and gRPC. */
 import type { Config, LimitsSource, RpcPeer } from '@loki/config';
 import type { StreamLimitOwners } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
@@ -52,19 +53,17 @@ interface ClusterDeps {
   readonly server: ServerMetrics;
 }
 
-/** Which partitions this process's ingester takes, and which it leads. */
+/** The partitions that this process's ingester owns, and those that it leads. */
 interface Ownership {
   readonly owned: OwnedPartitions;
   readonly isLeader?: (partition: number) => boolean;
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** After taking leave a process answers for so long, until all others know. */
+/** How long a process keeps answering after it has left the rings, until all others know. */
 const leaveMs = 1_500;
 
-/**
- * How the members of a ring are called for routes that they answer; of query frontends only rulers want any.
- */
+/** How members of a ring are called for forwarded routes; only rulers call query frontends. */
 const routesBy = {
   ring: 'ingester',
   distributor: 'distributor',
@@ -73,7 +72,7 @@ const routesBy = {
   ruler: 'ruler',
 } as const satisfies Record<RingName, RpcPeer>;
 
-/** This process among others: who does what for whom, by ring and over gRPC. */
+/** This process among others: the services of other processes, by ring and over gRPC. */
 export class Cluster {
   readonly #deps: ClusterDeps;
   readonly #joins: RingName[] = [];
@@ -88,9 +87,9 @@ export class Cluster {
   }
 
   /**
-   * An embedded log is this process's alone, and so are all its partitions. A shared log's partitions belong
-   * to whom the ring gives them; a process that leaves keeps what it has until it ends, for those who still
-   * ask it.
+   * An embedded log and all its partitions belong to this process alone. The partitions of a shared log are
+   * assigned by the ring; a leaving process keeps its partitions until it ends, for queries that still reach
+   * it.
    */
   async ownership(): Promise<Ownership> {
     const { config, rings, clock, timers } = this.#deps;
@@ -150,20 +149,20 @@ export class Cluster {
           return;
         }
         frontend.serve(querier, gone, querierId).catch((error: unknown) => {
-          logger.error('a slot of a querier ended', { querierId, err: String(error) });
+          logger.error('a slot of a querier failed', { querierId, err: String(error) });
         });
       },
     });
     this.#joins.push('query-frontend');
   }
 
-  /** Healthy distributors, this one included: what a tenant's global rate is divided by. */
+  /** Number of healthy distributors, this one included: the divisor of a tenant's global rate. */
   async distributorCount(): Promise<() => number> {
     const view = await this.#deps.rings.view('distributor');
     return () => Math.max(1, view.ring.eligible.length);
   }
 
-  /** The counters of tenants' streams; undefined: this process has all of them. */
+  /** The counters of tenants' streams; undefined: this process counts all of them. */
   async streamLimiters(own: StreamLimitService | undefined): Promise<StreamLimitOwners | undefined> {
     const { config, rings } = this.#deps;
     if (config.writeLog.kind === 'embedded') return undefined;
@@ -176,7 +175,7 @@ export class Cluster {
     });
   }
 
-  /** The clusters of lines, of this process alone or of all ingesters; undefined: none. */
+  /** Patterns of lines, from this process alone or from all ingesters; undefined: none. */
   async patterns(own: PatternService | undefined): Promise<PatternService | undefined> {
     const { config, rings, rpc, logger } = this.#deps;
     if (own) servePatterns(rpc, own);
@@ -193,7 +192,7 @@ export class Cluster {
     });
   }
 
-  /** Pushes go to distributors elsewhere. */
+  /** A router that sends pushes to remote distributors. */
   async pushRouter(): Promise<PushRouter> {
     const { rings, clock, timers, logger } = this.#deps;
     const router = new PushRouter({
@@ -207,7 +206,7 @@ export class Cluster {
     return router;
   }
 
-  /** The owners of partitions, whose heads are asked; this process's ingester is served before. */
+  /** The owners of partitions, whose heads are queried; this process's own ingester comes first. */
   async partitionOwners(): Promise<PartitionOwners> {
     const { config, rings, clock, timers } = this.#deps;
     const ingester = this.#ingester;
@@ -228,8 +227,8 @@ export class Cluster {
   }
 
   /**
-   * Has every ingester flush, from a process that has none. Those that are silent are not asked: others lead
-   * in their place.
+   * A function that asks every healthy ingester to flush. Silent ones are skipped: others lead their
+   * partitions.
    */
   async flusher(): Promise<(signal?: AbortSignal) => Promise<void>> {
     const view = await this.#deps.rings.view('ring');
@@ -243,7 +242,7 @@ export class Cluster {
     };
   }
 
-  /** The querier fetches work from frontends: those that the configuration names, else those in the ring. */
+  /** The querier fetches work from the configured frontends, otherwise from those in the ring. */
   async pull(querier: QuerierService): Promise<void> {
     const { config, rings, timers, logger } = this.#deps;
     const { maxConcurrent, frontendAddresses, frontendLookupMs } = config.querier;
@@ -273,15 +272,12 @@ export class Cluster {
     });
   }
 
-  /** This process is one of those in a ring, as soon as it joins. */
+  /** Makes this process a member of a ring from `join` on. */
   announce(name: RingName): void {
     this.#joins.push(name);
   }
 
-  /**
-   * Routes that the members of a ring answer, for a process that does not. Where none was ever seen there is
-   * no such route.
-   */
+  /** Forwards routes to the members of a ring. If no member was ever seen, the routes do not exist. */
   async forwarder(name: RingName, deadlineMs?: number): Promise<RouteForwarder> {
     const { rings, clock, logger } = this.#deps;
     const view = await rings.view(name);
@@ -297,12 +293,12 @@ export class Cluster {
     });
   }
 
-  /** Once the gRPC port is open: others may count on this process. */
+  /** Joins the rings. Called when the gRPC port is open. */
   async join(rpcPort: number): Promise<void> {
     for (const name of this.#joins) await this.#deps.rings.join(name, rpcPort);
   }
 
-  /** Takes no more work, and lets the others know before it stops to answer. */
+  /** Leaves the rings, and waits until the others know. */
   async leave(): Promise<void> {
     this.#isLeaving = true;
     await this.#deps.rings.leave();
@@ -312,7 +308,7 @@ export class Cluster {
     if (this.#deps.config.ring.store !== 'memory') await this.#deps.timers.sleep(leaveMs);
   }
 
-  /** Connections that last until this process leaves, as the configuration has them for these calls. */
+  /** Connections with the configuration of these calls; they last until this process leaves. */
   channels(peer: RpcPeer): ChannelPool {
     const { timers, config } = this.#deps;
     const token = config.server.grpcAuthToken;

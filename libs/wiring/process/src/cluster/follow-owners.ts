@@ -1,8 +1,9 @@
+/** Follows a partition through changes of its owner, for tails. */
 import { LokiError } from '@loki/model';
 import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
 
 interface FollowDeps {
-  /** Best first, as they are now. */
+  /** Owners of a partition at present, best first. */
   readonly owners: (partition: number) => readonly IngesterService[];
   readonly clock: Clock;
   readonly timers: Timers;
@@ -10,14 +11,12 @@ interface FollowDeps {
 
 const pauseMinMs = 50;
 const pauseMaxMs = 1_000;
-/**
- * A partition that nobody answers for so long ends the tail: a silent one would pass for one without lines.
- */
+/** Time without an answer after which the tail ends: a silent partition would look like one without lines. */
 const givenUpMs = 60_000;
 
 /**
- * Follows a partition for as long as the reader wants, whoever owns it: when an owner goes away or lets the
- * partition go, the next one is asked for what came after the last frame. Each record is followed once.
+ * Follows a partition through changes of owner: when an owner leaves or releases the partition, the next one
+ * continues after the last frame. Each record is followed once.
  */
 export async function* followOwners(
   deps: FollowDeps,
@@ -35,7 +34,7 @@ export async function* followOwners(
     let failure: unknown = new LokiError('unavailable', `partition ${partition} has no owner to follow`);
     try {
       for await (const frame of boxed(owner?.tail(partition, request, signal, nextOffset))) {
-        // One that begins has nothing to say to a reader who has heard that it began.
+        // A first frame without rows is no news for a reader that has already received one.
         const isNews = nextOffset === undefined || frame.isNews;
         nextOffset = frame.nextOffset ?? nextOffset;
         [attempt, pauseMs, failingSinceMs] = [-1, pauseMinMs, undefined];
@@ -50,7 +49,7 @@ export async function* followOwners(
     if (signal.aborted) return;
     failingSinceMs ??= clock.monotonicMs();
     if (clock.monotonicMs() - failingSinceMs > givenUpMs) throw failure;
-    // The others are asked at once; who failed is given time.
+    // Other owners are asked at once; after a full round the failing ones get time.
     if (attempt < 0 || (attempt + 1) % Math.max(1, all.length) === 0) {
       await timers.sleep(pauseMs, signal).catch(() => undefined);
       pauseMs = Math.min(pauseMaxMs, 2 * pauseMs);
@@ -58,7 +57,7 @@ export async function* followOwners(
   }
 }
 
-/** A frame that is given away once: variables of a generator that stands still hold nothing of it. */
+/** Hands a frame over once: a suspended generator must not hold it in its variables. */
 interface FrameBox {
   readonly isNews: boolean;
   readonly nextOffset: number | undefined;

@@ -1,8 +1,9 @@
+/**
+ * Protects deletes in a compactor of its own: it knows where the log ends, and starts and stops without
+ * brokers.
+ */
 import type { WriteLog } from '@loki/ports';
 import { LogEnds } from './log-ends.ts';
-
-// Protects deletes in a compactor of its own: it knows where the log ends, and starts and stops without
-// brokers.
 
 function logOf(end: (partition: number) => Promise<number>, onClose = () => {}): WriteLog {
   return { endOffset: end, close: async () => onClose() } as unknown as WriteLog;

@@ -1,9 +1,10 @@
+/** End offsets of a shared write log, for a process that neither writes nor reads it. */
 import { LokiError } from '@loki/model';
 import type { WriteLog } from '@loki/ports';
 
 /**
- * Where a shared log's partitions end, for a process that neither writes nor reads it. The log is opened when
- * somebody asks: a process that never does needs no brokers.
+ * End offsets of a shared log's partitions, for a process that neither writes nor reads it. The log is opened
+ * at the first call: a process without calls needs no brokers.
  */
 export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
   readonly partitionCount: number;
@@ -15,7 +16,7 @@ export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
   constructor(partitionCount: number, open: () => Promise<WriteLog>) {
     this.partitionCount = partitionCount;
     this.#open = open;
-    this.#closed.promise.catch(() => undefined); // told to who waits, when somebody does
+    this.#closed.promise.catch(() => undefined); // waiting callers get it
   }
 
   async endOffset(partition: number): Promise<number> {
@@ -23,7 +24,7 @@ export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
     return Promise.race([log.endOffset(partition), this.#closed.promise]);
   }
 
-  /** Waiting calls end. */
+  /** Ends waiting calls. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#closed.reject(new LokiError('unavailable', 'the process stops'));
@@ -36,7 +37,7 @@ export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
     if (!this.#log) {
       const log = this.#open();
       this.#log = log;
-      // Brokers that are away now are asked again next time.
+      // The next call tries the brokers again.
       log.catch(() => (this.#log = undefined));
     }
     return this.#log;

@@ -1,3 +1,4 @@
+/** Sends pushes from a gateway to distributors: step *admit* of a written line, between processes. */
 import { fnv1a32, LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, DistributorService, HttpRequest, HttpResponse, Logger, Timers } from '@loki/ports';
@@ -21,14 +22,14 @@ interface PushRouterDeps {
 const pushDeadlineMs = 15_000;
 
 /**
- * Forwards pushes, unparsed, to healthy distributors: a tenant's to the same one while that keeps up, which
- * then knows the tenant's streams and how new each is, otherwise to the one with the fewest under way. One
- * that does not answer may have appended the push or not; another is given it all the same, because entries
- * that are there already are dropped.
+ * Forwards undecoded pushes to healthy distributors. A tenant's pushes go to the same distributor while it
+ * keeps up, which then knows the tenant's streams and their newest entries; otherwise to the one with the
+ * fewest pushes in flight. A distributor that does not answer may or may not have appended the push; it is
+ * sent to another one nevertheless, because repeated entries are dropped.
  */
 export class PushRouter implements DistributorService {
   readonly #deps: PushRouterDeps;
-  /** By address. */
+  /** Clients by address. */
   readonly #clients = new Map<string, PushClient>();
   readonly #suspects: Suspects;
   readonly #stopWatching: () => void;
@@ -38,7 +39,7 @@ export class PushRouter implements DistributorService {
     this.#deps = deps;
     this.#suspects = new Suspects(deps.clock);
     this.#stopWatching = deps.distributors.onChange((ring) => {
-      // Those that leave still answer what they have, and are given nothing more.
+      // Leaving distributors still answer pending pushes, but get no new ones.
       const eligible = new Set(ring.eligible.map(({ address }) => address));
       for (const [address, client] of this.#clients) {
         if (eligible.has(address)) continue;
@@ -105,7 +106,7 @@ export class PushRouter implements DistributorService {
 
 export interface PushCandidate {
   readonly address: string;
-  /** Pushes under way to it. */
+  /** Pushes in flight to it. */
   readonly inflight: number;
   readonly isSuspect: boolean;
 }
@@ -117,9 +118,9 @@ export interface PushCandidate {
 const aheadMax = 4;
 
 /**
- * The order in which distributors are asked. All gateways prefer the same distributor for a tenant, and
- * another one for few tenants when distributors come or go (highest random weight). Others come with the
- * fewest under way first, equals as they are given; one that did not answer lately comes last.
+ * The order in which distributors are tried. All gateways prefer the same distributor for a tenant, and few
+ * tenants change when distributors appear or leave (highest random weight). Other distributors follow by
+ * pushes in flight; one that did not answer recently comes last.
  */
 export function pushOrder<T extends PushCandidate>(tenant: TenantId, candidates: readonly T[]): T[] {
   const order = candidates.toSorted(

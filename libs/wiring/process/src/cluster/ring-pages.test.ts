@@ -1,7 +1,6 @@
+/** Protects: the pages an operator looks at first show who is there, to people and to programs. */
 import type { Clock, HttpRequest, HttpResponse } from '@loki/ports';
 import { ringOfOne, ringPageHandlers } from './ring-pages.ts';
-
-// What this protects: the pages an operator looks at first show who is there, to people and to programs.
 
 const clock: Clock = { nowMs: () => 1_700_000_000_000, nowNs: () => 0n, monotonicMs: () => 0 };
 const self = { id: '<b>&"one"', address: '10.0.0.1:9095', zone: 'z', sinceMs: 1_600_000_000_000, clock };

@@ -1,10 +1,11 @@
+/** Pages of rings, as HTML and JSON. */
 import type { RouteId } from '@loki/http';
 import { parseForm } from '@loki/model';
 import type { Clock, HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { partitionOwners, Ring, ringHtml, ringJson, tokensOf } from '@loki/ring';
 import type { RingMemberStatus } from '@loki/telemetry';
 
-/** Routes of rings, with what their pages are called. */
+/** Routes of rings with the titles of their pages. */
 const titles = {
   ring: 'Ingester Ring Status',
   distributorRing: 'Distributor Ring Status',
@@ -28,21 +29,21 @@ export const ringMetricNames: Readonly<Record<RingRoute, string>> = {
   patternRing: 'pattern-ingester',
 };
 
-/** A ring as a page shows it. */
+/** A ring for its page. */
 export interface RingSource {
   ring(): Ring;
-  /** Absent: nobody can be forgotten, as there is nobody else. */
+  /** Absent: no member can be removed, since there is only one. */
   forget?(id: string): Promise<void>;
 }
 
 interface RingPagesDeps {
   readonly clock: Clock;
   readonly rings: Partial<Record<RingRoute, RingSource>>;
-  /** Of the ingesters' ring; absent in processes that do not know it. */
+  /** Partitions of the ingesters' ring; absent in processes without them. */
   readonly partitions?: { readonly count: number; readonly replicationFactor: number };
 }
 
-/** `/ring` and its like: who is there, for people as HTML and for programs as JSON. */
+/** `/ring` and similar routes: members of a ring as HTML or JSON. */
 export function ringPageHandlers(deps: RingPagesDeps): Partial<Record<RouteId, HttpHandler>> {
   const handlers: Partial<Record<RouteId, HttpHandler>> = {
     memberlist: () => ({
@@ -62,7 +63,7 @@ export function ringPageHandlers(deps: RingPagesDeps): Partial<Record<RouteId, H
   return handlers;
 }
 
-/** The ring of a process that is alone. */
+/** The ring of a single process. */
 export function ringOfOne(self: {
   readonly id: string;
   readonly address: string;
@@ -84,7 +85,7 @@ export function ringOfOne(self: {
           tokens,
           incarnation: '',
           beat: 1,
-          // It is this very process that answers.
+          // The answering process is alive by definition.
           heartbeatMs: clock.nowMs(),
           registeredMs: sinceMs,
           isHealthy: true,

@@ -1,3 +1,4 @@
+/** The ingesters to ask for a partition, by the ring: step *select* of a query. */
 import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
 import type { PartitionOwners } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
@@ -15,22 +16,21 @@ interface RingPartitionOwnersDeps {
   readonly timers: Timers;
   readonly partitionCount: number;
   readonly replicationFactor: number;
-  /** The ingester of this process, which is asked without a detour. */
+  /** The ingester of this process, which is called directly. */
   readonly own?: { readonly id: string; readonly ingester: IngesterService };
 }
 
 /**
- * The members that answer for a partition: its owners by the ring, each process its own first, then the
- * others in turn so that they share the work, and those that did not answer lately after them. Last those
- * that may have owned it until now, and keep it until a new owner has read it: members on their way out, and
- * those that come next on the ring.
+ * The members to ask for a partition: first its owners by the ring (this process's own, then the others in
+ * turn), then owners that did not answer recently. Last come members that may have owned it until now and
+ * serve it until a new owner has read it: leaving members, and the next ones on the ring.
  */
 export class RingPartitionOwners implements PartitionOwners {
   readonly #deps: RingPartitionOwnersDeps;
   readonly #partitions: readonly number[];
   readonly #clients = new Map<string, IngesterService>();
   readonly #suspects: Suspects;
-  /** By partition, for the ring as it is: owners, and whoever comes next. */
+  /** Owners and next members by partition, for the present ring. */
   readonly #walked = new Map<number, readonly string[]>();
   #turn = 0;
 

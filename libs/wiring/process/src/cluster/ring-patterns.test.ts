@@ -1,3 +1,4 @@
+/** Protects: patterns of all ingesters become one answer, also when one is silent. */
 import { LokiError, parseTenantId } from '@loki/model';
 import type { Logger, PatternSeries, PatternsRequest } from '@loki/ports';
 import { Ring } from '@loki/ring';

@@ -1,3 +1,4 @@
+/** Patterns from all ingesters as one answer. */
 import { LokiError } from '@loki/model';
 import { mergePatterns } from '@loki/patterns';
 import type { Logger, PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
@@ -10,8 +11,8 @@ interface RingPatternsDeps {
 }
 
 /**
- * Patterns of all ingesters as one answer: each has clustered what it leads. They are kept in memory only, so
- * one that does not answer takes its share with it; the others' are told all the same.
+ * Patterns of all ingesters as one answer: each has the patterns of the partitions that it leads. Patterns
+ * are in memory only, so those of a silent ingester are missing.
  */
 export class RingPatterns implements PatternService {
   readonly #deps: RingPatternsDeps;
@@ -22,7 +23,7 @@ export class RingPatterns implements PatternService {
 
   async patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]> {
     const { ingesters, serviceOf, logger } = this.#deps;
-    // Those that leave still know what they have led.
+    // Leaving ingesters still have the patterns of their partitions.
     const asked = ingesters.ring.instances.filter(({ isHealthy }) => isHealthy);
     if (asked.length === 0) throw new LokiError('unavailable', 'no healthy ingester');
     const outcomes = await Promise.allSettled(
@@ -39,10 +40,10 @@ export class RingPatterns implements PatternService {
       const code = error instanceof LokiError ? error.code : 'internal';
       if (code === 'methodNotAllowed') {
         lists.push([]);
-      } // it clusters nothing
+      } // an ingester without patterns
       else if (code === 'badRequest' || signal?.aborted) throw error;
       else {
-        logger.warn('an ingester did not tell its patterns', { id: asked[i].id, err: String(error) });
+        logger.warn('an ingester did not return its patterns', { id: asked[i].id, err: String(error) });
         failure = error;
       }
     });

@@ -1,3 +1,4 @@
+/** The other rulers of the ring, for APIs that show all groups. */
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, RulerService } from '@loki/ports';
 import type { RingView } from '@loki/ring';
@@ -9,23 +10,17 @@ import { Suspects } from './suspects.ts';
 
 interface RingRulerPeersDeps {
   readonly rulers: RingView;
-  /** Of this process, which is not asked. */
+  /** Id of this process, which is not asked. */
   readonly ownId: string;
   readonly channels: ChannelPool;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/**
- * So long after a change of the ring groups may be on their way from one ruler to another, and none may
- * report them.
- */
+/** Time after a change of the ring during which a group may be moving, so that no ruler reports it. */
 const settleMs = 15_000;
 
-/**
- * The other rulers of the ring. One that did not answer lately is left in peace, and counts as one that does
- * not answer.
- */
+/** The other rulers of the ring. A ruler that did not answer recently is not asked, and counts as silent. */
 export class RingRulerPeers implements RulerPeers {
   readonly #deps: RingRulerPeersDeps;
   readonly #suspects: Suspects;
@@ -60,7 +55,7 @@ export class RingRulerPeers implements RulerPeers {
     await this.#ask(undefined, (ruler) => ruler.rulesChanged(tenant));
   }
 
-  /** The answer of each of them; undefined for those that do not answer. */
+  /** The answers of all other rulers; undefined for silent ones. */
   #ask<T>(
     signal: AbortSignal | undefined,
     ask: (ruler: RulerService) => Promise<T>,

@@ -1,3 +1,4 @@
+/** The ingester that counts a tenant's streams, by the ring: step *limit* of a written line. */
 import type { StreamLimitOwner, StreamLimitOwners } from '@loki/distributor';
 import type { TenantId } from '@loki/model';
 import type { StreamLimitService } from '@loki/ports';
@@ -11,17 +12,17 @@ interface RingStreamLimitOwnersDeps {
   readonly channels: ChannelPool;
   readonly partitionCount: number;
   readonly replicationFactor: number;
-  /** The counts of this process, which are asked without a detour. */
+  /** The counts of this process, which are used directly. */
   readonly own?: { readonly id: string; readonly service: StreamLimitService };
 }
 
 /**
- * Streams of a tenant are counted by the leader of one partition, the tenant's: the same one for all
+ * The leader of one partition, chosen by the tenant, counts the tenant's streams: the same for all
  * distributors.
  */
 export class RingStreamLimitOwners implements StreamLimitOwners {
   readonly #deps: RingStreamLimitOwnersDeps;
-  /** By partition, for the ring as it is. */
+  /** Leaders by partition, for the present ring. */
   #leaders: (StreamLimitOwner | undefined)[] = [];
   #ring: Ring | undefined;
 
@@ -52,7 +53,7 @@ export class RingStreamLimitOwners implements StreamLimitOwners {
     const leader = id === undefined ? undefined : ring!.get(id);
     if (!leader) return undefined;
     const service = own?.id === leader.id ? own.service : new StreamLimitsClient(channels.to(leader.address));
-    // Its incarnation tells a restarted process, which has forgotten everything, from the one before.
+    // The incarnation distinguishes a restarted process, which has lost its counts.
     return { id: `${leader.id} ${leader.incarnation}`.replaceAll('/', '_'), service };
   }
 }

@@ -1,3 +1,4 @@
+/** The rings that this process watches or belongs to. */
 import type { Config, MemberRingConfig, RingStoreConfig } from '@loki/config';
 import type { Clock, Logger, Random, RingStore, Timers } from '@loki/ports';
 import { RingMember, RingView, WorkShare } from '@loki/ring';
@@ -21,11 +22,11 @@ interface RingsDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly rpc: RpcServer;
-  /** Told what the start waits for; undefined: nothing. */
+  /** Called with the missing service that the start waits for; undefined: none. */
   readonly onMissing: (text: string | undefined) => void;
 }
 
-/** Rings by the names that Loki gives them; ours is the one of query frontends. */
+/** Rings by Loki's names; `query-frontend` is our own. */
 export type RingName = 'ring' | 'distributor' | 'query-frontend' | 'compactor' | 'ruler';
 
 const metricNames: Readonly<Record<RingName, string>> = {
@@ -36,17 +37,17 @@ const metricNames: Readonly<Record<RingName, string>> = {
   ruler: ringMetricNames.rulerRing,
 };
 
-/** Members silent for so many timeouts are forgotten, as Loki does where it may. */
+/** Heartbeat timeouts after which silent members are removed, as Loki does. */
 const forgetTimeouts = 10;
-/** Ingesters beat oftener than others: what they own waits for them. */
+/** Ingesters send heartbeats more often than others: their partitions wait for them. */
 const ingesterHeartbeatMs = 5_000;
 
-/** Rings whose members own something. */
+/** Rings whose members own work. */
 const owning: readonly RingName[] = ['ring', 'compactor', 'ruler'];
 
-/** The rings that this process watches, and those it is a member of. */
+/** The rings that this process watches, and those that it is a member of. */
 export class Rings {
-  /** Of this process, where a ring's own block does not say otherwise. */
+  /** Name of this process, unless a ring's own block has another. */
   readonly id: string;
   readonly #deps: RingsDeps;
   readonly #stores: RingStores;
@@ -59,7 +60,7 @@ export class Rings {
     this.#stores = new RingStores(world);
   }
 
-  /** The ring as seen from here; watched from the first call on. */
+  /** The ring as this process sees it; watched from the first call on. */
   async view(name: RingName): Promise<RingView> {
     let view = this.#views.get(name);
     if (!view) {
@@ -81,7 +82,7 @@ export class Rings {
     return view;
   }
 
-  /** The name under which this process stands in a ring, or would. */
+  /** The name of this process in a ring, also before it joins. */
   idIn(name: RingName): string {
     return instanceIdOf(this.#configOf(name));
   }
@@ -91,7 +92,7 @@ export class Rings {
     return new WorkShare(await this.view(name), this.idIn(name));
   }
 
-  /** For its page; undefined: this process knows nothing of that ring. */
+  /** A ring for its page; undefined: this process does not watch it. */
   source(name: RingName): RingSource | undefined {
     const view = this.#views.get(name);
     if (!view) return undefined;
@@ -99,7 +100,7 @@ export class Rings {
     return {
       ring: () => view.ring,
       forget: async (id) => {
-        // Any member may strike out another; a process that is none borrows the means of one.
+        // Any member may remove another; a process that is no member borrows the function of one.
         const member =
           this.#members.get(name) ??
           new RingMember({
@@ -117,12 +118,12 @@ export class Rings {
     };
   }
 
-  /** Registers this process, and keeps it registered. From now on others may count on it. */
+  /** Registers this process in a ring, and keeps it registered. */
   async join(name: RingName, rpcPort: number): Promise<void> {
     const { config, clock, timers, random, logger, metrics } = this.#deps;
     const own = this.#configOf(name);
     const { heartbeatPeriodMs, heartbeatTimeoutMs } = own;
-    // A member that owns nothing is only counted and called: one token will do.
+    // A member that owns nothing is only counted and called: it needs one token.
     const tokenCount = owning.includes(name) ? own.tokens : 1;
     const member = new RingMember({
       store: this.#stores.of(own).store,
@@ -152,7 +153,7 @@ export class Rings {
     return this.#members.get(name);
   }
 
-  /** Others stop counting on this process, which goes on answering for now. */
+  /** Leaves all rings; this process keeps answering for now. */
   async leave(): Promise<void> {
     await Promise.all([...this.#members.values()].map((member) => member.leave()));
   }
@@ -175,15 +176,15 @@ export class Rings {
   }
 }
 
-/** A store of rings, and when it last took a write of this process (monotonic time; undefined: never). */
+/** A store of rings, with the monotonic time of its last accepted write; undefined: none. */
 interface OpenRingStore {
   readonly store: RingStore;
   readonly lastWriteMs: () => number | undefined;
-  /** Resolves once it has answered. */
+  /** Resolves when it has answered. */
   reached?: Promise<void>;
 }
 
-/** Where rings are kept: all in one place, unless their blocks name others. */
+/** Stores of rings: one for all rings, unless their blocks name others. */
 class RingStores {
   readonly #deps: RingsDeps;
   readonly #open = new Map<string, OpenRingStore>();
@@ -192,8 +193,8 @@ class RingStores {
 
   constructor(world: RingsDeps) {
     this.#deps = world;
-    // A process with a memory lends it, whether or not a ring of its own is kept there: others may be told to
-    // join here.
+    // A process that holds rings in memory serves them, even without a ring of its own: other processes may
+    // be configured to join here.
     if (world.config.ring.store !== 'redis') this.#lent();
   }
 
@@ -212,8 +213,8 @@ class RingStores {
   }
 
   /**
-   * Waits for a store that is a service, once: without it a process that starts would take itself for the
-   * only member. Later it may be away.
+   * Waits once for a store that is a service: without it a starting process would see itself as the only
+   * member. Later outages are tolerated.
    */
   async reach(config: RingStoreConfig, key: string): Promise<void> {
     if (config.store !== 'redis') return;

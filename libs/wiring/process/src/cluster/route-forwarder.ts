@@ -1,3 +1,4 @@
+/** Forwards HTTP routes over gRPC to a process that can answer them. */
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, RouteService } from '@loki/ports';
 import { RouteClient } from '@loki/rpc';
@@ -5,28 +6,28 @@ import type { ChannelPool } from '@loki/rpc';
 import { Suspects } from './suspects.ts';
 
 interface RouteForwarderDeps {
-  /** The name of those who answer, as a failure tells it. */
+  /** Name of the answering processes, for error texts. */
   readonly name: string;
-  /** `host:port` of those that answer, as things stand at each call. */
+  /** Present `host:port` of the answering processes. */
   readonly addresses: () => readonly string[];
-  /** Told when `addresses` may answer otherwise. */
+  /** Registers a listener for changes of `addresses`. */
   readonly onChange?: (listener: () => void) => void;
-  /** False: nobody runs what would answer, and the route does not exist. Default: somebody should. */
+  /** False: no such process is deployed, and the route does not exist. Default: true. */
   readonly isDeployed?: () => boolean;
   readonly channels: ChannelPool;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Of one attempt. Default 10 s. */
+  /** Deadline of one attempt. Default 10 s. */
   readonly deadlineMs?: number;
 }
 
-/** Requests that may be carried out twice: one that nobody answered is given to another. */
+/** Requests that may be carried out twice: without an answer they are sent to another process. */
 const repeatable = new Set(['GET', 'HEAD', 'DELETE']);
 
 /**
- * Routes that any process of a kind answers. Those that did not answer lately are asked last. A request that
- * creates something is given to one only: it may have been carried out though its answer was lost, and who
- * sent it knows what to do.
+ * Forwards routes that any process of a kind can answer. Processes that did not answer recently are asked
+ * last. A request that creates something is sent to one process only: it may have been carried out although
+ * its answer was lost, and the client has to decide.
  */
 export class RouteForwarder implements RouteService {
   readonly #deps: RouteForwarderDeps;

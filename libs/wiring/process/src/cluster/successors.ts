@@ -1,10 +1,11 @@
+/** Waits until other ingesters serve the partitions of a leaving one. */
 import type { Clock, IngesterService, Timers } from '@loki/ports';
 import { partitionOwners } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 
 interface SuccessorsDeps {
   readonly ingesters: RingView;
-  /** This ingester. */
+  /** Id of this ingester. */
   readonly ownId: string;
   readonly replicationFactor: number;
   readonly serviceOf: (instance: ObservedInstance) => IngesterService;
@@ -12,14 +13,13 @@ interface SuccessorsDeps {
   readonly timers: Timers;
 }
 
-/** How often successors are asked. */
+/** Pause between questions to a successor. */
 const askMs = 300;
 /**
- * A successor that cannot read a partition, because the log or the store is away, is not waited for any
- * longer.
+ * Time after which a successor that cannot read a partition (log or store is away) is no longer waited for.
  */
 const waitMs = 60_000;
-/** From the successor's word on: until all queriers have heard that it owns the partition, and asked it. */
+/** Time after the successor's confirmation until all queriers know the new owner and ask it. */
 const lastQuestionsMs = 2_000;
 
 interface Answer {
@@ -27,12 +27,10 @@ interface Answer {
   readonly partitions: Promise<ReadonlySet<number>>;
 }
 
-/**
- * The ingesters that take over partitions from this one: whether they have read what they are to answer for.
- */
+/** The ingesters that take over partitions from this one, and whether they have caught up. */
 export class Successors {
   readonly #deps: SuccessorsDeps;
-  /** By instance id: the same question for many partitions is asked once. */
+  /** Answers by instance id: one question serves many partitions. */
   readonly #answers = new Map<string, Answer>();
 
   constructor(deps: SuccessorsDeps) {
@@ -40,8 +38,8 @@ export class Successors {
   }
 
   /**
-   * Resolves when another owner answers for the partition, or none of them gets so far in a minute. While
-   * nobody else could own it this process has to go on answering.
+   * Resolves when another owner serves the partition, or after a minute. If no other instance could own it,
+   * this process continues to serve it.
    */
   async takeOver(partition: number, signal?: AbortSignal): Promise<void> {
     const { clock, timers } = this.#deps;
@@ -54,7 +52,8 @@ export class Successors {
   }
 
   /**
-   * The same of all that this process has, before it ends: it does not wait for others that are not there.
+   * Like `takeOver` for all partitions of this process before it ends; does not wait for owners that do not
+   * exist.
    */
   async takeOverAll(partitions: readonly number[]): Promise<void> {
     const nobody = new AbortController();
@@ -77,7 +76,7 @@ export class Successors {
   async #isTaken(partition: number): Promise<boolean> {
     const { ingesters, ownId, replicationFactor } = this.#deps;
     const { ring } = ingesters;
-    // One more than there are owners, as this process may still count as one of them.
+    // One more than the owners, because this process may still count as one of them.
     const ids = partitionOwners(ring, partition, replicationFactor + 1).filter((id) => id !== ownId);
     const owners = ids.slice(0, replicationFactor).map((id) => ring.get(id)!);
     const taken = await Promise.all(
@@ -95,7 +94,7 @@ export class Successors {
       .partitions()
       .then(
         (list) => new Set(list),
-        () => new Set<number>(), // away: it is asked again
+        () => new Set<number>(), // silent: it is asked again
       );
     this.#answers.set(instance.id, { atMs: nowMs, partitions });
     return partitions;

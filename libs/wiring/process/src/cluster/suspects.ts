@@ -1,9 +1,10 @@
+/** Peers that did not answer recently, to be asked last. */
 import type { Clock } from '@loki/ports';
 
-/** Peers that did not answer lately: asked last, as long as others can be asked. */
+/** Peers that did not answer recently: asked last, as long as others can be asked. */
 export class Suspects {
   readonly #clock: Clock;
-  /** By address: until when, on the monotonic clock. */
+  /** End of the suspicion by address, on the monotonic clock. */
   readonly #untilMs = new Map<string, number>();
 
   constructor(clock: Clock) {
@@ -26,14 +27,14 @@ export class Suspects {
     return false;
   }
 
-  /** Forgets all others. */
+  /** Drops all other addresses. */
   keep(addresses: ReadonlySet<string>): void {
     for (const address of this.#untilMs.keys()) if (!addresses.has(address)) this.#untilMs.delete(address);
   }
 }
 
 /**
- * Long enough that a stopped process costs one request in hundreds, short enough that one that is back gets
- * its share.
+ * Long enough that a stopped process costs one request in hundreds, short enough that a returning one soon
+ * gets its share.
  */
 const suspectMs = 10_000;

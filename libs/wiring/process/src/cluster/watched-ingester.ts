@@ -1,3 +1,4 @@
+/** A remote ingester whose calls end early when its process is stopped. */
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
@@ -21,13 +22,13 @@ interface WatchedIngesterDeps {
   readonly timers: Timers;
 }
 
-/** A question that takes longer makes us ask whether anybody is there at all. */
+/** Time after which a pending call triggers a health check. */
 const askAgainMs = 2_000;
 
 /**
- * An ingester elsewhere that is given up, and suspected, when it does not even say which partitions it has: a
- * process that is stopped keeps its connections, and would hold up every query until they time out. One that
- * only takes long is waited for.
+ * A remote ingester. If it does not answer a health check, its calls fail and it becomes a suspect: a stopped
+ * process keeps its connections, and would block every query until they time out. A slow but living one is
+ * waited for.
  */
 export class WatchedIngester implements IngesterService {
   readonly #deps: WatchedIngesterDeps;

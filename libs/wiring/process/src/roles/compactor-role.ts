@@ -1,3 +1,4 @@
+/** Starts the compactor, deletes and retention in this process. */
 import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
 import type { Catalog } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
@@ -19,13 +20,13 @@ interface HidingDeps {
   readonly objectStore: ObjectStore;
 }
 
-/** Rows that queries leave out, and the requests they come from; both absent unless retention is on. */
+/** Rows that queries leave out, and the delete requests behind them; both absent unless retention is on. */
 export interface Hiding {
   readonly requests?: DeleteRequests;
   readonly hidden?: HiddenRows;
 }
 
-/** Delete requests and retention as every process that answers queries or compacts sees them. */
+/** Opens delete requests and retention, for every process that answers queries or compacts. */
 export async function openHiding(deps: HidingDeps): Promise<Hiding> {
   if (!deps.config.compactor.retentionEnabled) return {};
   const { clock, limits } = deps;
@@ -42,11 +43,11 @@ interface CompactorRoleDeps extends HidingDeps {
   readonly catalog: Catalog;
   readonly workers: Workers;
   readonly memory: MemoryBounds;
-  /** This one's share of the work of all compactors. */
+  /** This compactor's share of all compactors' work. */
   readonly share: CompactorShare;
-  /** Absent in a process that has no role which needs it. */
+  /** Absent in a process without a role that needs it. */
   readonly writeLog?: WriteLog;
-  /** Has all ingesters flush. Absent: they are out of this process's reach. */
+  /** Asks all ingesters to flush. Absent: this process cannot reach them. */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
 }
 
@@ -87,7 +88,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
     options: {
       ...compactorDefaults,
       intervalMs: config.compactor.compactionIntervalMs,
-      // Readers may go on from an older offset for so long: what it needs must be there.
+      // Readers may use an older offset for this long: its objects must exist.
       deleteDelayMs: Math.max(config.compactor.retentionDeleteDelayMs, undoableMs),
       removesRows: config.compactor.retentionEnabled,
       retentionShareMax: config.compactor.retentionShareMax,
@@ -104,7 +105,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
   };
 }
 
-/** Where the log ends that others write; an embedded one is known to its own process alone. */
+/** End offsets of a shared log; those of an embedded log are known to its own process only. */
 function logEnds(deps: CompactorRoleDeps): LogEnds | undefined {
   const { config, catalog } = deps;
   const { kind, partitions } = config.writeLog;
@@ -113,7 +114,7 @@ function logEnds(deps: CompactorRoleDeps): LogEnds | undefined {
     openWriteLog({
       ...deps,
       readBytesMax: deps.memory.logReadBytesMax,
-      // Nothing is written here.
+      // This log is not written to.
       onNearlyFull: () => undefined,
       atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
     }),

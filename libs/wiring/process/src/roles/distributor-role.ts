@@ -1,3 +1,4 @@
+/** Starts the distributor in this process. */
 import { StreamShards } from '@loki/catalog';
 import { decompressedBytesMaxOf, Distributor } from '@loki/distributor';
 import type { ConsumerLag } from '@loki/distributor';
@@ -5,7 +6,7 @@ import type { StreamLimitCounts } from '@loki/ingester';
 import { distributorMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
 
-/** The distributor of this process, and how it spreads streams over partitions. */
+/** Starts the distributor, with the mapping of streams to partitions. */
 export async function startDistributor(
   deps: LogDeps,
   streamCounts: StreamLimitCounts | undefined,
@@ -14,7 +15,7 @@ export async function startDistributor(
   const { config, cluster, memory } = deps;
   const { distributor, ingester, writeLog } = config;
   const healthyDistributors = await cluster.distributorCount();
-  // Before the first push: rows of a stream that was sharded before this start go where they went then.
+  // Before the first push: rows of streams with shards must go to the same partitions as before the restart.
   const writer = Buffer.from(deps.random.bytes(8)).toString('hex');
   const streamShards = new StreamShards({ ...deps, writer, healthyDistributors });
   await streamShards.start();

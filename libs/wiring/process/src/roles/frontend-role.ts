@@ -1,3 +1,4 @@
+/** Starts the query frontend and its APIs in this process. */
 import {
   ExplainApi,
   ExploreApi,
@@ -25,7 +26,7 @@ export interface Frontend {
   readonly explain: ExplainApi;
 }
 
-/** The query frontend of this process, and the APIs on it. */
+/** Starts the query frontend and its APIs. */
 export function startFrontend(
   deps: RoleDeps & { readonly cluster: Cluster; readonly workers: Workers | undefined },
   querier: Querier | undefined,
@@ -63,7 +64,7 @@ export function startFrontend(
   };
 }
 
-/** A frontend without APIs: the ruler has one of its own where no query frontend runs beside it. */
+/** A frontend without APIs: the ruler has its own if no query frontend runs in its process. */
 export function newFrontend(deps: RoleDeps, querier: Querier | undefined): QueryFrontend {
   const { maxOutstandingPerTenant, maxQueueLevels } = deps.config.frontend;
   const { maxConcurrent, perRequestLimitsEnabled, queryIngestersWithinMs } = deps.config.querier;

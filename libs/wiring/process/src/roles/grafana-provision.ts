@@ -1,4 +1,4 @@
-/** Target grafana-provision: one run, as a Job starts it, and its exit code. */
+/** Target grafana-provision: provisions a Grafana once and ends, as a Kubernetes Job expects it. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,14 +14,14 @@ type ProvisionConfig = Config['grafanaProvision'];
 const pauseMs = 2_000;
 const folderUid = 'loki';
 
-/** @returns 0: done, or there is no Grafana; 1: it refuses us, or the files are wrong */
+/** @returns the exit code. 0: done, or there is no Grafana; 1: Grafana refuses, or the files are wrong */
 export async function runGrafanaProvision(config: ProvisionConfig, logger: Logger): Promise<number> {
   const http = new NodeHttpClient();
   try {
     const content = { dataSources: await readDataSources(config), dashboards: await readDashboards(config) };
     const login = await loginOf(config, http);
     if (login === undefined) {
-      logger.info('grafana: its Secret is not there, nothing to do', {
+      logger.info('grafana: Secret not found, nothing to do', {
         secret: `${config.secretNamespace}/${config.secretName}`,
       });
       return 0;
@@ -34,7 +34,7 @@ export async function runGrafanaProvision(config: ProvisionConfig, logger: Logge
     return 0;
   } catch (error) {
     if (error instanceof GrafanaError && error.fault === 'absent') {
-      logger.info('grafana: not there, nothing to do', { url: config.url, reason: error.message });
+      logger.info('grafana: not installed, nothing to do', { url: config.url, reason: error.message });
       return 0;
     }
     logger.error('grafana: not provisioned', { err: error instanceof Error ? error.message : String(error) });
@@ -55,12 +55,12 @@ async function waitFor(api: GrafanaApi, waitMs: number): Promise<void> {
       const isAbsent = error instanceof GrafanaError && error.fault === 'absent';
       if (!isAbsent || clock.monotonicMs() + pauseMs > endMs) throw error;
     }
-    // The process has nothing else that keeps it alive.
+    // Keeps the process alive.
     await pause(pauseMs);
   }
 }
 
-/** Undefined: the login is in a Secret of a Grafana that is not installed. */
+/** Undefined: the credentials are in a Secret of a Grafana that is not installed. */
 async function loginOf(config: ProvisionConfig, http: HttpClient): Promise<GrafanaLogin | undefined> {
   const { token, username, password, secretNamespace, secretName } = config;
   if (token !== '') return { kind: 'token', token };
@@ -95,7 +95,7 @@ async function secretData(
   return (JSON.parse(body.toString()) as { data?: Record<string, string> }).data ?? {};
 }
 
-/** Of a file that Grafana's own provisioning takes as well. */
+/** Data sources in the format of Grafana's own provisioning files. */
 async function readDataSources({ dataSourcesFile }: ProvisionConfig): Promise<DataSource[]> {
   if (dataSourcesFile === '') return [];
   const file = YAML.parse(await fs.readFile(dataSourcesFile, 'utf8')) as {

@@ -1,3 +1,4 @@
+/** Routes that prepare the shutdown or the scale-down of an ingester. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Config } from '@loki/config';
@@ -14,7 +15,7 @@ interface IngesterLifecycleDeps {
 const markerName = 'shutdown-requested.txt';
 const noContent: HttpResponse = { status: 204 };
 
-/** An operator's decision about the end of this ingester, and how it is told. */
+/** An operator's request to end this ingester, and its state. */
 export class IngesterLifecycle {
   readonly #deps: IngesterLifecycleDeps;
   readonly #markerPath: string | undefined;
@@ -27,7 +28,7 @@ export class IngesterLifecycle {
     this.#markerPath = shutdownMarkerPath === '' ? undefined : path.join(shutdownMarkerPath, markerName);
   }
 
-  /** Finds what was decided before this process started. */
+  /** Reads a decision that was made before this process started. */
   async start(): Promise<void> {
     if (this.#markerPath === undefined) return;
     this.#isPrepared = await fs.access(this.#markerPath).then(
@@ -35,16 +36,16 @@ export class IngesterLifecycle {
       () => false,
     );
     if (this.#isPrepared) {
-      this.#deps.logger.info('a shutdown is prepared: all is flushed when this process ends');
+      this.#deps.logger.info('shutdown prepared: the process flushes all records when it stops');
     }
   }
 
-  /** Whether all is flushed when this process ends. */
+  /** True: everything is flushed when this process ends. */
   get flushesAtEnd(): boolean {
     return this.#flushes ?? (this.#isPrepared || this.#deps.config.ingester.flushOnShutdown);
   }
 
-  /** Said by whoever ends this process by hand. */
+  /** Overrides the decision, for a shutdown by hand. */
   endWith(options: { flush: boolean }): void {
     this.#flushes = options.flush;
   }
@@ -71,8 +72,8 @@ export class IngesterLifecycle {
   };
 
   /**
-   * `/ingester/prepare_partition_downscale`: others take over what this ingester owns; it answers until they
-   * have.
+   * `/ingester/prepare_partition_downscale`: other ingesters take over the partitions; this one serves them
+   * until then.
    */
   readonly preparePartitionDownscale: HttpHandler = async ({ method }: HttpRequest) => {
     const { config, rings } = this.#deps;

@@ -1,3 +1,4 @@
+/** Starts the ingester in this process. */
 import { committedSegments, partitionCommitters } from '@loki/catalog';
 import type { ConsumerLag } from '@loki/distributor';
 import { Ingester } from '@loki/ingester';
@@ -6,10 +7,12 @@ import { mib } from '@loki/model';
 import { ingesterMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
 
-/** A partition's head is flushed at half of it; a larger one makes no better segment. */
+/**
+ * Upper bound of a partition's head; a head is flushed at half of it, and larger segments bring no advantage.
+ */
 const headBytesPartitionMost = 64 * mib;
 
-/** The ingester of this process. */
+/** Starts the ingester. */
 export async function startIngester(
   deps: LogDeps,
   streamCounts: StreamLimitCounts,
@@ -36,7 +39,7 @@ export async function startIngester(
       headBytesPartitionMax: Math.min(memory.headBytesMax, headBytesPartitionMost),
       flushAgeMs: config.ingester.maxChunkAgeMs,
       flushIdleMs: config.ingester.chunkIdlePeriodMs,
-      // Some seconds' worth: for tails that go from owner to owner. It matters only where Kafka is told to
+      // A few seconds of records, for tails that move from owner to owner. Only relevant if Kafka is asked to
       // delete.
       logMarginRecords: config.writeLog.kind === 'kafka' ? 1_000 : 0,
     },

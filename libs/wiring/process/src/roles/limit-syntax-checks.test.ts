@@ -1,6 +1,5 @@
+/** Protects all queries of a tenant: a mistake in a limit is found when it is read, not by each of them. */
 import { limitSyntaxChecks } from './limit-syntax-checks.ts';
-
-// Protects all queries of a tenant: a mistake in a limit is found when it is read, not by each of them.
 
 test.each([
   ['{app="a", env=~"x|y"}', undefined],

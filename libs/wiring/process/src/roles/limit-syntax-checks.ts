@@ -1,11 +1,9 @@
+/** Checks LogQL and patterns in limits when they are read. */
 import type { LimitSyntaxChecks } from '@loki/config';
 import { parseSelection } from '@loki/logql';
 import { compileRegex } from '@loki/regex';
 
-/**
- * Checks of limits in LogQL and as patterns: a mistake is reported when they are read, not by each query of
- * the tenant.
- */
+/** Checks of LogQL and patterns in limits: mistakes are reported when limits are read, not by each query. */
 export const limitSyntaxChecks: LimitSyntaxChecks = {
   selector(text) {
     const { stages } = parseSelection(text);

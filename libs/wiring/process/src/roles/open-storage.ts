@@ -1,3 +1,4 @@
+/** Opens object store, catalog, workers and write log for the roles of this process. */
 import os from 'node:os';
 import path from 'node:path';
 import { Catalog, ownStore } from '@loki/catalog';
@@ -40,21 +41,21 @@ export interface RoleDeps {
   readonly rpc: RpcServer;
   readonly rings: Rings;
   readonly memory: MemoryBounds;
-  /** The main thread, where results of all roles are merged and roots are computed. */
+  /** The main thread's queue of sliced work: results of all roles are merged and roots computed there. */
   readonly queryThread: QueryThread;
   readonly adapters?: Adapters;
-  /** Ends the process at once: nothing is flushed. */
+  /** Ends the process at once, without a flush. */
   readonly fail: (error: Error) => void;
-  /** Told what the start waits for; undefined: nothing. */
+  /** Called with the missing service that the start waits for; undefined: none. */
   readonly onMissing: (text: string | undefined) => void;
 }
 
-/** Shared by the roles of one process that store or read what is stored. */
+/** Dependencies of roles that write or read the store. */
 export interface StorageDeps extends RoleDeps {
   readonly cluster: Cluster;
   readonly objectStore: ObjectStore;
   readonly workers: Workers;
-  /** Of worker threads, about their calls to the store. */
+  /** Reports of worker threads about their calls to the store. */
   readonly reports: { close(): void };
   /** Absent: there is none. */
   readonly diskCache?: { close(): void };
@@ -62,11 +63,11 @@ export interface StorageDeps extends RoleDeps {
   readonly hiding: Hiding;
 }
 
-/** The same for those that write. */
+/** Dependencies of roles that write. */
 export interface LogDeps extends StorageDeps {
   readonly writeLog: WriteLog;
   readonly pressure: LogPressure;
-  /** Of an embedded log: the watch over the store's mark. */
+  /** Of an embedded log: watches the store's owner mark. */
   readonly ownership?: { readonly stop: () => void };
 }
 
@@ -85,12 +86,11 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   const objectStore = observedObjectStore(store, observer, deps.clock);
   const { partitions } = config.writeLog;
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
-  // A catalog that cannot be read now would let the write log give out offsets that are taken: fail the start
-  // instead.
+  // With an unreadable catalog the write log would assign offsets that are in use: the start waits or fails.
   await patiently('the catalog in the object store', () => catalog.refresh(), deps);
   if (readers.some((component) => config.components.has(component))) await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
-  // Several processes of a test share the channels of one real process.
+  // Tests run several processes in one real process, which share channels.
   const reportsChannel = `object-store-${Buffer.from(deps.random.bytes(8)).toString('hex')}`;
   const reports = observeReports(reportsChannel, observer);
   const diskCache = readsSegments(config) ? openDiskCache(deps) : undefined;
@@ -104,7 +104,7 @@ export async function openLog(deps: StorageDeps): Promise<LogDeps> {
   const { partitions } = config.writeLog;
   const pressure = new LogPressure();
   const ownership = await patiently('the mark of the store’s owner', () => ownStoreOf(deps), deps);
-  // The log that owned the store before may have committed until now.
+  // The former owner's log may have committed until now.
   if (ownership) await patiently('the catalog in the object store', () => catalog.refresh(), deps);
   const atLeast = Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset);
   const onNearlyFull = () => pressure.relieve();
@@ -116,7 +116,10 @@ export async function openLog(deps: StorageDeps): Promise<LogDeps> {
   return { ...deps, writeLog, pressure, ownership };
 }
 
-/** Two embedded logs on one store would count the same offsets; several processes share a log of Kafka. */
+/**
+ * Takes ownership of the store: two embedded logs on one store would assign the same offsets. A Kafka log is
+ * shared by design.
+ */
 async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => void } | undefined> {
   const { kind, directory, takesStore } = deps.config.writeLog;
   if (kind !== 'embedded') return undefined;
@@ -149,15 +152,12 @@ function startWorkers(
     workerData,
     urgentWorkerData: { ...workerData, blockCacheBytes: Math.floor(Math.min(urgentCacheBytes, cacheBytes)) },
     size,
-    // Its garbage collector aims below that, buffers included. A worker beyond it is replaced.
+    // The garbage collector stays below this limit, buffers included. A worker above it is replaced.
     resourceLimits: { maxOldGenerationSizeMb: memory.threadHeapMib },
     onUnresponsive: (tasks) =>
       logger.error('worker thread replaced: it ignored a cancellation', { tasks: tasks.join(' ') }),
   });
 }
 
-/**
- * Decoded blocks that the thread for urgent tasks keeps: several followers of one stream read a frame at one
- * time.
- */
+/** Decoded blocks in the thread for urgent tasks: several followers of one stream read the same frame. */
 const urgentCacheBytes = 16 * 2 ** 20;

@@ -1,3 +1,4 @@
+/** Builds the querier of this process. */
 import { Querier } from '@loki/querier';
 import type { ResultsCaches } from '@loki/querier';
 import type { StorageDeps } from './open-storage.ts';

@@ -1,3 +1,4 @@
+/** Opens the results caches of the configuration. */
 import fs from 'node:fs';
 import type { CacheConfig, Config, MemcachedConfig, RedisConfig, TlsClientConfig } from '@loki/config';
 import type { Clock, Logger, ResultsCache, ResultsKind, Timers } from '@loki/ports';
@@ -21,21 +22,21 @@ interface CacheDeps {
   readonly memory: Pick<MemoryBounds, 'resultsCacheBytesMax' | 'cacheWritingBytesMax'>;
 }
 
-/** Stands before each key in a cache elsewhere, whose other users may have keys of their own. */
+/** Prefix of each key in a remote cache, which other programs may share. */
 const keyPrefix = 'lokits/results/';
 
 interface OpenCaches extends ResultsCaches {
   close(): Promise<void>;
 }
 
-/** The caches that the configuration asks for. Kinds that share a configuration share a cache. */
+/** Opens the configured caches. Kinds with the same configuration share a cache. */
 export function openResultsCaches(deps: CacheDeps): OpenCaches {
   const { config, clock, hiding } = deps;
   const opened = new Map<CacheConfig, ResultsCache>();
   const byKind = new Map<ResultsKind, ResultsCache>();
   const memory = perCache(deps.memory, new Set(config.queryRange.caches.values()).size);
   for (const [kind, cache] of config.queryRange.caches) {
-    // Queriers remember streams of segments anyway: a second memory of the same process would be for nothing.
+    // Queriers cache streams of segments anyway: a second cache in the same process would be useless.
     if (!isElsewhere(cache) && streamKinds.has(kind)) continue;
     let shared = opened.get(cache);
     if (!shared) {
@@ -53,7 +54,7 @@ export function openResultsCaches(deps: CacheDeps): OpenCaches {
   };
 }
 
-/** Each cache has an equal part, and at least one has all. */
+/** Each cache gets an equal part of the memory, at least for one cache. */
 function perCache(memory: CacheDeps['memory'], caches: number): CacheDeps['memory'] {
   const part = (bytes: number) => Math.floor(bytes / Math.max(caches, 1));
   return {
@@ -124,7 +125,7 @@ function openRedisCache(
 
 const memcachedPort = 11_211;
 
-/** Servers come and go with their names, as long as the cache is open. */
+/** Follows changes of the servers behind the names. */
 function openMemcached(
   { clock, timers, logger, metrics, memory }: CacheDeps,
   { ttlMs, writing }: CacheConfig,

@@ -1,3 +1,4 @@
+/** Starts the roles that `-target` names, in order. */
 import type { Component, Config, RpcPeer } from '@loki/config';
 import { ConsumerLag } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
@@ -21,34 +22,34 @@ import { openResultsCaches } from './results-caches.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
 
-/** The roles of this process; absent when `-target` does not name them. */
+/** The roles of this process; absent if `-target` does not name them. */
 export interface Roles {
-  /** The receiver of pushes: the distributor of this process, or a way to those elsewhere. */
+  /** The receiver of pushes: the distributor of this process, or a router to remote ones. */
   readonly pushes?: DistributorService;
   readonly ingester?: Ingester;
   readonly ingesterLifecycle?: IngesterLifecycle;
-  /** Flushes the ingester of this process; in a gateway, all there are. */
+  /** Flushes the ingester of this process; in a gateway, all ingesters. */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
   readonly frontend?: Frontend;
   readonly compactor?: CompactorRole;
-  /** Compactors of other processes, for a gateway that has none. */
+  /** Compactors of other processes, for a gateway without one. */
   readonly deletesElsewhere?: RouteService;
   readonly ruler?: RulerRole;
-  /** Rulers of other processes, for a gateway that has none. */
+  /** Rulers of other processes, for a gateway without one. */
   readonly rulesElsewhere?: RouteService;
   /** Connections to other processes, until this one leaves. */
   channels(peer: RpcPeer): ChannelPool;
-  /** Lets other processes count on this one, whose gRPC port this is. */
+  /** Registers this process, with its gRPC port, in the rings. */
   join(rpcPort: number): Promise<void>;
-  /** Flushes when so configured, and takes leave of the others. */
+  /** Flushes if configured, and leaves the rings. */
   leave(): Promise<void>;
-  /** Lets go of everything. */
+  /** Closes everything. */
   stop(): Promise<void>;
 }
 
 /**
- * How long a shutdown may spend on flushing; what is left is in the write log and read again at the next
- * start.
+ * Time that a shutdown may spend on flushing; the remaining records are in the write log, and are read again
+ * at the next start.
  */
 const shutdownFlushMs = 60_000;
 
@@ -66,10 +67,10 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       : undefined;
   const patternService = await cluster.patterns(patterns);
   const streamCounts = runs('ingester')
-    ? // Distributors say that a stream is in use a quarter of that time late.
+    ? // Distributors report that a stream is in use up to a quarter of that time late.
       new StreamLimitCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
     : undefined;
-  // Heads of a shared log are many processes': what they lag behind is not known here.
+  // Heads of a shared log are in many processes: their lag is unknown here.
   const lag =
     log && runs('ingester') && runs('distributor') && config.writeLog.kind === 'embedded'
       ? new ConsumerLag(deps)
@@ -98,12 +99,12 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       ? startCompactor({
           ...(log ?? storage),
           share: await deps.rings.share('compactor'),
-          // An embedded log's heads are those of this process.
+          // Heads of an embedded log are in this process.
           flush: config.writeLog.kind === 'embedded' ? ingester && flush : await cluster.flusher(),
         })
       : undefined;
   if (compactor) cluster.announce('compactor');
-  /** Of a ruler that has no query frontend beside it. */
+  /** The frontend of a ruler without a query frontend in its process. */
   let ruleFrontend: QueryFrontend | undefined;
   const startRuleFrontend = async (from: StorageDeps) => {
     ruleFrontend = newFrontend(from, querier ?? (await makeQuerier(from, undefined)));
@@ -139,7 +140,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       await distributor?.drain();
       if (ingester && ingesterLifecycle?.flushesAtEnd) {
         await ingester.flush(AbortSignal.timeout(shutdownFlushMs)).catch((error: unknown) => {
-          logger.warn('could not flush before stopping; the write log has it', { err: String(error) });
+          logger.warn('flush before shutdown failed; the write log has the records', { err: String(error) });
         });
       }
       await cluster.leave();
@@ -148,7 +149,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       frontend?.stop();
       ruleFrontend?.stop();
       await compactor?.stop();
-      // Pushes that came in since.
+      // Pushes that arrived meanwhile.
       await distributor?.drain();
       await ingester?.stop();
       distributing?.streamShards.close();
@@ -168,7 +169,7 @@ const storing: readonly Component[] = ['distributor', 'ingester', 'querier', 'co
 
 const writing: readonly Component[] = ['distributor', 'ingester'];
 
-/** @throws when the parts that this process is to run cannot work by themselves */
+/** @throws if the configured targets cannot work without other parts */
 function checkTarget(config: Config): void {
   const [distributor, ingester] = writing.map((component) => config.components.has(component));
   if (config.writeLog.kind === 'embedded' && distributor !== ingester) {

@@ -1,3 +1,4 @@
+/** Evaluates expressions of rules, in this process or by remote query frontends: the story of a rule. */
 import type { LimitsSource } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
 import { tenantHeader } from '@loki/http';
@@ -10,10 +11,10 @@ import { tokenOf } from '@loki/ring';
 import { notVectorText } from '@loki/ruler';
 import type { EvaluateRule, RuleSample } from '@loki/ruler';
 
-/** Expressions of rules, parsed once: they come again at each evaluation. */
+/** Bound on parsed expressions of rules, which are cached between evaluations. */
 const parsedMax = 20_000;
 
-/** Evaluates rules by this process' own query path, under the tenant's limits as any other query. */
+/** Evaluates rules in this process, under the tenant's limits, like any other query. */
 export function localEvaluator(frontend: QueryFrontend): EvaluateRule {
   const parse = ruleParser();
   return async (tenant, text, timeNs, signal) => {
@@ -47,22 +48,20 @@ export function localEvaluator(frontend: QueryFrontend): EvaluateRule {
 }
 
 interface RemoteEvaluatorDeps {
-  /** Query frontends, and those only. */
+  /** Remote query frontends. */
   readonly frontends: RouteService;
   readonly limits: LimitsSource;
   readonly timers: Timers;
 }
 
-/**
- * As long as a query may take by default, and a little more: the frontend's own refusal says more than ours.
- */
+/** Slightly more than the default query timeout, so that the frontend's own error arrives first. */
 const remoteTimeoutMs = 90_000;
 
-/** Evaluates rules by query frontends elsewhere: they split, cache and shard as for any other query. */
+/** Evaluates rules by remote query frontends, which split, cache and shard as for any other query. */
 export function remoteEvaluator({ frontends, limits, timers }: RemoteEvaluatorDeps): EvaluateRule {
   const parse = ruleParser();
   return async (tenant, text, timeNs, signal) => {
-    // An expression that is no metric is refused here, in the words that the rule's health shows.
+    // Refuses an expression that is no metric query with the text that the rule's health shows.
     parse(text);
     const { rulerRemoteEvaluationTimeoutMs, rulerRemoteEvaluationBytesMax: bytesMax } =
       limits.forTenant(tenant);
@@ -112,7 +111,7 @@ interface QueryAnswer {
   };
 }
 
-/** A vector, or a scalar as a vector, from the answer to an instant query. */
+/** The vector, or the scalar as a vector, in the answer to an instant query. */
 function samplesOf({ status }: HttpResponse, text: string): RuleSample[] {
   if (status !== 200) throw new LokiError(status < 500 ? 'badRequest' : 'unavailable', text.trim());
   let answer: QueryAnswer;
@@ -136,7 +135,7 @@ function labelsOf(metric: Record<string, string>): LabelPair[] {
     .sort((a, b) => (a[0] < b[0] ? -1 : 1));
 }
 
-/** `[seconds, "text"]`, with infinities as Go writes them. */
+/** `[seconds, "text"]`, with infinities in Go's form. */
 function valueOf(pair: unknown): number {
   const text: unknown = Array.isArray(pair) ? pair[1] : undefined;
   if (typeof text !== 'string') {
@@ -145,10 +144,7 @@ function valueOf(pair: unknown): number {
   return Number(text.replace('Inf', 'Infinity'));
 }
 
-/**
- * Has each rule wait a while before its turn, always the same: rules that are due at once would all ask at
- * once.
- */
+/** Delays each rule by a constant time: rules that are due at the same moment would all query at once. */
 export function withJitter(evaluate: EvaluateRule, timers: Timers, maxMs: number): EvaluateRule {
   if (maxMs <= 0) return evaluate;
   return async (tenant, text, timeNs, signal) => {

@@ -1,3 +1,4 @@
+/** Starts the ruler in this process: the story of a rule. */
 import { readFile } from 'node:fs/promises';
 import type { Config, LimitsSource } from '@loki/config';
 import type { QueryFrontend } from '@loki/gateway';
@@ -42,15 +43,15 @@ interface RulerRoleDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Where the state of alerts is kept, beside all else this process stores. */
+  /** Object store for the state of alerts. */
   readonly objectStore: ObjectStore;
   readonly workers: Workers;
   readonly cluster: Cluster;
   readonly rings: Rings;
   readonly rpc: RpcServer;
-  /** Told what the start waits for; undefined: nothing. */
+  /** Called with the missing service that the start waits for; undefined: none. */
   readonly onMissing: (text: string | undefined) => void;
-  /** A query path in this process; asked for only where rules are evaluated here. */
+  /** A query path in this process; called only if rules are evaluated here. */
   readonly localFrontend: () => Promise<QueryFrontend>;
 }
 
@@ -60,7 +61,7 @@ export interface RulerRole {
   stop(): Promise<void>;
 }
 
-/** Builds the ruler as the configuration wants it, and starts it. */
+/** Builds and starts the ruler. */
 export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   const { config, logger, limits, rings, cluster } = deps;
   const options = config.ruler;
@@ -93,16 +94,16 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
     },
     { ...options, externalLabels: [...options.externalLabels] },
   );
-  // Reading the store may take long, and nothing waits for it.
+  // Reading the store may take long; nothing waits for it.
   const started = ruler.start().catch((error: unknown) => {
-    logger.error('the ruler does not run', { err: String(error) });
+    logger.error('the ruler did not start', { err: String(error) });
   });
   let isStopping = false;
-  // Where groups are not shared each ruler runs all of them, and has nothing to ask the others.
+  // Without sharding each ruler runs all groups, and need not ask the others.
   const prometheus = new PrometheusRuleApi({ ruler, ...(options.enableSharding ? { peers } : {}) });
   serveRuler(deps.rpc, {
     groups: async (tenant) => {
-      // Running groups are another's soon, and none of them is to be missing meanwhile.
+      // Running groups move to another ruler soon; until then the peers must not report them as missing.
       if (isStopping) throw new LokiError('unavailable', 'the ruler stops');
       return JSON.stringify(prometheus.own(tenant));
     },
@@ -122,7 +123,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   };
 }
 
-/** The groups that the ring of rulers gives to this one. */
+/** The groups that the ring of rulers assigns to this one. */
 async function ownerOf({ config, rings, limits }: RulerRoleDeps): Promise<RuleOwner> {
   const share = await rings.share('ruler');
   const { isShuffled } = config.ruler;
@@ -137,8 +138,8 @@ async function ownerOf({ config, rings, limits }: RulerRoleDeps): Promise<RuleOw
 }
 
 /**
- * Where rules' expressions are evaluated: here, or by the query frontends that the configuration or the ring
- * names.
+ * Opens the evaluation of expressions: in this process, or by the query frontends of the configuration or the
+ * ring.
  */
 async function openEvaluation(deps: RulerRoleDeps): Promise<{ evaluate: EvaluateRule; stop(): void }> {
   const { config, cluster, timers, logger, clock } = deps;
@@ -172,9 +173,9 @@ async function openEvaluation(deps: RulerRoleDeps): Promise<{ evaluate: Evaluate
   return { evaluate: remoteEvaluator({ ...deps, frontends }), stop };
 }
 
-/** Rules have deadlines of their own, per tenant; this one is for a frontend that never answers. */
+/** Rules have deadlines per tenant; this one is for a frontend that never answers. */
 const evaluationDeadlineMs = 600_000;
-/** As queriers look for frontends by default. */
+/** The default of queriers for looking up frontends. */
 const frontendLookupMs = 10_000;
 
 function rulesDirectory({ ruler }: Config): string {
@@ -210,7 +211,7 @@ function alertmanagers(deps: SinkDeps, { ruler }: Config): AlertmanagerSink {
 
 function remoteWrite(deps: SinkDeps, { ruler }: Config, limits: LimitsSource): RemoteWriteSink {
   const common = readRemoteClients(ruler.remoteWriteClients, 'ruler.remote_write.clients');
-  /** Clients of tenants with settings of their own, by those settings. */
+  /** Clients of tenants with their own settings, cached by these settings. */
   const special = new WeakMap<object, readonly RemoteClient[]>();
   const clientsOf = (tenant: TenantId): readonly RemoteClient[] => {
     const { rulerRemoteWriteDisabled, rulerRemoteWriteConfig: own } = limits.forTenant(tenant);
@@ -228,10 +229,7 @@ function remoteWrite(deps: SinkDeps, { ruler }: Config, limits: LimitsSource): R
   );
 }
 
-/**
- * A tenant's clients: those of all, field by field with what the tenant has; undefined when that cannot be
- * read.
- */
+/** A tenant's clients: the common ones, overridden field by field; undefined if the settings are invalid. */
 function tenantClients(
   logger: Logger,
   tenant: TenantId,
@@ -251,7 +249,7 @@ function tenantClients(
   }
 }
 
-/** The endpoints of the ruler: what processes without one pass on. */
+/** The routes of the ruler, which processes without one forward. */
 export const ruleRoutes = [
   'rules',
   'rulesLegacy',

@@ -1,4 +1,4 @@
-/** The certificates of a process's servers, as operators watch them. */
+/** Metrics about the certificates of this process's servers. */
 import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import type { Config, TlsServerConfig } from '@loki/config';
@@ -6,7 +6,7 @@ import { certificateExpiryMetric } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 
 /**
- * Tells metrics when the certificates in use end: those of the start, as servers do not read them again.
+ * Reports when the certificates in use expire. They are read at the start, as servers do not read them again.
  *
  * @throws when a file cannot be read or is no certificate
  */

@@ -1,12 +1,12 @@
-/** File descriptors, which connections share with files, threads and the connections to other processes. */
+/** Bounds on connections, from the file descriptors of the process. */
 
-/** Descriptors that a process needs at rest: threads, pipes, log files of partitions. */
+/** Descriptors that a process needs without load: threads, pipes, log files of partitions. */
 const atRest = 64;
 
-/** More processes than that make no cluster, and pushers by gRPC are few. */
+/** Upper bound of gRPC connections: no cluster has more processes, and few clients push by gRPC. */
 const rpcConnectionsMost = 10_000;
 
-/** Connections that the gRPC port takes: a quarter of the descriptors. 0: no bound. */
+/** Most connections of the gRPC port: a quarter of the descriptors. 0: no bound. */
 export function rpcConnectionsMaxOf(descriptors: number): number {
   if (!Number.isFinite(descriptors)) return 0;
   return Math.max(1, Math.min(Math.floor(descriptors / 4), rpcConnectionsMost));

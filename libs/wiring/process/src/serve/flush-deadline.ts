@@ -1,4 +1,4 @@
-/** Operators' flushes: one that the object store does not take ends with an answer. */
+/** A deadline for flushes that operators request. */
 import { LokiError } from '@loki/model';
 import type { Timers } from '@loki/ports';
 
@@ -6,8 +6,8 @@ import type { Timers } from '@loki/ports';
 const flushMaxMs = 60_000;
 
 /**
- * Flushes until the caller leaves or time is up. Records that are not flushed stay in the write log, and are
- * flushed later.
+ * Flushes until the caller leaves or the time is up. Unflushed records stay in the write log, and are flushed
+ * later.
  *
  * @throws LokiError `timeout`
  */

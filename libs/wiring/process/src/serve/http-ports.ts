@@ -1,3 +1,4 @@
+/** The HTTP ports of a process: one for clients, optionally one for operators. */
 import type { Config } from '@loki/config';
 import { HttpServer, routes } from '@loki/http';
 import type { HttpServerOptions, RouteId, RouteSpec, UpgradeHandler } from '@loki/http';
@@ -12,8 +13,8 @@ type HttpDeps = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics
 const rulesBytesMax = mib;
 
 /**
- * Where a process is asked by HTTP: one port for all, or one for clients and one for operators, as
- * `server.admin_listen_port` says. Which route is answered where is in the table of routes.
+ * The HTTP ports of a process: one for all routes, or one for clients and one for operators
+ * (`server.admin_listen_port`). The table of routes says which route belongs to which port.
  */
 export class HttpPorts {
   readonly #clients: HttpServer;
@@ -26,7 +27,7 @@ export class HttpPorts {
     if (adminListenPort !== 0) this.#operators = new HttpServer({ ...options, port: adminListenPort });
   }
 
-  /** Serves a route; the last handler given wins. */
+  /** Sets the handler of a route; a later handler replaces an earlier one. */
   handle(id: RouteId, handler: HttpHandler): void {
     const { port }: RouteSpec = routes[id];
     if (port === undefined || port === 'both' || !this.#operators) this.#clients.handle(id, handler);
@@ -37,18 +38,18 @@ export class HttpPorts {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
   }
 
-  /** False: every route that is served has its handler. */
+  /** False: every route has its handler. */
   set isStarting(isStarting: boolean) {
     this.#clients.isStarting = isStarting;
     if (this.#operators) this.#operators.isStarting = isStarting;
   }
 
-  /** Serves a route by WebSocket. */
+  /** Sets the WebSocket handler of a route. */
   upgrade(id: RouteId, handler: UpgradeHandler): void {
     this.#clients.upgrade(id, handler);
   }
 
-  /** Resolves with the ports once connections are taken. */
+  /** Resolves with the ports once connections are accepted. */
   async listen(): Promise<{ readonly port: number; readonly adminPort?: number }> {
     const adminPort = await this.#operators?.listen();
     const port = await this.#clients.listen();
@@ -76,7 +77,7 @@ function optionsOf(
   deps: HttpDeps,
 ): Omit<HttpServerOptions, 'port'> {
   const inflightBodyBytesMax = distributor.maxInflightBytes > 0 ? distributor.maxInflightBytes : bodyBytesMax;
-  // A larger body would be told to come again for ever.
+  // With a larger share, a body could be refused with 503 for ever.
   const shareBytes = SharedBytes.shareOf(inflightBodyBytesMax);
   return {
     ...deps,

@@ -1,22 +1,23 @@
+/** TLS of the HTTP ports, from the configuration. */
 import fs from 'node:fs';
 import type { TlsServerConfig } from '@loki/config';
 import type { HttpTls } from '@loki/http';
 
-/** Go's names, as Loki's configuration has them, by whether a certificate is asked for. */
+/** Go's names of client authentication, by whether a certificate is requested. */
 const clientAuthTypes: ReadonlyMap<string, 'none' | 'optional' | 'required'> = new Map([
   ['NoClientCert', 'none'],
-  // Nothing would be done with it.
+  // The certificate would not be used.
   ['RequestClientCert', 'none'],
-  // A certificate that nobody verifies proves nothing, so to require one is to verify it.
+  // An unverified certificate proves nothing, so requiring one means verifying it.
   ['RequireAnyClientCert', 'required'],
   ['VerifyClientCertIfGiven', 'optional'],
   ['RequireAndVerifyClientCert', 'required'],
 ]);
 
 /**
- * The TLS of `server.http_tls_config`; undefined: plain text.
+ * TLS of `server.http_tls_config`; undefined: plain text.
  *
- * @throws when it contradicts itself, or names a file that cannot be read
+ * @throws when it is contradictory, or names a file that cannot be read
  */
 export function httpTls(config: TlsServerConfig): HttpTls | undefined {
   const read = (file: string, inline: string) => (file === '' ? inline : fs.readFileSync(file));
@@ -27,7 +28,7 @@ export function httpTls(config: TlsServerConfig): HttpTls | undefined {
   if (cert.length === 0 || key.length === 0) {
     throw new Error('server.http_tls_config: a certificate and its key go together');
   }
-  // An authority is named for a reason.
+  // An authority is configured in order to verify clients.
   const type = config.clientAuthType || (ca.length > 0 ? 'RequireAndVerifyClientCert' : 'NoClientCert');
   const asked = clientAuthTypes.get(type);
   if (asked === undefined) {

@@ -1,3 +1,4 @@
+/** `/partitions` and `/compaction`: the state of the whole system, from any process. */
 import type { CompactorStatus } from '@loki/compactor';
 import type { Config, RpcPeer } from '@loki/config';
 import type { RouteId } from '@loki/http';
@@ -14,7 +15,7 @@ import type { Roles } from '../roles/roles.ts';
 
 type Handlers = Partial<Readonly<Record<RouteId, HttpHandler>>>;
 
-/** This process's account of its own work: to operators, and to processes that are asked about all. */
+/** Status of this process's own work, for operators and for the summaries below. */
 export function ownStatusHandlers({ ingester, compactor }: Roles): Handlers {
   return {
     ...(ingester
@@ -31,7 +32,7 @@ interface SystemStatusDeps {
   readonly own: Handlers;
 }
 
-/** Of one process; a status that could not be had says why. */
+/** Status of one process; `error` has the reason if it could not be read. */
 interface MemberStatus<T> {
   readonly instance: string;
   readonly zone: string;
@@ -39,13 +40,13 @@ interface MemberStatus<T> {
   readonly error?: string;
 }
 
-/** Operators wait for the slowest; one that is stopped should not cost them more. */
+/** Deadline for each process: a stopped one should not delay the answer longer. */
 const askDeadlineMs = 5_000;
-/** Of a system with more members those that come first are asked. */
+/** Bound on the members that are asked. */
 const membersMax = 1_000;
 
 /**
- * `/partitions` and `/compaction`: what all ingesters and all compactors say, from any process that knows
+ * `/partitions` and `/compaction`: the status of all ingesters or all compactors, from any process that knows
  * their ring.
  */
 export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
@@ -80,7 +81,7 @@ function failuresOf(answers: readonly MemberStatus<unknown>[]): { instance: stri
   return answers.flatMap(({ instance, error }) => (error === undefined ? [] : [{ instance, error }]));
 }
 
-/** The members of a ring, to be asked the same. */
+/** The members of a ring, to send all of them the same request. */
 class Members {
   readonly #deps: SystemStatusDeps;
   readonly #name: RingName;

@@ -1,4 +1,4 @@
-/** Gives each route its handler. */
+/** Connects each HTTP route with its handler. */
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
 import { RequestLog } from '@loki/gateway';
@@ -39,7 +39,7 @@ interface RouteDeps {
 
 const noContent = { status: 204 };
 
-/** Routes that need no role: they are answered from the first moment on. */
+/** Routes that need no role: answered from the first moment on. */
 export function routeOperators(
   deps: Pick<RouteDeps, 'server' | 'timers' | 'states' | 'metrics' | 'control' | 'info' | 'settings'>,
 ): void {
@@ -56,7 +56,7 @@ export function routeOperators(
   );
 }
 
-/** Gives each route its handler, as far as this process runs the role that answers it. */
+/** Sets the handler of each route whose role this process runs. */
 export function routeProcess(deps: RouteDeps): void {
   const { server, tenants, roles, config } = deps;
   const published = config.tenantLimitsAllowPublish;
@@ -85,7 +85,7 @@ export function routeProcess(deps: RouteDeps): void {
       return noContent;
     };
     server.handle('flush', flushAll);
-    // Records of all tenants are committed together: what flushes one flushes all.
+    // Records of all tenants are committed together: a flush for one tenant flushes all.
     server.handle(
       'flushTenant',
       tenants.forOne((_, request) => flushAll(request)),
@@ -106,7 +106,7 @@ export function routeProcess(deps: RouteDeps): void {
   }
 }
 
-/** The rings that this process would show, by the component that each is of. */
+/** The routes of rings, by the component of each. */
 const ringRoutes = [
   ['ingester', 'ring'],
   ['distributor', 'distributorRing'],
@@ -117,7 +117,7 @@ const ringRoutes = [
   ['pattern-ingester', 'patternRing'],
 ] as const satisfies readonly (readonly [Component, RingRoute])[];
 
-/** Rings with more than one process in them. */
+/** Rings with more than one process. */
 const knownRings = [
   ['ring', 'ring'],
   ['distributor', 'distributorRing'],
@@ -128,7 +128,7 @@ const knownRings = [
 
 function routeRings({ server, config, clock, metrics, rings: known }: RouteDeps): void {
   const { ring, components, writeLog } = config;
-  // Rings that nobody else is in.
+  // Rings of this process alone.
   const alone = ringOfOne({
     id: known.id,
     address: `${ring.instanceAddr || '127.0.0.1'}:${ring.instancePort || config.server.grpcListenPort}`,
@@ -150,7 +150,7 @@ function routeRings({ server, config, clock, metrics, rings: known }: RouteDeps)
   ringMetrics(metrics, () => ringStatus(rings, known.id));
 }
 
-/** A ring that nothing here needs: watched from the moment that somebody wants to see it. */
+/** A ring that this process does not need: watched from the first request for its page on. */
 function lateRing(known: Rings, name: RingName, route: RingRoute, clock: Clock): HttpHandler {
   return async (request) => {
     await known.view(name);
@@ -162,7 +162,7 @@ const deleteRoutes = ['deletes', 'cacheGenerations', 'cacheGenerationsIncrease']
 
 type Handlers = Partial<Readonly<Record<RouteId, HttpHandler>>>;
 
-/** Routes that other processes answer: their requests go there as they came. */
+/** Routes that other processes answer: requests are forwarded unchanged. */
 function forwarded(ids: readonly RouteId[], elsewhere: RouteService | undefined): Handlers {
   if (!elsewhere) return {};
   return Object.fromEntries(ids.map((id) => [id, (request) => elsewhere.call(id, request)]));
@@ -191,9 +191,7 @@ function routeRules({ server, tenants, roles, config }: RouteDeps): void {
   if (roles.ruler) server.handleAll(ruleHandlers(tenants, roles.ruler));
 }
 
-/**
- * Routes for processes that pass requests on: gateways, and rulers that have their rules evaluated here.
- */
+/** Routes for processes that forward requests: gateways, and rulers with remote evaluation. */
 function serveOthers(deps: RouteDeps): void {
   const { rpc, tenants, roles, config } = deps;
   const { frontend, ruler } = roles;

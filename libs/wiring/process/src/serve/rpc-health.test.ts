@@ -1,3 +1,4 @@
+/** Protects: the gRPC health check follows readiness. */
 import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { RpcHealth } from './rpc-health.ts';
 

@@ -1,3 +1,4 @@
+/** The gRPC health service, which follows `/ready`. */
 import type { ServiceStates } from '@loki/http';
 import type { TimerHandle, Timers } from '@loki/ports';
 import type { RpcServer } from '@loki/rpc';
@@ -10,10 +11,7 @@ interface RpcHealthDeps {
 
 const lookMs = 500;
 
-/**
- * The answer of grpc.health.v1 is that of `/ready`: SERVING when all parts are ready, NOT_SERVING while they
- * drain.
- */
+/** grpc.health.v1 answers like `/ready`: SERVING when all parts are ready, NOT_SERVING during shutdown. */
 export class RpcHealth {
   readonly #deps: RpcHealthDeps;
   #timer: TimerHandle | undefined;
@@ -28,13 +26,13 @@ export class RpcHealth {
     this.#timer = this.#deps.timers.after(lookMs, () => this.start());
   }
 
-  /** From now on nobody is to come. */
+  /** Reports NOT_SERVING from now on. */
   stop(): void {
     this.#timer?.cancel();
     this.#set(false);
   }
 
-  /** Watchers are told of changes, not of every look. */
+  /** Watchers are notified of changes only. */
   #set(isServing: boolean): void {
     if (isServing === this.#isServing) return;
     this.#isServing = isServing;

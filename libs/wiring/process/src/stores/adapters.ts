@@ -1,18 +1,19 @@
+/** Wrappers between roles and adapters, by which harnesses plant mistakes. */
 import type { Catalog } from '@loki/catalog';
 import type { Clock, ObjectStore } from '@loki/ports';
 
 /**
- * Wrappers that a harness puts between a process's roles and its adapters. Absent: none. For harnesses that
- * must prove that they find mistakes: these are made outside, so that the product holds none to switch on.
+ * Wrappers that a harness puts between a process's roles and its adapters. Absent: none. Harnesses use them
+ * to plant mistakes and prove that they detect them; so the product needs no switches for mistakes.
  */
 export interface Adapters {
   /**
-   * The time that roles live in; logs, calls between processes and requests to the store keep the machine's.
+   * The clock of roles; logs, calls between processes and requests to the store keep the machine's clock.
    */
   readonly clock?: (clock: Clock) => Clock;
   readonly objectStore?: (store: ObjectStore) => ObjectStore;
-  /** The catalog that queries are answered from. */
+  /** The catalog that queries use. */
   readonly catalog?: (catalog: Catalog) => Catalog;
-  /** Whether this process flushes a partition. */
+  /** True if this process flushes a partition. */
   readonly isLeader?: (partition: number) => boolean;
 }

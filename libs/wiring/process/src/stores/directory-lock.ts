@@ -1,4 +1,4 @@
-/** Keeps a second process off the directories that this one writes. */
+/** Locks the directories that this process writes against a second process. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -6,13 +6,13 @@ import { DatabaseSync } from 'node:sqlite';
 const lockName = '.loki.lock';
 
 /**
- * Locks directories for this process: two processes in one directory would write over each other. The locks
- * are the kernel's (fcntl, by way of SQLite, as Node has no call for it), on a file inside each directory:
- * they hold between containers and mount namespaces, and end with the process, however it ends. 1 ms and 2 MB
- * in all.
+ * Locks directories for this process: two processes in one directory would overwrite each other's files. The
+ * locks are the kernel's (fcntl, through SQLite, as Node has no call for it), on a file inside each
+ * directory: they work across containers and mount namespaces, and end with the process. 1 ms and 2 MB in
+ * all.
  *
- * @returns how to let go of them
- * @throws Error naming the directory that another process has, or that cannot be written
+ * @returns a function that releases the locks
+ * @throws Error with the directory that another process has locked, or that cannot be written
  */
 export function lockDirectories(directories: readonly string[]): () => void {
   const locks: DatabaseSync[] = [];
@@ -45,7 +45,10 @@ function lockDirectory(directory: string): DatabaseSync {
 /** SQLITE_BUSY: another process, or another connection of this one, holds the lock. */
 const sqliteBusy = 5;
 
-/** Real paths, each once. A directory inside another one counts: a second process may be given it alone. */
+/**
+ * Real paths without repeats. Nested directories are locked as well: a second process may use the inner one
+ * only.
+ */
 function distinct(directories: readonly string[]): string[] {
   const real = directories.map((directory) => {
     fs.mkdirSync(directory, { recursive: true });

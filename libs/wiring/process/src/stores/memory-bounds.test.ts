@@ -1,7 +1,8 @@
+/**
+ * Protects small containers from bounds that were made for large machines, and large machines from smaller
+ * ones than they had.
+ */
 import { inMib, memoryBoundsOf, processMemoryBytes } from './memory-bounds.ts';
-
-// Protects small containers from bounds that were made for large machines, and large machines from smaller
-// ones than they had.
 
 const mib = 2 ** 20;
 

@@ -1,44 +1,44 @@
-/** Which part of the memory that the process may use each kind of work may hold. */
+/** Divides the memory of the process into bounds for each kind of work. */
 import os from 'node:os';
 import type { Config } from '@loki/config';
 import { mib } from '@loki/model';
 
 export interface MemoryBounds {
-  /** The process's: of its container, else of the machine. */
+  /** Memory of the container, otherwise of the machine. */
   readonly memoryBytes: number;
   /** Bodies of requests that are received or handled. */
   readonly bodyBytesMax: number;
-  /** Pushes until the write log has acknowledged them, decompressed. */
+  /** Decompressed pushes until the write log has acknowledged them. */
   readonly pushBytesMax: number;
-  /** One push, decompressed. */
+  /** One decompressed push. */
   readonly decompressedBytesMax: number;
-  /** Blocks that queries have decoded, of all threads. */
+  /** Decoded blocks in the caches of all threads. */
   readonly blockCacheBytesMax: number;
   /** Scans of one thread. */
   readonly leafBytesMaxPerThread: number;
-  /** Results of scans that are merged, of all queries. */
+  /** Merged results of scans, of all queries. */
   readonly rootBytesMax: number;
   /** Records that no segment has yet, of all partitions. */
   readonly headBytesMax: number;
-  /** Records that Kafka gave and no consumer has taken yet. */
+  /** Records from Kafka that no consumer has taken yet. */
   readonly logReadBytesMax: number;
-  /** Results in memory, of all caches; and those on their way to caches elsewhere. */
+  /** Results caches in memory, and results that wait to be written to remote caches. */
   readonly resultsCacheBytesMax: number;
   readonly cacheWritingBytesMax: number;
   readonly threadHeapMib: number;
 }
 
-/** Without load: code, heaps and buffers of the main thread and two others. */
+/** Memory without load: code, heaps and buffers of the main thread and two others. */
 const atRestBytes = 256 * mib;
 
-/** A head has room for reads of the log, and Kafka's consumers for one partition each. */
+/** A head needs room for reads of the log, and Kafka's consumers for one partition each. */
 const headBytesLeast = 8 * mib;
 const logReadBytesLeast = 4 * mib;
 
 /**
- * Bounds by the memory there is besides the process at rest. Requests have three quarters of it at most: what
- * was freed is collected a little later. Heads, and records and results that are kept, have 11 parts of 64
- * more: they stay, and leave nothing to be collected. Above some GiB nothing grows further.
+ * Divides the memory beyond the process at rest. Requests get at most three quarters, because freed memory is
+ * collected a little later. Heads, waiting records and cached results get 11 of 64 parts: they stay in
+ * memory, and leave no garbage. Above some GiB the bounds do not grow.
  */
 export function memoryBoundsOf(memoryBytes: number, threads: number): MemoryBounds {
   const usableBytes = Math.max(memoryBytes - atRestBytes, memoryBytes / 4);
@@ -61,7 +61,7 @@ export function memoryBoundsOf(memoryBytes: number, threads: number): MemoryBoun
   };
 }
 
-/** Of the control group (version 1 or 2) when it is bounded, else of the machine. */
+/** Memory of the control group (version 1 or 2) if bounded, otherwise of the machine. */
 export function processMemoryBytes(): number {
   const machineBytes = os.totalmem();
   const constrainedBytes = process.constrainedMemory();
@@ -73,7 +73,7 @@ export function threadsOf({ workerPool }: Config): number {
   return workerPool.threads > 0 ? workerPool.threads : os.availableParallelism();
 }
 
-/** For the log. */
+/** The bounds in MiB, for the log. */
 export function inMib({ threadHeapMib, ...bytes }: MemoryBounds): Record<string, number> {
   const named = Object.entries(bytes).map(([name, value]) => [
     name.replace('Bytes', 'Mib'),

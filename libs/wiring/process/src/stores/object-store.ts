@@ -1,3 +1,4 @@
+/** Opens the configured object store. */
 import fs from 'node:fs';
 import type { StorageConfig } from '@loki/config';
 import {
@@ -14,27 +15,26 @@ import type { DiskCacheData } from './disk-cache.ts';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
 
-/** The start data of a worker thread. */
+/** Start data of a worker thread. */
 export interface WorkerData {
   readonly storage: StorageConfig;
-  /** Decoded blocks that one worker may keep. */
+  /** Bound on decoded blocks in one worker's cache. */
   readonly blockCacheBytes: number;
-  /** Bytes that the scans of one worker may hold. */
+  /** Bound on the bytes of scans in one worker. */
   readonly leafBytesMax: number;
-  /** Name of the channel that takes reports of its calls to the store. */
+  /** Name of the channel for reports of the worker's calls to the store. */
   readonly reportsChannel: string;
   /** Absent: every read asks the store. */
   readonly diskCache?: DiskCacheData;
 }
 
-/** The store that the configuration names. The process has one, and so has each of its workers. */
+/** Opens the configured store. The process has one, and each of its workers has its own. */
 export function openObjectStore(storage: StorageConfig, observer?: StoreObserver): ObjectStore {
   return prefixed(openStorage(storage, observer).store, storage);
 }
 
 /**
- * The same, once in a process and before anything is stored: cleans up, and refuses a bucket that will not
- * do.
+ * Opens the store once in a process before anything is stored: cleans up, and refuses an unsuitable bucket.
  */
 export async function prepareObjectStore(
   storage: StorageConfig,
@@ -82,12 +82,12 @@ function openStorage(storage: StorageConfig, observer?: StoreObserver): OpenedSt
   }
 }
 
-/** Undefined for a file that is not there, or not for us. */
+/** Undefined if the file does not exist or cannot be read. */
 function textOf(path: string): string | undefined {
   try {
     return fs.readFileSync(path, 'utf8');
   } catch {
-    return undefined; // the caller tells a profile that is named and has no keys
+    return undefined; // the caller reports a named profile without keys
   }
 }
 

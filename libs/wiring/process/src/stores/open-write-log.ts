@@ -1,3 +1,4 @@
+/** Opens the configured write log. */
 import fs from 'node:fs';
 import type { Config } from '@loki/config';
 import type { Clock, Logger, Random, Timers, WriteLog } from '@loki/ports';
@@ -11,17 +12,17 @@ interface WriteLogDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
-  /** Records that Kafka gave and no consumer has taken yet. */
+  /** Bound on records from Kafka that no consumer has taken yet. */
   readonly readBytesMax: number;
-  /** Per partition, where the catalog ends: offsets below must not be given out again. */
+  /** End of the catalog for each partition: lower offsets must not be assigned again. */
   readonly atLeast: readonly number[];
-  /** Called while the embedded log has little room left. */
+  /** Called while the embedded log has little space left. */
   readonly onNearlyFull: () => void;
 }
 
-/** Has the ingester flush while the embedded log has little room left, one flush after another. */
+/** Asks the ingester to flush while the embedded log has little space left, one flush after another. */
 export class LogPressure {
-  /** Set once there is an ingester. */
+  /** Set once the ingester exists. */
   flush: (() => Promise<void>) | undefined;
   #isRelieving = false;
 
@@ -29,15 +30,15 @@ export class LogPressure {
     if (this.#isRelieving || !this.flush) return;
     this.#isRelieving = true;
     this.flush()
-      .catch(() => undefined) // the ingester says what went wrong
+      .catch(() => undefined) // the ingester logs the failure
       .finally(() => (this.#isRelieving = false));
   }
 }
 
-/** Brokers that do not answer for so long are named by /ready; they are tried on. */
+/** Time after which /ready names brokers that do not answer; connecting continues. */
 const kafkaStartMs = 2_000;
 
-/** The write log that the configuration names. */
+/** Opens the configured write log. */
 export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
   const { config, clock, timers, random, logger, atLeast } = deps;
   const { kind, partitions, directory, logFileBytes, maxBytes, fsync, kafka } = config.writeLog;

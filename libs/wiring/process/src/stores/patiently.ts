@@ -1,4 +1,4 @@
-/** Start of a process: services that it needs may be away for a while, or be mended by an operator. */
+/** Waits at the start of a process for services that are away. */
 import { LokiError } from '@loki/model';
 import type { Logger, Random, Timers } from '@loki/ports';
 
@@ -6,7 +6,7 @@ export interface Patience {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
-  /** Told what is missing, as `/ready` says it; undefined: nothing any more. */
+  /** Called with the missing service, in the words of `/ready`; undefined: nothing is missing. */
   readonly onMissing: (text: string | undefined) => void;
   /** Ends the waiting. */
   readonly signal?: AbortSignal;
@@ -16,10 +16,10 @@ const pauseMinMs = 500;
 const pauseMaxMs = 30_000;
 
 /**
- * Repeats `attempt` while it fails with `unavailable`: pauses double up to 30 s and are half random, so that
- * the processes of a system do not return to a service in one instant.
+ * Repeats `attempt` while it fails with `unavailable`. Pauses double up to 30 s and are half random, so that
+ * the processes of a system do not return to a service at the same instant.
  *
- * @throws other errors: time does not mend them
+ * @throws other errors: waiting does not cure them
  */
 export async function patiently<T>(
   service: string,

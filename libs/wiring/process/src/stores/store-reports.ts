@@ -1,5 +1,6 @@
 /**
- * Worker threads read the object store themselves; the main thread, which has the metrics, counts for them.
+ * Metrics of the object store from worker threads, which read the store themselves: reported to the main
+ * thread.
  */
 import { BroadcastChannel } from 'node:worker_threads';
 import type { TimerHandle, Timers } from '@loki/ports';
@@ -12,7 +13,7 @@ interface StoreReport {
 }
 
 const reportPauseMs = 1_000;
-/** Entries of one report; a thread that does more in a second reports earlier. */
+/** Entries of one report; a thread with more calls in a second reports earlier. */
 const reportMax = 1_000;
 
 /** In a worker thread: collects calls and requests, and reports them to the main thread each second. */
