@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
     data: { type: 'string' },
     work: { type: 'string', default: '/tmp/loki-bench-store' },
     'delay-ms': { type: 'string', default: '30' },
-    'cache-mb': { type: 'string', default: '0' },
+    'cache-mb': { type: 'string', default: '512' },
     only: { type: 'string', default: '' },
     /** Another checkout whose process is measured. */
     tree: { type: 'string', default: path.join(import.meta.dirname, '../../..') },
@@ -47,6 +47,8 @@ if (binary === undefined) {
 
 const { data, work, only } = options;
 const bucket = 'bench';
+/** A cache on disk gathers ranges for a second before it writes them. */
+const untilWrittenMs = 2_500;
 fs.mkdirSync(work, { recursive: true });
 const minio = await startMinio(binary, work);
 await makeBucket(minio.endpoint, bucket);
@@ -105,6 +107,7 @@ async function rest(query: StoreQuery, cacheMib: number): Promise<Record<'cold' 
   const cold = await measured(query, storeTenant);
   const again = [await measured(query, storeTenant), await measured(query, storeTenant)];
   const warm = again.sort((a, b) => a.seconds - b.seconds)[0];
+  await new Promise((resolve) => setTimeout(resolve, untilWrittenMs));
   await server.stop();
   await server.start(cacheMib);
   await warmUp(query);
