@@ -147,7 +147,7 @@ class SimulatedMembers {
   async start(): Promise<void> {
     const count = this.#instances.length;
     if (count === 0) return;
-    for (let i = 0; i < count; i++) await this.#put(i, false);
+    await Promise.all(this.#instances.map((_, i) => this.#put(i, false)));
     // Whole members beat by themselves; these do at the same pace, one after the other.
     const slotMs = 50;
     const beganMs = clock.monotonicMs();
