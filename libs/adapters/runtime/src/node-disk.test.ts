@@ -58,6 +58,7 @@ describe('disk', () => {
     await disk.remove('c');
     expect(await disk.list('')).toEqual(['a']);
     expect(await disk.list('nowhere')).toEqual([]);
+    expect(await disk.list('a')).toEqual([]);
     await expect(disk.open('nothing')).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(disk.remove('')).rejects.toThrow('root');
   });

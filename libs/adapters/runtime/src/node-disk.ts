@@ -32,7 +32,8 @@ export class NodeDisk implements Disk {
       const names = await readdir(this.#resolve(directory));
       return names.sort();
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return [];
+      // A plain file beside directories, a lock say, has no names in it.
+      if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return [];
       throw error;
     }
   }

@@ -64,13 +64,7 @@ export class LocalRuleStore implements RuleStore {
   }
 
   async #listFiles(tenant: TenantId): Promise<string[]> {
-    try {
-      return (await this.#disk.list(tenant)).filter((name) => !name.startsWith('.'));
-    } catch (error) {
-      // A plain file beside the tenants' directories.
-      if ((error as { code?: unknown }).code === 'ENOTDIR') return [];
-      throw error;
-    }
+    return (await this.#disk.list(tenant)).filter((name) => !name.startsWith('.'));
   }
 
   /** undefined: no such file; it may have been removed meanwhile. */

@@ -20,7 +20,7 @@ export interface Disk {
    * `readOnly` opens for reading only, which also works on a read-only file system.
    */
   open(path: string, options?: { create?: boolean; readOnly?: boolean }): Promise<DiskFile>;
-  /** Names (not paths) in a directory, sorted; [] when it does not exist. */
+  /** Names (not paths) in a directory, sorted; [] when it does not exist, or is a file. */
   list(directory: string): Promise<string[]>;
   /** With its parents; durable when it resolves. An existing directory is no error. */
   makeDirectory(path: string): Promise<void>;
