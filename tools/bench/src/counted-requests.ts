@@ -1,7 +1,7 @@
 /** Counts requests to an object store during a benchmark. */
 import type { Protocol } from '@loki/services';
 
-/** What was asked of a bucket. */
+/** Requests to a bucket during one query. */
 export interface StoreUse {
   readonly requests: number;
   /**

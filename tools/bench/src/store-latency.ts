@@ -1,17 +1,17 @@
 /**
- * Queries over an object store that is some milliseconds away: requests, bytes and time of each, with nothing
- * known and when it is asked again. One process on MinIO behind a link that delays each request.
+ * Measures queries over an object store with a delay: requests, bytes and time of each query, with empty and
+ * with filled caches. One process on MinIO behind a link that delays each request.
  *
  *     npm run bench:store -- --data DIR [--work DIR] [--delay-ms 30] [--cache-mb 512] [--only needle_all,...]
  *         [--tree DIR]
  *
  * DIR holds a data set of the benchmark harness that ends before today, so that its day is compacted whole.
- * What was stored is kept in the work directory, and used again by the next run.
+ * The stored data stays in the work directory, and the next run uses it again.
  *
- * - `first`: the first query of a process. Code is compiled and warmed by it, too.
- * - `cold`: another tenant has asked the same before, so that code is warm; of the data nothing is known.
- * - `warm`: asked again.
- * - `disk`: as `cold`, in a process whose cache on disk has what the one before read.
+ * - `first`: the first query of a process, which also compiles its code.
+ * - `cold`: the caches are empty; a query of another tenant has compiled the code.
+ * - `warm`: the same query again.
+ * - `disk`: as `cold`, in a process whose cache on disk holds what the process before read.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -67,10 +67,10 @@ try {
   const set = readDataSet(data);
   await loadStore(server, set, work);
   link.delayMs = Number(options['delay-ms']);
-  const wanted = storeQueries(set).filter(({ id }) => only === '' || only.split(',').includes(id));
+  const queries = storeQueries(set).filter(({ id }) => only === '' || only.split(',').includes(id));
   const cacheMib = Number(options['cache-mb']);
   const rows = [];
-  for (const query of wanted) {
+  for (const query of queries) {
     server.forgetDisk();
     const row = { id: query.id, first: await first(query, cacheMib), ...(await rest(query, cacheMib)) };
     rows.push(row);
@@ -87,7 +87,7 @@ try {
   await minio.stop();
 }
 
-/** What one query took. */
+/** The cost of one query. */
 interface Cost extends StoreUse {
   readonly seconds: number;
   readonly cpuSeconds: number;

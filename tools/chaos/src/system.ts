@@ -122,7 +122,7 @@ export class System {
     else this.#skewed.set(name, hours);
   }
 
-  /** What a process is started by while its clock is wrong. */
+  /** The command line of a process whose clock is wrong; undefined: its clock is right. */
   skewedMainOf({ name, app }: Member): string[] | undefined {
     const hours = this.#skewed.get(name);
     return hours === undefined ? undefined : ['tools/chaos/src/skewed-main.ts', String(hours), app];

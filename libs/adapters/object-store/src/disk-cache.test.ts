@@ -153,7 +153,7 @@ test('stays within its bound, and a scan over more than that leaves what is read
     if (round % 3 === 0) expect(await askPanel()).toBe(panel.length);
     expect(disk.usedBytes).toBeLessThanOrEqual(8 * mib);
   }
-  // What nobody reads any more makes room for what is read again.
+  // Ranges without readers make room for ranges that are read again.
   const fresh = Array.from({ length: 40 }, (_, i) => rangeOf('fresh', i * 50_000, 40_000));
   for (let round = 0; round < 3; round++) {
     nowMs += 5_000;

@@ -9,12 +9,12 @@ import { StoreTimes } from './store-times.ts';
 function world(timesMs: readonly number[]) {
   const scheduler = new VirtualScheduler(1);
   const { clock, timers } = new VirtualProcess(scheduler, 'querier');
-  const left = [...timesMs];
+  const remainingMs = [...timesMs];
   const counts = { asked: 0, ended: 0 };
   const store = {
     async getRange(_key: string, offset: number, length: number, signal: AbortSignal) {
       counts.asked++;
-      const takesMs = left.shift() ?? 30;
+      const takesMs = remainingMs.shift() ?? 30;
       signal.addEventListener('abort', () => counts.ended++);
       await timers.sleep(Math.abs(takesMs), signal);
       if (takesMs < 0) throw new LokiError('unavailable', 'away');

@@ -114,9 +114,9 @@ test('no bytes make it hang, crash or hold more than came', () => {
     fc.property(fc.array(fc.constantFrom(...words), { maxLength: 12 }), fc.array(fc.nat()), (parts, cuts) => {
       const answer = parts.join('');
       try {
-        const found = read(new GetReader(['a'], 100), Buffer.from(answer), cuts);
+        const values = read(new GetReader(['a'], 100), Buffer.from(answer), cuts);
         // Any three bytes behind the length are a value, those of END too.
-        for (const value of found?.values() ?? []) {
+        for (const value of values?.values() ?? []) {
           expect(answer).toContain(`VALUE a 0 3\r\n${value.toString()}\r\n`);
         }
       } catch (error) {

@@ -122,12 +122,14 @@ test('a closed client finishes the pushes that it has begun, whoever of their cl
     return { status: 204 };
   };
   const leaving = new AbortController();
-  const left = client.push(tenant, request(Buffer.alloc(1), leaving.signal)).catch((error: unknown) => error);
+  const abandoned = client
+    .push(tenant, request(Buffer.alloc(1), leaving.signal))
+    .catch((error: unknown) => error);
   const pushes = [1, 4 * mib, 2].map((size) => client.push(tenant, request(Buffer.alloc(size))));
   await eventually(() => pushed.length === 2);
   client.close();
   leaving.abort(new LokiError('clientGone', 'gone'));
-  expect(await left).toMatchObject({ code: 'clientGone' });
+  expect(await abandoned).toMatchObject({ code: 'clientGone' });
   gate.resolve();
   for (const push of pushes) expect(await push).toMatchObject({ status: 204 });
 });

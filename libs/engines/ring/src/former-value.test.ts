@@ -4,22 +4,10 @@
 import { agree, formerValueOf } from './former-value.ts';
 import { decodeInstance, decodeInstances, encodeInstance, encodeInstances } from './instance.ts';
 import type { RingInstance } from './instance.ts';
-import { tokensOf } from './tokens.ts';
+import { instanceOf } from './test/instance.ts';
 
 function member(id: string, more: Partial<RingInstance> = {}): RingInstance {
-  return {
-    id,
-    address: `${id}:9095`,
-    zone: 'z',
-    state: 'ACTIVE',
-    readOnly: false,
-    tokens: tokensOf(id),
-    incarnation: `of ${id}`,
-    beat: 1,
-    heartbeatMs: 1,
-    registeredMs: 1,
-    ...more,
-  };
+  return instanceOf(id, { zone: 'z', incarnation: `of ${id}`, heartbeatMs: 1, registeredMs: 1, ...more });
 }
 
 /** Both forms of a ring, as Redis holds them. */

@@ -4,23 +4,11 @@ import { ringHtml, ringJson } from './ring-page.ts';
 import { Ring } from './ring.ts';
 import type { ObservedInstance } from './ring.ts';
 import { shuffleShard } from './shuffle-shard.ts';
+import { instanceOf } from './test/instance.ts';
 import { partitionToken, tokenOf, tokensOf } from './tokens.ts';
 
 function instance(id: string, more?: Partial<ObservedInstance>): ObservedInstance {
-  return {
-    id,
-    address: `${id}:9095`,
-    zone: '',
-    state: 'ACTIVE',
-    readOnly: false,
-    tokens: tokensOf(id),
-    incarnation: 'i',
-    beat: 1,
-    heartbeatMs: 1000,
-    registeredMs: 500,
-    isHealthy: true,
-    ...more,
-  };
+  return { isHealthy: true, ...instanceOf(id), ...more };
 }
 
 const ids = (owners: readonly ObservedInstance[]): string[] => owners.map((owner) => owner.id);

@@ -1,27 +1,14 @@
 import fc from 'fast-check';
 import { Ring } from './ring.ts';
 import type { ObservedInstance } from './ring.ts';
-import { tokensOf } from './tokens.ts';
+import { instanceOf } from './test/instance.ts';
 import { workOwner, WorkShare } from './work.ts';
 import type { WorkShard } from './work.ts';
 
 // Protects: each piece of work is one member's, whatever the ring looks like, and little of it moves.
 
 function instance(id: string, more?: Partial<ObservedInstance>): ObservedInstance {
-  return {
-    id,
-    address: `${id}:9095`,
-    zone: '',
-    state: 'ACTIVE',
-    readOnly: false,
-    tokens: tokensOf(id),
-    incarnation: 'i',
-    beat: 1,
-    heartbeatMs: 1000,
-    registeredMs: 500,
-    isHealthy: true,
-    ...more,
-  };
+  return { isHealthy: true, ...instanceOf(id), ...more };
 }
 
 const viewOf = (ring: Ring) => ({ ring, onChange: () => () => {} });

@@ -44,7 +44,7 @@ const turnMsMax = 10;
  */
 export class PushTurns {
   readonly #deps: TurnDeps;
-  /** Those that wait, and those that waited in this turn or the ones before, while others wait. */
+  /** Tenants with waiting pushes, and tenants that computed while others waited. */
   readonly #lanes = new Map<TenantId, Lane>();
   /** Milliseconds that pushes computed in this turn. */
   #turnMs = 0;
@@ -147,7 +147,7 @@ export class PushTurns {
     this.#overdue = this.#deps.timers.after(delayMs, () => this.#refuseOverdue());
   }
 
-  /** Those behind a head that takes nothing get no turn in which they could be refused. */
+  /** Refuses overdue pushes of lanes that get no turn, because their head takes no rows. */
   #refuseOverdue(): void {
     const { clock, waitMsMax } = this.#deps;
     const nowMs = clock.monotonicMs();

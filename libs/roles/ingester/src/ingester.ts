@@ -103,8 +103,8 @@ export class Ingester implements IngesterService {
     tenant: TenantId,
     signal?: AbortSignal,
   ): Promise<readonly PartitionHead[]> {
-    const asked = partitions.map(async (id) => this.#partition(id).headBounds(tenant, signal));
-    const answers = await Promise.allSettled(asked);
+    const questions = partitions.map(async (id) => this.#partition(id).headBounds(tenant, signal));
+    const answers = await Promise.allSettled(questions);
     signal?.throwIfAborted();
     // The caller asks another owner for the others.
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));

@@ -31,15 +31,15 @@ test('each block is asked for once, before the scan comes to it, and never more 
   const sizes = Array.from({ length: 300 }, (_, i) => (i % 7 === 0 ? 0 : 40_000 + ((i * 7919) % 400_000)));
   const { asked, candidates } = reading(sizes);
   const ahead = new ReadAhead(candidates, { needOf: () => need });
-  const known = new Set<number>();
+  const requested = new Set<number>();
   for (let at = 0; at < candidates.length; at++) {
     ahead.moveTo(at);
     for (const index of asked.splice(0).flat()) {
-      expect(known.has(index)).toBe(false);
-      known.add(index);
+      expect(requested.has(index)).toBe(false);
+      requested.add(index);
     }
-    expect(known.has(at)).toBe(sizes[at] > 0);
-    const aheadBytes = [...known].reduce((sum, index) => sum + (index > at ? sizes[index] : 0), 0);
+    expect(requested.has(at)).toBe(sizes[at] > 0);
+    const aheadBytes = [...requested].reduce((sum, index) => sum + (index > at ? sizes[index] : 0), 0);
     expect(aheadBytes).toBeLessThanOrEqual(8 * mib);
   }
 });

@@ -195,9 +195,9 @@ export class LeafRunner {
     let heads = this.#heads.get(tenant);
     // The leaf that asks first may end first; the others then go without.
     if (!heads) this.#heads.set(tenant, (heads = this.#deps.heads(tenant, signal).catch(() => [])));
-    const known = await heads;
+    const bounds = await heads;
     signal.throwIfAborted();
-    return known;
+    return bounds;
   }
 
   #cutLimits(): CutLimits {

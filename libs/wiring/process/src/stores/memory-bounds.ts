@@ -31,8 +31,11 @@ export interface MemoryBounds {
 /** Memory without load: code, heaps and buffers of the main thread and two others. */
 const atRestBytes = 256 * mib;
 
-/** Below, garbage of pushes takes a larger part: 200 connections with compressed bodies filled 512 MiB. */
-const roomyBytes = 1024 * mib;
+/**
+ * With less memory than this, garbage of pushes takes a larger part: 200 connections with compressed bodies
+ * filled 512 MiB.
+ */
+const pushRoomFromBytes = 1024 * mib;
 
 /** A head needs room for reads of the log, and Kafka's consumers for one partition each. */
 const headBytesLeast = 8 * mib;
@@ -47,7 +50,7 @@ export function memoryBoundsOf(memoryBytes: number, threads: number): MemoryBoun
   const usableBytes = Math.max(memoryBytes - atRestBytes, memoryBytes / 4);
   const part = (share: number, bytesMost: number): number =>
     Math.floor(Math.min(usableBytes * share, bytesMost));
-  const pushBytesMax = part(memoryBytes < roomyBytes ? 1 / 8 : 1 / 4, 512 * mib);
+  const pushBytesMax = part(memoryBytes < pushRoomFromBytes ? 1 / 8 : 1 / 4, 512 * mib);
   return {
     memoryBytes,
     bodyBytesMax: part(1 / 8, 512 * mib),
