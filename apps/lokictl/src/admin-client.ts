@@ -94,8 +94,8 @@ export class AdminClient {
       } else chunks.push(chunk);
     };
     const signal = AbortSignal.timeout(this.#timeoutMs);
-    const asked = this.#ask(method, path, { form, more, signal, onChunk });
-    return asked.then((status) => ({ status, text: Buffer.concat(chunks).toString('utf8') }));
+    const answer = this.#ask(method, path, { form, more, signal, onChunk });
+    return answer.then((status) => ({ status, text: Buffer.concat(chunks).toString('utf8') }));
   }
 
   /**
@@ -116,7 +116,7 @@ export class AdminClient {
   #ask(
     method: string,
     path: string,
-    how: {
+    exchange: {
       readonly form?: URLSearchParams;
       readonly more: Readonly<Record<string, string>>;
       readonly signal?: AbortSignal;
@@ -125,7 +125,7 @@ export class AdminClient {
       readonly onChunk: (chunk: Buffer, response: http.IncomingMessage) => void;
     },
   ): Promise<number> {
-    const { form, more, signal, silenceMs, onChunk } = how;
+    const { form, more, signal, silenceMs, onChunk } = exchange;
     const url = new URL(this.address + path);
     const body = form?.toString() ?? '';
     const headers = {
@@ -144,20 +144,22 @@ export class AdminClient {
     };
     return new Promise((resolve, reject) => {
       const fail = (error: Error & { code?: string }) => {
-        const why = signal?.aborted
+        const reason = signal?.aborted
           ? `no answer within ${this.#timeoutMs / 1000} s`
           : error.message || (error.code ?? 'no connection');
-        reject(new AdminError(`${this.address}: ${why}`, { cause: error }));
+        reject(new AdminError(`${this.address}: ${reason}`, { cause: error }));
       };
       const { request } = url.protocol === 'https:' ? https : http;
-      const asked = request(url, options, (response) => {
+      const sentRequest = request(url, options, (response) => {
         response.on('data', (chunk: Buffer) => onChunk(chunk, response));
         response.on('error', fail);
         response.on('end', () => resolve(response.statusCode ?? 0));
       });
-      asked.on('timeout', () => asked.destroy(new Error(`silent for ${this.#timeoutMs / 1000} s`)));
-      asked.on('error', fail);
-      asked.end(body);
+      sentRequest.on('timeout', () =>
+        sentRequest.destroy(new Error(`silent for ${this.#timeoutMs / 1000} s`)),
+      );
+      sentRequest.on('error', fail);
+      sentRequest.end(body);
     });
   }
 }

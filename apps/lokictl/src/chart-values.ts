@@ -38,7 +38,7 @@ export class TakenValues {
   }
 
   /** Paths of all values that nobody took, as far as they say anything. */
-  rest(): string[] {
+  untakenPaths(): string[] {
     return leavesOf(this.#tree, '');
   }
 }

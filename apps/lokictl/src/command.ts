@@ -81,12 +81,13 @@ function splitFlag(word: string): [name: string, value: string | undefined] {
 }
 
 function checkPositional(command: Command, positional: readonly string[]): void {
-  const wanted = command.arguments;
-  const isOpen = wanted.at(-1)?.endsWith('...') ?? false;
-  const required = wanted.filter((name) => !name.startsWith('['));
-  if (positional.length < required.length) throw new UsageError(`${wanted[positional.length]} is missing`);
-  if (!isOpen && positional.length > wanted.length) {
-    throw new UsageError(`${positional[wanted.length]} is one argument too many`);
+  const parameters = command.arguments;
+  const isOpen = parameters.at(-1)?.endsWith('...') ?? false;
+  const required = parameters.filter((name) => !name.startsWith('['));
+  if (positional.length < required.length)
+    throw new UsageError(`${parameters[positional.length]} is missing`);
+  if (!isOpen && positional.length > parameters.length) {
+    throw new UsageError(`${positional[parameters.length]} is one argument too many`);
   }
 }
 

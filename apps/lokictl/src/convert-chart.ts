@@ -116,7 +116,7 @@ export async function convertChart(text: string): Promise<Conversion> {
   put(target, 'overrides', source.takeMap('loki.runtimeConfig.overrides'));
   put(target, 'loki.config', config);
   if (!isSingle && isMap(config['ruler']) && !isMap(target['ruler'])) put(target, 'ruler.replicas', 1);
-  for (const [reason, paths] of byReason(source.rest())) {
+  for (const [reason, paths] of byReason(source.untakenPaths())) {
     notes.push(`no effect: ${paths.join(', ')}: ${reason}`);
   }
   notes.push(...(await configNotes(config)));
@@ -301,10 +301,10 @@ function convertConfig(source: TakenValues, notes: string[]): Values {
   if (isAuthEnabled === false) config['auth_enabled'] = false;
   for (const block of blocks) put(config, blockNames.get(block) ?? block, source.takeMap(`loki.${block}`));
   const merged = mergeValues(config, source.takeMap('loki.structuredConfig'));
-  const rest = new TakenValues(merged);
+  const values = new TakenValues(merged);
   const settled = structuredClone(merged) as Target;
   for (const [path, reason] of ownKeys) {
-    if (rest.take(path) === undefined) continue;
+    if (values.take(path) === undefined) continue;
     remove(settled, path);
     notes.push(`no effect: loki.${path}: ${reason}`);
   }

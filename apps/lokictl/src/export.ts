@@ -96,7 +96,7 @@ class Progress {
   /** There is somebody who answers. */
   hasBegun = false;
   /** Of a line that has not ended. */
-  #rest = '';
+  #partialLine = '';
   #waiting: string[] = [];
   readonly #io: CommandIo;
   readonly #decoder = new TextDecoder();
@@ -107,19 +107,19 @@ class Progress {
 
   /** Bytes that came and are no part of an export: a refusal. */
   get unread(): string {
-    return [...this.#waiting, this.#rest].join(' ').trim();
+    return [...this.#waiting, this.#partialLine].join(' ').trim();
   }
 
   take(chunk: Buffer): void {
     this.hasBegun = true;
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
-    this.#rest = lines.pop()!;
+    const lines = (this.#partialLine + this.#decoder.decode(chunk, { stream: true })).split('\n');
+    this.#partialLine = lines.pop()!;
     for (const line of lines) this.#line(line);
   }
 
   breakOff(): void {
     this.#waiting = [];
-    this.#rest = '';
+    this.#partialLine = '';
     this.#decoder.decode();
   }
 

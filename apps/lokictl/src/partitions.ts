@@ -44,11 +44,11 @@ export const partitions: Command = {
     }
     const rows = answer.partitions.flatMap(({ partition, owners, instances }) => {
       const leaders = instances.filter(({ isLeader }) => isLeader);
-      const shown = args.flags.has('all') ? instances : leaders;
-      if (shown.length === 0) {
+      const listed = args.flags.has('all') ? instances : leaders;
+      if (listed.length === 0) {
         return [[String(partition), owners.join(' '), '-', '-', '-', '-', '-', 'no leader']];
       }
-      return shown.map((each) => [
+      return listed.map((each) => [
         String(partition),
         owners.join(' '),
         each.instance,

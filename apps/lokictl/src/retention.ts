@@ -47,12 +47,12 @@ export const retention: Command = {
     const env: WorkerEnv = { objectStore: store, cache: new Map(), cacheBytesMax };
     const report = new Report(io, catalog, env);
     for (const tenant of [...catalog.tenants()].sort()) {
-      const wanted = limits.forTenant(tenant);
-      const expired = expiredRows(wanted, clock.nowMs());
+      const tenantLimits = limits.forTenant(tenant);
+      const expired = expiredRows(tenantLimits, clock.nowMs());
       for (const removal of expired) await report.tell(tenant, removal, reasonOf(removal));
       const waiting = requests.state.requests(tenant).filter(({ processedMs }) => processedMs === undefined);
       for (const request of waiting) {
-        await report.tell(tenant, deleteOf(request), requestText(request, wanted.deletionMode));
+        await report.tell(tenant, deleteOf(request), requestText(request, tenantLimits.deletionMode));
       }
       await report.count(tenant, [...expired, ...waiting.map(deleteOf)]);
     }
@@ -96,22 +96,22 @@ class Report {
 
   async #rowsOf(tenant: string, removals: readonly LeafDelete[], { key, clip }: SegmentRef): Promise<number> {
     const source = { kind: 'object', key, clip } as const;
-    const found = await findDeletedRows(source, tenant, removals, this.#env);
-    return found.reduce((sum, { rows }) => sum + rows.length, 0);
+    const blocks = await findDeletedRows(source, tenant, removals, this.#env);
+    return blocks.reduce((sum, { rows }) => sum + rows.length, 0);
   }
 }
 
 function reasonOf({ expr, endNs, except }: LeafDelete): string {
-  const spared = except ? `, but for ${except.join(', ')}` : '';
-  return `streams ${expr}${spared}: kept since ${timeText(endNs)}`;
+  const exceptions = except ? `, but for ${except.join(', ')}` : '';
+  return `streams ${expr}${exceptions}: kept since ${timeText(endNs)}`;
 }
 
 function requestText(request: DeleteRequest, mode: string): string {
   const { id, query } = request;
   const { startNs, endNs } = deleteOf(request);
-  const what =
+  const title =
     mode === 'filter-and-delete' ? 'delete request' : `delete request (${mode}: stays in the store)`;
-  return `${what} ${id}: ${query} from ${timeText(startNs)} to ${timeText(endNs)}`;
+  return `${title} ${id}: ${query} from ${timeText(startNs)} to ${timeText(endNs)}`;
 }
 
 function timeText(ns: bigint): string {

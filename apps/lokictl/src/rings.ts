@@ -80,20 +80,20 @@ export const forget: Command = {
     const path = pathOf(args.flags.get('ring') ?? 'ingester');
     const client = await AdminClient.one(args, io);
     const { shards, now } = await client.json<RingAnswer>(path);
-    const found = shards.find((each) => each.id === id);
-    if (!found) {
+    const instance = shards.find((each) => each.id === id);
+    if (!instance) {
       const there = shards.map((each) => each.id).join(', ') || 'nobody';
       throw new AdminError(`${id} is not in this ring; there are: ${there}`);
     }
-    if (found.state !== 'UNHEALTHY' && !args.flags.has('force')) {
-      const heard = ageText(Date.parse(now) - Date.parse(found.timestamp));
-      throw new AdminError(`${id} is ${found.state}, heard ${heard}: stop it first, or say --force`);
+    if (instance.state !== 'UNHEALTHY' && !args.flags.has('force')) {
+      const heard = ageText(Date.parse(now) - Date.parse(instance.timestamp));
+      throw new AdminError(`${id} is ${instance.state}, heard ${heard}: stop it first, or say --force`);
     }
     const { status, text } = await client.send('POST', path, new URLSearchParams({ forget: id }));
     if (status !== 302 && status !== 200) {
       throw new AdminError(`${client.address}: ${path}: ${status} ${text.trim()}`);
     }
-    const wasHeard = found.state !== 'UNHEALTHY';
+    const wasHeard = instance.state !== 'UNHEALTHY';
     io.out(`${id} is forgotten${wasHeard ? '; others count on it until its heartbeat times out' : ''}\n`);
     return 0;
   },

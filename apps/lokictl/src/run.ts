@@ -51,9 +51,9 @@ export async function run(words: readonly string[], io: CommandIo): Promise<numb
       return words.length === 0 ? exitUsage : 0;
     }
     const group = commands.filter((one) => one.words[0] === named[0]);
-    const what = group.length > 0 ? 'needs one of' : 'is not a command; there are';
+    const problem = group.length > 0 ? 'needs one of' : 'is not a command; there are';
     const texts = (group.length > 0 ? group : commands).map((one) => one.words.join(' '));
-    io.err(`lokictl: ${named.slice(0, 2).join(' ')} ${what}: ${texts.join(', ')}\n`);
+    io.err(`lokictl: ${named.slice(0, 2).join(' ')} ${problem}: ${texts.join(', ')}\n`);
     return exitUsage;
   }
   if (isHelp) {

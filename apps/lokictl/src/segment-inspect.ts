@@ -43,7 +43,7 @@ function sectionLines(section: SectionInspection): string[] {
     `  ${number(storedBytes)} bytes for ${number(lineBytes)} bytes of lines${ratio(lineBytes, storedBytes)}`,
     `  labels: ${section.labelNames.join(', ') || 'none'}`,
   ];
-  if (section.metadataNames.length > 0) lines.push(`  metadata: ${some(section.metadataNames)}`);
+  if (section.metadataNames.length > 0) lines.push(`  metadata: ${namesText(section.metadataNames)}`);
   lines.push(`  ${'column'.padEnd(28)}${'stored'.padStart(14)}${'raw'.padStart(14)}${'share'.padStart(9)}`);
   const share = (bytes: number) => `${((100 * bytes) / Math.max(1, storedBytes)).toFixed(1)} %`.padStart(9);
   for (const { name, storedBytes: stored, rawBytes } of section.columns) {
@@ -59,9 +59,9 @@ function sectionLines(section: SectionInspection): string[] {
 }
 
 /** A hostile client's thousands of keys should not fill the terminal. */
-function some(names: readonly string[]): string {
-  const shown = names.slice(0, 20).join(', ');
-  return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
+function namesText(names: readonly string[]): string {
+  const text = names.slice(0, 20).join(', ');
+  return names.length > 20 ? `${text} and ${names.length - 20} more` : text;
 }
 
 function number(value: number): string {

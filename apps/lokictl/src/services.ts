@@ -26,11 +26,11 @@ export const services: Command = {
     const processes = await Promise.all(clients.map(describe));
     if (args.flags.has('json')) io.out(`${JSON.stringify(processes, undefined, 2)}\n`);
     else {
-      const rows = processes.map(({ address, isReady, reason, version, services: those }) => [
+      const rows = processes.map(({ address, isReady, reason, version, services: states }) => [
         address,
         isReady ? 'ready' : 'NOT READY',
         version || '-',
-        Object.entries(those)
+        Object.entries(states)
           .map(([name, state]) => (state === 'Running' ? name : `${name} (${state})`))
           .join(', ') || reason,
       ]);
