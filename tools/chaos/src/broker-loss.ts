@@ -37,16 +37,16 @@ export async function loseBroker(world: FaultWorld): Promise<string> {
 export async function loseTwoBrokers(world: FaultWorld): Promise<string> {
   const { kafka } = world.system.services;
   const first = world.random.int(1, brokerCount);
-  const lost = [first, (first % brokerCount) + 1];
-  await Promise.all(lost.map((broker) => kafka.kill(broker)));
+  const brokers = [first, (first % brokerCount) + 1];
+  await Promise.all(brokers.map((broker) => kafka.kill(broker)));
   const lostMs = performance.now();
   await wait(world, twoAwayMs);
   const endMs = performance.now();
   const pushes = world.pushes(lostMs, endMs).filter(({ beganMs }) => beganMs > lostMs + inFlightMs);
-  await Promise.all(lost.map((broker) => kafka.revive(broker)));
+  await Promise.all(brokers.map((broker) => kafka.revive(broker)));
   const acked = pushes.filter(({ isOk }) => isOk).length;
   const statuses = [...new Set(pushes.flatMap(({ failures }) => failures.map(({ status }) => status)))];
-  const figures = `brokers ${lost.join(' and ')}, ${pushes.length} pushes, ${acked} acknowledged, refused with ${statuses.join(', ')}`;
+  const figures = `brokers ${brokers.join(' and ')}, ${pushes.length} pushes, ${acked} acknowledged, refused with ${statuses.join(', ')}`;
   if (pushes.length === 0 || acked > 0 || statuses.some((status) => status !== 503)) throw new Error(figures);
   return figures;
 }

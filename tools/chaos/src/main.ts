@@ -190,8 +190,8 @@ function readOptions(): Options | undefined {
   const numberOr = (text: string | undefined, standard: number): number =>
     text === undefined ? standard : Number(text);
   const only = values.only.split(',').filter((kind) => kind !== '');
-  const wanted = only.length > 0 ? only : scenario.kinds;
-  const unknown = wanted.find((kind) => !faults.some((fault) => fault.kind === kind));
+  const kinds = only.length > 0 ? only : scenario.kinds;
+  const unknown = kinds.find((kind) => !faults.some((fault) => fault.kind === kind));
   if (unknown !== undefined) throw new Error(`${unknown} is no kind of fault: see --list`);
   const pauseMax = numberOr(values['pause-max'], scenario.pauseMs.max / 1000) * 1000;
   const pauseMin = numberOr(values['pause-min'], scenario.pauseMs.min / 1000) * 1000;
@@ -199,9 +199,7 @@ function readOptions(): Options | undefined {
     ...scenario,
     rounds: numberOr(values.rounds, scenario.rounds),
     seed: values.seed,
-    faults: faults.filter(({ kind, isSpecial }) =>
-      wanted.length === 0 ? !isSpecial : wanted.includes(kind),
-    ),
+    faults: faults.filter(({ kind, isSpecial }) => (kinds.length === 0 ? !isSpecial : kinds.includes(kind))),
     atOnce: values['at-once'] === undefined ? scenario.atOnce : Number(values['at-once']),
     pauseMs: { min: Math.min(pauseMin, pauseMax), max: pauseMax },
     load: { ...scenario.load, linesPerSecond: numberOr(values.rate, scenario.load.linesPerSecond) },

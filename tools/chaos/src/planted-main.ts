@@ -42,11 +42,11 @@ function storeThatOverwrites(store: ObjectStore): ObjectStore {
 /** What it knows is believed to be all there is. */
 function catalogThatProvesNothing(catalog: Catalog): Catalog {
   const segmentsFor: Catalog['segmentsFor'] = (tenant, startNs, endNs, upTo) => {
-    const known = [...(upTo ?? [])].map(([partition, offset]): [number, number] => [
+    const offsets = [...(upTo ?? [])].map(([partition, offset]): [number, number] => [
       partition,
       Math.min(offset, catalog.state(partition).endOffset),
     ]);
-    return catalog.segmentsFor(tenant, startNs, endNs, new Map(known));
+    return catalog.segmentsFor(tenant, startNs, endNs, new Map(offsets));
   };
   return overriding(catalog, { refreshTo: () => Promise.resolve(), segmentsFor });
 }

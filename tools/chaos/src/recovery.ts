@@ -14,12 +14,12 @@ export interface Recovery {
 export function recoveryTable(recoveries: readonly Recovery[]): string {
   const kinds = [...new Set(recoveries.map(({ kind }) => kind))].sort();
   const rows = kinds.map((kind) => {
-    const those = recoveries.filter((recovery) => recovery.kind === kind);
-    const seconds = those.map((recovery) => recovery.seconds).sort((a, b) => a - b);
-    const worst = (of: (recovery: Recovery) => number): number => Math.max(...those.map(of));
+    const ofKind = recoveries.filter((recovery) => recovery.kind === kind);
+    const seconds = ofKind.map((recovery) => recovery.seconds).sort((a, b) => a - b);
+    const worst = (of: (recovery: Recovery) => number): number => Math.max(...ofKind.map(of));
     return [
       kind,
-      String(those.length),
+      String(ofKind.length),
       seconds[seconds.length >> 1].toFixed(1),
       seconds[seconds.length - 1].toFixed(1),
       String(worst(({ pushes }) => pushes.repeated)),

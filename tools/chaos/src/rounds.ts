@@ -69,7 +69,7 @@ export class Rounds {
       clock: this.#clock,
       timers: new NodeTimers(),
       random: new NodeRandom(),
-      onTold: (told: Parameters<Watch['add']>[0]) => this.#watch.add(told),
+      onOutcome: (request: Parameters<Watch['add']>[0]) => this.#watch.add(request),
     };
     const selector: StreamSelector = (stream) =>
       `{${labelName}="chaos",run="${ledger.run}",ledger="${stream}"}`;
@@ -133,12 +133,12 @@ export class Rounds {
     const queries = this.#watch.stretch('query', beganMs);
     const recoverySeconds = Math.max(0, settledMs - mendedMs) / 1000;
     for (const { kind } of faults) this.recoveries.push({ kind, seconds: recoverySeconds, pushes, queries });
-    const found = await this.#judgeNew();
-    this.#tellFindings(`round ${number}`, found);
-    const what = runs.map(({ fault, hit }) => `${fault.kind} (${hit})`).join(' + ');
+    const findings = await this.#judgeNew();
+    this.#tellFindings(`round ${number}`, findings);
+    const hits = runs.map(({ fault, hit }) => `${fault.kind} (${hit})`).join(' + ');
     const seconds = ((this.#clock.monotonicMs() - beganMs) / 1000).toFixed(1);
     say(
-      `round ${number}: ${what}: ${seconds} s, settled in ${recoverySeconds.toFixed(1)} s; pushes ${inWords(pushes)}; queries ${inWords(queries)}; ${found.read} lines read, ${faultsIn(found)} wrong`,
+      `round ${number}: ${hits}: ${seconds} s, settled in ${recoverySeconds.toFixed(1)} s; pushes ${inWords(pushes)}; queries ${inWords(queries)}; ${findings.read} lines read, ${faultsIn(findings)} wrong`,
     );
     return true;
   }
@@ -172,15 +172,17 @@ export class Rounds {
     const { system, signal } = this.#options;
     const endMs = mendedMs + settleMsMax;
     let readyMs: number | undefined;
-    let why: string | undefined = 'not asked';
+    let reason: string | undefined = 'not asked';
     while (!signal.aborted) {
-      why = await system.notReady();
-      readyMs = why === undefined ? (readyMs ?? this.#clock.monotonicMs()) : undefined;
+      reason = await system.notReady();
+      readyMs = reason === undefined ? (readyMs ?? this.#clock.monotonicMs()) : undefined;
       const sinceMs = Math.max(readyMs ?? 0, this.#watch.lastFailureMs(mendedMs) ?? 0);
       const clean = Math.min(this.#watch.clean('push', sinceMs), this.#watch.clean('query', sinceMs));
       if (readyMs !== undefined && clean >= cleanMin) return sinceMs;
       if (this.#clock.monotonicMs() > endMs) {
-        this.#violate(`round ${number}: not settled in ${settleMsMax / 1000} s: ${why ?? 'requests fail'}`);
+        this.#violate(
+          `round ${number}: not settled in ${settleMsMax / 1000} s: ${reason ?? 'requests fail'}`,
+        );
         return this.#clock.monotonicMs();
       }
       await pauseOf(100, signal);
@@ -210,7 +212,7 @@ export class Rounds {
         return [id, pending?.from ?? (last ? last.from + last.count : 0)];
       }),
     );
-    const found = await this.#judge.judgeAll(from);
+    const findings = await this.#judge.judgeAll(from);
     const { findings: checked } = this.#checks;
     const wrong = faultsIn(checked) - this.#checkFaults;
     this.#checkFaults += wrong;
@@ -219,12 +221,12 @@ export class Rounds {
         `answers without an error that lacked or doubled lines: ${wrong}: ${checked.examples.splice(0).slice(0, 3).join('; ')}`,
       );
     }
-    return found;
+    return findings;
   }
 
-  #tellFindings(when: string, found: Findings): void {
-    if (faultsIn(found) === 0) return;
-    const { examples, ...counts } = found;
+  #tellFindings(when: string, findings: Findings): void {
+    if (faultsIn(findings) === 0) return;
+    const { examples, ...counts } = findings;
     this.#violate(`${when}: ${JSON.stringify(counts)}: ${examples.slice(0, 3).join('; ')}`);
   }
 

@@ -177,10 +177,10 @@ export class System {
   async untilReady(each: AppProcess, withinMs: number): Promise<void> {
     const endMs = Date.now() + withinMs;
     for (;;) {
-      const why = await this.whyNotReady(each);
-      if (why === undefined) return;
+      const reason = await this.whyNotReady(each);
+      if (reason === undefined) return;
       this.#checkGoesOn();
-      if (Date.now() > endMs) throw new Error(why);
+      if (Date.now() > endMs) throw new Error(reason);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
@@ -222,19 +222,19 @@ export class System {
   }
 }
 
-function clusterOptions({ directory, plant }: SystemOptions, place: Place, made: { system?: System }) {
+function clusterOptions({ directory, plant }: SystemOptions, place: Place, holder: { system?: System }) {
   return {
     logDirectory: path.join(directory, 'logs'),
     restarts: false,
-    onEnd: (name: string, reason: string) => made.system?.ended(name, reason),
+    onEnd: (name: string, reason: string) => holder.system?.ended(name, reason),
     command: (member: Member) => {
       const file = path.join(directory, `${member.name}.yaml`);
       fs.mkdirSync(path.join(directory, 'logs'), { recursive: true });
       fs.writeFileSync(file, memberConfig(member, place));
-      const previous = made.system?.previousOf(member.app);
+      const previous = holder.system?.previousOf(member.app);
       const main = previous
         ? mainIn(previous, member.app)
-        : (made.system?.skewedMainOf(member) ?? (plant && plantedMain(plant, member.app)));
+        : (holder.system?.skewedMainOf(member) ?? (plant && plantedMain(plant, member.app)));
       return { args: [`-config.file=${file}`], ...(main ? { main } : {}) };
     },
   };

@@ -15,45 +15,49 @@ export interface Stretch {
 
 /** All requests of the load and of the queries beside it, with when and how they ended. */
 export class Watch {
-  #told: Told[] = [];
+  #requests: Told[] = [];
 
-  add(told: Told): void {
-    this.#told.push(told);
+  add(request: Told): void {
+    this.#requests.push(request);
   }
 
   /** Of requests that ended after `sinceMs`. */
   stretch(kind: RequestKind, sinceMs: number): Stretch {
-    const those = this.#told.filter((told) => told.kind === kind && told.endedMs >= sinceMs);
+    const requests = this.#requests.filter((request) => request.kind === kind && request.endedMs >= sinceMs);
     return {
-      count: those.length,
-      repeated: those.filter(({ isOk, failures }) => isOk && failures.length > 0).length,
-      failed: those.filter(({ isOk }) => !isOk).length,
-      slowestMs: Math.max(0, ...those.map(({ beganMs, endedMs }) => endedMs - beganMs)),
+      count: requests.length,
+      repeated: requests.filter(({ isOk, failures }) => isOk && failures.length > 0).length,
+      failed: requests.filter(({ isOk }) => !isOk).length,
+      slowestMs: Math.max(0, ...requests.map(({ beganMs, endedMs }) => endedMs - beganMs)),
     };
   }
 
   /** Those that ended in [fromMs, toMs). */
   pushes(fromMs: number, toMs: number): Told[] {
-    return this.#told.filter(({ kind, endedMs }) => kind === 'push' && endedMs >= fromMs && endedMs < toMs);
+    return this.#requests.filter(
+      ({ kind, endedMs }) => kind === 'push' && endedMs >= fromMs && endedMs < toMs,
+    );
   }
 
   /** When the last attempt failed, counted from `sinceMs`; undefined: none has. */
   lastFailureMs(sinceMs: number): number | undefined {
-    const failed = this.#told.filter(({ endedMs, failures }) => endedMs >= sinceMs && failures.length > 0);
+    const failed = this.#requests.filter(
+      ({ endedMs, failures }) => endedMs >= sinceMs && failures.length > 0,
+    );
     return failed.length === 0 ? undefined : Math.max(...failed.map(({ endedMs }) => endedMs));
   }
 
   /** Requests of a kind that began after `sinceMs` and were answered at the first attempt. */
   clean(kind: RequestKind, sinceMs: number): number {
-    return this.#told.filter(
-      (told) => told.kind === kind && told.beganMs >= sinceMs && told.failures.length === 0,
+    return this.#requests.filter(
+      (request) => request.kind === kind && request.beganMs >= sinceMs && request.failures.length === 0,
     ).length;
   }
 
   /** What failed with its repeat, in words. */
   failures(kind: RequestKind, sinceMs: number): string[] {
-    return this.#told
-      .filter((told) => told.kind === kind && !told.isOk && told.endedMs >= sinceMs)
+    return this.#requests
+      .filter((request) => request.kind === kind && !request.isOk && request.endedMs >= sinceMs)
       .map(({ failures }) =>
         failures
           .map(({ address, status, text }) => `${address} ${status} ${text.slice(0, 160).trim()}`)
@@ -63,6 +67,6 @@ export class Watch {
 
   /** Forgets what ended before: rounds go on for hours. */
   forget(beforeMs: number): void {
-    this.#told = this.#told.filter(({ endedMs }) => endedMs >= beforeMs);
+    this.#requests = this.#requests.filter(({ endedMs }) => endedMs >= beforeMs);
   }
 }

@@ -66,7 +66,7 @@ async function main(): Promise<number> {
       clock: new NodeClock(),
       random: new NodeRandom(),
       labels: (stream) => ({ app: 'crash', run: ledger.run, stream: String(stream) }),
-      onTold: ({ failures }) => (unanswered += failures.length > 0 ? 1 : 0),
+      onOutcome: ({ failures }) => (unanswered += failures.length > 0 ? 1 : 0),
     },
     {
       streams,

@@ -30,9 +30,9 @@ async function main(): Promise<number> {
   const pushes = new Pushes(product.port, streams);
   try {
     const count = Math.ceil((Number(options.mib) * 2 ** 20) / pushBytes);
-    let sent = 0;
+    let pushesSent = 0;
     const client = async (): Promise<void> => {
-      while (sent++ < count) await pushes.send();
+      while (pushesSent++ < count) await pushes.send();
     };
     await Promise.all(Array.from({ length: clients }, client));
     const flushed = await sumOf(product.port, 'loki_ingester_chunks_flushed_total');

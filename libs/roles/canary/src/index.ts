@@ -7,7 +7,7 @@ export { LedgerChecks } from './ledger-checks.ts';
 export { faultsIn, LedgerJudge } from './ledger-judge.ts';
 export type { Findings, StreamSelector } from './ledger-judge.ts';
 export { LedgerLoad } from './ledger-load.ts';
-export type { Told } from './ledger-load.ts';
+export type { RequestOutcome as Told } from './ledger-load.ts';
 export { runLedger } from './ledger-run.ts';
 export { LokiClient } from './loki-client.ts';
 export { addressesOf, canaryFlags, headersOf } from './options.ts';

@@ -3,7 +3,7 @@ import { nsPerMs } from '@loki/model';
 import type { Clock, Random, Timers } from '@loki/ports';
 import { compare, example, noFindings } from './ledger-judge.ts';
 import type { Findings, StreamSelector } from './ledger-judge.ts';
-import type { Told } from './ledger-load.ts';
+import type { RequestOutcome } from './ledger-load.ts';
 import { timeOf } from './ledger.ts';
 import type { Ledger, LedgerPart } from './ledger.ts';
 import { entriesOf, valueOf } from './loki-client.ts';
@@ -28,7 +28,7 @@ interface ChecksDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly selector: StreamSelector;
-  readonly onTold: (told: Told) => void;
+  readonly onOutcome: (outcome: RequestOutcome) => void;
 }
 
 /**
@@ -136,7 +136,7 @@ export class LedgerChecks {
       this.#options.attemptsMax,
     );
     const isOk = answer.status === 200;
-    this.#deps.onTold({
+    this.#deps.onOutcome({
       kind: 'query',
       isOk,
       beganMs,

@@ -7,7 +7,7 @@ import { LedgerChecks } from './ledger-checks.ts';
 import { faultsIn, LedgerJudge } from './ledger-judge.ts';
 import type { Findings } from './ledger-judge.ts';
 import { LedgerLoad } from './ledger-load.ts';
-import type { Told } from './ledger-load.ts';
+import type { RequestOutcome } from './ledger-load.ts';
 import { Ledger } from './ledger.ts';
 import { LokiClient } from './loki-client.ts';
 import { TestLoki } from './test/loki.ts';
@@ -15,7 +15,7 @@ import { TestLoki } from './test/loki.ts';
 let directory: string;
 let ledger: Ledger;
 let loki: TestLoki;
-let requests: Told[];
+let requests: RequestOutcome[];
 
 beforeEach(async () => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-judge-'));
@@ -45,7 +45,7 @@ const world = () => ({
   random: new NodeRandom(),
   labels: (stream: number) => ({ s: String(stream) }),
   selector: (stream: number) => `{s="${stream}"}`,
-  onTold: (each: Told) => void requests.push(each),
+  onOutcome: (each: RequestOutcome) => void requests.push(each),
 });
 
 async function push(pushes: number, refusedEvery = 0): Promise<void> {

@@ -26,7 +26,7 @@ interface LoadOptions {
 }
 
 /** One request with all its attempts. */
-export interface Told {
+export interface RequestOutcome {
   readonly kind: 'push' | 'query';
   readonly isOk: boolean;
   readonly beganMs: number;
@@ -42,7 +42,7 @@ interface LoadDeps {
   readonly random: Random;
   /** Labels of one stream. */
   readonly labels: (stream: number) => Readonly<Record<string, string>>;
-  readonly onTold: (told: Told) => void;
+  readonly onOutcome: (outcome: RequestOutcome) => void;
 }
 
 /** Clients that push numbered lines at a steady rate; each line is on the ledger before it is sent. */
@@ -101,7 +101,7 @@ export class LedgerLoad {
     const { answer, failures } = await client.withRetry((address) => client.push(body, address), attemptsMax);
     await ledger.settle(push, outcomeOf(answer, failures));
     const isOk = isRefused ? !isFailure(answer) : answer.status === 204;
-    this.#deps.onTold({
+    this.#deps.onOutcome({
       kind: 'push',
       isOk,
       beganMs,

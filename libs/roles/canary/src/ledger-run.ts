@@ -4,7 +4,7 @@ import { LedgerChecks } from './ledger-checks.ts';
 import { faultsIn, LedgerJudge } from './ledger-judge.ts';
 import type { Findings } from './ledger-judge.ts';
 import { LedgerLoad } from './ledger-load.ts';
-import type { Told } from './ledger-load.ts';
+import type { RequestOutcome } from './ledger-load.ts';
 import { Ledger } from './ledger.ts';
 import type { Answer, LokiClient } from './loki-client.ts';
 import { labelsOf, selectorOf } from './options.ts';
@@ -70,11 +70,11 @@ export async function runLedger(
   const { client, clock, timers, random, disk, signal } = deps;
   const run = Buffer.from(random.bytes(4)).toString('hex');
   const ledger = await Ledger.open(disk, path, { run, lineBytes: options.size });
-  const requests: Record<Told['kind'], Counted> = {
+  const requests: Record<RequestOutcome['kind'], Counted> = {
     push: { sent: 0, repeated: 0, failed: 0, slowestMs: 0, examples: [] },
     query: { sent: 0, repeated: 0, failed: 0, slowestMs: 0, examples: [] },
   };
-  const onTold = (request: Told): void => {
+  const onOutcome = (request: RequestOutcome): void => {
     const { kind, isOk, failures, beganMs, endedMs } = request;
     const of = requests[kind];
     of.sent += 1;
@@ -90,7 +90,7 @@ export async function runLedger(
     run: ledger.run,
   });
   const selector = (stream: number): string => selectorOf(labels(stream));
-  const shared = { ledger, client, clock, timers, random, onTold };
+  const shared = { ledger, client, clock, timers, random, onOutcome: onOutcome };
   const load = new LedgerLoad({ ...shared, labels }, loadOptions(options));
   const checks = new LedgerChecks(
     { ...shared, selector },
@@ -130,7 +130,7 @@ export async function runLedger(
   };
 }
 
-function exampleOf({ kind, isOk, failures, beganMs, endedMs }: Told): string {
+function exampleOf({ kind, isOk, failures, beganMs, endedMs }: RequestOutcome): string {
   const answerOf = ({ status, text }: Answer): string =>
     `${status || 'no answer'}: ${text.trim().slice(0, answerCharsMax)}`;
   const result = isOk ? 'repeated' : 'failed';
