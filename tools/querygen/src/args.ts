@@ -27,16 +27,16 @@ export const usage = `npm run fuzz:queries -- [--seed S] [--count N] [--ways W] 
 `;
 
 /** A mistake on the command line is an Error with the reason. */
-export function parseArgs(given: readonly string[]): FuzzArgs {
+export function parseArgs(args: readonly string[]): FuzzArgs {
   const numbers = new Map([['--seed', 1], ['--count', 2000], ['--per-data', 150], ['--ways', 8], ['--oracle', 10], ['--laws', 15], ['--referee', 30]]); // prettier-ignore
   let isShowing = false;
   let isShrinking = true;
-  for (let i = 0; i < given.length; i++) {
-    if (given[i] === '--show') isShowing = true;
-    else if (given[i] === '--no-shrink') isShrinking = false;
-    else if (given[i] === '--ways' && given[i + 1] === 'all') numbers.set(given[i++], Infinity);
-    else if (numbers.has(given[i])) numbers.set(given[i], wholeNumber(given[i], given[++i]));
-    else throw new Error(`unknown argument ${given[i]}`);
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === '--show') isShowing = true;
+    else if (args[i] === '--no-shrink') isShrinking = false;
+    else if (args[i] === '--ways' && args[i + 1] === 'all') numbers.set(args[i++], Infinity);
+    else if (numbers.has(args[i])) numbers.set(args[i], wholeNumber(args[i], args[++i]));
+    else throw new Error(`unknown argument ${args[i]}`);
   }
   const [seed, count, perData, ways, oracle, laws, referee] = numbers.values();
   return {

@@ -3,7 +3,7 @@ import { QueryApi, QueryFrontend } from '@loki/gateway';
 import { LokiError, parseTenantId } from '@loki/model';
 import type { HttpRequest, HttpResponse, Logger, QuerierService, ResultsKind } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';
-import type { Told } from './compare.ts';
+import type { Answer } from './compare.ts';
 import type { Happened } from './coverage.ts';
 import type { Push } from './data.ts';
 import type { Question } from './gen-request.ts';
@@ -16,7 +16,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: ()
 
 /** Answers that must all be the same, and how they came about. */
 interface Turns {
-  readonly told: readonly Told[];
+  readonly answers: readonly Answer[];
   readonly happened: Happened;
 }
 
@@ -36,7 +36,7 @@ export class Asker {
   readonly route: Route;
   readonly #api: QueryApi;
   readonly #frontend: QueryFrontend;
-  readonly #watched: WatchedQuerier;
+  readonly #querier: WatchedQuerier;
 
   constructor(world: Answering, route: Route, pushes: readonly Push[]) {
     this.world = world;
@@ -44,10 +44,10 @@ export class Asker {
     const { clock, timers, random } = world.process;
     const all = { ...baseLimits, ...route.limits };
     const querier = (route.isCached ? world.cachingQuerier : undefined) ?? world.querier;
-    this.#watched = new WatchedQuerier(querier, pushes);
+    this.#querier = new WatchedQuerier(querier, pushes);
     const cached = route.isCached ? new Set<ResultsKind>(['results', 'instant']) : undefined;
     this.#frontend = new QueryFrontend(
-      { querier: this.#watched, limits: { forTenant: () => all }, clock, timers, random, logger: silent },
+      { querier: this.#querier, limits: { forTenant: () => all }, clock, timers, random, logger: silent },
       { maxConcurrent: 8, maxOutstandingPerTenant: 10_000, cached },
     );
     this.#frontend.start();
@@ -60,7 +60,7 @@ export class Asker {
 
   /** Answers of a cache are asked for when it has nothing, some, and all of them. */
   async askInTurn(question: Question): Promise<Turns> {
-    const watched = this.#watched;
+    const querier = this.#querier;
     if (this.route.isCached) {
       const { startNs, endNs } = question;
       const thirdNs = (endNs - startNs) / 3n;
@@ -70,14 +70,14 @@ export class Asker {
         endNs: question.kind === 'instant' ? endNs : endNs + thirdNs,
       });
     }
-    watched.forget();
-    const told = [await this.ask(question)];
-    if (this.route.isCached) told.push(await this.ask(question));
-    const isSplit = told.some(({ splits }) => (splits ?? 0) > 1);
-    return { told, happened: { isSplit, isSharded: watched.isSharded, isRecalled: watched.isRecalled } };
+    querier.forget();
+    const answers = [await this.ask(question)];
+    if (this.route.isCached) answers.push(await this.ask(question));
+    const isSplit = answers.some(({ splits }) => (splits ?? 0) > 1);
+    return { answers, happened: { isSplit, isSharded: querier.isSharded, isRecalled: querier.isRecalled } };
   }
 
-  async ask(question: Question): Promise<Told> {
+  async ask(question: Question): Promise<Answer> {
     const tenancy = { ids: question.tenants.map(parseTenantId), isMulti: question.tenants.length > 1 };
     const request = httpRequest(question);
     try {
@@ -85,7 +85,7 @@ export class Asker {
         question.kind === 'instant'
           ? this.#api.query(request, tenancy)
           : this.#api.queryRange(request, tenancy);
-      return told(await this.world.do(work));
+      return answerOf(await this.world.do(work));
     } catch (error) {
       if (error instanceof LokiError) {
         return { isError: true, text: `${error.code}: ${withoutSeries(error.message)}` };
@@ -129,7 +129,7 @@ function httpRequest({
   };
 }
 
-function told({ status, body }: HttpResponse): Told {
+function answerOf({ status, body }: HttpResponse): Answer {
   const text = (body ?? '').toString();
   const end = text.lastIndexOf(',"stats":');
   if (end < 0) return { isError: status >= 300, text };

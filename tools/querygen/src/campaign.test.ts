@@ -16,13 +16,21 @@ describe('random queries', () => {
       lawOdds: 0.3,
       refereeOdds: 0.3,
     };
-    const { asked, compared, oracled, laws, refereed, errors, empty, coverage, findings } = await runCampaign(
-      {
-        ...options,
-        isShrinking: false,
-        findingsMax: 3,
-      },
-    );
+    const {
+      queries: asked,
+      compared,
+      oracled,
+      laws,
+      refereed,
+      errors,
+      empty,
+      coverage,
+      findings,
+    } = await runCampaign({
+      ...options,
+      isShrinking: false,
+      findingsMax: 3,
+    });
     expect(
       findings.map(({ seed, question, difference, names }) => ({ seed, question, difference, names })),
     ).toEqual([]);

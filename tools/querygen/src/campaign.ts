@@ -3,7 +3,7 @@ import { loadHash } from '@loki/model';
 import { Prng, VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { Asker } from './ask.ts';
 import { difference } from './compare.ts';
-import type { Told } from './compare.ts';
+import type { Answer } from './compare.ts';
 import { Coverage } from './coverage.ts';
 import { drawData } from './data.ts';
 import type { DataSet, Push } from './data.ts';
@@ -38,9 +38,9 @@ interface CampaignOptions {
   readonly findingsMax: number;
   /** A mistake to be found: all ways but the plain one lack what was pushed first. */
   readonly isPlanted?: boolean;
-  readonly onQuestion?: (question: Question, told: Told) => void;
+  readonly onQuestion?: (question: Question, answer: Answer) => void;
   readonly onFinding?: (finding: Finding) => void;
-  readonly onProgress?: (asked: number) => void;
+  readonly onProgress?: (queryCount: number) => void;
 }
 
 /** A question that was answered in two ways. */
@@ -51,11 +51,11 @@ export interface Finding {
   readonly question: Question;
   readonly difference: string;
   readonly names: readonly [string, string];
-  readonly told: readonly [Told, Told];
+  readonly answers: readonly [Answer, Answer];
 }
 
 interface CampaignResult {
-  asked: number;
+  queries: number;
   /** Answers compared with the plain one, or with the oracle's; laws held against answers. */
   compared: number;
   oracled: number;
@@ -74,7 +74,7 @@ interface CampaignResult {
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   await loadHash();
   const result: CampaignResult = {
-    asked: 0,
+    queries: 0,
     compared: 0,
     oracled: 0,
     laws: 0,
@@ -87,7 +87,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   };
   for (
     let seed = options.seed;
-    result.asked < options.count && result.findings.length < options.findingsMax;
+    result.queries < options.count && result.findings.length < options.findingsMax;
     seed++
   ) {
     await askAbout(seed, options, result);
@@ -104,94 +104,98 @@ async function askAbout(seed: number, options: CampaignOptions, result: Campaign
   const data = drawData(random.fork('data'));
   const cluster = await Cluster.build(data, `${seed}`, options.isPlanted);
   for (const { layout, standing } of cluster.worlds) result.coverage.addStanding(layout, standing);
-  for (let i = 0; i < options.perData && result.asked < options.count; i++) {
+  for (let i = 0; i < options.perData && result.queries < options.count; i++) {
     if (result.findings.length >= options.findingsMax) break;
     const own = random.fork(`question ${i}`);
     const question = drawQuestion(own, data, cluster.referee.rows);
     const plain = await cluster.plain.ask(question);
     options.onQuestion?.(question, plain);
-    result.asked++;
+    result.queries++;
     if (plain.isError) result.errors++;
     if (plain.text.endsWith('"result":[]')) result.empty++;
     if (/^(threw|internal|corrupt)/.test(plain.text)) {
       const names = [cluster.plain.name, cluster.plain.name] as const;
-      note({ seed, data, question, difference: 'no answer', names, told: [plain, plain] }, options, result);
+      note(
+        { seed, data, question, difference: 'no answer', names, answers: [plain, plain] },
+        options,
+        result,
+      );
       continue;
     }
-    const asked: Asked = { seed, data, question, plain, cluster };
-    await compareWays(asked, own, options, result);
-    await holdRules(asked, own, options, result);
-    if (result.asked % 500 === 0) options.onProgress?.(result.asked);
+    const comparison: Comparison = { seed, data, question, plain, cluster };
+    await compareWays(comparison, own, options, result);
+    await holdRules(comparison, own, options, result);
+    if (result.queries % 500 === 0) options.onProgress?.(result.queries);
   }
   cluster.stop();
 }
 
 /** A question with its plain answer. */
-interface Asked {
+interface Comparison {
   readonly seed: number;
   readonly data: DataSet;
   readonly question: Question;
-  readonly plain: Told;
+  readonly plain: Answer;
   readonly cluster: Cluster;
 }
 
 /** Other ways to the answer, until one gives another. */
-async function compareWays(asked: Asked, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
-  const { cluster, plain, question, data } = asked;
-  const ways = cluster.some(own, options.ways);
+async function compareWays(comparison: Comparison, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
+  const { cluster, plain, question, data } = comparison;
+  const ways = cluster.drawAskers(own, options.ways);
   if (own.chance(options.oracleOdds)) {
     ways.push(cluster.oracle);
     result.oracled++;
   }
   for (const asker of ways) {
-    const { told: turns, happened } = await asker.askInTurn(question);
+    const { answers: turns, happened } = await asker.askInTurn(question);
     if (asker !== cluster.oracle) {
       result.compared += turns.length;
       result.coverage.add(asker.world.name, asker.route, happened);
     }
     const wrong = wrongOf(plain, turns, isExact(question, data));
-    if (wrong) return add(asked, { name: asker.name, ...wrong }, options, result);
+    if (wrong) return add(comparison, { name: asker.name, ...wrong }, options, result);
   }
 } // prettier-ignore
 
 /** What the referee says of the answer, and a law that it must keep. */
-async function holdRules(asked: Asked, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
-  const { cluster, plain, question } = asked;
+async function holdRules(comparison: Comparison, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
+  const { cluster, plain, question } = comparison;
   if (own.fork('referee').chance(options.refereeOdds)) {
     const verdict = cluster.referee.judge(question, plain);
     if (verdict === 'unsure') result.unsure++;
     else result.refereed++;
-    if (typeof verdict === 'object') await add(asked, { name: refereeName, ...verdict }, options, result);
+    if (typeof verdict === 'object') await add(comparison, { name: refereeName, ...verdict }, options, result);
   }
   if (!own.chance(options.lawOdds)) return;
   result.laws++;
   const broken = await checkLaws(question, plain, cluster.plain, own);
   if (!broken) return;
-  const { law, query, told } = broken;
+  const { law, query, answers } = broken;
   const finding: Finding = {
-    seed: asked.seed,
-    data: asked.data,
+    seed: comparison.seed,
+    data: comparison.data,
     question: { ...question, query },
     difference: `${law}: ${broken.difference}`,
     names: ['one side', 'the other'],
-    told,
+    answers,
   };
   note(finding, options, result);
 } // prettier-ignore
 
 /** One more finding, as small as it goes. */
 async function add(
-  { seed, data, question, plain, cluster }: Asked,
+  { seed, data, question, plain, cluster }: Comparison,
   {
     name,
     difference: text,
-    told,
-  }: { readonly name: string; readonly difference: string; readonly told: Told },
+    answer,
+  }: { readonly name: string; readonly difference: string; readonly answer: Answer },
   options: CampaignOptions,
   result: CampaignResult,
 ): Promise<void> {
   const names = [cluster.plain.name, name] as const;
-  const finding: Finding = { seed, data, question, difference: text, names, told: [plain, told] };
+  const finding: Finding = { seed, data, question, difference: text, names, answers: [plain, answer] };
   note(options.isShrinking ? await smallest(finding, options.isPlanted) : finding, options, result);
 }
 
@@ -228,15 +232,15 @@ class Cluster {
   }
 
   /** Different ones: each route before any comes again. */
-  some(random: Prng, count: number): Asker[] {
-    const chosen: Asker[] = [];
+  drawAskers(random: Prng, count: number): Asker[] {
+    const selection: Asker[] = [];
     let left = shuffled(random, this.others);
-    while (left.length > 0 && chosen.length < count) {
+    while (left.length > 0 && selection.length < count) {
       const firsts = [...new Map(left.map((asker) => [asker.route.name, asker])).values()];
-      chosen.push(...shuffled(random, firsts).slice(0, count - chosen.length));
+      selection.push(...shuffled(random, firsts).slice(0, count - selection.length));
       left = left.filter((asker) => !firsts.includes(asker));
     }
-    return chosen;
+    return selection;
   }
 
   stop(): void {
@@ -273,17 +277,17 @@ async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
     const plainer = await askerNamed(one, data, finding.seed, isPlanted);
     const plain = await plainer.ask(question);
     plainer.stop();
-    let wrong: { readonly difference: string; readonly told: Told } | undefined;
+    let wrong: { readonly difference: string; readonly answer: Answer } | undefined;
     if (other === refereeName) {
       const verdict = new Referee(data).judge(question, plain);
       if (typeof verdict === 'object') wrong = verdict;
     } else {
       const asker = await askerNamed(other, data, finding.seed, isPlanted);
-      wrong = wrongOf(plain, (await asker.askInTurn(question)).told, isExact(question, data));
+      wrong = wrongOf(plain, (await asker.askInTurn(question)).answers, isExact(question, data));
       asker.stop();
     }
     if (!wrong) return false;
-    smaller = { ...finding, data, question, difference: wrong.difference, told: [plain, wrong.told] };
+    smaller = { ...finding, data, question, difference: wrong.difference, answers: [plain, wrong.answer] };
     return true;
   });
   return smaller;
@@ -303,13 +307,13 @@ async function askerNamed(name: string, data: DataSet, seed: number, isPlanted: 
 
 /** The first answer that differs from the plain one. */
 function wrongOf(
-  plain: Told,
-  others: readonly Told[],
+  plain: Answer,
+  others: readonly Answer[],
   isExact: boolean,
-): { difference: string; told: Told } | undefined {
-  for (const told of others) {
-    const found = difference(plain, told, isExact);
-    if (found !== undefined) return { difference: found, told };
+): { difference: string; answer: Answer } | undefined {
+  for (const answer of others) {
+    const text = difference(plain, answer, isExact);
+    if (text !== undefined) return { difference: text, answer };
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 /** What a client is told: the answer without its statistics, or the error. */
-export interface Told {
+export interface Answer {
   readonly isError: boolean;
   readonly text: string;
   /** Stretches of time that the question was cut into. */
@@ -14,16 +14,16 @@ export interface Told {
 const relativeMax = 1e-12;
 
 /** undefined: the same. Else what is different, in a line. */
-export function difference(a: Told, b: Told, isExact: boolean): string | undefined {
+export function difference(a: Answer, b: Answer, isExact: boolean): string | undefined {
   if (a.isError !== b.isError) return 'one is an error';
   if (a.text === b.text) return undefined;
   if (a.isError) return 'other errors';
-  const [left, right] = [parseTold(a), parseTold(b)];
+  const [left, right] = [parseAnswer(a), parseAnswer(b)];
   if (left.resultType !== right.resultType) return 'other kinds of result';
   if (left.resultType === 'streams') return 'other lines';
   if (isExact) return 'other samples';
   if (left.resultType === 'scalar') return 'other numbers';
-  const [x, y] = [left.result as ToldSeries[], right.result as ToldSeries[]];
+  const [x, y] = [left.result as AnswerSeries[], right.result as AnswerSeries[]];
   if (x.length !== y.length) return `${x.length} and ${y.length} series`;
   const scale = Math.max(...x.flatMap(samplesOf).map(([, value]) => finite(Math.abs(Number(value)))), 0);
   for (let i = 0; i < x.length; i++) {
@@ -38,13 +38,13 @@ export function difference(a: Told, b: Told, isExact: boolean): string | undefin
   return undefined;
 }
 
-export interface ToldSeries {
+export interface AnswerSeries {
   readonly metric: unknown;
   readonly values?: readonly (readonly [number, string])[];
   readonly value?: readonly [number, string];
 }
 
-function samplesOf({ values, value }: ToldSeries): readonly (readonly [number, string])[] {
+function samplesOf({ values, value }: AnswerSeries): readonly (readonly [number, string])[] {
   return values ?? (value ? [value] : []);
 }
 
@@ -57,17 +57,17 @@ function finite(value: number): number {
   return Number.isFinite(value) ? value : 0;
 }
 
-export interface ToldStream {
+export interface AnswerStream {
   readonly stream: unknown;
   readonly values: (readonly [string, string, ...unknown[]])[];
 }
 
-export interface ToldData {
+export interface AnswerData {
   readonly resultType: string;
   readonly result: unknown;
 }
 
 /** An answer without its statistics lacks two braces. */
-export function parseTold({ text }: Told): ToldData {
-  return (JSON.parse(`${text}}}`) as { data: ToldData }).data;
+export function parseAnswer({ text }: Answer): AnswerData {
+  return (JSON.parse(`${text}}}`) as { data: AnswerData }).data;
 }

@@ -50,11 +50,11 @@ export class Coverage {
 
   /** Where the rows of one more data set stand in a layout. */
   addStanding(layout: Layout, { headRows, storedRows, compactedRows }: Standing): void {
-    const known = this.#standing.get(layout.name) ?? { headRows: 0, storedRows: 0, compactedRows: 0 };
+    const sums = this.#standing.get(layout.name) ?? { headRows: 0, storedRows: 0, compactedRows: 0 };
     this.#standing.set(layout.name, {
-      headRows: known.headRows + headRows,
-      storedRows: known.storedRows + storedRows,
-      compactedRows: known.compactedRows + compactedRows,
+      headRows: sums.headRows + headRows,
+      storedRows: sums.storedRows + storedRows,
+      compactedRows: sums.compactedRows + compactedRows,
     });
   }
 
@@ -64,9 +64,9 @@ export class Coverage {
     for (const route of this.#routes.values()) {
       const all = this.#sum((name, layout) => name === route.name && layout.name !== '');
       const stored = this.#sum((name, layout) => name === route.name && !isHead(layout));
-      const tell = (what: string, happened: number, of: number, shareMin: number) => {
+      const tell = (verb: string, happened: number, of: number, shareMin: number) => {
         if (of >= tellingMin && happened < of * shareMin) {
-          lacking.push(`'${route.name}' was ${what} ${happened} times of ${of}`);
+          lacking.push(`'${route.name}' was ${verb} ${happened} times of ${of}`);
         }
       };
       if (route.isSplit) tell('split', all.split, all.compared, cutShareMin);
@@ -143,8 +143,8 @@ function misplaced(layout: Layout, { headRows, storedRows, compactedRows }: Stan
   };
   const has = { 'rows in heads': headRows, 'stored rows': storedRows, 'compacted rows': compactedRows };
   return (Object.keys(has) as (keyof typeof has)[])
-    .filter((what) => wants[what] !== has[what] > 0)
-    .map((what) => `'${layout.name}' has ${has[what]} ${what}`);
+    .filter((field) => wants[field] !== has[field] > 0)
+    .map((field) => `'${layout.name}' has ${has[field]} ${field}`);
 }
 
 function percent(part: number, of: number): string {

@@ -54,7 +54,7 @@ export function drawData(random: Prng): DataSet {
   const pushes: Push[] = [];
   const pushCount = random.int(4, 40);
   const lateOdds = random.pick([0, 0.1, 0.6]);
-  const seen: { tenant: string; labels: Labels; row: Row }[] = [];
+  const earlier: { tenant: string; labels: Labels; row: Row }[] = [];
   const rowsMax = random.pick([1, 4, 10, 25]);
   for (let i = 0; i < pushCount; i++) {
     const tenant = random.pick(tenants);
@@ -68,13 +68,13 @@ export function drawData(random: Prng): DataSet {
         const timestampNs = clampNs(rawNs - (rawNs % tickNs), startNs, endNs);
         return { timestampNs, line: makers.line(format), metadata: drawMetadata(random, makers) };
       });
-      for (const row of rows) seen.push({ tenant, labels, row });
+      for (const row of rows) earlier.push({ tenant, labels, row });
       return { labels, rows };
     });
     pushes.push({ tenant, streams: parts });
     // What a client sends again, alone or with company.
     if (random.chance(0.15)) {
-      const again = random.pick(seen);
+      const again = random.pick(earlier);
       pushes.push({ tenant: again.tenant, streams: [{ labels: again.labels, rows: [again.row] }] });
     }
   }

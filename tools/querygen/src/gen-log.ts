@@ -48,7 +48,7 @@ export class LogQueries {
   }
 
   selector(): string {
-    return this.#kept('', () => {
+    return this.#drawPassing('', () => {
       const random = this.#random;
       const labels = [...this.#witness.stored.stream];
       const format = this.#witness.stored.stream.get('format')!;
@@ -76,7 +76,7 @@ export class LogQueries {
 
   stage(query: string, position = 1): string {
     const random = this.#random;
-    return this.#kept(query, (row) => {
+    return this.#drawPassing(query, (row) => {
       const names = [...row.labels().keys()];
       const roll = random.int(0, 99);
       if (position === 0 ? roll < 40 : roll < 18) return ` ${lineFilter(random, row)}`;
@@ -91,15 +91,15 @@ export class LogQueries {
   }
 
   parser(query: string): string {
-    return this.#kept(query, (row) => ` | ${this.#parser(row)}`);
+    return this.#drawPassing(query, (row) => ` | ${this.#parser(row)}`);
   }
 
   lineFilter(query: string): string {
-    return this.#kept(query, (row) => ` ${lineFilter(this.#random, row)}`);
+    return this.#drawPassing(query, (row) => ` ${lineFilter(this.#random, row)}`);
   }
 
   labelFilter(query: string): string {
-    return this.#kept(query, (row) => ` | ${labelFilter(this.#random, row, 1)}`);
+    return this.#drawPassing(query, (row) => ` | ${labelFilter(this.#random, row, 1)}`);
   }
 
   /** What the row is after a query; as it is stored, when it does not come through. */
@@ -109,7 +109,7 @@ export class LogQueries {
   }
 
   /** Draws until the row passes, or a miss is wanted. */
-  #kept(query: string, draw: (row: PlainRow) => string): string {
+  #drawPassing(query: string, draw: (row: PlainRow) => string): string {
     const row = this.rowAfter(query);
     let text = draw(row);
     if (this.#random.chance(missOdds)) return text;

@@ -74,12 +74,12 @@ export class MetricQueries {
   }
 
   /** The range may stand before the stages, behind them, or behind all in parentheses. */
-  #logRange(selector: string, rest: string, length: string): string {
+  #logRange(selector: string, stages: string, length: string): string {
     const roll = this.#random.int(0, 19);
-    if (roll === 0) return `${selector}${length}${rest}`;
-    if (roll === 1) return `(${selector}${rest})${length}`;
-    if (roll === 2) return `(${selector}${rest}${length})`;
-    return `${selector}${rest}${length}`;
+    if (roll === 0) return `${selector}${length}${stages}`;
+    if (roll === 1) return `(${selector}${stages})${length}`;
+    if (roll === 2) return `(${selector}${stages}${length})`;
+    return `${selector}${stages}${length}`;
   }
 
   /** What the row has, as what it can be read as. */
@@ -160,12 +160,12 @@ export class MetricQueries {
     const random = this.#random;
     const [shared, more] = random.pick([['app', 'format'], ['env', 'app'], ['format', 'pod'], ['app', 'level']] as const); // prettier-ignore
     const aggregated = (names: string) => `${random.pick(vectorOps)} by (${names}) (${this.#range()})`;
-    const [many, one] = [aggregated(`${shared}, ${more}`), aggregated(shared)];
+    const [finer, one] = [aggregated(`${shared}, ${more}`), aggregated(shared)];
     const on = random.chance(0.6) ? `on (${shared})` : `ignoring (${more})`;
     const include = random.pick(['', '', ' ()', ` (${shared})`, ' (nothing)']);
     return random.chance(0.5)
-      ? `${many} ${op} ${on} group_left${include} ${one}`
-      : `${one} ${op} ${on} group_right${include} ${many}`;
+      ? `${finer} ${op} ${on} group_left${include} ${one}`
+      : `${one} ${op} ${on} group_right${include} ${finer}`;
   }
 
   /** Both sides grouped alike match more often than not. */

@@ -40,8 +40,8 @@ export function template(random: Prng, names: readonly string[]): string {
 }
 
 function part(random: Prng, names: readonly string[]): string {
-  const known = names.filter((name) => /^[A-Za-z_]\w*$/.test(name));
-  const name = () => `.${known.length > 0 && random.chance(0.7) ? random.pick(known) : random.pick(labelNames)}`; // prettier-ignore
+  const identifiers = names.filter((name) => /^[A-Za-z_]\w*$/.test(name));
+  const name = () => `.${identifiers.length > 0 && random.chance(0.7) ? random.pick(identifiers) : random.pick(labelNames)}`; // prettier-ignore
   const roll = random.int(0, 13);
   if (roll < 3) return `{{${name()}}}`;
   if (roll < 6) return `{{${name()} | ${random.pick(textFunctions)}}}`;

@@ -2,19 +2,19 @@
 import { isMetric, parseExpr } from '@loki/logql';
 import type { Prng } from '@loki/virtual';
 import type { Asker } from './ask.ts';
-import { difference, parseTold } from './compare.ts';
-import type { Told, ToldData, ToldSeries, ToldStream } from './compare.ts';
+import { difference, parseAnswer } from './compare.ts';
+import type { Answer, AnswerData, AnswerSeries, AnswerStream } from './compare.ts';
 import type { Question } from './gen-request.ts';
 
 /** A law of the language that held for some question, or did not. */
 interface LawBroken {
   readonly law: string;
   readonly difference: string;
-  readonly told: readonly [Told, Told];
+  readonly answers: readonly [Answer, Answer];
   readonly query: string;
 }
 
-type Law = (question: Question, told: Told, asker: Asker, random: Prng) => Promise<LawBroken | undefined>;
+type Law = (question: Question, answer: Answer, asker: Asker, random: Prng) => Promise<LawBroken | undefined>;
 
 /** As many rows as an answer may have: the laws below need all of them. */
 const limitMax = 5000;
@@ -22,14 +22,14 @@ const limitMax = 5000;
 /** Checks what must hold whatever the right answer is; undefined: it held, or nothing could be checked. */
 export async function checkLaws(
   question: Question,
-  told: Told,
+  answer: Answer,
   asker: Asker,
   random: Prng,
 ): Promise<LawBroken | undefined> {
-  if (told.isError || question.intervalNs > 0n) return undefined;
+  if (answer.isError || question.intervalNs > 0n) return undefined;
   if (parseExpr(question.query).kind === 'literal') return undefined;
   const laws = question.kind === 'log' ? logLaws : metricLaws;
-  return random.pick(laws)(question, told, asker, random);
+  return random.pick(laws)(question, answer, asker, random);
 }
 
 const reversed: Law = async (question, _, asker) => {
@@ -59,8 +59,8 @@ const partsAddUp: Law = async (question, _, asker, random) => {
   if (!left || !a || !b) return undefined;
   const joined = new Map(a.map((stream) => [JSON.stringify(stream.stream), stream]));
   for (const stream of b) {
-    const known = joined.get(JSON.stringify(stream.stream));
-    if (known) known.values.push(...stream.values);
+    const sameStream = joined.get(JSON.stringify(stream.stream));
+    if (sameStream) sameStream.values.push(...stream.values);
     else joined.set(JSON.stringify(stream.stream), stream);
   }
   return compared('two ranges add up to one', question.query, [left, [...joined.values()]], [whole, second]);
@@ -77,22 +77,22 @@ const counted: Law = async (question, _, asker) => {
   const streams = streamsOf(lines);
   if (!streams || count.isError || lines.text.includes('"__error__"')) return undefined;
   const rows = streams.reduce((sum, { values }) => sum + values.length, 0);
-  const samples = parseTold(count).result as ToldSeries[];
-  const told = samples.length === 0 ? 0 : Number(samples[0].value![1]);
-  if (told === rows) return undefined;
+  const samples = parseAnswer(count).result as AnswerSeries[];
+  const countedRows = samples.length === 0 ? 0 : Number(samples[0].value![1]);
+  if (countedRows === rows) return undefined;
   return {
     law: 'count_over_time counts lines',
-    difference: `${told} and ${rows}`,
-    told: [count, lines],
+    difference: `${countedRows} and ${rows}`,
+    answers: [count, lines],
     query,
   };
 };
 
-const withItself: Law = async (question, told, asker, random) => {
+const withItself: Law = async (question, answer, asker, random) => {
   if (isOrdered(question.query) || /label_replace/.test(question.query)) return undefined;
   const op = random.pick(['or', 'and']);
   const query = `(${question.query}) ${op} (${question.query})`;
-  return sameAs(`a ${op} a is a`, { question, told, query }, asker);
+  return sameAs(`a ${op} a is a`, { question, answer, query }, asker);
 };
 
 const sumOfSums: Law = async (question, _, asker, random) => {
@@ -103,18 +103,18 @@ const sumOfSums: Law = async (question, _, asker, random) => {
   const parts = `sum(sum by (${random.pick(['app', 'env', 'format', 'level'])}) (${question.query}))`;
   return sameAs(
     'a sum is the sum of sums',
-    { question: { ...question, query }, told: await asker.ask({ ...question, query }), query: parts },
+    { question: { ...question, query }, answer: await asker.ask({ ...question, query }), query: parts },
     asker,
   );
 };
 
-const stepIsInstant: Law = async (question, told, asker, random) => {
+const stepIsInstant: Law = async (question, answer, asker, random) => {
   const isWholeMs = (ns: bigint) => ns % 1_000_000n === 0n;
   if (question.kind !== 'range' || !isWholeMs(question.startNs) || !isWholeMs(question.stepNs)) {
     return undefined;
   }
   if (isOrdered(question.query)) return undefined;
-  const series = parseTold(told).result as ToldSeries[];
+  const series = parseAnswer(answer).result as AnswerSeries[];
   const times = [...new Set(series.flatMap(({ values }) => values!.map(([time]) => time)))];
   if (times.length === 0) return undefined;
   const time = random.pick(times);
@@ -127,25 +127,25 @@ const stepIsInstant: Law = async (question, told, asker, random) => {
     return {
       law: 'a step is an instant',
       difference: 'one is an error',
-      told: [told, at],
+      answers: [answer, at],
       query: question.query,
     };
   }
-  const data = parseTold(at);
+  const data = parseAnswer(at);
   if (data.resultType !== 'vector') return undefined;
   const expected = series.flatMap(({ metric, values }) =>
     values!.filter((value) => value[0] === time).map((value) => ({ metric, value })),
   );
   const text = (result: unknown) =>
     `{"status":"success","data":${JSON.stringify({ resultType: 'vector', result }).slice(0, -1)}`;
-  const [left, right] = [text(expected), text(data.result)].map((each): Told => ({
+  const [left, right] = [text(expected), text(data.result)].map((each): Answer => ({
     isError: false,
     text: each,
   }));
-  const found = difference(left, right, false);
-  return found === undefined
+  const deviation = difference(left, right, false);
+  return deviation === undefined
     ? undefined
-    : { law: 'a step is an instant', difference: found, told: [left, right], query: question.query };
+    : { law: 'a step is an instant', difference: deviation, answers: [left, right], query: question.query };
 };
 
 const logLaws: readonly Law[] = [reversed, partsAddUp, counted];
@@ -153,13 +153,19 @@ const metricLaws: readonly Law[] = [withItself, sumOfSums, stepIsInstant];
 
 async function sameAs(
   law: string,
-  { question, told, query }: { readonly question: Question; readonly told: Told; readonly query: string },
+  {
+    question,
+    answer,
+    query,
+  }: { readonly question: Question; readonly answer: Answer; readonly query: string },
   asker: Asker,
 ): Promise<LawBroken | undefined> {
   const other = await asker.ask({ ...question, query });
-  if (told.isError || parseTold(told).resultType === 'scalar') return undefined;
-  const found = difference(told, other, false);
-  return found === undefined ? undefined : { law, difference: found, told: [told, other], query };
+  if (answer.isError || parseAnswer(answer).resultType === 'scalar') return undefined;
+  const deviation = difference(answer, other, false);
+  return deviation === undefined
+    ? undefined
+    : { law, difference: deviation, answers: [answer, other], query };
 }
 
 /** A result in an order of its own, which an operation around it would lose. */
@@ -169,11 +175,11 @@ function isOrdered(query: string): boolean {
 }
 
 /** undefined: an error, or rows may be missing. */
-function streamsOf(told: Told): ToldStream[] | undefined {
-  if (told.isError) return undefined;
-  const data: ToldData = parseTold(told);
+function streamsOf(answer: Answer): AnswerStream[] | undefined {
+  if (answer.isError) return undefined;
+  const data: AnswerData = parseAnswer(answer);
   if (data.resultType !== 'streams') return undefined;
-  const streams = data.result as ToldStream[];
+  const streams = data.result as AnswerStream[];
   const rows = streams.reduce((sum, { values }) => sum + values.length, 0);
   return rows >= limitMax ? undefined : streams;
 }
@@ -185,8 +191,8 @@ function streamsOf(told: Told): ToldStream[] | undefined {
 function compared(
   law: string,
   query: string,
-  sides: readonly [ToldStream[], ToldStream[]],
-  told: [Told, Told],
+  sides: readonly [AnswerStream[], AnswerStream[]],
+  answers: [Answer, Answer],
 ): LawBroken | undefined {
   const texts = sides.map((streams) =>
     streams
@@ -201,5 +207,5 @@ function compared(
       .sort()
       .join('\n'),
   );
-  return texts[0] === texts[1] ? undefined : { law, difference: 'other rows', told, query };
+  return texts[0] === texts[1] ? undefined : { law, difference: 'other rows', answers, query };
 }

@@ -26,23 +26,24 @@ async function main(): Promise<boolean> {
     ...args,
     findingsMax: 10,
     onQuestion: args.isShowing
-      ? (question, told) => console.log(`${question.kind} ${question.query}\n  ${told.text.slice(0, 200)}`)
+      ? (question, answer) =>
+          console.log(`${question.kind} ${question.query}\n  ${answer.text.slice(0, 200)}`)
       : undefined,
     onFinding: report,
-    onProgress: (asked) => console.error(`${asked} queries, ${seconds(beganMs)} s`),
+    onProgress: (queryCount) => console.error(`${queryCount} queries, ${seconds(beganMs)} s`),
   });
-  const { asked, compared, oracled, laws, refereed, unsure, errors, empty, coverage, findings } = result;
+  const { queries, compared, oracled, laws, refereed, unsure, errors, empty, coverage, findings } = result;
   const lacking = coverage.lacking();
   console.log(coverage.table());
   for (const text of lacking) console.log(`NOT WHAT IT SHOULD BE: ${text}`);
   console.log(
-    `${asked} queries (${errors} errors, ${empty} empty answers), ${compared} comparisons, ${oracled} with the oracle, ${laws} with laws, ${refereed} judged by the referee (${unsure} more it was unsure of), in ${seconds(beganMs)} s: ` +
+    `${queries} queries (${errors} errors, ${empty} empty answers), ${compared} comparisons, ${oracled} with the oracle, ${laws} with laws, ${refereed} judged by the referee (${unsure} more it was unsure of), in ${seconds(beganMs)} s: ` +
       (findings.length === 0 ? 'no difference' : `${findings.length} DIFFERENCES`),
   );
   return findings.length === 0 && lacking.length === 0;
 }
 
-function report({ seed, data, question, difference, names, told }: Finding): void {
+function report({ seed, data, question, difference, names, answers }: Finding): void {
   console.log(`seed ${seed}: ${difference}`);
   console.log(`  ${describe(question)}`);
   const rows = data.pushes.flatMap(({ tenant, streams }) =>
@@ -54,7 +55,7 @@ function report({ seed, data, question, difference, names, told }: Finding): voi
     ),
   );
   console.log(`  rows: ${rows.length}\n${rows.slice(0, 12).join('\n')}`);
-  names.forEach((name, i) => console.log(`  ${name}:\n    ${told[i].text.slice(0, 2_000)}`));
+  names.forEach((name, i) => console.log(`  ${name}:\n    ${answers[i].text.slice(0, 2_000)}`));
 }
 
 function describe(question: Finding['question']): string {

@@ -56,14 +56,14 @@ export class Oracle implements QuerierService {
   };
 
   constructor(pushes: readonly Push[]) {
-    const seen = new Set<string>();
+    const rowKeys = new Set<string>();
     for (const { tenant, streams } of pushes) {
       for (const { labels, rows } of streams) {
         for (const { timestampNs, line, metadata } of rows) {
           const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
           const key = JSON.stringify([tenant, labels.toString(), String(timestampNs), line, sorted]);
-          if (seen.has(key)) continue;
-          seen.add(key);
+          if (rowKeys.has(key)) continue;
+          rowKeys.add(key);
           const writer = new RowWriter(parseTenantId(tenant));
           writer.beginRun(labels);
           writer.addRowText(Number(timestampNs / 1_000_000_000n), Number(timestampNs % 1_000_000_000n), line);
@@ -95,15 +95,15 @@ export class Oracle implements QuerierService {
   }
 
   async #log(request: LogLeafRequest): Promise<LogLeafResult> {
-    const found: { age: number; row: LogLeafResult }[] = [];
+    const matches: { age: number; row: LogLeafResult }[] = [];
     for (const [age, { tenant, bytes }] of this.#rows.entries()) {
       if (tenant !== request.tenant) continue;
       const alone: LogLeafRequest = { ...request, limit: 0 };
       const row = await this.#leaf(alone, bytes);
-      if (row.kind === 'log' && row.timestampNs.length > 0) found.push({ age, row });
+      if (row.kind === 'log' && row.timestampNs.length > 0) matches.push({ age, row });
     }
     const isForward = request.direction === 'forward';
-    found.sort((a, b) => {
+    matches.sort((a, b) => {
       const [left, right] = [a.row.timestampNs[0], b.row.timestampNs[0]];
       if (left !== right) return left < right === isForward ? -1 : 1;
       const [one, other] = [a.row.labelSets[0].origin, b.row.labelSets[0].origin];
@@ -113,7 +113,7 @@ export class Oracle implements QuerierService {
     });
     return concatenated(
       request,
-      found.slice(0, request.limit > 0 ? request.limit : undefined).map(({ row }) => row),
+      matches.slice(0, request.limit > 0 ? request.limit : undefined).map(({ row }) => row),
     );
   }
 
@@ -154,15 +154,15 @@ export class Oracle implements QuerierService {
             ? own.filter(([, value]) => value !== '')
             : own;
         const key = JSON.stringify(labels);
-        let found = series.get(key);
-        if (!found) series.set(key, (found = { labels, windows: Array.from({ length: steps }, () => []) }));
+        let entry = series.get(key);
+        if (!entry) series.set(key, (entry = { labels, windows: Array.from({ length: steps }, () => []) }));
         // One object however many windows it is in: some states keep a sample once.
         const sample: Sample = {
           timestampNs,
           value: isAbsent ? 1 : range.unwrap ? columns[2][0] : (columns[1]?.[0] ?? 1),
           rank: range.unwrap && !isAbsent ? columns[3][0] : 0,
         };
-        for (const k of windows) found.windows[k].push(sample);
+        for (const k of windows) entry.windows[k].push(sample);
       }
     }
     const states = [...series.values()].map(({ labels, windows }) =>
@@ -227,7 +227,7 @@ function stateOf(
   /** NaN counts as no bound: any number beats it. */
   const best = (isBetter: (a: number, b: number) => boolean) => (window: readonly Sample[]) =>
     window.reduce(
-      (kept, { value }) => (Number.isNaN(kept) || isBetter(value, kept) ? value : kept),
+      (extreme, { value }) => (Number.isNaN(extreme) || isBetter(value, extreme) ? value : extreme),
       Number.NaN,
     );
   const count = column((window) => window.length);
@@ -270,12 +270,12 @@ function stateOf(
       };
     case 'quantile_over_time':
     case 'rate_counter': {
-      const kept = [...new Set(sorted.flat())].sort(byTimeAndRank);
-      const times = Float64Array.from(kept, relative);
+      const samples = [...new Set(sorted.flat())].sort(byTimeAndRank);
+      const times = Float64Array.from(samples, relative);
       return {
         labels,
         columns: [],
-        samples: { times, values: Float64Array.from(kept, ({ value }) => value) },
+        samples: { times, values: Float64Array.from(samples, ({ value }) => value) },
       };
     }
   }

@@ -10,7 +10,7 @@ import type {
 } from '@loki/logql';
 import type { StoredRow } from './data.ts';
 import { rangeValue } from './referee-range.ts';
-import type { LabelMap, Taken } from './referee-range.ts';
+import type { LabelMap, RangeSample } from './referee-range.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { isTrue, mayReturn, passes, passesFilter, withoutIdleFormats } from './referee-stages.ts';
 import { bytesOf, durationNsOf, floatOf, wholeRegexOf } from './referee-values.ts';
@@ -26,7 +26,7 @@ export class Refused extends Error {}
 /** Values of expressions at one moment after the other, from the definitions. */
 export class MetricReferee {
   readonly #rows: readonly StoredRow[];
-  readonly #taken = new Map<RangeAggExpr, readonly Taken[]>();
+  readonly #samples = new Map<RangeAggExpr, readonly RangeSample[]>();
 
   constructor(rows: readonly StoredRow[]) {
     this.#rows = rows;
@@ -61,45 +61,45 @@ export class MetricReferee {
     refuseReturned(expr, expr.grouping);
     const endNs = timeNs - expr.offsetNs;
     const startNs = endNs - expr.rangeNs;
-    const groups = new Map<string, { labels: LabelMap; taken: Taken[] }>();
-    for (const taken of this.#samplesOf(expr)) {
-      if (taken.timestampNs <= startNs || taken.timestampNs > endNs) continue;
-      if (taken.error !== '' && expr.op !== 'absent_over_time') throw new Refused('pipeline error');
+    const groups = new Map<string, { labels: LabelMap; samples: RangeSample[] }>();
+    for (const sample of this.#samplesOf(expr)) {
+      if (sample.timestampNs <= startNs || sample.timestampNs > endNs) continue;
+      if (sample.error !== '' && expr.op !== 'absent_over_time') throw new Refused('pipeline error');
       // No recording tells whether an empty label is one there; below a vector aggregation it is none.
-      if (expr.grouping?.without && [...taken.labels.values()].includes('')) {
+      if (expr.grouping?.without && [...sample.labels.values()].includes('')) {
         throw new Unsure('a range aggregation without labels, over an empty one');
       }
-      const labels = expr.grouping ? grouped(taken.labels, expr.grouping) : taken.labels;
+      const labels = expr.grouping ? grouped(sample.labels, expr.grouping) : sample.labels;
       const key = keyOf(labels);
-      const group = groups.get(key) ?? { labels, taken: [] };
+      const group = groups.get(key) ?? { labels, samples: [] };
       groups.set(key, group);
-      group.taken.push(taken);
+      group.samples.push(sample);
     }
     if (expr.op === 'absent_over_time') {
       return groups.size > 0 ? [] : [{ labels: absentLabels(expr), value: 1 }];
     }
-    return [...groups.values()].map(({ labels, taken }) => ({
+    return [...groups.values()].map(({ labels, samples }) => ({
       labels,
-      value: rangeValue(expr, taken, { startNs, endNs }),
+      value: rangeValue(expr, samples, { startNs, endNs }),
     }));
   }
 
   /** What all rows there are give. */
-  #samplesOf(expr: RangeAggExpr): readonly Taken[] {
-    let taken = this.#taken.get(expr);
-    if (!taken) {
-      taken = this.#rows.flatMap((row, age) => takenFrom(expr, row, age));
-      this.#taken.set(expr, taken);
+  #samplesOf(expr: RangeAggExpr): readonly RangeSample[] {
+    let samples = this.#samples.get(expr);
+    if (!samples) {
+      samples = this.#rows.flatMap((row, age) => samplesFrom(expr, row, age));
+      this.#samples.set(expr, samples);
     }
-    return taken;
+    return samples;
   }
 }
 
-function takenFrom(
+function samplesFrom(
   { op, log, unwrap }: RangeAggExpr,
   { stream, row: stored }: StoredRow,
   age: number,
-): Taken[] {
+): RangeSample[] {
   const row = new PlainRow(stream, stored);
   const isOfBytes = op === 'bytes_over_time' || op === 'bytes_rate';
   if (!passes(row, isOfBytes ? log : withoutIdleFormats(log))) return [];
@@ -230,8 +230,8 @@ function combined(expr: BinaryExpr, left: number | Sample[], right: number | Sam
   if (op === 'and' || op === 'or' || op === 'unless') return setOf(op, matching, vectorOf(left), vectorOf(right));
   if (typeof left === 'number' && typeof right === 'number') throw new Unsure('two numbers');
   if (typeof left === 'number' || typeof right === 'number') {
-    const many = vectorOf(typeof left === 'number' ? right : left);
-    return many.flatMap(({ labels, value }) => {
+    const vector = vectorOf(typeof left === 'number' ? right : left);
+    return vector.flatMap(({ labels, value }) => {
       const [a, b] = [typeof left === 'number' ? left : value, typeof right === 'number' ? right : value];
       const result = computed(expr, a, b, value);
       return result === undefined ? [] : [{ labels, value: result }];
@@ -246,7 +246,7 @@ function vectorOf(value: number | Sample[]): Sample[] {
 }
 
 /** Undefined: a comparison that does not hold. */
-function computed({ op, matching }: BinaryExpr, a: number, b: number, kept: number): number | undefined {
+function computed({ op, matching }: BinaryExpr, a: number, b: number, operand: number): number | undefined {
   switch (op) {
     case '+':
       return a + b;
@@ -265,7 +265,7 @@ function computed({ op, matching }: BinaryExpr, a: number, b: number, kept: numb
     case 'unless':
       throw new Unsure('sets');
     default:
-      return matching.returnBool ? Number(isTrue(op, a, b)) : isTrue(op, a, b) ? kept : undefined;
+      return matching.returnBool ? Number(isTrue(op, a, b)) : isTrue(op, a, b) ? operand : undefined;
   }
 }
 
@@ -276,8 +276,8 @@ function signature(labels: LabelMap, { on, labels: names }: VectorMatching): str
 function setOf(op: 'and' | 'or' | 'unless', matching: VectorMatching, left: Sample[], right: Sample[]): Sample[] {
   const keys = (samples: Sample[]) => new Set(samples.map(({ labels }) => signature(labels, matching)));
   if (op === 'or') {
-    const known = keys(left);
-    return [...left, ...right.filter(({ labels }) => !known.has(signature(labels, matching)))];
+    const leftKeys = keys(left);
+    return [...left, ...right.filter(({ labels }) => !leftKeys.has(signature(labels, matching)))];
   }
   const others = keys(right);
   return left.filter(({ labels }) => others.has(signature(labels, matching)) === (op === 'and'));
@@ -286,34 +286,34 @@ function setOf(op: 'and' | 'or' | 'unless', matching: VectorMatching, left: Samp
 function matched(expr: BinaryExpr, left: Sample[], right: Sample[]): Sample[] {
   const { matching } = expr;
   const isSwapped = matching.card === 'one-to-many';
-  const [many, one] = isSwapped ? [right, left] : [left, right];
+  const [manySide, one] = isSwapped ? [right, left] : [left, right];
   const partners = new Map<string, Sample>();
   for (const sample of one) {
     const key = signature(sample.labels, matching);
     if (partners.has(key)) throw new Refused('many-to-many');
     partners.set(key, sample);
   }
-  const seen = new Set<string>();
-  return many.flatMap((sample) => {
+  const resultKeys = new Set<string>();
+  return manySide.flatMap((sample) => {
     const partner = partners.get(signature(sample.labels, matching));
     if (!partner) return [];
     const [a, b] = isSwapped ? [partner.value, sample.value] : [sample.value, partner.value];
     const value = computed(expr, a, b, a);
     if (value === undefined) return [];
     const labels = resultLabels(sample.labels, partner.labels, matching);
-    if (seen.has(keyOf(labels))) throw new Refused('many-to-one');
-    seen.add(keyOf(labels));
+    if (resultKeys.has(keyOf(labels))) throw new Refused('many-to-one');
+    resultKeys.add(keyOf(labels));
     return [{ labels, value }];
   });
 }
 
 function resultLabels(
-  many: LabelMap,
+  manyLabels: LabelMap,
   one: LabelMap,
   { card, on, labels, include }: VectorMatching,
 ): LabelMap {
-  if (card === 'one-to-one') return grouped(many, { without: !on, labels });
-  const all = new Map(many);
+  if (card === 'one-to-one') return grouped(manyLabels, { without: !on, labels });
+  const all = new Map(manyLabels);
   for (const name of include) {
     const value = one.get(name);
     if (value === undefined) all.delete(name);

@@ -142,9 +142,9 @@ export function parseLogfmt(row: PlainRow, { strict, keepEmpty, extractions }: L
     for (const [key, value] of pairs) if (keepEmpty || value !== '') row.extract(sanitized(key), value);
     return;
   }
-  const asked = extractions.map(({ label, expression }) => ({ label, at: pairs.findIndex(([key]) => key === expression) })); // prettier-ignore
-  for (const { label, at } of asked) if (at >= 0) row.extract(label, pairs[at][1], true);
-  for (const { label, at } of asked) if (at < 0) row.extractNothing(label);
+  const lookups = extractions.map(({ label, expression }) => ({ label, at: pairs.findIndex(([key]) => key === expression) })); // prettier-ignore
+  for (const { label, at } of lookups) if (at >= 0) row.extract(label, pairs[at][1], true);
+  for (const { label, at } of lookups) if (at < 0) row.extractNothing(label);
 }
 
 /** Pairs of a line; where one is no pair, strictness ends it and laxness goes on behind the next blank. */
@@ -206,7 +206,7 @@ export function parseRegexp(row: PlainRow, pattern: string): void {
 export function parseByPattern(row: PlainRow, pattern: string): void {
   // An empty line has nothing, not even the empty rest of it.
   if (row.line === '') return;
-  let rest = row.line;
+  let remainder = row.line;
   let open: string | undefined;
   const parts = parsePattern(pattern);
   for (const [i, part] of parts.entries()) {
@@ -214,14 +214,14 @@ export function parseByPattern(row: PlainRow, pattern: string): void {
       open = part.name;
       continue;
     }
-    const at = rest.indexOf(part.text);
+    const at = remainder.indexOf(part.text);
     if (i === 0 && at !== 0) return;
     if (at < 0) break;
-    if (open !== undefined && open !== '_') row.extract(open, rest.slice(0, at));
+    if (open !== undefined && open !== '_') row.extract(open, remainder.slice(0, at));
     open = undefined;
-    rest = rest.slice(at + part.text.length);
+    remainder = remainder.slice(at + part.text.length);
   }
-  if (open !== undefined && open !== '_') row.extract(open, rest);
+  if (open !== undefined && open !== '_') row.extract(open, remainder);
 }
 
 export function fail(row: PlainRow, kind: string): void {

@@ -5,7 +5,7 @@ import { Unsure } from './referee-row.ts';
 export type LabelMap = ReadonlyMap<string, string>;
 
 /** One row as a sample. */
-export interface Taken {
+export interface RangeSample {
   readonly labels: LabelMap;
   readonly value: number;
   readonly timestampNs: bigint;
@@ -17,10 +17,10 @@ export interface Taken {
 /** What a range aggregation makes of the samples of one series, of which there are some. */
 export function rangeValue(
   { op, parameter, unwrap, rangeNs }: RangeAggExpr,
-  taken: readonly Taken[],
+  samples: readonly RangeSample[],
   window: { readonly startNs: bigint; readonly endNs: bigint },
 ): number {
-  const values = taken.map(({ value }) => value);
+  const values = samples.map(({ value }) => value);
   const seconds = Number(rangeNs) / 1e9;
   const sum = values.reduce((total, value) => total + value, 0);
   const numbers = values.filter((value) => !Number.isNaN(value));
@@ -47,22 +47,22 @@ export function rangeValue(
       return op === 'stddev_over_time' ? Math.sqrt(variance) : variance;
     }
     case 'first_over_time':
-      return ofTime(taken, (a, b) => a < b);
+      return ofTime(samples, (a, b) => a < b);
     case 'last_over_time':
-      return ofTime(taken, (a, b) => a > b);
+      return ofTime(samples, (a, b) => a > b);
     case 'quantile_over_time':
       return quantile(parameter!, values);
     case 'rate_counter':
-      return counterRate(taken, window, seconds);
+      return counterRate(samples, window, seconds);
     case 'absent_over_time':
       throw new Unsure('absence has no value');
   }
 }
 
 /** The value at the first or last moment, unless several say something else. */
-function ofTime(taken: readonly Taken[], isBefore: (a: bigint, b: bigint) => boolean): number {
-  const first = taken.reduce((kept, each) => (isBefore(each.timestampNs, kept.timestampNs) ? each : kept));
-  const equals = taken.filter(({ timestampNs }) => timestampNs === first.timestampNs);
+function ofTime(samples: readonly RangeSample[], isBefore: (a: bigint, b: bigint) => boolean): number {
+  const first = samples.reduce((best, each) => (isBefore(each.timestampNs, best.timestampNs) ? each : best));
+  const equals = samples.filter(({ timestampNs }) => timestampNs === first.timestampNs);
   if (equals.some(({ value }) => !Object.is(value, first.value))) throw new Unsure('several at one moment');
   return first.value;
 }
@@ -82,12 +82,12 @@ function quantile(q: number, values: readonly number[]): number {
  * The growth of a counter that may be set back, carried on to the borders of the window when they are near.
  */
 function counterRate(
-  taken: readonly Taken[],
+  samples: readonly RangeSample[],
   window: { readonly startNs: bigint; readonly endNs: bigint },
   seconds: number,
 ): number {
-  if (taken.length < 2) return 0;
-  const sorted = taken.toSorted((a, b) => Number(a.timestampNs - b.timestampNs));
+  if (samples.length < 2) return 0;
+  const sorted = samples.toSorted((a, b) => Number(a.timestampNs - b.timestampNs));
   if (sorted.some((each, i) => i > 0 && each.timestampNs === sorted[i - 1].timestampNs)) {
     throw new Unsure('several at one moment');
   }

@@ -10,7 +10,7 @@ import {
   floatOf,
   hasAddress,
   regexOf,
-  remembered,
+  memoized,
   wholeRegexOf,
 } from './referee-values.ts';
 
@@ -78,13 +78,13 @@ function passesStage(row: PlainRow, stage: Stage): boolean {
 }
 
 function passesLineFilter(line: string, { op, operands }: LineFilterStageSpec): boolean {
-  const found = operands.some(({ text, ip }) => {
+  const isMatch = operands.some(({ text, ip }) => {
     if (ip) return hasAddress(line, text);
     if (op === '|=' || op === '!=') return line.includes(text);
     if (op === '|~' || op === '!~') return regexOf(text).test(line);
     return matchesLinePattern(line, text);
   });
-  return found === op.startsWith('|');
+  return isMatch === op.startsWith('|');
 }
 
 /**
@@ -95,14 +95,14 @@ function matchesLinePattern(line: string, pattern: string): boolean {
   const [head, ...tails] = pattern.split('<_>');
   const start = line.indexOf(head);
   if (start < 0) return false;
-  let rest = line.slice(start + head.length);
+  let remainder = line.slice(start + head.length);
   for (const [i, tail] of tails.entries()) {
     const isLast = i === tails.length - 1;
-    const gap = isLast && tail === '' ? rest.length : rest.indexOf(tail);
+    const gap = isLast && tail === '' ? remainder.length : remainder.indexOf(tail);
     if (gap < 1) return false;
-    rest = rest.slice(gap + tail.length);
+    remainder = remainder.slice(gap + tail.length);
   }
-  return rest === '';
+  return remainder === '';
 }
 
 function matches({ op, value }: Matcher, text: string): boolean {
@@ -137,14 +137,14 @@ export function passesFilter(row: PlainRow, filter: LabelFilter): boolean {
 function compares(
   row: PlainRow,
   { name, op }: { readonly name: string; readonly op: CompareOp },
-  wanted: number,
+  operand: number,
   read: (text: string) => number | undefined,
 ): boolean {
   const text = row.get(name);
   if (text === undefined) return false;
   const value = read(text);
   if (value === undefined && row.error === '') fail(row, 'LabelFilterErr');
-  return value === undefined || isTrue(op, value, wanted);
+  return value === undefined || isTrue(op, value, operand);
 }
 
 export function isTrue(op: CompareOp, a: number, b: number): boolean {
@@ -204,7 +204,7 @@ function drop(row: PlainRow, target: string | Matcher): void {
 }
 
 function formatLabels(row: PlainRow, formats: Extract<Stage, { kind: 'labelFormat' }>['formats']): void {
-  let seen: ReadonlyMap<string, string> | undefined;
+  let before: ReadonlyMap<string, string> | undefined;
   for (const format of formats) {
     if ('rename' in format) {
       const value = row.get(format.rename);
@@ -213,15 +213,15 @@ function formatLabels(row: PlainRow, formats: Extract<Stage, { kind: 'labelForma
       row.set(format.label, value);
       continue;
     }
-    seen ??= row.labels();
-    const text = executed(row, format.template, 'label', seen);
+    before ??= row.labels();
+    const text = executed(row, format.template, 'label', before);
     if (text !== undefined) row.set(format.label, text);
   }
 }
 
 const templates = {
-  line: remembered((text) => compileTemplate(text, { name: 'line' })),
-  label: remembered((text) => compileTemplate(text, { name: 'label' })),
+  line: memoized((text) => compileTemplate(text, { name: 'line' })),
+  label: memoized((text) => compileTemplate(text, { name: 'label' })),
 };
 
 /** The text of a template; undefined: it failed, and the row says so. */

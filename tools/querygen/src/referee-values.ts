@@ -6,43 +6,43 @@ import { Unsure } from './referee-row.ts';
 const keptMax = 2000;
 
 /** What is made of a text, once; it is made anew when there were too many texts. */
-export function remembered<T>(make: (text: string) => T): (text: string) => T {
-  const known = new Map<string, T>();
+export function memoized<T>(make: (text: string) => T): (text: string) => T {
+  const values = new Map<string, T>();
   return (text) => {
-    if (known.size > keptMax) known.clear();
-    if (!known.has(text)) known.set(text, make(text));
-    return known.get(text)!;
+    if (values.size > keptMax) values.clear();
+    if (!values.has(text)) values.set(text, make(text));
+    return values.get(text)!;
   };
 }
 
 /** RE2's syntax as JavaScript's, as far as generated queries use it. Found anywhere in a text. */
-export const regexOf = remembered((pattern) => translated(pattern, false));
+export const regexOf = memoized((pattern) => translated(pattern, false));
 /** The whole of a text, which may have several lines. */
-export const wholeRegexOf = remembered((pattern) => translated(pattern, true));
+export const wholeRegexOf = memoized((pattern) => translated(pattern, true));
 
 function translated(pattern: string, isAnchored: boolean): RegExp {
   let text = '';
   let flags = 'u';
-  let rest = pattern;
+  let remainder = pattern;
   let isDotAll = isAnchored;
-  for (let match; (match = /^\(\?([is]+)\)/.exec(rest)); rest = rest.slice(match[0].length)) {
+  for (let match; (match = /^\(\?([is]+)\)/.exec(remainder)); remainder = remainder.slice(match[0].length)) {
     if (match[1].includes('i')) flags = 'iu';
     if (match[1].includes('s')) isDotAll = true;
   }
-  for (let i = 0; i < rest.length; i++) {
-    const char = rest[i];
-    if (char === '\\') text += escapeOf(rest[++i]);
+  for (let i = 0; i < remainder.length; i++) {
+    const char = remainder[i];
+    if (char === '\\') text += escapeOf(remainder[++i]);
     else if (char === '[') {
-      const end = rest.indexOf(']', i + 2);
-      text += rest.slice(i, end + 1);
+      const end = remainder.indexOf(']', i + 2);
+      text += remainder.slice(i, end + 1);
       i = end;
-    } else if (rest.startsWith('(?P<', i)) {
+    } else if (remainder.startsWith('(?P<', i)) {
       text += '(?<';
       i += 3;
     } else if (char === '.') text += isDotAll ? '[^]' : '[^\\n]';
     // Braces that are no repetition mean themselves.
-    else if (char === '{' && !/^\{\d+(,\d*)?\}/.test(rest.slice(i))) text += '\\{';
-    else if (char === '}' && !/\{\d+(,\d*)?$/.test(rest.slice(0, i))) text += '\\}';
+    else if (char === '{' && !/^\{\d+(,\d*)?\}/.test(remainder.slice(i))) text += '\\{';
+    else if (char === '}' && !/\{\d+(,\d*)?$/.test(remainder.slice(0, i))) text += '\\}';
     else text += char;
   }
   return new RegExp(isAnchored ? `^(?:${text})$` : text, flags);
@@ -77,7 +77,7 @@ export function bytesOf(text: string): number | undefined {
   return Math.trunc(number * (match[3] === '' ? 1000 : 1024) ** power);
 }
 
-const matcherOf = remembered((pattern) => {
+const matcherOf = memoized((pattern) => {
   try {
     return parseIpMatcher(pattern);
   } catch {

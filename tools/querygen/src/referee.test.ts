@@ -1,6 +1,6 @@
 /** Protects: a referee that finds everything right is worth nothing. */
 import { Labels } from '@loki/model';
-import type { Told } from './compare.ts';
+import type { Answer } from './compare.ts';
 import type { Question } from './gen-request.ts';
 import { Referee } from './referee.ts';
 
@@ -36,7 +36,7 @@ function judged(query: string, data: object, kind: Question['kind'] = 'instant')
     intervalNs: 0n,
   };
   const text = JSON.stringify({ status: 'success', data }).slice(0, -2);
-  const verdict = referee.judge(question, { isError: false, text } satisfies Told);
+  const verdict = referee.judge(question, { isError: false, text } satisfies Answer);
   return typeof verdict === 'string' ? verdict : verdict.difference;
 }
 

@@ -2,8 +2,8 @@
 import { parseExpr } from '@loki/logql';
 import type { LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import { parseTold } from './compare.ts';
-import type { Told, ToldSeries, ToldStream } from './compare.ts';
+import { parseAnswer } from './compare.ts';
+import type { Answer, AnswerSeries, AnswerStream } from './compare.ts';
 import type { DataSet, Push, StoredRow } from './data.ts';
 import type { Question } from './gen-request.ts';
 import { momentsOf } from './moments.ts';
@@ -13,7 +13,7 @@ import { passes } from './referee-stages.ts';
 import { baseLimits } from './world.ts';
 
 /** What the referee says of an answer. */
-type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly told: Told };
+type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly answer: Answer };
 
 /**
  * Answers questions from the definitions of the language, row by row and moment by moment, with nothing of
@@ -26,14 +26,14 @@ export class Referee {
     this.rows = storedRows(pushes);
   }
 
-  judge(question: Question, told: Told): Verdict {
+  judge(question: Question, answer: Answer): Verdict {
     try {
       const expr = parseExpr(question.query);
-      if (expr.kind !== 'log') return this.#judgeSamples(question, expr, told);
-      return question.intervalNs > 0n ? 'unsure' : this.#judgeLines(question, expr, told);
+      if (expr.kind !== 'log') return this.#judgeSamples(question, expr, answer);
+      return question.intervalNs > 0n ? 'unsure' : this.#judgeLines(question, expr, answer);
     } catch (error) {
       // What the parser refuses is no question.
-      if (error instanceof Unsure || (told.isError && error instanceof LokiError)) return 'unsure';
+      if (error instanceof Unsure || (answer.isError && error instanceof LokiError)) return 'unsure';
       throw error;
     }
   }
@@ -50,35 +50,35 @@ export class Referee {
     });
   }
 
-  #judgeLines(question: Question, expr: LogExpr, told: Told): Verdict {
-    if (told.isError) return 'unsure';
+  #judgeLines(question: Question, expr: LogExpr, answer: Answer): Verdict {
+    if (answer.isError) return 'unsure';
     const expected = this.select(question, expr).map((row) => ({ timestampNs: row.timestampNs, text: textOf(row) })); // prettier-ignore
     const isForward = question.direction === 'forward';
-    const streams = parseTold(told).result as ToldStream[];
-    const found = streams.flatMap(({ stream, values }) =>
+    const streams = parseAnswer(answer).result as AnswerStream[];
+    const actual = streams.flatMap(({ stream, values }) =>
       values.map(([time, line, labels]) => ({ timestampNs: BigInt(time), text: lineText(stream as Texts, line, labels as Categories) })),
     ); // prettier-ignore
     const wrong = (difference: string): Verdict => ({
       difference: `the referee: ${difference}`,
-      told: { isError: false, text: expected.map(({ timestampNs, text }) => `${timestampNs} ${text}`).join('\n    ') }, // prettier-ignore
+      answer: { isError: false, text: expected.map(({ timestampNs, text }) => `${timestampNs} ${text}`).join('\n    ') }, // prettier-ignore
     });
     for (const { values } of streams)
       {if (values.some((value, i) => i > 0 && BigInt(values[i - 1][0]) > BigInt(value[0]) === isForward && values[i - 1][0] !== value[0])) return wrong('rows out of order');} // prettier-ignore
-    const wanted = Math.min(expected.length, question.limit);
-    if (found.length !== wanted) return wrong(`${found.length} rows for ${wanted}`);
+    const expectedCount = Math.min(expected.length, question.limit);
+    if (actual.length !== expectedCount) return wrong(`${actual.length} rows for ${expectedCount}`);
     const left = new Map<string, number>();
     for (const { timestampNs, text } of expected) {
       const key = `${timestampNs} ${text}`;
       left.set(key, (left.get(key) ?? 0) + 1);
     }
-    for (const { timestampNs, text } of found) {
+    for (const { timestampNs, text } of actual) {
       const key = `${timestampNs} ${text}`;
       const count = left.get(key) ?? 0;
       if (count === 0) return wrong(`a row that is not expected: ${key}`);
       left.set(key, count - 1);
     }
     // With a limit, which of several rows at the last moment are left out is open.
-    const times = found.map(({ timestampNs }) => timestampNs).sort((a, b) => (a < b === isForward ? -1 : 1));
+    const times = actual.map(({ timestampNs }) => timestampNs).sort((a, b) => (a < b === isForward ? -1 : 1));
     const last = times.at(-1);
     const isBetter = (ns: bigint) => last !== undefined && (isForward ? ns < last : ns > last);
     for (const { timestampNs, text } of expected)
@@ -86,7 +86,7 @@ export class Referee {
     return 'right';
   }
 
-  #judgeSamples(question: Question, expr: MetricExpr, told: Told): Verdict {
+  #judgeSamples(question: Question, expr: MetricExpr, answer: Answer): Verdict {
     if (question.tenants.length > 1 || expr.kind === 'literal') return 'unsure';
     const rows = this.rows.filter(({ tenant }) => question.tenants.includes(tenant));
     const referee = new MetricReferee(rows);
@@ -104,29 +104,29 @@ export class Referee {
       if (!(error instanceof Refused)) throw error;
       // A parser that has found all labels that are needed stops, and does not see what is wrong with the
       // rest.
-      if (told.isError || error.message === 'pipeline error') return 'unsure';
-      return { difference: `the referee: ${error.message}`, told: { isError: true, text: error.message } };
+      if (answer.isError || error.message === 'pipeline error') return 'unsure';
+      return { difference: `the referee: ${error.message}`, answer: { isError: true, text: error.message } };
     }
     const text = () => [...expected].map(([key, values]) => `${key} ${values.join(' ')}`).join('\n    ');
     const wrong = (difference: string): Verdict => ({
       difference: `the referee: ${difference}`,
-      told: { isError: false, text: text() },
+      answer: { isError: false, text: text() },
     });
     // Series of leaves are counted before anything groups them.
     const mayBeTooMany = rows.length > baseLimits.maxQuerySeries;
-    if (mayBeTooMany && /maximum number of series/.test(told.text)) return 'unsure';
-    if (told.isError) return wrong('an error');
-    const found = new Map<string, number[]>();
-    for (const { metric, values, value } of parseTold(told).result as ToldSeries[]) {
+    if (mayBeTooMany && /maximum number of series/.test(answer.text)) return 'unsure';
+    if (answer.isError) return wrong('an error');
+    const actual = new Map<string, number[]>();
+    for (const { metric, values, value } of parseAnswer(answer).result as AnswerSeries[]) {
       for (const [time, number] of values ?? [value!]) {
         const key = `${Math.round(time * 1000)} ${keyOf(withoutEmpty(new Map(Object.entries(metric as Texts))))}`;
-        found.set(key, [...(found.get(key) ?? []), numberOf(number)]);
+        actual.set(key, [...(actual.get(key) ?? []), numberOf(number)]);
       }
     }
-    if (found.size !== expected.size) return wrong(`${found.size} samples for ${expected.size}`);
+    if (actual.size !== expected.size) return wrong(`${actual.size} samples for ${expected.size}`);
     const scale = Math.max(1, ...[...expected.values()].flat().map((value) => (Number.isFinite(value) ? Math.abs(value) : 0))); // prettier-ignore
     for (const [key, values] of expected) {
-      const others = found.get(key);
+      const others = actual.get(key);
       if (!others) return wrong(`no sample for ${key}`);
       if (!isSame(values, others, scale)) return wrong(`${others.join(' ')} for ${key} ${values.join(' ')}`);
     }

@@ -17,11 +17,11 @@ export async function shrink(
   stillFails: StillFails,
 ): Promise<{ data: DataSet; question: Question }> {
   let attempts = 0;
-  const fails = async (tried: DataSet, asked: Question) =>
-    ++attempts <= attemptsMax && (await stillFails(tried, asked));
+  const fails = async (tried: DataSet, candidate: Question) =>
+    ++attempts <= attemptsMax && (await stillFails(tried, candidate));
   let best = { data, question };
   best = { ...best, data: await fewerPushes(best.data, (tried) => fails(tried, best.question)) };
-  best = { ...best, question: await simplerQuery(best.question, (asked) => fails(best.data, asked)) };
+  best = { ...best, question: await simplerQuery(best.question, (candidate) => fails(best.data, candidate)) };
   best = { ...best, data: await fewerPushes(best.data, (tried) => fails(tried, best.question)) };
   best = { ...best, data: await fewerRows(best.data, (tried) => fails(tried, best.question)) };
   return best;
@@ -29,7 +29,7 @@ export async function shrink(
 
 async function simplerQuery(
   question: Question,
-  fails: (asked: Question) => Promise<boolean>,
+  fails: (candidate: Question) => Promise<boolean>,
 ): Promise<Question> {
   let best = question;
   for (let isSmaller = true; isSmaller;) {
@@ -108,14 +108,17 @@ async function fewerRows(data: DataSet, fails: (tried: DataSet) => Promise<boole
 }
 
 /** Leaves out ever smaller parts of a list while the rest still fails. */
-async function fewer<T>(items: readonly T[], fails: (rest: T[]) => Promise<boolean>): Promise<readonly T[]> {
-  let kept = [...items];
-  for (let size = kept.length >> 1; size >= 1; size >>= 1) {
-    for (let at = 0; at < kept.length;) {
-      const rest = kept.toSpliced(at, size);
-      if (rest.length > 0 && (await fails(rest))) kept = rest;
+async function fewer<T>(
+  items: readonly T[],
+  fails: (candidate: T[]) => Promise<boolean>,
+): Promise<readonly T[]> {
+  let remaining = [...items];
+  for (let size = remaining.length >> 1; size >= 1; size >>= 1) {
+    for (let at = 0; at < remaining.length;) {
+      const candidate = remaining.toSpliced(at, size);
+      if (candidate.length > 0 && (await fails(candidate))) remaining = candidate;
       else at += size;
     }
   }
-  return kept;
+  return remaining;
 }

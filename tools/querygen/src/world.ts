@@ -276,13 +276,13 @@ class SmallBlocks implements Workers {
 
   run<Input, Output>(task: Task<Input, Output>, input: Input, options?: { affinity?: number; signal?: AbortSignal }): Promise<Output> {
     const blockBytes = this.#blockBytes;
-    let asked: unknown = input;
-    if (blockBytes !== undefined && task.name === mergeDayTask.name) asked = { ...input, blockBytes };
+    let taskInput: unknown = input;
+    if (blockBytes !== undefined && task.name === mergeDayTask.name) taskInput = { ...input, blockBytes };
     if (blockBytes !== undefined && task.name === mergeTask.name) {
       const { options: merging } = input as { options: object };
-      asked = { ...input, options: { ...merging, blockBytes } };
+      taskInput = { ...input, options: { ...merging, blockBytes } };
     }
-    return this.#workers.run(task, asked as Input, options);
+    return this.#workers.run(task, taskInput as Input, options);
   } // prettier-ignore
 
   close(): Promise<void> {
