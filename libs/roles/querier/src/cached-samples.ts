@@ -12,13 +12,13 @@ import {
 import type { SamplePart, Work } from '@loki/engine';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import { answerBytesMax, segmentsIn } from './checked-results-cache.ts';
+import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
 import { decodeSamples, encodeSamples } from './kept-codec.ts';
-import { keptBytesMax, segmentsIn } from './kept-results.ts';
-import type { KeptKey, KeptResults } from './kept-results.ts';
 import { leafWindow } from './window.ts';
 
 interface CachedScan<Request, Result> {
-  readonly results: KeptResults;
+  readonly results: CheckedResultsCache;
   readonly policy: CachePolicy;
   readonly generation: number;
   readonly scan: (request: Request, segments: readonly SegmentRef[]) => Promise<Result>;
@@ -62,7 +62,7 @@ export async function cachedSamples(
 interface Known {
   readonly result?: SampleLeafResult;
   /** Where to keep what is computed; absent: it is not kept. */
-  readonly key?: KeptKey;
+  readonly key?: ResultsKey;
 }
 
 async function lookUp(
@@ -72,7 +72,7 @@ async function lookUp(
   stats: LeafStats,
 ): Promise<ReadonlyMap<SampleLeafRequest, Known>> {
   const lookups = new Map<SampleLeafRequest, Known>();
-  const requests: { part: SampleLeafRequest; key: KeptKey }[] = [];
+  const requests: { part: SampleLeafRequest; key: ResultsKey }[] = [];
   for (const part of parts) {
     const window = leafWindow(part);
     const inWindow = segmentsIn(segments, window);
@@ -90,7 +90,10 @@ async function lookUp(
   return lookups;
 }
 
-function keyOf(part: SampleLeafRequest, where: Pick<KeptKey, 'window' | 'segments' | 'generation'>): KeptKey {
+function keyOf(
+  part: SampleLeafRequest,
+  where: Pick<ResultsKey, 'window' | 'segments' | 'generation'>,
+): ResultsKey {
   const { tenant, expr, startNs, endNs, stepNs, shard, deletes } = part;
   const steps = stepCount(part);
   return {
@@ -140,7 +143,7 @@ async function partsOf(
         const { key } = lookups.get(part)!;
         if (!key) continue;
         const ofPart = await complete(cutSampleResult(joined, part, result));
-        entries.push({ key, answer: await complete(encodeSamples(ofPart, keptBytesMax)) });
+        entries.push({ key, answer: await complete(encodeSamples(ofPart, answerBytesMax)) });
       }
       await complete(results.put(entries, stats));
       return { request: joined, result };

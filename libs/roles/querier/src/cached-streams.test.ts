@@ -7,7 +7,7 @@ import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import type { CachePolicy, ResultsCache, StreamsRequest, StreamVolume } from '@loki/ports';
 import { cachedStreams } from './cached-streams.ts';
-import { KeptResults } from './kept-results.ts';
+import { CheckedResultsCache } from './checked-results-cache.ts';
 import { KnownStreams, knownKey } from './known-streams.ts';
 
 const segment = (key: string, minNs: bigint, maxNs: bigint) =>
@@ -34,7 +34,7 @@ function process(generation = 0) {
     put: (entries) => entries.forEach(({ key, value }) => values.set(key, value)),
     close: () => Promise.resolve(),
   };
-  const results = new KeptResults(cache, { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 });
+  const results = new CheckedResultsCache(cache, { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 });
   const knownStreams = new KnownStreams();
   const scan = async (each: SegmentRef): Promise<readonly StreamVolume[]> => {
     const name = knownKey(request, each);

@@ -3,14 +3,14 @@ import type { SegmentRef } from '@loki/catalog';
 import type { Work } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, StreamsRequest, StreamVolume } from '@loki/ports';
+import { answerBytesMax } from './checked-results-cache.ts';
+import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
 import { decodeStreams, encodeStreams } from './kept-codec.ts';
-import { keptBytesMax } from './kept-results.ts';
-import type { KeptKey, KeptResults } from './kept-results.ts';
 import { formOf, knownKey } from './known-streams.ts';
 import type { KnownStreams } from './known-streams.ts';
 
 interface CachedStreamsScan {
-  readonly results: KeptResults;
+  readonly results: CheckedResultsCache;
   readonly policy: CachePolicy;
   readonly generation: number;
   /** This process's answers of single segments. */
@@ -35,7 +35,7 @@ export async function cachedStreams(
   const keys = unknown.map((group) => keyOf(request, group, generation));
   const stats = emptyLeafStats();
   const answers = await complete(await results.get(keys, stats));
-  const missing: { readonly group: readonly SegmentRef[]; readonly key: KeptKey }[] = [];
+  const missing: { readonly group: readonly SegmentRef[]; readonly key: ResultsKey }[] = [];
   for (const [i, group] of unknown.entries()) {
     const answer = answers[i];
     const lists = answer && (await complete(decodeStreams(answer, group.length)));
@@ -47,7 +47,7 @@ export async function cachedStreams(
   const entries = [];
   for (const { group, key } of missing) {
     const lists = group.map((ref) => listsBySegment.get(ref)!);
-    entries.push({ key, answer: await complete(encodeStreams(lists, keptBytesMax)) });
+    entries.push({ key, answer: await complete(encodeStreams(lists, answerBytesMax)) });
   }
   await complete(results.put(entries, stats));
   return segments.map((segment) => listsBySegment.get(segment)!);
@@ -70,7 +70,7 @@ function groupWhole(
   return [...groups.values()];
 }
 
-function keyOf(request: StreamsRequest, segments: readonly SegmentRef[], generation: number): KeptKey {
+function keyOf(request: StreamsRequest, segments: readonly SegmentRef[], generation: number): ResultsKey {
   // Segments as a whole: where the range begins and ends makes no difference.
   const window = { startNs: segments[0].minNs, endNs: segments[0].minNs };
   const { tenant, selector } = request;

@@ -2,8 +2,8 @@
 import type { SegmentRef } from '@loki/catalog';
 import { atOnce, ceilTo, isSplittable } from '@loki/engine';
 import type { CachePolicy, LeafStats, LogLeafRequest } from '@loki/ports';
-import { segmentsIn } from './kept-results.ts';
-import type { KeptKey, KeptResults } from './kept-results.ts';
+import { segmentsIn } from './checked-results-cache.ts';
+import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
 import type { Window } from './window.ts';
 
 /** Intervals that one leaf is known by; beyond, they are longer. */
@@ -12,7 +12,7 @@ const intervalsMax = 1024n;
 /** An interval of a log leaf that may turn out to hold no row. */
 interface Interval {
   readonly window: Window;
-  readonly key: KeptKey;
+  readonly key: ResultsKey;
 }
 
 /**
@@ -23,9 +23,13 @@ export class EmptyIntervals {
   /** The rest to read, in order of time, neither touching nor overlapping. */
   readonly windows: readonly Window[];
   readonly #unknown: readonly Interval[];
-  readonly #results: KeptResults;
+  readonly #results: CheckedResultsCache;
 
-  private constructor(windows: readonly Window[], unknown: readonly Interval[], results: KeptResults) {
+  private constructor(
+    windows: readonly Window[],
+    unknown: readonly Interval[],
+    results: CheckedResultsCache,
+  ) {
     this.windows = windows;
     this.#unknown = unknown;
     this.#results = results;
@@ -34,7 +38,11 @@ export class EmptyIntervals {
   static async lookUp(
     request: LogLeafRequest,
     segments: readonly SegmentRef[],
-    from: { readonly results: KeptResults; readonly policy: CachePolicy; readonly generation: number },
+    from: {
+      readonly results: CheckedResultsCache;
+      readonly policy: CachePolicy;
+      readonly generation: number;
+    },
     stats: LeafStats,
   ): Promise<EmptyIntervals> {
     const { startNs, endNs } = request;
@@ -82,7 +90,7 @@ function keyOf(
   window: Window,
   segments: readonly SegmentRef[],
   generation: number,
-): KeptKey {
+): ResultsKey {
   const question = ['no rows', expr, shard ? `${shard.index}/${shard.of}` : ''];
   return { tenant, question, window, segments, deletes, generation };
 }

@@ -42,8 +42,8 @@ import type {
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
 import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
+import { CheckedResultsCache } from './checked-results-cache.ts';
 import { EmptyIntervals } from './empty-intervals.ts';
-import { KeptResults } from './kept-results.ts';
 import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { mergeFrames } from './merge-frames.ts';
 import { scanUntilFilled } from './scan-logs.ts';
@@ -107,7 +107,7 @@ export class Querier implements QuerierService {
   readonly #knownStreams = new KnownStreams();
   readonly #segmentThreads: SegmentThreads;
 
-  readonly #results: ReadonlyMap<ResultsKind, KeptResults>;
+  readonly #results: ReadonlyMap<ResultsKind, CheckedResultsCache>;
 
   constructor(deps: QuerierDeps) {
     this.#deps = deps;
@@ -116,7 +116,7 @@ export class Querier implements QuerierService {
     this.#results = new Map(
       [...(deps.caches?.byKind ?? [])].map(([kind, cache]) => [
         kind,
-        new KeptResults(cache, deps.caches!.clock),
+        new CheckedResultsCache(cache, deps.caches!.clock),
       ]),
     );
   }
@@ -467,7 +467,7 @@ interface Heads<T> {
 
 /** Answers that are kept, for one question. */
 interface Cached {
-  readonly results: KeptResults;
+  readonly results: CheckedResultsCache;
   readonly policy: CachePolicy;
   readonly generation: number;
 }

@@ -15,10 +15,10 @@ const version = 4;
 const headerBytes = 1 + 4 + 32;
 
 /** A larger answer is not kept: it would push out many others, and is slow to fetch. */
-export const keptBytesMax = 4 * mib;
+export const answerBytesMax = 4 * mib;
 
 /** All that the stored part of an answer depends on. Two questions with the same key have the same answer. */
-export interface KeptKey {
+export interface ResultsKey {
   readonly tenant: string;
   /** The question, but for its time. */
   readonly question: readonly (string | number | bigint)[];
@@ -33,7 +33,7 @@ export interface KeptKey {
 }
 
 /** Answers from the store in a results cache, checked when they come back. */
-export class KeptResults {
+export class CheckedResultsCache {
   readonly #cache: ResultsCache;
   readonly #clock: Clock;
 
@@ -43,7 +43,10 @@ export class KeptResults {
   }
 
   /** Answers in the order of the keys, to be checked; undefined: not kept, or damaged. */
-  async get(keys: readonly KeptKey[], stats: LeafStats): Promise<Work<readonly (Uint8Array | undefined)[]>> {
+  async get(
+    keys: readonly ResultsKey[],
+    stats: LeafStats,
+  ): Promise<Work<readonly (Uint8Array | undefined)[]>> {
     if (keys.length === 0) return checkedAnswers([], [], [], stats);
     const hashes = keys.map(hashOf);
     const startedMs = this.#clock.monotonicMs();
@@ -56,12 +59,12 @@ export class KeptResults {
 
   /** Those that have an answer. */
   *put(
-    entries: readonly { readonly key: KeptKey; readonly answer: Uint8Array | undefined }[],
+    entries: readonly { readonly key: ResultsKey; readonly answer: Uint8Array | undefined }[],
     stats: LeafStats,
   ): Work<void> {
     const values: { key: string; value: Uint8Array }[] = [];
     for (const { key, answer } of entries) {
-      if (!answer || answer.length > keptBytesMax) continue;
+      if (!answer || answer.length > answerBytesMax) continue;
       const hash = hashOf(key);
       const value = withHeader(answer, hash);
       stats.cacheEntriesStored++;
@@ -77,7 +80,7 @@ export class KeptResults {
 
 /** Each answer is up to some megabytes to look at. */
 function* checkedAnswers(
-  keys: readonly KeptKey[],
+  keys: readonly ResultsKey[],
   hashes: readonly Buffer[],
   values: readonly (Uint8Array | undefined)[],
   stats: LeafStats,
@@ -102,7 +105,7 @@ function nameOf(tenant: string, hash: Buffer): string {
   return `${tenant}/${hash.toString('base64url')}`;
 }
 
-function hashOf({ tenant, question, window, segments, deletes = [], generation }: KeptKey): Buffer {
+function hashOf({ tenant, question, window, segments, deletes = [], generation }: ResultsKey): Buffer {
   const parts = [
     String(version),
     tenant,

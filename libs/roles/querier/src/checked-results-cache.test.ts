@@ -4,8 +4,8 @@
 import { atOnce } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { Clock, ResultsCache } from '@loki/ports';
-import { KeptResults, keptBytesMax, segmentsIn } from './kept-results.ts';
-import type { KeptKey } from './kept-results.ts';
+import { CheckedResultsCache, answerBytesMax, segmentsIn } from './checked-results-cache.ts';
+import type { ResultsKey } from './checked-results-cache.ts';
 
 class TestCache implements ResultsCache {
   values = new Map<string, Uint8Array>();
@@ -37,7 +37,7 @@ const segment = {
   level: 0,
   createdMs: 0,
 };
-const key: KeptKey = {
+const key: ResultsKey = {
   tenant: 'a',
   question: ['samples', 'rate({a="b"}[1m])', 5n],
   window: { startNs: 100n, endNs: 200n },
@@ -47,16 +47,16 @@ const key: KeptKey = {
 };
 const answer = Buffer.from('answer');
 
-async function lookUp(results: KeptResults, key: KeptKey): Promise<string | undefined> {
+async function lookUp(results: CheckedResultsCache, key: ResultsKey): Promise<string | undefined> {
   const [value] = atOnce(await results.get([key], emptyLeafStats()));
   return value && Buffer.from(value).toString();
 }
 
 let cache: TestCache;
-let results: KeptResults;
+let results: CheckedResultsCache;
 beforeEach(() => {
   cache = new TestCache();
-  results = new KeptResults(cache, clock);
+  results = new CheckedResultsCache(cache, clock);
   atOnce(results.put([{ key, answer }], emptyLeafStats()));
 });
 
@@ -72,7 +72,7 @@ test('what was put is found, and counted', async () => {
   });
 });
 
-test.each<[string, KeptKey]>([
+test.each<[string, ResultsKey]>([
   ['tenant', { ...key, tenant: 'ab' }],
   ['question', { ...key, question: ['samples', 'rate({a="b"}[1m])', 6n] }],
   ['question cut elsewhere', { ...key, question: ['samples', 'rate({a="b"}[1m])5'] }],
@@ -92,7 +92,7 @@ test.each<[string, KeptKey]>([
   expect(await lookUp(results, other)).toBeUndefined();
 });
 
-test.each<[string, KeptKey]>([
+test.each<[string, ResultsKey]>([
   ['reaches further back', { ...key, deletes: [{ ...key.deletes![0], startNs: -5n }] }],
   [
     'has nothing to do with the window',
@@ -123,7 +123,7 @@ test('no flipped bit is believed, nor a value that stands under a wrong key', as
 
 test('what is too large is not kept', async () => {
   const large = { ...key, tenant: 'large' };
-  atOnce(results.put([{ key: large, answer: new Uint8Array(keptBytesMax + 1) }], emptyLeafStats()));
+  atOnce(results.put([{ key: large, answer: new Uint8Array(answerBytesMax + 1) }], emptyLeafStats()));
   expect(await lookUp(results, large)).toBeUndefined();
 });
 
