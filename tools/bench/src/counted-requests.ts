@@ -36,7 +36,7 @@ export class CountedRequests {
     let exchange: Exchange | undefined;
     return {
       // A request without a body is written at once.
-      sent: (chunk) => {
+      observe: (chunk) => {
         const [line] = chunk.toString('latin1', 0, 1024).split('\r\n', 1);
         exchange = undefined;
         if (!/^GET \/[^/?]+\/(?:segments|compacted)\//.test(line)) return;

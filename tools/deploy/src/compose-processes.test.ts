@@ -182,7 +182,7 @@ test('compose.yaml: the process is healthy, and is what Grafana and Prometheus a
 test('compose.distributed.yaml: every component is healthy, and the gateway answers Grafana', async () => {
   services = await startServices({
     directory: path.join(directory, 'services'),
-    wanted: new Set(['kafka', 'redis', 's3']),
+    names: new Set(['kafka', 'redis', 's3']),
     brokers: 1,
     say: (text) => console.log(text),
   });

@@ -64,7 +64,7 @@ if (lacks.length > 0) {
     const service = services.get(name)!;
     const told = () => service.log();
     for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'] as const) {
-      await eventually(() => service.passes(probe), { withinMs: 120_000, everyMs: 250, told });
+      await eventually(() => service.passes(probe), { withinMs: 120_000, everyMs: 250, details: told });
     }
   });
 
@@ -89,7 +89,7 @@ if (lacks.length > 0) {
       const told = () => each.log();
       await eventually(async () => (await each.probe('readinessProbe')).status === 200, {
         withinMs: 120_000,
-        told,
+        details: told,
       });
       expect(each.log()).not.toMatch(/no effect/);
     }

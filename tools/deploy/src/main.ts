@@ -17,15 +17,15 @@ function main(args: readonly string[]): number {
   for (const [name, { missing }] of Object.entries(programs) as [string, { missing: string }][]) {
     if (missing !== '') console.log(`skipped: what ${name} checks: ${missing}`);
   }
-  const rest = args.filter((arg) => arg !== '--update');
-  const { status } = spawnSync('npx', ['jest', '--config', 'tools/deploy/jest.config.cjs', ...rest], {
+  const jestArgs = args.filter((arg) => arg !== '--update');
+  const { status } = spawnSync('npx', ['jest', '--config', 'tools/deploy/jest.config.cjs', ...jestArgs], {
     cwd: root,
     stdio: 'inherit',
     env: {
       ...process.env,
       NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
       LOKI_DEPLOY_PROGRAMS: JSON.stringify(programs),
-      ...(rest.length < args.length ? { LOKI_DEPLOY_UPDATE: '1' } : {}),
+      ...(jestArgs.length < args.length ? { LOKI_DEPLOY_UPDATE: '1' } : {}),
     },
   });
   return status ?? 1;

@@ -35,10 +35,10 @@ async function start(options: RenderOptions, workload: string): Promise<Componen
 testWith('helm4').each(components)('%s lives, and says what it waits for', async (component) => {
   const started = await start({}, `loki-${component}`);
   const told = () => started.log();
-  const alive = await eventually(() => started.probe('startupProbe'), { told });
+  const alive = await eventually(() => started.probe('startupProbe'), { details: told });
   expect(alive.status).toBe(200);
   expect((await started.probe('livenessProbe')).status).toBe(200);
-  await eventually(async () => missing.test((await started.probe('readinessProbe')).text), { told });
+  await eventually(async () => missing.test((await started.probe('readinessProbe')).text), { details: told });
   expect((await started.probe('readinessProbe')).status).toBe(503);
   // A key that the process does not use would be one that the chart writes for nothing.
   expect(started.log()).not.toMatch(/no effect|level=warn.*config/);
@@ -48,7 +48,7 @@ testWith('helm4').each(components)('%s starts with a configuration of its own', 
   const values = { [component]: { config: { server: { log_level: 'debug' } } } };
   const started = await start({ files: ['external'], values }, `loki-${component}`);
   expect(started.container.args).toContain(`-config.file=/etc/loki/config/${component}.yaml`);
-  await eventually(() => started.probe('startupProbe'), { told: () => started.log() });
+  await eventually(() => started.probe('startupProbe'), { details: () => started.log() });
   const config = await (await fetch(`http://127.0.0.1:${started.ports['http-metrics']}/config`)).text();
   expect(config).toMatch(/log_level: debug/);
   expect(config).toMatch(/kafka_tls_enabled: true/);
@@ -59,7 +59,7 @@ testWith('helm4')(
   async () => {
     const started = await start({ files: ['single'] }, 'loki-single');
     const told = () => started.log();
-    await eventually(async () => (await started.probe('readinessProbe')).status === 200, { told });
+    await eventually(async () => (await started.probe('readinessProbe')).status === 200, { details: told });
     const { url } = started;
     const headers = { 'content-type': 'application/json', 'x-scope-orgid': 'whizard-logs-ks' };
     const body = JSON.stringify({

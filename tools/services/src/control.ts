@@ -23,10 +23,10 @@ export async function serveControl(kafka: KafkaBrokers): Promise<{ url: string; 
 }
 
 async function act(kafka: KafkaBrokers, path: string): Promise<void> {
-  const [, what, broker, mode] = path.split('/');
-  if (what === 'kill') await kafka.kill(Number(broker));
-  else if (what === 'revive') await kafka.revive(Number(broker));
-  else if (what === 'link' && linkModes.includes(mode as LinkMode)) {
+  const [, action, broker, mode] = path.split('/');
+  if (action === 'kill') await kafka.kill(Number(broker));
+  else if (action === 'revive') await kafka.revive(Number(broker));
+  else if (action === 'link' && linkModes.includes(mode as LinkMode)) {
     kafka.link(Number(broker), mode as LinkMode);
   } else throw new Error(`unknown: ${path}`);
 }

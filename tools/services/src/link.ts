@@ -13,7 +13,7 @@ export const linkModes: readonly LinkMode[] = ['pass', 'mute', 'stop', 'refuse']
 /** Knows in which connection an answer is awaited that matters. One for each connection. */
 export interface Protocol {
   /** Bytes of the client. */
-  sent(chunk: Buffer): void;
+  observe(chunk: Buffer): void;
   /** Bytes of the server: whether they begin or hold an answer that matters. */
   answers(chunk: Buffer): boolean;
 }
@@ -21,7 +21,7 @@ export interface Protocol {
 interface Cuts {
   left: number;
   readonly every: number;
-  seen: number;
+  matchCount: number;
   readonly done: () => void;
 }
 
@@ -61,7 +61,7 @@ export class Link {
 
   /** Ends connections in place of every `every`th answer that matters; resolves after `count` of them. */
   cutAnswers({ count, every }: { readonly count: number; readonly every: number }): Promise<void> {
-    return new Promise((done) => (this.#cuts = { left: count, every, seen: 0, done }));
+    return new Promise((done) => (this.#cuts = { left: count, every, matchCount: 0, done }));
   }
 
   async close(): Promise<void> {
@@ -92,7 +92,7 @@ export class Link {
     }
     const protocol = this.#protocol?.();
     client.on('data', (chunk: Buffer) => {
-      protocol?.sent(chunk);
+      protocol?.observe(chunk);
       if (this.delayMs === 0) target.write(chunk);
       else setTimeout(() => target.write(chunk), this.delayMs);
     });
@@ -109,7 +109,7 @@ export class Link {
 
   #isCut(): boolean {
     const cuts = this.#cuts;
-    if (!cuts || ++cuts.seen % cuts.every !== 0) return false;
+    if (!cuts || ++cuts.matchCount % cuts.every !== 0) return false;
     if (--cuts.left === 0) {
       this.#cuts = undefined;
       cuts.done();

@@ -50,7 +50,7 @@ async function main(): Promise<number> {
   try {
     services = await startServices({
       directory,
-      wanted: new Set(values.only.split(',') as ServiceName[]),
+      names: new Set(values.only.split(',') as ServiceName[]),
       brokers: Number(values.brokers),
       say: (text) => console.log(text),
     });

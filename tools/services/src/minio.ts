@@ -13,8 +13,8 @@ export const minioPassword = 'lokitest-secret';
  * build or fetch it: it is no dependency of ours. undefined: there is none.
  */
 export function findMinio(cache: string): string | undefined {
-  const given = process.env['MINIO_BINARY'];
-  if (given) return given;
+  const binary = process.env['MINIO_BINARY'];
+  if (binary) return binary;
   const builds = fs.existsSync(cache) ? fs.readdirSync(cache).filter((name) => name.startsWith('minio')) : [];
   const directories = [
     ...(process.env['PATH'] ?? '').split(':'),

@@ -31,7 +31,7 @@ test.each([1, 2, 3, 5, 11, 64, 1_000])('answers to Produce are told from others,
     request(fetch, 3, 8),
     request(produce, 4, 12),
   ]);
-  for (let at = 0; at < sent.length; at += size) protocol.sent(sent.subarray(at, at + size));
+  for (let at = 0; at < sent.length; at += size) protocol.observe(sent.subarray(at, at + size));
   let cuts = 0;
   const answered = Buffer.concat([answer(1, 90), answer(2, 30), answer(3, 8), answer(4, 17)]);
   for (let at = 0; at < answered.length; at += size) {
@@ -43,10 +43,10 @@ test.each([1, 2, 3, 5, 11, 64, 1_000])('answers to Produce are told from others,
 
 test('answers to pushes are told from those to queries on the same connection', () => {
   const protocol = new PushAnswers();
-  protocol.sent(Buffer.from('GET /loki/api/v1/query_range?query=x HTTP/1.1\r\n\r\n'));
+  protocol.observe(Buffer.from('GET /loki/api/v1/query_range?query=x HTTP/1.1\r\n\r\n'));
   expect(protocol.answers()).toBe(false);
-  protocol.sent(Buffer.from('POST /loki/api/v1/push HTTP/1.1\r\ncontent-length: 9\r\n\r\n'));
-  protocol.sent(Buffer.from('{"a": 1}\n'));
+  protocol.observe(Buffer.from('POST /loki/api/v1/push HTTP/1.1\r\ncontent-length: 9\r\n\r\n'));
+  protocol.observe(Buffer.from('{"a": 1}\n'));
   expect(protocol.answers()).toBe(true);
   expect(protocol.answers()).toBe(false);
 });

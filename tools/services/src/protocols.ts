@@ -7,7 +7,7 @@ const produceKey = 0;
 export class PushAnswers implements Protocol {
   #isPush = false;
 
-  sent(chunk: Buffer): void {
+  observe(chunk: Buffer): void {
     const head = chunk.toString('latin1', 0, 32);
     if (/^[A-Z]+ \//.test(head)) this.#isPush = head.startsWith('POST /loki/api/v1/push');
   }
@@ -25,7 +25,7 @@ export class ProduceAnswers implements Protocol {
   readonly #answers = new Frames();
   readonly #produced = new Set<number>();
 
-  sent(chunk: Buffer): void {
+  observe(chunk: Buffer): void {
     // api key (2 bytes), version (2), correlation id (4)
     for (const head of this.#requests.heads(chunk)) {
       if (head.readInt16BE(0) === produceKey) this.#produced.add(head.readInt32BE(4));
@@ -48,10 +48,10 @@ class Frames {
   /** Heads of the frames of which eight bytes are known with this chunk. */
   heads(chunk: Buffer): Buffer[] {
     const heads: Buffer[] = [];
-    for (let rest = chunk; rest.length > 0;) {
-      const skipped = Math.min(this.#bodyBytes, rest.length);
+    for (let remainder = chunk; remainder.length > 0;) {
+      const skipped = Math.min(this.#bodyBytes, remainder.length);
       this.#bodyBytes -= skipped;
-      const bytes = Buffer.concat([this.#begun, rest.subarray(skipped)]);
+      const bytes = Buffer.concat([this.#begun, remainder.subarray(skipped)]);
       this.#begun = Buffer.alloc(0);
       // Every frame of Kafka has at least eight bytes after its length, answers included.
       if (bytes.length < lengthBytes + headBytes) {
@@ -60,7 +60,7 @@ class Frames {
       }
       heads.push(bytes.subarray(lengthBytes, lengthBytes + headBytes));
       this.#bodyBytes = bytes.readInt32BE(0) - headBytes;
-      rest = bytes.subarray(lengthBytes + headBytes);
+      remainder = bytes.subarray(lengthBytes + headBytes);
     }
     return heads;
   }

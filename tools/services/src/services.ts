@@ -16,7 +16,7 @@ export const serviceNames: readonly ServiceName[] = ['kafka', 'redis', 'memcache
 interface ServicesOptions {
   /** Logs and data. What an earlier run left there is used again. */
   readonly directory: string;
-  readonly wanted: ReadonlySet<ServiceName>;
+  readonly names: ReadonlySet<ServiceName>;
   readonly brokers: number;
   /** Address by which Kafka is reached, and tells clients to reach it. Default 127.0.0.1, as the others. */
   readonly host?: string;
@@ -57,7 +57,7 @@ const bucket = 'loki';
 
 /** Starts what is there of the wanted services. Those that started are ended again when one fails. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
-  const { directory, wanted } = options;
+  const { directory, names } = options;
   fs.mkdirSync(cache, { recursive: true });
   fs.mkdirSync(directory, { recursive: true });
   const stops: (() => Promise<void> | void)[] = [];
@@ -67,17 +67,17 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   try {
     // All at once: most of it is waiting.
     const started = await Promise.allSettled([
-      wanted.has('redis') ? addRedis(options, stops) : {},
-      wanted.has('memcached') ? addMemcached(options, stops) : {},
-      wanted.has('s3') ? addMinio(options, stops) : {},
-      wanted.has('kafka') ? addKafka(options, stops) : {},
+      names.has('redis') ? addRedis(options, stops) : {},
+      names.has('memcached') ? addMemcached(options, stops) : {},
+      names.has('s3') ? addMinio(options, stops) : {},
+      names.has('kafka') ? addKafka(options, stops) : {},
     ]);
-    const found: Omit<Services, 'stop'>[] = [];
+    const services: Omit<Services, 'stop'>[] = [];
     for (const each of started) {
       if (each.status === 'rejected') throw each.reason;
-      found.push(each.value);
+      services.push(each.value);
     }
-    return { ...Object.assign({}, ...found), stop } as Services;
+    return { ...Object.assign({}, ...services), stop } as Services;
   } catch (error) {
     await stop();
     throw error;

@@ -104,7 +104,7 @@ export class TestServer {
 
   /** As `eventually`, with the server's log in the failure. */
   eventually<T>(look: () => T | Promise<T>): Promise<Exclude<T, undefined | false>> {
-    return eventually(look, { told: () => this.log() });
+    return eventually(look, { details: () => this.log() });
   }
 
   /** Entries of a log query over the last hour, oldest first, each with its stream's labels. */

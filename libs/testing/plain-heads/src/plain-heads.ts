@@ -42,10 +42,10 @@ export class PlainHeads {
   /** Commits what the partition's head holds. */
   async flush(partition: number, createdMs = 0): Promise<void> {
     const startOffset = this.#committed[partition];
-    const held = this.#held(partition);
-    if (held.length === 0) return;
-    const endOffset = startOffset + held.length;
-    const { bytes } = mergeSegments(held, { kind: 'flushed' });
+    const records = this.#uncommitted(partition);
+    if (records.length === 0) return;
+    const endOffset = startOffset + records.length;
+    const { bytes } = mergeSegments(records, { kind: 'flushed' });
     const suffix = (this.#segments++).toString(16).padStart(16, '0');
     const key = `segments/${partition}/${startOffset}-${endOffset}-${suffix}`;
     await this.#objectStore.put(key, bytes);
@@ -70,14 +70,14 @@ export class PlainHeads {
       queryHead: async (partition, request) => {
         onAsked?.(request);
         const committedOffset = this.#committed[partition];
-        const sources = this.#held(partition).map(({ bytes }) => ({ kind: 'bytes' as const, bytes }));
+        const sources = this.#uncommitted(partition).map(({ bytes }) => ({ kind: 'bytes' as const, bytes }));
         const packed = await leafTask.run({ request, sources }, env);
         return { committedOffset, result: atOnce(unpackLeafResult(packed)) };
       },
     };
   }
 
-  #held(partition: number): HeldRecord[] {
+  #uncommitted(partition: number): HeldRecord[] {
     return this.#records[partition].slice(this.#committed[partition]);
   }
 }

@@ -76,7 +76,7 @@ export class Fleet {
   }
 
   /** The node that answers for one of a kind now. */
-  some<Kind extends NodeKind>(
+  drawNode<Kind extends NodeKind>(
     kind: Kind,
     random: Prng,
   ): {

@@ -13,7 +13,7 @@ const entry = (line: string, tenant = 'a'): LedgerEntry => ({
 describe('the ledger', () => {
   test('is content when each acked entry is read once', () => {
     const ledger = new Ledger();
-    ledger.sent([entry('1'), entry('2')]);
+    ledger.recordAttempt([entry('1'), entry('2')]);
     ledger.answered([entry('1')], 'acked');
     ledger.answered([entry('2')], 'unknown');
     expect(ledger.judge('a', [entry('1')], ledger.acked('a'))).toEqual([]);
@@ -28,7 +28,7 @@ describe('the ledger', () => {
     ['foreign', [entry('1'), { ...entry('of b'), tenant: 'a' }]],
   ])('names what is %s', (kind, read) => {
     const ledger = new Ledger();
-    ledger.sent([entry('1'), entry('refused'), entry('of b', 'b')]);
+    ledger.recordAttempt([entry('1'), entry('refused'), entry('of b', 'b')]);
     ledger.answered([entry('1')], 'acked');
     ledger.answered([entry('refused')], 'rejected');
     expect(ledger.judge('a', read, ledger.acked('a')).map((v) => v.kind)).toEqual([kind]);
@@ -36,7 +36,7 @@ describe('the ledger', () => {
 
   test('a rejected retry does not make an entry a phantom that an earlier attempt may have stored', () => {
     const ledger = new Ledger();
-    ledger.sent([entry('1')]);
+    ledger.recordAttempt([entry('1')]);
     ledger.answered([entry('1')], 'unknown');
     ledger.answered([entry('1')], 'rejected');
     expect(ledger.judge('a', [entry('1')], [])).toEqual([]);
@@ -44,7 +44,7 @@ describe('the ledger', () => {
 
   test('an acked entry stays acked', () => {
     const ledger = new Ledger();
-    ledger.sent([entry('1')]);
+    ledger.recordAttempt([entry('1')]);
     ledger.answered([entry('1')], 'acked');
     ledger.answered([entry('1')], 'unknown');
     expect(ledger.acked('a')).toHaveLength(1);

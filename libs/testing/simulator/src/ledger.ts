@@ -64,7 +64,7 @@ export class Ledger {
   readonly #ownerOfLine = new Map<string, string>();
 
   /** An attempt to push these entries begins. */
-  sent(entries: readonly LedgerEntry[]): void {
+  recordAttempt(entries: readonly LedgerEntry[]): void {
     for (const entry of entries) {
       const key = keyOf(entry);
       const fate = this.#fates.get(key);
@@ -141,11 +141,11 @@ export class Ledger {
     const add = (kind: Violation['kind'], entry: LedgerEntry) => {
       if (violations.length < violationsMax) violations.push({ kind, text: `${kind}: ${describe(entry)}` });
     };
-    const seen = new Map<string, number>();
+    const counts = new Map<string, number>();
     for (const entry of read) {
       const key = keyOf(entry);
-      const times = (seen.get(key) ?? 0) + 1;
-      seen.set(key, times);
+      const times = (counts.get(key) ?? 0) + 1;
+      counts.set(key, times);
       const owner = this.#ownerOfLine.get(entry.line);
       if (owner !== undefined && owner !== tenant) add('foreign', entry);
       else if (times === 2) add('double', entry);
@@ -156,8 +156,8 @@ export class Ledger {
     }
     // A delete request may have named it since the question.
     const mayBeGone = (entry: LedgerEntry) => this.#deletes.some(({ matches }) => matches(entry));
-    for (const entry of must) if (!seen.has(keyOf(entry)) && !mayBeGone(entry)) add('lost', entry);
-    for (const entry of mustNot) if (seen.has(keyOf(entry))) add('undead', entry);
+    for (const entry of must) if (!counts.has(keyOf(entry)) && !mayBeGone(entry)) add('lost', entry);
+    for (const entry of mustNot) if (counts.has(keyOf(entry))) add('undead', entry);
     return violations;
   }
 }

@@ -134,13 +134,13 @@ export function overriding<T extends object>(target: T, methods: Partial<T>): T 
 
 /** All rows of a stream, old ones too, go to as many partitions as were wanted last. */
 export function shardsByRate(): Pick<StreamShards, 'of' | 'want'> {
-  const wanted = new Map<number, ShardStep>();
+  const steps = new Map<number, ShardStep>();
   const always = { fromSeconds: 0, untilSeconds: Number.POSITIVE_INFINITY };
   return {
     of(placement) {
-      const step = wanted.get(placement);
+      const step = steps.get(placement);
       return step && [step];
     },
-    want: (placement, shards) => void wanted.set(placement, { placement, ...always, shards }),
+    want: (placement, shards) => void steps.set(placement, { placement, ...always, shards }),
   };
 }

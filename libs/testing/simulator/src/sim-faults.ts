@@ -22,31 +22,31 @@ export interface FaultProfile {
 }
 
 export function drawFaults(random: Prng): FaultProfile {
-  const some = <T>(value: T, none: T): T => (random.chance(0.5) ? value : none);
+  const sometimes = <T>(value: T, none: T): T => (random.chance(0.5) ? value : none);
   return {
     store: {
       ...noStoreFaults,
-      errorBefore: some(random.pick([0.02, 0.2]), 0),
-      answerLost: some(random.pick([0.02, 0.2]), 0),
-      bitFlip: some(random.pick([0.01, 0.1]), 0),
+      errorBefore: sometimes(random.pick([0.02, 0.2]), 0),
+      answerLost: sometimes(random.pick([0.02, 0.2]), 0),
+      bitFlip: sometimes(random.pick([0.01, 0.1]), 0),
       delayMaxMs: random.pick([5, 50, 500]),
     },
     disk: {
       ...noDiskFaults,
-      writeError: some(0.01, 0),
-      syncError: some(0.01, 0),
-      readError: some(0.01, 0),
+      writeError: sometimes(0.01, 0),
+      syncError: sometimes(0.01, 0),
+      readError: sometimes(0.01, 0),
       delayMaxMs: random.pick([1, 10, 100]),
     },
-    crashEveryMs: some(random.pick([2_000, 10_000]), Number.POSITIVE_INFINITY),
-    pauseEveryMs: some(10_000, Number.POSITIVE_INFINITY),
-    storeDownEveryMs: some(15_000, Number.POSITIVE_INFINITY),
-    diskFullEveryMs: some(20_000, Number.POSITIVE_INFINITY),
-    clockJumpEveryMs: some(20_000, Number.POSITIVE_INFINITY),
+    crashEveryMs: sometimes(random.pick([2_000, 10_000]), Number.POSITIVE_INFINITY),
+    pauseEveryMs: sometimes(10_000, Number.POSITIVE_INFINITY),
+    storeDownEveryMs: sometimes(15_000, Number.POSITIVE_INFINITY),
+    diskFullEveryMs: sometimes(20_000, Number.POSITIVE_INFINITY),
+    clockJumpEveryMs: sometimes(20_000, Number.POSITIVE_INFINITY),
     flushEveryMs: random.pick([500, 3_000, 10_000]),
-    logRepeats: some(0.1, 0),
-    logAckLost: some(0.05, 0),
-    hookCrash: some(0.05, 0),
+    logRepeats: sometimes(0.1, 0),
+    logAckLost: sometimes(0.05, 0),
+    hookCrash: sometimes(0.05, 0),
   };
 }
 

@@ -136,7 +136,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   // ---- clients
 
   protected async send(client: VirtualProcess, push: Push, request: PushMessage): Promise<number> {
-    const target = this.#fleet.some('distributor', client.random);
+    const target = this.#fleet.drawNode('distributor', client.random);
     const response = await this.#world.network.call(client, { from: 'clients', to: target }, () =>
       target.node!.distributor.push(parseTenantId(push.tenant), request),
     );
@@ -163,7 +163,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
           entry.timestampNs <= BigInt(endMs) * 1_000_000n,
       );
       const query = `{app="${app}"} |= "line ${digit}"`;
-      const target = this.#fleet.some('compactor', random);
+      const target = this.#fleet.drawNode('compactor', random);
       try {
         await this.#world.network.call(client, { from: 'clients', to: target }, () =>
           target.node!.requests.create(tenant, { id: `0000000${i}`, query, startMs, endMs, parts: 1 }),
@@ -177,7 +177,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   }
 
   protected async read(client: VirtualProcess, tenant: string, direction: Direction): Promise<LedgerEntry[]> {
-    const target = this.#fleet.some('querier', client.random);
+    const target = this.#fleet.drawNode('querier', client.random);
     return this.#world.network.call(
       client,
       { from: 'clients', to: target },
@@ -227,10 +227,10 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     await this.#checkStore(judge);
   }
 
-  #compare(before: number, after: number, what: string): void {
+  #compare(before: number, after: number, change: string): void {
     // A delete that was sent may be carried out at any time.
     if (this.#hasDeletes || before === after) return;
-    this.add([{ kind: 'changed', text: `changed: ${before} rows, ${after} after ${what}` }]);
+    this.add([{ kind: 'changed', text: `changed: ${before} rows, ${after} after ${change}` }]);
   }
 
   /** All faults are gone: within a minute everybody must be answered. */

@@ -178,12 +178,14 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
   #startNemesis(): void {
     const random = this.random.fork('nemesis');
     const { disk, bucket } = this.#world;
-    const some = () =>
+    const drawProcess = () =>
       this.#node?.rival && random.chance(0.5) ? this.#node.rival.process : this.#node?.process;
     this.every(this.#faults.crashEveryMs, random, 'crash', () => this.#crash());
-    this.every(this.#faults.pauseEveryMs, random, 'pause', () => some()?.pause(random.float() * 5_000));
+    this.every(this.#faults.pauseEveryMs, random, 'pause', () =>
+      drawProcess()?.pause(random.float() * 5_000),
+    );
     this.every(this.#faults.clockJumpEveryMs, random, 'clock', () => {
-      const process = some();
+      const process = drawProcess();
       if (process) process.clock.offsetMs = (random.float() - 0.5) * 2 * 86_400_000;
     });
     this.every(this.#faults.storeDownEveryMs, random, 'store down', () => {

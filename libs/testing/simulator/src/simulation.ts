@@ -128,7 +128,7 @@ export abstract class Simulation<Counts> {
   }
 
   async #answered(client: VirtualProcess, push: Push): Promise<PushAnswer> {
-    this.ledger.sent(push.entries);
+    this.ledger.recordAttempt(push.entries);
     let answer: PushAnswer = 'unknown';
     try {
       const status = await this.send(client, push, pushRequest(push, new AbortController().signal));

@@ -108,7 +108,7 @@ export class DashboardClient {
               step: `${this.#stepMs()}ms`,
               limit,
             });
-        drawn.push({ title, type, ...shown(answer) });
+        drawn.push({ title, type, ...contentOf(answer) });
       }
     }
     return drawn;
@@ -159,14 +159,14 @@ export class DashboardClient {
 /** Values of a list are escaped and joined; the pattern of All, and the text of a box, stand as they are. */
 function valueOf(
   { type, allValue, current }: Variable,
-  chosen: readonly string[] | undefined,
+  values: readonly string[] | undefined,
 ): string | undefined {
-  if (type === 'textbox') return chosen?.[0] ?? current?.value ?? '';
-  if (!chosen) return allValue;
-  return chosen.map((value) => value.replaceAll(/[\\$^*{}[\]+?.()|]/g, String.raw`\\$&`)).join('|');
+  if (type === 'textbox') return values?.[0] ?? current?.value ?? '';
+  if (!values) return allValue;
+  return values.map((value) => value.replaceAll(/[\\$^*{}[\]+?.()|]/g, String.raw`\\$&`)).join('|');
 }
 
-function shown({ data }: Answer): { lines: string[]; curves: Map<string, number> } {
+function contentOf({ data }: Answer): { lines: string[]; curves: Map<string, number> } {
   const lines: string[] = [];
   const curves = new Map<string, number>();
   for (const { metric, values = [] } of data.result) {

@@ -5,7 +5,7 @@ interface EventuallyOptions {
   /** Between two looks; 20 ms by default. */
   readonly everyMs?: number;
   /** Text to add to the failure: a log, say. */
-  readonly told?: () => string;
+  readonly details?: () => string;
 }
 
 /**
@@ -14,20 +14,20 @@ interface EventuallyOptions {
  */
 export async function eventually<T>(
   look: () => T | Promise<T>,
-  { withinMs = 40_000, everyMs = 20, told = () => '' }: EventuallyOptions = {},
+  { withinMs = 40_000, everyMs = 20, details = () => '' }: EventuallyOptions = {},
 ): Promise<Exclude<T, undefined | false>> {
   const endMs = performance.now() + withinMs;
   for (;;) {
     let cause: unknown;
     try {
-      const found = await look();
-      if (found !== undefined && found !== false) return found as Exclude<T, undefined | false>;
+      const value = await look();
+      if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
     } catch (error) {
       cause = error;
     }
     if (performance.now() > endMs) {
       const reason = cause instanceof Error ? `\n${cause.message}` : '';
-      throw new Error(`not within ${withinMs} ms: ${look.toString()}${reason}\n${told()}`, { cause });
+      throw new Error(`not within ${withinMs} ms: ${look.toString()}${reason}\n${details()}`, { cause });
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }

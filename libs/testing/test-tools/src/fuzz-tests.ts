@@ -15,8 +15,8 @@ export function testTargets(targets: readonly FuzzTarget[]): void {
       const count = target.corpus().length + casesOf({ few: 200, many: 5000 });
       const cpuMsMax = slack * (target.cpuMsMax ?? cpuMsMaxDefault);
       const { failures } = await fuzz({ ...target, cpuMsMax }, { seed: 1, count });
-      const shown = failures.map(({ finding, input }) => [finding, input.toString('latin1', 0, 2000)]);
-      expect(shown).toEqual([]);
+      const texts = failures.map(({ finding, input }) => [finding, input.toString('latin1', 0, 2000)]);
+      expect(texts).toEqual([]);
     });
   });
 }

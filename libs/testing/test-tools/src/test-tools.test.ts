@@ -40,7 +40,7 @@ test('what never comes is said, with what was told and the last failure', async 
   const waiting = eventually(() => Promise.reject(new Error('nobody home')), {
     withinMs: 20,
     everyMs: 1,
-    told: () => 'its log',
+    details: () => 'its log',
   });
   await expect(waiting).rejects.toThrow(/^not within 20 ms: [^]*nobody home\nits log$/);
 });

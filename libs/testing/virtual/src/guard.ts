@@ -14,8 +14,8 @@ export function guardRealWorld(): () => void {
     performanceNow: Reflect.get(performance, 'now') as typeof performance.now,
     abortTimeout: Reflect.get(AbortSignal, 'timeout') as typeof AbortSignal.timeout,
   };
-  const refuse = (what: string) => (): never => {
-    throw new Error(`${what} reached in simulation: use libs/words/ports`);
+  const refuse = (name: string) => (): never => {
+    throw new Error(`${name} reached in simulation: use libs/words/ports`);
   };
   globalThis.Date = guardedDate(real.Date);
   Math.random = refuse('Math.random');

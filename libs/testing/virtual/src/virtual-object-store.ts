@@ -100,13 +100,13 @@ class BucketClient implements ObjectStore {
   }
 
   async *list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
-    const found = await this.#read(`list ${prefix}`, undefined, () =>
+    const objects = await this.#read(`list ${prefix}`, undefined, () =>
       [...this.#bucket.objects]
         .filter(([key]) => key.startsWith(prefix) && (startAfter === undefined || key > startAfter))
         .map(([key, bytes]) => ({ key, sizeBytes: bytes.length }))
         .sort((a, b) => (a.key < b.key ? -1 : 1)),
     );
-    yield* found;
+    yield* objects;
   }
 
   async delete(key: string): Promise<void> {

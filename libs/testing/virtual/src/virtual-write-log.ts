@@ -81,11 +81,11 @@ export class VirtualLog {
    */
   moveLeader(id: number): void {
     const partition = this.#partitions[id];
-    const kept = this.#random.int(0, partition.pending.length);
+    const keptCount = this.#random.int(0, partition.pending.length);
     const { pending } = partition;
     partition.pending = [];
     pending.forEach(({ record }, i) => {
-      if (i < kept) this.#commit(partition, record);
+      if (i < keptCount) this.#commit(partition, record);
     });
     for (const { settle } of pending) settle(undefined);
   }
@@ -194,9 +194,9 @@ class LogClient implements WriteLog {
     const untilMs = this.#process.clock.monotonicMs() + options.waitMs;
     for (;;) {
       signal?.throwIfAborted();
-      const found = await this.#ask(`log read ${id}`, () => this.#from(id, fromOffset, options.bytesMax));
+      const records = await this.#ask(`log read ${id}`, () => this.#from(id, fromOffset, options.bytesMax));
       const restMs = untilMs - this.#process.clock.monotonicMs();
-      if (found.length > 0 || restMs <= 0) return found;
+      if (records.length > 0 || restMs <= 0) return records;
       await this.#news(id, fromOffset, restMs, signal);
     }
   }
@@ -214,8 +214,8 @@ class LogClient implements WriteLog {
       const partition = this.#log.partition(id);
       partition.startOffset = Math.max(partition.startOffset, Math.min(offset, partition.endOffset));
       const { committed } = partition;
-      const kept = committed.findIndex((record) => record.offset >= partition.startOffset);
-      committed.splice(0, kept < 0 ? committed.length : kept);
+      const firstKept = committed.findIndex((record) => record.offset >= partition.startOffset);
+      committed.splice(0, firstKept < 0 ? committed.length : firstKept);
     });
   }
 
@@ -252,12 +252,12 @@ class LogClient implements WriteLog {
     const { committed } = this.#log.partition(id);
     let at = committed.findIndex(({ offset }) => offset >= fromOffset);
     if (at < 0) return [];
-    const found: LoggedRecord[] = [];
-    for (let bytes = 0; at < committed.length && (found.length === 0 || bytes < bytesMax); at++) {
+    const records: LoggedRecord[] = [];
+    for (let bytes = 0; at < committed.length && (records.length === 0 || bytes < bytesMax); at++) {
       bytes += committed[at].payload.length;
-      found.push({ ...committed[at], payload: Buffer.from(committed[at].payload) });
+      records.push({ ...committed[at], payload: Buffer.from(committed[at].payload) });
     }
-    return found;
+    return records;
   }
 
   #ask<T>(label: string, look: () => T): Promise<T> {

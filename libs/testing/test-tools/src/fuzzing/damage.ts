@@ -73,10 +73,10 @@ function flipFault(
   if (at < (file.spareBytes ?? 0)) return sameTexts(served, records) ? undefined : 'records are missing';
   const ends = file.recordEnds();
   const damaged = ends.findIndex((end) => at < end);
-  const rest = records.filter((_, index) => index !== damaged);
-  return sameTexts(served, rest)
+  const intact = records.filter((_, index) => index !== damaged);
+  return sameTexts(served, intact)
     ? undefined
-    : `${served.length} records were served, ${rest.length} are sound`;
+    : `${served.length} records were served, ${intact.length} are sound`;
 }
 
 function sameTexts(a: readonly string[], b: readonly string[]): boolean {

@@ -68,7 +68,7 @@ export async function fuzz(target: FuzzTarget, options: RoundOptions): Promise<R
 /** The input that a seed comes to after so many; for one that never returned. */
 export async function inputAt(target: FuzzTarget, seed: number, count: number): Promise<Buffer> {
   let last = Buffer.alloc(0);
-  const watched: FuzzTarget = {
+  const recorder: FuzzTarget = {
     ...target,
     run: (input) => {
       last = Buffer.from(input);
@@ -76,7 +76,7 @@ export async function inputAt(target: FuzzTarget, seed: number, count: number): 
     },
   };
   let position = 0;
-  await fuzz(watched, { seed, count, onInput: (at) => (position = at) });
+  await fuzz(recorder, { seed, count, onInput: (at) => (position = at) });
   return last;
 }
 

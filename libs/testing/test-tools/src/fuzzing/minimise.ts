@@ -12,10 +12,10 @@ export async function minimise(target: FuzzTarget, input: Buffer, cpuMs = cpuMsD
     const { user, system } = process.threadCpuUsage(before);
     return user + system > cpuMs * 1000;
   };
-  const wanted = await judge(target, input);
+  const original = await judge(target, input);
   const failsAlike = async (candidate: Buffer): Promise<boolean> => {
     const { finding, signature } = await judge(target, candidate);
-    return finding?.kind === wanted.finding?.kind && signature === wanted.signature;
+    return finding?.kind === original.finding?.kind && signature === original.signature;
   };
   let smallest = input;
   for (let size = Math.ceil(smallest.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {

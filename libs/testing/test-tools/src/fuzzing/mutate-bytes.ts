@@ -134,9 +134,9 @@ function repeatRange(bytes: Buffer, { random }: Material): Buffer {
 
 function moveRange(bytes: Buffer, { random }: Material): Buffer {
   const [start, end] = rangeOf(bytes, random);
-  const rest = Buffer.concat([bytes.subarray(0, start), bytes.subarray(end)]);
-  const at = random.int(0, rest.length);
-  return Buffer.concat([rest.subarray(0, at), bytes.subarray(start, end), rest.subarray(at)]);
+  const remainder = Buffer.concat([bytes.subarray(0, start), bytes.subarray(end)]);
+  const at = random.int(0, remainder.length);
+  return Buffer.concat([remainder.subarray(0, at), bytes.subarray(start, end), remainder.subarray(at)]);
 }
 
 function truncate(bytes: Buffer, { random }: Material): Buffer {
@@ -172,9 +172,9 @@ function rangeOf(bytes: Buffer, random: Prng): [start: number, end: number] {
 /** LEB128. */
 export function varintOf(value: number | bigint): Buffer {
   const out: number[] = [];
-  let rest = BigInt(value);
-  for (; rest >= 0x80n; rest >>= 7n) out.push(Number(rest & 0x7fn) | 0x80);
-  out.push(Number(rest));
+  let remainder = BigInt(value);
+  for (; remainder >= 0x80n; remainder >>= 7n) out.push(Number(remainder & 0x7fn) | 0x80);
+  out.push(Number(remainder));
   return Buffer.from(out);
 }
 
