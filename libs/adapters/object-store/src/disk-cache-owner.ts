@@ -72,8 +72,8 @@ export class DiskCacheOwner implements DiskCacheReports {
     if (++this.#damages >= damagesMax && this.index.turnOff()) this.failed(`${damagesMax} damaged files`);
   }
 
-  looked(lookups: DiskCacheLookups): void {
-    this.#options.observer.looked(lookups);
+  lookedUp(lookups: DiskCacheLookups): void {
+    this.#options.observer.lookedUp(lookups);
   }
 
   failed(reason: string): void {
@@ -123,7 +123,7 @@ export class DiskCacheOwner implements DiskCacheReports {
     this.#bytes += file.bytes;
     this.index.addFile(slot, file.id, this.index.timeOf(clock.nowMs()));
     for (const entry of entries) this.index.add(slot, entry);
-    observer.held(this.#bytes);
+    observer.storedBytes(this.#bytes);
     this.#tellRoom();
   }
 
@@ -146,7 +146,7 @@ export class DiskCacheOwner implements DiskCacheReports {
       .catch((error: unknown) =>
         this.failed(`deleting: ${error instanceof Error ? error.message : String(error)}`),
       );
-    observer.held(this.#bytes);
+    observer.storedBytes(this.#bytes);
     this.#tellRoom();
   }
 

@@ -51,12 +51,12 @@ function open(disk: Disk, { bytesMax = 4 * mib, threads = 1, nowMs = () => 0 }: 
     clock,
     logger: silent,
     observer: {
-      looked: (more) => {
+      lookedUp: (more) => {
         for (const name of Object.keys(lookups) as (keyof DiskCacheLookups)[]) lookups[name] += more[name];
       },
       wrote: () => undefined,
       evicted: (bytes) => void (counts.evictedBytes += bytes),
-      held: () => undefined,
+      storedBytes: () => undefined,
       turnedOff: () => void counts.turnedOff++,
     },
   });
@@ -196,7 +196,7 @@ test('a disk that answers later than the store would is not waited for', async (
     written: () => undefined,
     damaged: () => undefined,
     failed: () => undefined,
-    looked: (each) => void lookups.push(each),
+    lookedUp: (each) => void lookups.push(each),
   };
   const index = new DiskCacheIndex(first.owner.index.memory);
   const cache = new DiskCache({ index, disk: slow, reports, clock, timers, random, patienceMs: () => 30 });

@@ -28,7 +28,7 @@ export interface DiskCacheReports {
   }): void;
   /** A file gave bytes that are not those which were written. */
   damaged(file: { readonly slot: number; readonly generation: number }): void;
-  looked(lookups: DiskCacheLookups): void;
+  lookedUp(lookups: DiskCacheLookups): void;
   /** The disk failed: the cache is off for all threads. */
   failed(reason: string): void;
 }
@@ -251,7 +251,7 @@ export class DiskCache implements RangeCache {
   }
 
   #report(): void {
-    if (Object.values(this.#lookups).some((count) => count > 0)) this.#deps.reports.looked(this.#lookups);
+    if (Object.values(this.#lookups).some((count) => count > 0)) this.#deps.reports.lookedUp(this.#lookups);
     this.#lookups = noLookups();
   }
 

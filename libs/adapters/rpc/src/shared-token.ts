@@ -25,8 +25,8 @@ export function tokenInterceptor(token: string): ServerInterceptor {
     if (method.path.startsWith(openPrefix)) return new ServerInterceptingCall(call);
     const listener = new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
-        const [shown] = metadata.get(tokenKey);
-        if (typeof shown === 'string' && timingSafeEqual(digest(shown), expected)) next(metadata);
+        const [callToken] = metadata.get(tokenKey);
+        if (typeof callToken === 'string' && timingSafeEqual(digest(callToken), expected)) next(metadata);
         else call.sendStatus(refusal());
       })
       .build();

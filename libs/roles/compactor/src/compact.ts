@@ -40,15 +40,15 @@ export async function compactDay(
   deps: CompactorDeps,
   tenant: string,
   day: number,
-  how: { removals: readonly LeafDelete[]; isForced?: boolean; signal?: AbortSignal },
+  mergeOptions: { removals: readonly LeafDelete[]; isForced?: boolean; signal?: AbortSignal },
 ): Promise<number> {
   const { clock, options, metrics } = deps;
   for (let merges = 0; merges < mergesMax; merges++) {
-    const plan = planDay(inventoryOf(deps, tenant, day), clock.nowMs(), options, how.isForced);
+    const plan = planDay(inventoryOf(deps, tenant, day), clock.nowMs(), options, mergeOptions.isForced);
     if (!plan) return merges;
-    if (await runMerge(deps, plan, how)) continue;
+    if (await runMerge(deps, plan, mergeOptions)) continue;
     metrics.mergeLost();
-    await deps.catalog.refresh(how.signal);
+    await deps.catalog.refresh(mergeOptions.signal);
   }
   return mergesMax;
 }

@@ -121,9 +121,9 @@ export class RowRemover {
       if (hasLongSections && this.#hasLongSections(tenant, removal)) return;
       // A request over all time has thousands of parts without a row: they get no manifest each.
       if (end === next && part + 1 < parts) continue;
-      const touched = days.slice(next, end);
-      for (const day of touched) await this.#removeFromDay(tenant, day, removal, signal);
-      if (!touched.every((day) => this.#isDone(tenant, day, removal))) return;
+      const partDays = days.slice(next, end);
+      for (const day of partDays) await this.#removeFromDay(tenant, day, removal, signal);
+      if (!partDays.every((day) => this.#isDone(tenant, day, removal))) return;
       await requests!.progress(tenant, id, part + 1);
       await this.#deps.simHook?.('delete.afterProgress');
     }

@@ -83,6 +83,9 @@ export function expandAlerts(input: ExpandInput, check?: () => void): RaisedAler
   });
 }
 
-function refused(what: string): LokiError {
-  return new LokiError('badRequest', `expanding the templates of the rule's labels and annotations ${what}`);
+function refused(failure: string): LokiError {
+  return new LokiError(
+    'badRequest',
+    `expanding the templates of the rule's labels and annotations ${failure}`,
+  );
 }

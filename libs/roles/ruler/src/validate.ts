@@ -69,13 +69,13 @@ function checkRecord({ record, annotations, forMs, keepFiringForMs }: WrittenRul
   if (!metricName.test(record)) throw refused(`invalid recording rule name: ${record}`);
 }
 
-function checkTemplates(what: string, pairs: readonly LabelPair[], alert: string): void {
+function checkTemplates(kind: string, pairs: readonly LabelPair[], alert: string): void {
   for (const [name, text] of pairs) {
     try {
       compileAlertTemplate(text, alert);
     } catch (error) {
       if (!(error instanceof TemplateSyntaxError)) throw error;
-      throw refused(`${what} "${name}": ${error.message}`, error);
+      throw refused(`${kind} "${name}": ${error.message}`, error);
     }
   }
 }

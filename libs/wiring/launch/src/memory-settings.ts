@@ -46,8 +46,8 @@ export function takeMemorySettings(): void {
 export function withSettings({ words, env }: Command): Command | undefined {
   if (Object.keys(allocatorSettings).some((name) => name in env)) return undefined;
   const [program, ...rest] = words;
-  const given = [...rest, env['NODE_OPTIONS'] ?? ''].some((word) => word.includes(semiSpaceFlag));
-  const flags = given ? [] : [`${semiSpaceFlag}=${semiSpaceMib}`];
+  const hasFlag = [...rest, env['NODE_OPTIONS'] ?? ''].some((word) => word.includes(semiSpaceFlag));
+  const flags = hasFlag ? [] : [`${semiSpaceFlag}=${semiSpaceMib}`];
   return { words: [program, ...flags, ...rest], env: { ...env, ...allocatorSettings } };
 }
 

@@ -38,13 +38,13 @@ function readInThread(
 ): Promise<OverridesSummary> {
   const { promise, resolve, reject } = Promise.withResolvers<OverridesSummary>();
   const workerData: OverridesThreadInput = { request, batchesTaken: new SharedArrayBuffer(4) };
-  const taken = new Int32Array(workerData.batchesTaken);
+  const takenCount = new Int32Array(workerData.batchesTaken);
   const thread = new Worker(new URL('./overrides-worker.ts', import.meta.url), { workerData });
   thread.on('message', (message: OverridesMessage) => {
     if (message.kind === 'batch') {
       onBatch(message.batch);
-      Atomics.add(taken, 0, 1);
-      Atomics.notify(taken, 0);
+      Atomics.add(takenCount, 0, 1);
+      Atomics.notify(takenCount, 0);
     } else if (message.kind === 'read') resolve(message.summary);
     else reject(new ConfigError(message.text));
   });

@@ -9,14 +9,14 @@ const { ConfigError, readOverrides } = await import('@loki/config');
 const { limitSyntaxChecks } = await import('./roles/limit-syntax-checks.ts');
 
 const { request, batchesTaken } = workerData as OverridesThreadInput;
-const taken = new Int32Array(batchesTaken);
+const takenCount = new Int32Array(batchesTaken);
 let batchesSent = 0;
 
 const send = (message: OverridesMessage, transfer: ArrayBuffer[] = []) =>
   parentPort!.postMessage(message, transfer);
 
 function sendBatch(batch: OverridesBatch): void {
-  Atomics.wait(taken, 0, batchesSent - 1);
+  Atomics.wait(takenCount, 0, batchesSent - 1);
   send({ kind: 'batch', batch });
   batchesSent++;
 }

@@ -27,9 +27,9 @@ interface RunOptions {
  */
 export async function run({ target, adapters }: RunOptions = {}): Promise<void> {
   tuneCollector();
-  const given = process.argv.slice(2);
+  const words = process.argv.slice(2);
   const loaded = await loadConfig({
-    argv: target === undefined ? given : [`-target=${target}`, ...given],
+    argv: target === undefined ? words : [`-target=${target}`, ...words],
     env: (name) => process.env[name],
     readText,
     versionText: versionText(info),

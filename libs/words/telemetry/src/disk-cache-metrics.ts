@@ -12,11 +12,11 @@ export interface DiskCacheLookups {
 
 /** Told of all that a cache on local disk does. */
 export interface DiskCacheObserver {
-  looked(lookups: DiskCacheLookups): void;
+  lookedUp(lookups: DiskCacheLookups): void;
   wrote(bytes: number): void;
   /** A file made room for another. */
   evicted(bytes: number): void;
-  held(bytes: number): void;
+  storedBytes(bytes: number): void;
   turnedOff(): void;
 }
 
@@ -47,7 +47,7 @@ export function diskCacheMetrics(metrics: Metrics): DiskCacheObserver {
   for (const result of ['hit', 'miss', 'late', 'damaged']) lookups.inc({ result }, 0);
   isOn.set(1);
   return {
-    looked({ hits, misses, late, damaged, hitBytes }) {
+    lookedUp({ hits, misses, late, damaged, hitBytes }) {
       lookups.inc({ result: 'hit' }, hits);
       lookups.inc({ result: 'miss' }, misses);
       lookups.inc({ result: 'late' }, late);
@@ -56,7 +56,7 @@ export function diskCacheMetrics(metrics: Metrics): DiskCacheObserver {
     },
     wrote: (count) => written.inc(count),
     evicted: (count) => evictions.inc(count),
-    held: (count) => bytes.set(count),
+    storedBytes: (count) => bytes.set(count),
     turnedOff: () => isOn.set(0),
   };
 }

@@ -62,11 +62,11 @@ export async function* exportPages(
   let remaining = cursor;
   let windowNs = windowAtFirstNs;
   let limit = Math.min(rowsAtFirst, rowsMax);
-  let sent = 0;
-  while (remaining.startNs < remaining.endNs && (rowsWanted === 0 || sent < rowsWanted)) {
+  let rowsSent = 0;
+  while (remaining.startNs < remaining.endNs && (rowsWanted === 0 || rowsSent < rowsWanted)) {
     const window = firstPart(remaining, windowNs);
     // At least two: one row would always fill its leaf.
-    const leafLimit = rowsWanted === 0 ? limit : Math.max(2, Math.min(limit, rowsWanted - sent));
+    const leafLimit = rowsWanted === 0 ? limit : Math.max(2, Math.min(limit, rowsWanted - rowsSent));
     const startedMs = clock.monotonicMs();
     let rows: LogLeafResult;
     try {
@@ -90,7 +90,7 @@ export async function* exportPages(
       if (rows.timestampNs[0] === instantNs) {
         for await (const part of instantParts(instantNs, direction, read)) {
           yield { rows: part, from: 0, to: part.timestampNs.length, next: undefined };
-          sent += part.timestampNs.length;
+          rowsSent += part.timestampNs.length;
         }
         remaining = without(remaining, { startNs: instantNs, endNs: instantNs + 1n });
         yield { rows, from: 0, to: 0, next: remaining };
@@ -99,7 +99,7 @@ export async function* exportPages(
       remaining = reaching(remaining, instantNs);
     }
     const to = count < leafLimit ? count : firstRowOf(rows.timestampNs);
-    sent += to;
+    rowsSent += to;
     yield { rows, from: 0, to, next: remaining };
     limit = nextLimit(leafLimit, rows.lines.length, rowsMax);
   }

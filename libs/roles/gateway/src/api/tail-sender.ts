@@ -70,7 +70,7 @@ class Outgoing {
     }
     const droppedText = this.#dropped > 0 ? droppedJson(this.#dropped, this.#atNs) : '';
     this.#dropped = 0;
-    this.letGo();
+    this.dropRemaining();
     return entries.length > 0 || droppedText !== '' ? this.#message(entries, droppedText) : undefined;
   }
 
@@ -79,7 +79,7 @@ class Outgoing {
    *
    * @returns the number of dropped rows
    */
-  letGo(): number {
+  dropRemaining(): number {
     const entries = this.#rows ? this.#rows.labelSet.length - this.#row : 0;
     this.#dropped += entries;
     this.#rows = undefined;
@@ -133,7 +133,7 @@ export class TailSender {
     for (let text = outgoing.next(without); text !== undefined; text = outgoing.next(without)) {
       const sending = this.#socket.send(text);
       if (!(await this.#isInTime(sending))) {
-        const entries = outgoing.letGo();
+        const entries = outgoing.dropRemaining();
         if (entries > 0) this.#onDropped(entries);
       }
       await sending;

@@ -48,13 +48,13 @@ export function watchAddresses(watch: AddressWatch): () => void {
   let isStopped = false;
   const look = async () => {
     try {
-      const found = new Set(
+      const addresses = new Set(
         (await Promise.all(watch.addresses.map((address) => resolve(address, watch)))).flat(),
       );
-      const text = [...found].sort().join();
+      const text = [...addresses].sort().join();
       if (!isStopped && text !== last) {
         last = text;
-        watch.onChange(found);
+        watch.onChange(addresses);
       }
     } catch (error) {
       watch.logger.warn('an address cannot be looked up; the last ones stay in use', { err: String(error) });
@@ -82,9 +82,9 @@ async function resolve(
   const host = colon < 0 ? plain : plain.slice(0, colon);
   const port = colon < 0 ? String(defaultPort) : plain.slice(colon + 1);
   if (net.isIP(host.replace(/^\[|\]$/g, '')) > 0) return [`${host}:${port}`];
-  const found = await names.lookup(host, { all: true });
+  const hostAddresses = await names.lookup(host, { all: true });
   // One family only: otherwise a host with two addresses would count as two hosts.
-  const families = found.filter(({ family }) => family === found[0].family);
+  const families = hostAddresses.filter(({ family }) => family === hostAddresses[0].family);
   return families.map((each) => `${each.family === 6 ? `[${each.address}]` : each.address}:${port}`);
 }
 

@@ -143,12 +143,12 @@ export class Cluster {
     const { rpc, timers, logger } = this.#deps;
     serveFrontend(rpc, {
       timers,
-      onSlot: ({ querier, querierId, isForTails, signal: gone }) => {
+      onSlot: ({ querier, querierId, isForTails, signal: querierGone }) => {
         if (isForTails) {
-          frontend.serveTail(querier, gone);
+          frontend.serveTail(querier, querierGone);
           return;
         }
-        frontend.serve(querier, gone, querierId).catch((error: unknown) => {
+        frontend.serve(querier, querierGone, querierId).catch((error: unknown) => {
           logger.error('a slot of a querier failed', { querierId, err: String(error) });
         });
       },

@@ -40,10 +40,10 @@ export class RingPartitionOwners implements PartitionOwners {
     this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
     deps.ingesters.onChange((ring) => {
       this.#walked.clear();
-      const known = new Set(ring.instances.map(({ address }) => address));
-      for (const address of this.#clients.keys()) if (!known.has(address)) this.#clients.delete(address);
-      this.#suspects.keep(known);
-      deps.channels.keep(known);
+      const addresses = new Set(ring.instances.map(({ address }) => address));
+      for (const address of this.#clients.keys()) if (!addresses.has(address)) this.#clients.delete(address);
+      this.#suspects.keep(addresses);
+      deps.channels.keep(addresses);
     });
   }
 

@@ -24,10 +24,10 @@ export class RingPatterns implements PatternService {
   async patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]> {
     const { ingesters, serviceOf, logger } = this.#deps;
     // Leaving ingesters still have the patterns of their partitions.
-    const asked = ingesters.ring.instances.filter(({ isHealthy }) => isHealthy);
-    if (asked.length === 0) throw new LokiError('unavailable', 'no healthy ingester');
+    const healthy = ingesters.ring.instances.filter(({ isHealthy }) => isHealthy);
+    if (healthy.length === 0) throw new LokiError('unavailable', 'no healthy ingester');
     const outcomes = await Promise.allSettled(
-      asked.map(async (instance) => serviceOf(instance).patterns(request, signal)),
+      healthy.map(async (instance) => serviceOf(instance).patterns(request, signal)),
     );
     const lists: (readonly PatternSeries[])[] = [];
     let failure: unknown;
@@ -43,7 +43,7 @@ export class RingPatterns implements PatternService {
       } // an ingester without patterns
       else if (code === 'badRequest' || signal?.aborted) throw error;
       else {
-        logger.warn('an ingester did not return its patterns', { id: asked[i].id, err: String(error) });
+        logger.warn('an ingester did not return its patterns', { id: healthy[i].id, err: String(error) });
         failure = error;
       }
     });

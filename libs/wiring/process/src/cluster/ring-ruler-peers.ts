@@ -32,9 +32,9 @@ export class RingRulerPeers implements RulerPeers {
     this.#changedMs = deps.clock.monotonicMs();
     deps.rulers.onChange((ring) => {
       this.#changedMs = deps.clock.monotonicMs();
-      const known = new Set(ring.instances.map(({ address }) => address));
-      this.#suspects.keep(known);
-      deps.channels.keep(known);
+      const addresses = new Set(ring.instances.map(({ address }) => address));
+      this.#suspects.keep(addresses);
+      deps.channels.keep(addresses);
     });
   }
 

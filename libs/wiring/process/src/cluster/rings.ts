@@ -201,15 +201,15 @@ class RingStores {
   of({ store, redis, joinMembers }: RingStoreConfig): OpenRingStore {
     if (store === 'memory') return this.#lent();
     const name = JSON.stringify(store === 'redis' ? redis : joinMembers);
-    let known = this.#open.get(name);
-    if (!known) {
-      known =
+    let openStore = this.#open.get(name);
+    if (!openStore) {
+      openStore =
         store === 'redis'
           ? this.#observed(openRedis(this.#deps, redis), 'redis')
           : this.#observed(openJoined(this.#deps, joinMembers), 'memberlist');
-      this.#open.set(name, known);
+      this.#open.set(name, openStore);
     }
-    return known;
+    return openStore;
   }
 
   /**
@@ -218,13 +218,13 @@ class RingStores {
    */
   async reach(config: RingStoreConfig, key: string): Promise<void> {
     if (config.store !== 'redis') return;
-    const known = this.of(config);
-    known.reached ??= patiently(
+    const openStore = this.of(config);
+    openStore.reached ??= patiently(
       'Redis, which keeps the rings',
-      () => known.store.entries(key),
+      () => openStore.store.entries(key),
       this.#patience(),
     ).then(() => undefined);
-    await known.reached;
+    await openStore.reached;
   }
 
   #patience(): Patience {

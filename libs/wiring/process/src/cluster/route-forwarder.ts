@@ -39,10 +39,10 @@ export class RouteForwarder implements RouteService {
     this.#deps = deps;
     this.#suspects = new Suspects(deps.clock);
     deps.onChange?.(() => {
-      const known = new Set(deps.addresses());
-      for (const address of this.#clients.keys()) if (!known.has(address)) this.#clients.delete(address);
-      this.#suspects.keep(known);
-      deps.channels.keep(known);
+      const addresses = new Set(deps.addresses());
+      for (const address of this.#clients.keys()) if (!addresses.has(address)) this.#clients.delete(address);
+      this.#suspects.keep(addresses);
+      deps.channels.keep(addresses);
     });
   }
 

@@ -60,12 +60,12 @@ export class Successors {
     const look = async () => {
       while (this.#hasOthers()) await this.#deps.timers.sleep(askMs, nobody.signal);
     };
-    const taken = Promise.all(partitions.map((partition) => this.takeOver(partition, nobody.signal)));
+    const takeovers = Promise.all(partitions.map((partition) => this.takeOver(partition, nobody.signal)));
     try {
-      await Promise.race([taken, look()]);
+      await Promise.race([takeovers, look()]);
     } finally {
       nobody.abort();
-      await Promise.allSettled([taken]);
+      await Promise.allSettled([takeovers]);
     }
   }
 
@@ -79,16 +79,16 @@ export class Successors {
     // One more than the owners, because this process may still count as one of them.
     const ids = partitionOwners(ring, partition, replicationFactor + 1).filter((id) => id !== ownId);
     const owners = ids.slice(0, replicationFactor).map((id) => ring.get(id)!);
-    const taken = await Promise.all(
+    const ownsPartition = await Promise.all(
       owners.map(async (owner) => (await this.#partitionsOf(owner)).has(partition)),
     );
-    return taken.includes(true);
+    return ownsPartition.includes(true);
   }
 
   #partitionsOf(instance: ObservedInstance): Promise<ReadonlySet<number>> {
     const nowMs = this.#deps.clock.monotonicMs();
-    const known = this.#answers.get(instance.id);
-    if (known && nowMs - known.atMs < askMs) return known.partitions;
+    const cachedAnswer = this.#answers.get(instance.id);
+    if (cachedAnswer && nowMs - cachedAnswer.atMs < askMs) return cachedAnswer.partitions;
     const partitions = this.#deps
       .serviceOf(instance)
       .partitions()

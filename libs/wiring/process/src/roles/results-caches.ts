@@ -150,7 +150,7 @@ function openMemcached(
     defaultPort: memcachedPort,
     timers,
     logger,
-    onChange: (found) => cache.useServers(found),
+    onChange: (servers) => cache.useServers(servers),
   });
   return {
     get: (keys) => cache.get(keys),

@@ -165,8 +165,8 @@ async function openEvaluation(deps: RulerRoleDeps): Promise<{ evaluate: Evaluate
     periodMs: frontendLookupMs,
     timers,
     logger,
-    onChange: (found) => {
-      addresses = [...found];
+    onChange: (newAddresses) => {
+      addresses = [...newAddresses];
       for (const listener of listeners) listener();
     },
   });
@@ -217,8 +217,8 @@ function remoteWrite(deps: SinkDeps, { ruler }: Config, limits: LimitsSource): R
     const { rulerRemoteWriteDisabled, rulerRemoteWriteConfig: own } = limits.forTenant(tenant);
     if (rulerRemoteWriteDisabled) return [];
     if (typeof own !== 'object' || own === null) return common;
-    const known = special.get(own);
-    if (known) return known;
+    const ownClients = special.get(own);
+    if (ownClients) return ownClients;
     const clients = tenantClients(deps.logger, tenant, ruler.remoteWriteClients, own) ?? common;
     special.set(own, clients);
     return clients;

@@ -16,14 +16,14 @@ export function rpcConnectionsMaxOf(descriptors: number): number {
  * Connections of clients that one port takes: half of the descriptors that gRPC leaves, or all but some
  * hundreds where there are many.
  *
- * @param given the configured bound; 0: none
+ * @param connectionsMax the configured bound; 0: none
  * @param descriptors Infinity: unbounded
  */
-export function connectionsMaxOf(given: number, descriptors: number): number {
-  if (!Number.isFinite(descriptors)) return given;
-  const rest = descriptors - rpcConnectionsMaxOf(descriptors);
-  const fitting = Math.max(1, Math.floor(Math.max(rest / 2, rest - atRest * 8)));
-  return given > 0 ? Math.min(given, fitting) : fitting;
+export function connectionsMaxOf(connectionsMax: number, descriptors: number): number {
+  if (!Number.isFinite(descriptors)) return connectionsMax;
+  const available = descriptors - rpcConnectionsMaxOf(descriptors);
+  const fitting = Math.max(1, Math.floor(Math.max(available / 2, available - atRest * 8)));
+  return connectionsMax > 0 ? Math.min(connectionsMax, fitting) : fitting;
 }
 
 /** `ulimit -n` of this process, which Node raises to the hard limit. */

@@ -30,15 +30,15 @@ export function httpTls(config: TlsServerConfig): HttpTls | undefined {
   }
   // An authority is configured in order to verify clients.
   const type = config.clientAuthType || (ca.length > 0 ? 'RequireAndVerifyClientCert' : 'NoClientCert');
-  const asked = clientAuthTypes.get(type);
-  if (asked === undefined) {
+  const clientAuth = clientAuthTypes.get(type);
+  if (clientAuth === undefined) {
     const names = [...clientAuthTypes.keys()].join(', ');
     throw new Error(`server.http_tls_config: client_auth_type ${type} is none of ${names}`);
   }
   const versions = config.minVersion === undefined ? {} : { minVersion: config.minVersion };
-  if (asked === 'none') return { cert, key, ...versions };
+  if (clientAuth === 'none') return { cert, key, ...versions };
   if (ca.length === 0) {
     throw new Error(`server.http_tls_config: client_auth_type ${type} needs client_ca_file`);
   }
-  return { cert, key, ...versions, client: { ca, isRequired: asked === 'required' } };
+  return { cert, key, ...versions, client: { ca, isRequired: clientAuth === 'required' } };
 }

@@ -61,8 +61,8 @@ export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
         partition,
         owners: partitionOwners(view.ring, partition, config.ring.replicationFactor),
         instances: answers.flatMap(({ instance, zone, status }) => {
-          const found = status?.partitions.find((each) => each.partition === partition);
-          return found ? [{ instance, zone, ...found }] : [];
+          const partitionStatus = status?.partitions.find((each) => each.partition === partition);
+          return partitionStatus ? [{ instance, zone, ...partitionStatus }] : [];
         }),
       }));
       return jsonResponse({ partitions, failures: failuresOf(answers) });
@@ -98,7 +98,7 @@ class Members {
     const there = ring.instances.slice(0, membersMax);
     if (there.length === 0) throw new LokiError('unavailable', `the ring of ${this.#name} has no members`);
     this.#channels.keep(new Set(there.map(({ address }) => address)));
-    const asked: HttpRequest = {
+    const statusRequest: HttpRequest = {
       method: 'GET',
       path: request.path,
       params: new Map(),
@@ -112,7 +112,7 @@ class Members {
       there.map(async (member): Promise<MemberStatus<T>> => {
         const { id: instance, zone } = member;
         try {
-          const { status, body = '' } = await this.#askOne(member, route, asked);
+          const { status, body = '' } = await this.#askOne(member, route, statusRequest);
           const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
           if (status !== 200) return { instance, zone, error: `${status} ${text}` };
           return { instance, zone, status: JSON.parse(text) as T };

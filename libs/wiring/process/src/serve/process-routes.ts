@@ -126,35 +126,36 @@ const knownRings = [
   ['query-frontend', 'schedulerRing'],
 ] as const satisfies readonly (readonly [RingName, RingRoute])[];
 
-function routeRings({ server, config, clock, metrics, rings: known }: RouteDeps): void {
+function routeRings({ server, config, clock, metrics, rings: processRings }: RouteDeps): void {
   const { ring, components, writeLog } = config;
   // Rings of this process alone.
   const alone = ringOfOne({
-    id: known.id,
+    id: processRings.id,
     address: `${ring.instanceAddr || '127.0.0.1'}:${ring.instancePort || config.server.grpcListenPort}`,
     zone: ring.zone,
     sinceMs: clock.nowMs(),
     clock,
   });
-  const shown = ringRoutes.filter(([component]) => components.has(component));
+  const routes = ringRoutes.filter(([component]) => components.has(component));
   const rings: Partial<Record<RingRoute, RingSource>> = Object.fromEntries(
-    shown.map(([, route]) => [route, alone]),
+    routes.map(([, route]) => [route, alone]),
   );
   for (const [name, route] of knownRings) {
-    const source = known.source(name);
+    const source = processRings.source(name);
     if (source) rings[route] = source;
-    else if (ring.store !== 'memory') server.handleAll({ [route]: lateRing(known, name, route, clock) });
+    else if (ring.store !== 'memory')
+      server.handleAll({ [route]: lateRing(processRings, name, route, clock) });
   }
   const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
-  ringMetrics(metrics, () => ringStatus(rings, known.id));
+  ringMetrics(metrics, () => ringStatus(rings, processRings.id));
 }
 
 /** A ring that this process does not need: watched from the first request for its page on. */
-function lateRing(known: Rings, name: RingName, route: RingRoute, clock: Clock): HttpHandler {
+function lateRing(rings: Rings, name: RingName, route: RingRoute, clock: Clock): HttpHandler {
   return async (request) => {
-    await known.view(name);
-    return ringPageHandlers({ clock, rings: { [route]: known.source(name)! } })[route]!(request);
+    await rings.view(name);
+    return ringPageHandlers({ clock, rings: { [route]: rings.source(name)! } })[route]!(request);
   };
 }
 

@@ -87,16 +87,16 @@ function receiveReports(name: string, owner: DiskCacheReports): { close(): void 
   const channel = new BroadcastChannel(name);
   channel.unref();
   channel.onmessage = (event) => {
-    const [kind, told] = (event as { data: Report }).data;
+    const [kind, content] = (event as { data: Report }).data;
     switch (kind) {
       case 'written':
-        return owner.written(told);
+        return owner.written(content);
       case 'damaged':
-        return owner.damaged(told);
-      case 'looked':
-        return owner.looked(told);
+        return owner.damaged(content);
+      case 'lookedUp':
+        return owner.lookedUp(content);
       case 'failed':
-        return owner.failed(told);
+        return owner.failed(content);
     }
   };
   return channel;
@@ -116,7 +116,7 @@ export function diskCacheOfWorker(
     reports: {
       written: (file) => tell(['written', file]),
       damaged: (file) => tell(['damaged', file]),
-      looked: (lookups) => tell(['looked', lookups]),
+      lookedUp: (lookups) => tell(['lookedUp', lookups]),
       failed: (reason) => tell(['failed', reason]),
     },
     clock: new NodeClock(),
