@@ -9,7 +9,7 @@ interface RunOutcome {
   /** Ids that fail the run. */
   readonly failed: readonly string[];
   /** Failures of cases that cannot pass there. */
-  readonly known: number;
+  readonly expected: number;
   /** Failures of collections that are not required. */
   readonly notRequired: number;
 }
@@ -88,13 +88,13 @@ export class Corpus {
   /**
    * Asks the server at `url` for the cases of `options`, or else of all collections; what differs is printed.
    *
-   * @param known cases that cannot pass there, with the reason
+   * @param expected cases that cannot pass there, with the reason
    */
   async run(
     url: string,
     jsonFile: string,
     options: readonly string[],
-    known: ReadonlyMap<string, string> = new Map(),
+    expected: ReadonlyMap<string, string> = new Map(),
   ): Promise<RunOutcome> {
     fs.rmSync(jsonFile, { force: true });
     const runner = path.join(directory, 'run.mjs');
@@ -105,15 +105,15 @@ export class Corpus {
     const child = spawn(process.execPath, args, { stdio: 'inherit' });
     await new Promise((resolve) => child.once('exit', resolve));
     // Without an answer it could not even begin, and has said why.
-    if (!fs.existsSync(jsonFile)) return { passed: 0, failed: ['all'], known: 0, notRequired: 0 };
+    if (!fs.existsSync(jsonFile)) return { passed: 0, failed: ['all'], expected: 0, notRequired: 0 };
     const answer = JSON.parse(fs.readFileSync(jsonFile, 'utf8')) as Answer;
     const bad = answer.results.filter(({ ok }) => !ok).map(({ id }) => id);
-    const unknown = bad.filter((id) => !known.has(id));
+    const unknown = bad.filter((id) => !expected.has(id));
     const failed = unknown.filter((id) => !this.#idsNotRequired.has(id));
     return {
       passed: answer.passed,
       failed,
-      known: bad.length - unknown.length,
+      expected: bad.length - unknown.length,
       notRequired: unknown.length - failed.length,
     };
   }

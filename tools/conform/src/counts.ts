@@ -39,10 +39,10 @@ export class Counts {
   /** Values of a label that series of a name have. */
   labelValues(name: string, label: string): string[] {
     const pattern = new RegExp(`\\b${label}="([^"]*)"`);
-    const found = [...this.#values.keys()]
+    const values = [...this.#values.keys()]
       .filter((series) => nameOf(series) === name)
       .flatMap((series) => pattern.exec(series)?.[1] ?? []);
-    return [...new Set(found)].sort();
+    return [...new Set(values)].sort();
   }
 
   /** What was counted since. */
@@ -87,18 +87,18 @@ export function cutsOf(counts: Counts): CutCounts {
 
 interface CacheCounts {
   readonly name: string;
-  readonly asked: number;
-  readonly found: number;
+  readonly lookups: number;
+  readonly hits: number;
 }
 
-/** What caches of answers were asked for and had. */
+/** Lookups and hits of each cache of answers. */
 export function cachesOf(counts: Counts): CacheCounts[] {
   return counts
     .labelValues('loki_cache_fetched_keys', 'name')
     .filter((name) => name.startsWith('frontend.'))
     .map((name) => ({
       name,
-      asked: counts.sum('loki_cache_fetched_keys', `name="${name}"`),
-      found: counts.sum('loki_cache_hits', `name="${name}"`),
+      lookups: counts.sum('loki_cache_fetched_keys', `name="${name}"`),
+      hits: counts.sum('loki_cache_hits', `name="${name}"`),
     }));
 }

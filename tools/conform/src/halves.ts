@@ -18,11 +18,11 @@ export function halvesOf(dataset: readonly TenantData[]): Halves {
     const first: TenantPush[] = [];
     const second: TenantPush[] = [];
     const total = countByStream(pushes);
-    const seen = new Map<string, number>();
+    const counts = new Map<string, number>();
     for (const push of pushes) {
       const stream = JSON.stringify(push.labels);
-      const at = seen.get(stream) ?? 0;
-      seen.set(stream, at + 1);
+      const at = counts.get(stream) ?? 0;
+      counts.set(stream, at + 1);
       const of = total.get(stream)!;
       if (of > 1) (at < of / 2 ? first : second).push(push);
       else {

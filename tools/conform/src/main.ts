@@ -45,8 +45,8 @@ async function main(args: readonly string[]): Promise<number> {
     keeps: has('--keep'),
     passedOn: args.filter((arg) => !switches.has(arg)),
   };
-  const asked = { isCached: isCluster || has('--cached') || has('--cut'), isCut: has('--cut') };
-  const ways = options.inCi && !isCluster ? [asRecorded, cutAndCached] : [asked];
+  const wayOfFlags = { isCached: isCluster || has('--cached') || has('--cut'), isCut: has('--cut') };
+  const ways = options.inCi && !isCluster ? [asRecorded, cutAndCached] : [wayOfFlags];
   for (const way of ways) {
     const code = await runOn(corpus, way, options);
     if (code !== 0) return code;

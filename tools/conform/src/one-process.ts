@@ -18,7 +18,7 @@ const partitionCount = 4;
 export class OneProcess implements System {
   readonly url: string;
   readonly configText: string;
-  readonly known: ReadonlyMap<string, string> = new Map();
+  readonly expectedFailures: ReadonlyMap<string, string> = new Map();
   readonly logs: ReadonlyMap<string, string>;
   readonly #directory: string;
   readonly #server: Daemon;

@@ -6,14 +6,14 @@ import { Corpus } from './corpus.ts';
 import type { TenantData } from './corpus.ts';
 import { cachesOf, Counts, cutsOf } from './counts.ts';
 import { halvesOf } from './halves.ts';
+import { readSources } from './read-sources.ts';
+import type { ReadSources } from './read-sources.ts';
 import { recordedFaults } from './recorded-faults.ts';
 import { replayReports } from './reports.ts';
 import { storedTenants } from './stored.ts';
 import { waitFor } from './system.ts';
 import type { System } from './system.ts';
 import type { Way } from './ways.ts';
-import { whereFrom } from './where-from.ts';
-import type { Whence } from './where-from.ts';
 
 /**
  * Areas that only ask, and of what was pushed for all of them: asked again of what was flushed and compacted.
@@ -80,7 +80,7 @@ export class Phases {
   readonly #result: string;
   readonly #dataset: readonly TenantData[];
   readonly #failed: string[] = [];
-  readonly #told: string[] = [];
+  readonly #summary: string[] = [];
   #t0 = '';
   #isInPieces: boolean;
 
@@ -130,7 +130,7 @@ export class Phases {
   }
 
   #isWell(): boolean {
-    console.log(`\n${this.#told.join('\n')}`);
+    console.log(`\n${this.#summary.join('\n')}`);
     if (this.#failed.length > 0) this.#tellLogs();
     return this.#failed.length === 0;
   }
@@ -162,15 +162,19 @@ export class Phases {
     const beganMs = Date.now();
     console.log(`\n— ${when} —`);
     const before = await Counts.of(this.#system.urls);
-    const { url, known } = this.#system;
-    const all = new Map([...recordedFaults, ...known, ...(this.#isInPieces ? volumesOfPieces : [])]);
+    const { url, expectedFailures } = this.#system;
+    const all = new Map([
+      ...recordedFaults,
+      ...expectedFailures,
+      ...(this.#isInPieces ? volumesOfPieces : []),
+    ]);
     const outcome = await this.#corpus.run(url, this.#result, options, all);
     const counts = (await Counts.of(this.#system.urls)).since(before);
     const { passed, failed, notRequired } = outcome;
     const answered =
-      `${passed} passed, ${failed.length} failed, ${outcome.known} known to differ` +
+      `${passed} passed, ${failed.length} failed, ${outcome.expected} known to differ` +
       (notRequired === 0 ? '' : `, ${notRequired} not required failed`);
-    this.#told.push(
+    this.#summary.push(
       `— ${when}: ${answered}; ${seconds(Date.now() - beganMs)} s —`,
       ...this.#costs(counts, isSecond),
     );
@@ -184,7 +188,7 @@ export class Phases {
     console.log(`\n— ${name} —`);
     const isWell = await replayReports(reports, this.#system.url, when === 'flushed');
     const verdict = isWell ? 'passed' : reports.isRequired ? 'failed' : 'not required, failed';
-    this.#told.push(`— ${name}: ${verdict} —`);
+    this.#summary.push(`— ${name}: ${verdict} —`);
     if (!isWell && reports.isRequired) this.#failed.push(name);
   }
 
@@ -195,23 +199,23 @@ export class Phases {
   /** What was cut and what was kept, which must be what the way is about. */
   #costs(counts: Counts, isSecond: boolean): string[] {
     const { isCut, isCached } = this.#options.way;
-    const told: string[] = [];
+    const lines: string[] = [];
     const { splitQueries, stretches, shardedQueries, parts } = cutsOf(counts);
     if (splitQueries + shardedQueries > 0 || isCut) {
-      told.push(
+      lines.push(
         `    ${splitQueries} queries in ${stretches} stretches of time, ${shardedQueries} in ${parts} parts by stream`,
       );
     }
     if (isCut && (splitQueries === 0 || shardedQueries === 0)) this.#fail('nothing was cut');
-    if (!isCached) return told;
+    if (!isCached) return lines;
     const caches = cachesOf(counts);
-    const names = caches.filter(({ asked }) => asked > 0);
-    told.push(...names.map(({ name, asked, found }) => `    ${name}: ${found} of ${asked}`));
-    for (const { name, found } of names) {
-      if (isSecond && found === 0 && busyCaches.includes(name)) this.#fail(`${name} has answered nothing`);
+    const names = caches.filter(({ lookups }) => lookups > 0);
+    lines.push(...names.map(({ name, lookups, hits }) => `    ${name}: ${hits} of ${lookups}`));
+    for (const { name, hits } of names) {
+      if (isSecond && hits === 0 && busyCaches.includes(name)) this.#fail(`${name} has answered nothing`);
     }
     if (isSecond && names.length === 0) this.#fail('no cache was asked');
-    return told;
+    return lines;
   }
 
   async #flush(): Promise<void> {
@@ -245,22 +249,22 @@ export class Phases {
     await waitFor('queriers read what was compacted', () =>
       this.#is(({ segments, unflushedLines }) => segments === 1 && unflushedLines === 0),
     );
-    this.#told.push(
+    this.#summary.push(
       `${before.flushed} flushed sections of ${tenants.size} tenants became ${after.compacted} in ` +
         `${seconds(storedMs - beganMs)} s, and queriers read them after ${seconds(Date.now() - storedMs)} s`,
     );
   }
 
   /** Where each tenant's lines are, as all queriers see it. */
-  async #is(isSo: (whence: Whence) => boolean): Promise<boolean> {
-    const all = await whereFrom(this.#system.url, this.#dataset, Number(this.#t0));
+  async #is(isSo: (sources: ReadSources) => boolean): Promise<boolean> {
+    const all = await readSources(this.#system.url, this.#dataset, Number(this.#t0));
     return all.every(isSo);
   }
 
   /** Of a choice of cases nothing is expected but their answers. */
   #fail(text: string): void {
     if (this.#isChoice()) return;
-    this.#told.push(`    ${text}`);
+    this.#summary.push(`    ${text}`);
     this.#failed.push(text);
   }
 
@@ -294,10 +298,10 @@ function ofTenants(
 ): { flushed: number; compacted: number; rows: number } {
   const sum = { flushed: 0, compacted: 0, rows: 0 };
   for (const tenant of tenants) {
-    const found = stored.get(tenant);
-    sum.flushed += found?.flushed ?? 0;
-    sum.compacted += found?.compacted ?? 0;
-    sum.rows += found?.rows ?? 0;
+    const ofTenant = stored.get(tenant);
+    sum.flushed += ofTenant?.flushed ?? 0;
+    sum.compacted += ofTenant?.compacted ?? 0;
+    sum.rows += ofTenant?.rows ?? 0;
   }
   return sum;
 }

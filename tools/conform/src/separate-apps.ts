@@ -24,7 +24,7 @@ const casesOfOneProcess: ReadonlyMap<string, string> = new Map([
 /** The recorded configuration in processes of their own that share services. */
 export class SeparateApps implements System {
   readonly configText: string;
-  readonly known = casesOfOneProcess;
+  readonly expectedFailures = casesOfOneProcess;
   readonly #directory: string;
   readonly #services: Services;
   readonly #cluster: Cluster;
@@ -138,7 +138,7 @@ async function findServices(directory: string): Promise<Services> {
   if (!kafka || !redis) {
     return startServices({
       directory,
-      wanted: new Set(serviceNames),
+      names: new Set(serviceNames),
       brokers: 3,
       say: (text) => console.log(text),
     });

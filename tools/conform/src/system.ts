@@ -7,7 +7,7 @@ export interface System {
   /** A configuration that names the store. */
   readonly configText: string;
   /** Cases that cannot pass here, with the reason. */
-  readonly known: ReadonlyMap<string, string>;
+  readonly expectedFailures: ReadonlyMap<string, string>;
   /** Until it is ready. */
   start(): Promise<void>;
   /** Throws when a process is not what it should be. */
@@ -21,13 +21,13 @@ export interface System {
 
 /** Tried four times a second. Throws, naming what was waited for, when it takes too long. */
 export async function waitFor(
-  what: string,
+  state: string,
   isSo: () => Promise<boolean>,
   timeoutMs = 120_000,
 ): Promise<void> {
   const deadlineMs = Date.now() + timeoutMs;
   while (!(await isSo())) {
-    if (Date.now() > deadlineMs) throw new Error(`it took too long: ${what}`);
+    if (Date.now() > deadlineMs) throw new Error(`it took too long: ${state}`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }

@@ -48,9 +48,9 @@ export class Cluster {
 
   /** The first one of an app. */
   first(app: AppName): AppProcess {
-    const found = this.of(app)[0];
-    if (!found) throw new Error(`this cluster has no ${app}`);
-    return found;
+    const process = this.of(app)[0];
+    if (!process) throw new Error(`this cluster has no ${app}`);
+    return process;
   }
 
   of(app: AppName): AppProcess[] {

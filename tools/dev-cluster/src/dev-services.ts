@@ -24,13 +24,13 @@ const lookMs = 500;
 export async function startDevServices(
   data: string,
   brokers: number,
-  wanted: readonly ServiceName[] = serviceNames,
+  names: readonly ServiceName[] = serviceNames,
 ): Promise<DevServices> {
-  console.log(`starting ${wanted.join(', ')} …`);
+  console.log(`starting ${names.join(', ')} …`);
   const directory = path.join(data, 'services');
   const services = await startServices({
     directory,
-    wanted: new Set(wanted),
+    names: new Set(names),
     brokers,
     say: (text) => console.log(text),
   });
@@ -71,8 +71,8 @@ export async function waitForDevServices(data: string, waitMs: number): Promise<
   const deadlineMs = Date.now() + waitMs;
   let isTold = false;
   for (;;) {
-    const found = await findDevServices(data);
-    if (found) return found;
+    const services = await findDevServices(data);
+    if (services) return services;
     if (Date.now() > deadlineMs) {
       throw new Error(
         'there are no services: run `npm run dev:services` in another terminal, or set KAFKA_BROKERS and REDIS_ENDPOINT',

@@ -57,8 +57,8 @@ async function main(): Promise<number> {
     }
     const counts = { ...wholeSystem };
     for (const app of Object.keys(wholeSystem) as AppName[]) {
-      const given = (values as Record<string, unknown>)[app];
-      if (typeof given === 'string') counts[app] = Number(given);
+      const count = (values as Record<string, unknown>)[app];
+      if (typeof count === 'string') counts[app] = Number(count);
     }
     const members = membersOf(counts, (app, number) => memberOf(app, number, Number(port)));
     cluster = new Cluster(members, {

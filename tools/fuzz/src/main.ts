@@ -36,15 +36,15 @@ async function main(): Promise<number> {
   const { targets, goldenFiles } = await findTargets();
   if (options.target === 'flip') return damageAll(goldenFiles, 'flip', flipEveryBit);
   if (options.target === 'cut') return damageAll(goldenFiles, 'cut', cutAtEveryByte);
-  const chosen = targets.filter(({ name }) => new RegExp(`^(?:${options.target || '.*'})$`).test(name));
-  if (chosen.length === 0) throw new Error(`no target is named ${options.target}: --list names all`);
+  const selected = targets.filter(({ name }) => new RegExp(`^(?:${options.target || '.*'})$`).test(name));
+  if (selected.length === 0) throw new Error(`no target is named ${options.target}: --list names all`);
   if (options.list) {
-    for (const { name, shape } of chosen) console.log(`${name} (${shape})`);
+    for (const { name, shape } of selected) console.log(`${name} (${shape})`);
     for (const { name, bytes } of goldenFiles) console.log(`flip, cut: ${name} (${bytes().length} bytes)`);
     return 0;
   }
-  if (options.input !== '') return runInput(chosen[0], fs.readFileSync(options.input));
-  return fuzzAll(chosen);
+  if (options.input !== '') return runInput(selected[0], fs.readFileSync(options.input));
+  return fuzzAll(selected);
 }
 
 async function fuzzAll(targets: readonly FuzzTarget[]): Promise<number> {
@@ -80,12 +80,12 @@ interface TargetFigures {
 /** Rounds of following seeds, until all inputs or all seconds are used. */
 async function fuzzTarget(target: FuzzTarget): Promise<TargetFigures> {
   const seconds = Number(options.seconds);
-  const wanted = seconds > 0 ? Infinity : Number(options.count);
+  const countMax = seconds > 0 ? Infinity : Number(options.count);
   const untilMs = seconds > 0 ? Date.now() + seconds * 1000 : Infinity;
   const total = { inputs: 0, outcomes: 0, cpuMsMost: 0, failures: 0 };
   const kinds = new Set<string>();
-  for (let seed = Number(options.seed); total.inputs < wanted && Date.now() < untilMs; seed++) {
-    const count = Math.min(roundInputs, wanted - total.inputs);
+  for (let seed = Number(options.seed); total.inputs < countMax && Date.now() < untilMs; seed++) {
+    const count = Math.min(roundInputs, countMax - total.inputs);
     const isShrinking = !options['no-shrink'];
     const answer = await runRound({ target: target.name, seed, count, untilMs, isShrinking });
     total.inputs += answer.inputs;
@@ -107,10 +107,10 @@ async function tell(target: FuzzTarget, failure: RoundAnswer['failures'][number]
   const { finding, seed, count } = failure;
   const smallest = Buffer.from(failure.smallest ?? (await inputAt(target, seed, count)));
   const isText = smallest.equals(Buffer.from(smallest.toString()));
-  const shown = isText ? JSON.stringify(smallest.toString()) : `base64 ${smallest.toString('base64')}`;
+  const inputText = isText ? JSON.stringify(smallest.toString()) : `base64 ${smallest.toString('base64')}`;
   console.log(`${target.name}: ${finding.kind}: ${finding.text}`);
   if (finding.stack !== undefined) console.log(finding.stack);
-  console.log(`  input (${smallest.length} bytes): ${shown.slice(0, 2000)}`);
+  console.log(`  input (${smallest.length} bytes): ${inputText.slice(0, 2000)}`);
   console.log(`  npm run fuzz -- --target ${target.name} --seed ${seed} --count ${count}`);
 }
 
@@ -123,7 +123,7 @@ async function runInput(target: FuzzTarget, input: Buffer): Promise<number> {
 
 async function damageAll(
   files: readonly GoldenFile[],
-  what: string,
+  kind: string,
   damage: typeof flipEveryBit,
 ): Promise<number> {
   let tried = 0;
@@ -132,10 +132,10 @@ async function damageAll(
     const report = await damage(file);
     tried += report.tried;
     failed += report.faults.length;
-    console.log(`${report.faults.length === 0 ? 'ok  ' : 'FAIL'} ${file.name}: ${report.tried} × ${what}`);
+    console.log(`${report.faults.length === 0 ? 'ok  ' : 'FAIL'} ${file.name}: ${report.tried} × ${kind}`);
     for (const fault of report.faults) console.log(`  ${fault}`);
   }
-  console.log(`${tried} × ${what} over ${files.length} files, ${failed} faults`);
+  console.log(`${tried} × ${kind} over ${files.length} files, ${failed} faults`);
   return failed === 0 ? 0 : 1;
 }
 

@@ -27,28 +27,28 @@ export function runRound(input: Omit<WorkerInput, 'progress'>): Promise<RoundAns
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
   });
   return new Promise((resolve) => {
-    const lost = (text: string): void => {
+    const reportLoss = (text: string): void => {
       clearInterval(watch);
       const count = Atomics.load(progress, 0);
       const failure = { target: input.target, seed: input.seed, count, finding: { kind: 'lost', text } };
       resolve({ inputs: count, outcomes: 0, cpuMsMost: hangMs, failures: [failure] });
     };
-    let seen = '';
+    let lastProgress = '';
     let ticks = 0;
     // Ticks, not times: a process that is stopped and goes on later has no hang.
     const watch = setInterval(() => {
       const now = `${progress[0]}/${progress[1]}`;
-      ticks = now === seen ? ticks + 1 : 0;
-      seen = now;
+      ticks = now === lastProgress ? ticks + 1 : 0;
+      lastProgress = now;
       // Making an input small runs it thousands of times.
       if (ticks * tickMs < (progress[1] > 0 ? 10 * hangMs : hangMs)) return;
       clearInterval(watch);
-      void worker.terminate().then(() => lost(`no answer within ${hangMs} ms`));
+      void worker.terminate().then(() => reportLoss(`no answer within ${hangMs} ms`));
     }, tickMs);
     worker.once('message', (answer: WorkerAnswer) => {
       clearInterval(watch);
       resolve(answer);
     });
-    worker.once('error', (error) => lost(`the thread ended: ${String(error)}`));
+    worker.once('error', (error) => reportLoss(`the thread ended: ${String(error)}`));
   });
 }

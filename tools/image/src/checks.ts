@@ -3,10 +3,10 @@ export class Checks {
   #passed = 0;
   #failed = 0;
 
-  check(name: string, isGood: boolean, found: string): void {
+  check(name: string, isGood: boolean, details: string): void {
     if (isGood) this.#passed++;
     else this.#failed++;
-    console.log(`${isGood ? 'ok    ' : 'FAILED'} ${name}: ${found}`);
+    console.log(`${isGood ? 'ok    ' : 'FAILED'} ${name}: ${details}`);
   }
 
   /** @returns the exit code */

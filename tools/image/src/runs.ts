@@ -100,11 +100,11 @@ async function checkEverything(checks: Checks, place: Place): Promise<void> {
   await checkEnd(checks, 'all', loki);
 
   const again = start(place, 'all', args);
-  const kept = await answerOf(again, query, (each) => each.text.includes('a line in a container'));
+  const restarted = await answerOf(again, query, (each) => each.text.includes('a line in a container'));
   checks.check(
     'all: has the line after a restart',
-    kept.text.includes('in a container'),
-    String(kept.status),
+    restarted.text.includes('in a container'),
+    String(restarted.status),
   );
   await checkEnd(checks, 'all, again', again);
 }

@@ -9,7 +9,7 @@ const account = 'helm-executor.loki';
 export const accountUser = `system:serviceaccount:${namespace}:${account}`;
 
 /** Rights in the namespace that KubeSphere gives to each extension. */
-const given: readonly Rule[] = [
+const extraRules: readonly Rule[] = [
   '',
   'apps',
   'batch',
@@ -67,7 +67,7 @@ export async function grant(plane: ControlPlane, { role, clusterRole }: Permissi
   const apiGroup = 'rbac.authorization.k8s.io';
   const apiVersion = `${apiGroup}/v1`;
   await plane.apply(
-    { apiVersion, kind: 'Role', metadata: { name: account, namespace }, rules: [...given, ...role] },
+    { apiVersion, kind: 'Role', metadata: { name: account, namespace }, rules: [...extraRules, ...role] },
     {
       apiVersion,
       kind: 'RoleBinding',

@@ -80,10 +80,10 @@ export class KubeApi {
    */
   watch(path: string, onEvent: (event: WatchEvent) => void): () => void {
     const request = https.request(`${this.#url}${path}?watch=true`, this.#options('GET'), (response) => {
-      let rest = '';
+      let partialLine = '';
       response.setEncoding('utf8').on('data', (part: string) => {
-        const lines = (rest + part).split('\n');
-        rest = lines.pop() ?? '';
+        const lines = (partialLine + part).split('\n');
+        partialLine = lines.pop() ?? '';
         for (const line of lines) onEvent(JSON.parse(line) as WatchEvent);
       });
       response.on('error', () => undefined); // destroyed below

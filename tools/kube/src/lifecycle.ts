@@ -43,10 +43,10 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
   const options = { helm, kubeconfig };
   // The guide's, where an autoscaler goes: Helm 4 does not take a field from it otherwise.
   const forced = helm === 'helm4' ? ['--force-conflicts'] : [];
-  const told = (name: string, { isGood, text }: Outcome): void => {
+  const checkOutcome = (name: string, { isGood, text }: Outcome): void => {
     checks.check(`${helm}: ${name}`, isGood, isGood ? '' : text.slice(-800));
   };
-  told('install', await world.helm.upgrade(release, chart, options));
+  checkOutcome('install', await world.helm.upgrade(release, chart, options));
   const services = await namesOf(world, 'services');
   const claims = await claimsOf(world);
   checks.check(
@@ -57,11 +57,11 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
   for (const [name, values] of world.isBrief ? changes.slice(1) : changes) {
     const replicas = new ReplicasWatch(world);
     const flags = name === zonesChange ? forced : [];
-    told(`upgrade: ${name}`, await world.helm.upgrade(release, chart, { ...options, values, flags }));
+    checkOutcome(`upgrade: ${name}`, await world.helm.upgrade(release, chart, { ...options, values, flags }));
     await autoscalersSettle(world);
     replicas.stop();
-    const lost = services.filter((each) => !replicas.services.has(each));
-    checks.check(`${helm}: ${name}: Services keep their names`, lost.length === 0, lost.join(', '));
+    const missing = services.filter((each) => !replicas.services.has(each));
+    checks.check(`${helm}: ${name}: Services keep their names`, missing.length === 0, missing.join(', '));
     // Without its autoscaler a workload has what the values say.
     if (name === zonesChange) continue;
     checks.check(
@@ -72,7 +72,7 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
   }
   for (const revision of world.isBrief ? [1] : [3, 1]) {
     const back = ['rollback', release, String(revision), '--wait', '--timeout=180s', ...forced];
-    told(`roll back to revision ${revision}`, await world.helm.run(options, back));
+    checkOutcome(`roll back to revision ${revision}`, await world.helm.run(options, back));
   }
   const after = await namesOf(world, 'services');
   checks.check(
@@ -80,11 +80,14 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
     after.join() === services.join(),
     after.join(', '),
   );
-  told('uninstall', await world.helm.run(options, ['uninstall', release, '--wait', '--timeout=120s']));
-  const rest = await restOf(world);
-  checks.check(`${helm}: nothing but claims stays`, rest.length === 0, rest.join(', '));
+  checkOutcome(
+    'uninstall',
+    await world.helm.run(options, ['uninstall', release, '--wait', '--timeout=120s']),
+  );
+  const leftovers = await restOf(world);
+  checks.check(`${helm}: nothing but claims stays`, leftovers.length === 0, leftovers.join(', '));
   sameClaims(world, `${helm}: claims stay, and their volumes`, claims, await claimsOf(world));
-  told('install again', await world.helm.upgrade(release, chart, options));
+  checkOutcome('install again', await world.helm.upgrade(release, chart, options));
   sameClaims(world, `${helm}: the second installation takes the claims up`, claims, await claimsOf(world));
   const mounted = await mountsOf(world);
   checks.check(
@@ -92,7 +95,7 @@ export async function checkLifecycle(world: World, helm: HelmVersion): Promise<v
     claims.every(({ metadata }) => mounted.has(metadata.name)),
     [...mounted].join(', '),
   );
-  told(
+  checkOutcome(
     'uninstall at last',
     await world.helm.run(options, ['uninstall', release, '--wait', '--timeout=120s']),
   );
@@ -167,14 +170,17 @@ class ReplicasWatch {
   constructor({ plane }: World) {
     const replicas = new Map<string, number>();
     for (const kind of workloadKinds) {
-      const watched = plane.api.watch(`/apis/apps/v1/namespaces/${namespace}/${kind}`, ({ type, object }) => {
-        const { name } = object.metadata;
-        const count = type === 'DELETED' ? 0 : (object['spec'].replicas as number);
-        const before = replicas.get(name);
-        if (before !== undefined && count < before) this.falls.push(`${name}: ${before} to ${count}`);
-        replicas.set(name, count);
-      });
-      this.#ends.push(watched);
+      const subscription = plane.api.watch(
+        `/apis/apps/v1/namespaces/${namespace}/${kind}`,
+        ({ type, object }) => {
+          const { name } = object.metadata;
+          const count = type === 'DELETED' ? 0 : (object['spec'].replicas as number);
+          const before = replicas.get(name);
+          if (before !== undefined && count < before) this.falls.push(`${name}: ${before} to ${count}`);
+          replicas.set(name, count);
+        },
+      );
+      this.#ends.push(subscription);
     }
     this.#ends.push(
       plane.api.watch(`/api/v1/namespaces/${namespace}/services`, ({ type, object }) => {

@@ -55,7 +55,7 @@ export function rightsOf(permissions: Permissions): Right[] {
 
 /** The permissions but for one right. */
 export function without(permissions: Permissions, right: Right): Permissions {
-  const rest = permissions[right.scope].flatMap((rule): Rule[] => {
+  const remaining = permissions[right.scope].flatMap((rule): Rule[] => {
     if (!rule.apiGroups.includes(right.group) || !rule.resources.includes(right.resource)) return [rule];
     return rule.resources.map((resource) => ({
       ...rule,
@@ -63,7 +63,7 @@ export function without(permissions: Permissions, right: Right): Permissions {
       verbs: rule.verbs.filter((verb) => resource !== right.resource || verb !== right.verb),
     }));
   });
-  return { ...permissions, [right.scope]: rest.filter(({ verbs }) => verbs.length > 0) };
+  return { ...permissions, [right.scope]: remaining.filter(({ verbs }) => verbs.length > 0) };
 }
 
 export function textOf({ group, resource, verb }: Right): string {

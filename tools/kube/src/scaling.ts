@@ -56,7 +56,7 @@ export async function checkScaling(world: World): Promise<void> {
   try {
     const services = await startServices({
       directory: path.join(directory, 'services'),
-      wanted: new Set(['kafka', 'redis']),
+      names: new Set(['kafka', 'redis']),
       brokers: 1,
       say: (text) => console.log(text),
     });
@@ -102,7 +102,7 @@ async function scale(world: World, processes: PodProcesses, values: Values): Pro
   await eventually(isReady, {
     withinMs: readyMsMax,
     everyMs: 500,
-    told: () => processes.failures.join('\n'),
+    details: () => processes.failures.join('\n'),
   });
   console.log(`       ready: ${counts()}`);
   for (const phase of phases) await scaleOne(world, processes, phase);

@@ -111,7 +111,7 @@ export class Canary {
     return { child, report, ended };
   }
 
-  #judge(name: string, file: string, what: 'all' | 'lines'): void {
+  #judge(name: string, file: string, scope: 'all' | 'lines'): void {
     if (!fs.existsSync(file)) {
       this.#checks.check(`${name}: the canary judges`, false, 'it ended without a report');
       return;
@@ -120,11 +120,11 @@ export class Canary {
       fs.readFileSync(file, 'utf8'),
     ) as Report;
     const examples = [...judged.examples, ...checked.examples].slice(0, 3).join('; ');
-    const lost = judged.lost + checked.lost;
+    const missing = judged.lost + checked.lost;
     const doubled = judged.doubled + checked.doubled;
-    const found = `${acked} lines, ${lost} missing, ${doubled} doubled ${examples}`;
-    this.#checks.check(`${name}: each line is there once`, isGood && acked > 0, found);
-    if (what === 'lines') return;
+    const summary = `${acked} lines, ${missing} missing, ${doubled} doubled ${examples}`;
+    this.#checks.check(`${name}: each line is there once`, isGood && acked > 0, summary);
+    if (scope === 'lines') return;
     const failed = pushes.failed + queries.failed;
     const isServed = failed === 0 && pushes.sent > 0 && queries.sent > 0;
     const slowestMs = Math.max(pushes.slowestMs, queries.slowestMs);

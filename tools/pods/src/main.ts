@@ -74,7 +74,7 @@ async function main(): Promise<number> {
     if (only.has('external')) {
       services = await startServices({
         directory: path.join(directory, 'services'),
-        wanted: new Set(['kafka', 'redis', 's3']),
+        names: new Set(['kafka', 'redis', 's3']),
         brokers: 1,
         host: nodeAddress,
         say: (text) => console.log(text),

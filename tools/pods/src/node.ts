@@ -19,9 +19,9 @@ const pauseImage = 'localhost/pause:1';
  */
 export function runInNetwork(file: string, args: readonly string[], insideFlag: string): number {
   const name = `loki-pods-${process.pid}`;
-  const ip = (...rest: string[]): void => {
-    const { status, stderr } = spawnSync('ip', rest, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`ip ${rest.join(' ')}: ${stderr}`);
+  const ip = (...ipArgs: string[]): void => {
+    const { status, stderr } = spawnSync('ip', ipArgs, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`ip ${ipArgs.join(' ')}: ${stderr}`);
   };
   ip('netns', 'add', name);
   try {

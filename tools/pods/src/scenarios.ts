@@ -112,8 +112,8 @@ export async function withoutServices({ checks, node, manifest }: Omit<Scenario,
       checks.check(`defaults: ${pod.name} is alive`, await pod.isAlive(), 'by its probe');
     } finally {
       const { code, seconds } = await pod.stop();
-      const found = `${code} after ${seconds.toFixed(1)} s`;
-      checks.check(`defaults: SIGTERM ends ${pod.name} with 0`, code === 0, found);
+      const details = `${code} after ${seconds.toFixed(1)} s`;
+      checks.check(`defaults: SIGTERM ends ${pod.name} with 0`, code === 0, details);
     }
   }
 }
@@ -154,8 +154,8 @@ async function checkReady(checks: Checks, name: string, pods: readonly Pod[]): P
   const results = await Promise.allSettled(pods.map((pod) => pod.waitReady(readyMsMax)));
   const failures = results.filter((each) => each.status === 'rejected').map((each) => String(each.reason));
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-  const found = failures.join('\n') || `${pods.length} after ${seconds} s`;
-  checks.check(`${name}: ready`, failures.length === 0, found);
+  const details = failures.join('\n') || `${pods.length} after ${seconds} s`;
+  checks.check(`${name}: ready`, failures.length === 0, details);
 }
 
 function podsOf(node: PodNode, manifest: Manifest): Map<string, Pod[]> {

@@ -44,12 +44,12 @@ are not defaults. Keys of \`limits_config\` may stand in the overrides of a tena
 function sectionText(section: string, keys: readonly KeySpec[], isUsed: (key: string) => boolean): string {
   const rows: string[][] = [];
   const idle = idleBlocks(keys, isUsed);
-  const shown = new Set<string>();
+  const blocks = new Set<string>();
   for (const { path: key, kind, defaultText, flag, help } of keys) {
     const block = idle.find((each) => key.startsWith(`${each}.`));
     if (block !== undefined) {
-      if (!shown.has(block)) rows.push([code(`${block}.*`), '', '', '', effectOf(block, false)]);
-      shown.add(block);
+      if (!blocks.has(block)) rows.push([code(`${block}.*`), '', '', '', effectOf(block, false)]);
+      blocks.add(block);
       continue;
     }
     const effect = help !== '' && isUsed(key) ? 'ours' : effectOf(key, isUsed(key));

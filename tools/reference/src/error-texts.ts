@@ -53,10 +53,10 @@ export function errorTexts(
   for (const file of files.values()) {
     for (const node of file.nodes) {
       if (!isNewExpression(node) || !isIdentifier(node.expression)) continue;
-      const given = node.arguments ?? [];
-      const text = given[arguments_.text] as Expression | undefined;
+      const args = node.arguments ?? [];
+      const text = args[arguments_.text] as Expression | undefined;
       if (node.expression.text !== errorClass || text === undefined) continue;
-      const codes = arguments_.code === undefined ? [''] : textsOf(given[arguments_.code], file, files, 0);
+      const codes = arguments_.code === undefined ? [''] : textsOf(args[arguments_.code], file, files, 0);
       for (const each of textsOf(text, file, files, 0)) {
         if (!/[a-z]/i.test(each.text)) continue;
         for (const code of codes) {
@@ -122,8 +122,8 @@ function textsOfName(identifier: Identifier, file: ProductFile, files: Files, de
     if (makerName === undefined || depth >= callersMax) return [{ text: gap, file: file.path }];
     const texts: Text[] = [];
     for (const caller of callersOf(makerName, file, files)) {
-      const given = caller.call.arguments[position] as Expression | undefined;
-      if (given) texts.push(...textsOf(given, caller.file, files, depth + 1));
+      const argument = caller.call.arguments[position] as Expression | undefined;
+      if (argument) texts.push(...textsOf(argument, caller.file, files, depth + 1));
     }
     return texts.length === 0 ? [{ text: gap, file: file.path }] : texts;
   }

@@ -129,6 +129,6 @@ function textTable(title: string, text: string, own: readonly ErrorText[]): stri
   const files = Map.groupBy(own, (each) => each.text);
   const rows = [...files]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([shown, places]) => [code(shown), places.map(({ file }) => link(file)).join(', ')]);
+    .map(([errorText, places]) => [code(errorText), places.map(({ file }) => link(file)).join(', ')]);
   return `## ${title}\n\n${text === '' ? '' : `${cell(text)}\n\n`}${table(['text', 'made in'], rows)}\n`;
 }

@@ -6,9 +6,9 @@ export function cell(text: string): string {
 /** Text as code in a cell; '' stays empty. */
 export function code(text: string): string {
   if (text === '') return '';
-  const shown = cell(text.replaceAll('\n', '⏎'));
-  if (!shown.includes('`')) return `\`${shown}\``;
-  return `\`\` ${shown} \`\``;
+  const line = cell(text.replaceAll('\n', '⏎'));
+  if (!line.includes('`')) return `\`${line}\``;
+  return `\`\` ${line} \`\``;
 }
 
 /** A table; a row without cells is a fault of the caller. */

@@ -133,7 +133,7 @@ const sections: readonly Section[] = [
  * @throws Error when the code defines a metric that no section shows: its function is missing above
  */
 export async function metricsPage(files: ReadonlyMap<string, ProductFile>): Promise<string> {
-  const shown = new Set<string>();
+  const names = new Set<string>();
   const parts: string[] = [];
   for (const { title, shownBy, define } of sections) {
     const metrics = new Metrics();
@@ -141,14 +141,14 @@ export async function metricsPage(files: ReadonlyMap<string, ProductFile>): Prom
     const all = metrics.registry.getMetricsAsArray() as unknown as Described[];
     const rows: string[][] = [];
     for (const metric of all.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (shown.has(metric.name)) continue;
-      shown.add(metric.name);
+      if (names.has(metric.name)) continue;
+      names.add(metric.name);
       const labels = await labelsOf(metric);
       rows.push([code(metric.name), metric.type, labels.map(code).join(' '), cell(metric.help)]);
     }
     parts.push(`## ${title}\n\n${shownBy}\n\n${table(['name', 'type', 'labels', 'meaning'], rows)}\n`);
   }
-  const missing = [...definedIn(files)].filter(([name]) => !shown.has(name));
+  const missing = [...definedIn(files)].filter(([name]) => !names.has(name));
   if (missing.length > 0) {
     throw new Error(
       `tools/reference/src/metrics-page.ts shows no ${missing.map(([name, file]) => `${name} (${file})`).join(', ')}`,

@@ -42,10 +42,10 @@ const sections: readonly Section[] = [
 
 export function routesPage(): string {
   const all = Object.entries(routes) as [RouteId, RouteSpec][];
-  const shown = new Set<RouteId>();
+  const listed = new Set<RouteId>();
   const parts = sections.map(({ title, text, has }) => {
-    const own = all.filter(([id, spec]) => !shown.has(id) && has(id, spec));
-    for (const [id] of own) shown.add(id);
+    const own = all.filter(([id, spec]) => !listed.has(id) && has(id, spec));
+    for (const [id] of own) listed.add(id);
     const isOperators = title === 'Operate';
     const rows = own.map(([id, { path, methods, body, port, changes }]) => [
       code(path),

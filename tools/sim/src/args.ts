@@ -72,7 +72,7 @@ function faultNamed(name: string | undefined): AlwaysFault {
 }
 
 function modelNamed(name: string | undefined): Model {
-  const found = models.find((model) => model === name);
-  if (!found) throw new Error(`no such model: ${name}`);
-  return found;
+  const match = models.find((model) => model === name);
+  if (!match) throw new Error(`no such model: ${name}`);
+  return match;
 }

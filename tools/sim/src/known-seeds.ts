@@ -13,13 +13,13 @@ interface KnownSeed {
 
 /** Lines `<model> <seed> <fixed|open> <story>`; empty ones and those that begin with # say nothing. */
 export function parseKnownSeeds(text: string): KnownSeed[] {
-  const known: KnownSeed[] = [];
+  const seeds: KnownSeed[] = [];
   text.split('\n').forEach((line, i) => {
     if (line.trim() === '' || line.startsWith('#')) return;
     const match = /^(\w+) (\d+) (fixed|open) (.+)$/.exec(line);
     const model = models.find((each) => each === match?.[1]);
     if (!match || !model) throw new Error(`seeds.txt:${i + 1}: want <model> <seed> <fixed|open> <story>`);
-    known.push({ model, seed: Number(match[2]), state: match[3] as KnownSeed['state'], story: match[4] });
+    seeds.push({ model, seed: Number(match[2]), state: match[3] as KnownSeed['state'], story: match[4] });
   });
-  return known;
+  return seeds;
 }

@@ -45,10 +45,10 @@ async function main(): Promise<boolean> {
   for (const [model, total] of totals) console.log(`${model}: ${JSON.stringify(total)}`);
   if (args.always) console.log(`${args.always}: ${strikes.count()} times`);
   if (args.bug) {
-    const [found] = failing;
-    const outcome = found ? `found by seed ${found.seed} of ${found.model}` : 'NOT FOUND';
+    const [failure] = failing;
+    const outcome = failure ? `found by seed ${failure.seed} of ${failure.model}` : 'NOT FOUND';
     console.log(`${args.bug} (${bugs[args.bug]}): ${outcome}`);
-    return found !== undefined;
+    return failure !== undefined;
   }
   const names = failing.map(({ model, seed }) => `${model} ${seed}`);
   console.log(names.length === 0 ? 'every promise held' : `FAILED: ${names.join(', ')}`);
@@ -68,8 +68,8 @@ function plays(args: SimArgs): Play[] {
   );
   const seeds = Array.from({ length: args.seeds }, (_, i) => args.fromSeed + i);
   const drawn = seeds.flatMap((seed) => played.map((model) => ({ model, seed })));
-  const known = args.isKnownToo ? readKnownSeeds().filter(({ model }) => played.includes(model)) : [];
-  return [...drawn, ...known];
+  const knownSeeds = args.isKnownToo ? readKnownSeeds().filter(({ model }) => played.includes(model)) : [];
+  return [...drawn, ...knownSeeds];
 }
 
 function readKnownSeeds() {

@@ -190,10 +190,10 @@ async function faultsAfter(product: Product, traffic: Traffic): Promise<string[]
     faults.push(`${failures} requests failed: ${traffic.failures.slice(0, 5).join('; ')}`);
   }
   const deleted = await traffic.count(`count_over_time({pod="${deletedPod(Date.now())}"}[10m])`);
-  const kept = await traffic.count(`count_over_time({pod=~"pod-.*-1"}[1m])`);
+  const present = await traffic.count(`count_over_time({pod=~"pod-.*-1"}[1m])`);
   const aged = await traffic.count('count_over_time({app="aged"}[48h])', 'aged');
   if (deleted > 0) faults.push(`${deleted} deleted lines are there`);
-  if (kept === 0) faults.push('lines that nobody deleted are gone');
+  if (present === 0) faults.push('lines that nobody deleted are gone');
   // A hundred each second for three minutes, and what came while the query ran.
   if (aged > 100 * 200) faults.push(`${aged} lines outlive their retention`);
   return faults;

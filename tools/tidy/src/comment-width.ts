@@ -72,13 +72,13 @@ function wrapped(mark: string, group: readonly CommentLine[]): string[] {
       continue;
     }
     out.push(`${mark}${' '.repeat(line.indent)}${line.text.slice(0, end)}`);
-    const rest = line.text.slice(end + 1);
+    const overflow = line.text.slice(end + 1);
     const indent = hanging ?? line.indent;
     const next = pending[0];
     if (next !== undefined && next.indent === indent && goesOn(next)) {
-      pending[0] = { indent, text: `${rest} ${next.text}` };
+      pending[0] = { indent, text: `${overflow} ${next.text}` };
     } else {
-      pending.unshift({ indent, text: rest });
+      pending.unshift({ indent, text: overflow });
     }
   }
   return out;

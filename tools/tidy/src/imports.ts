@@ -23,28 +23,28 @@ const clauseCharsMax = 8192;
 
 /** All imports and re-exports of a file. Found in the masked code, read from the text. */
 export function importsOf(file: SourceFile): Import[] {
-  const found: Import[] = [];
+  const imports: Import[] = [];
   for (const match of file.code.matchAll(statement)) {
     const start = match.index + match[0].length;
-    const rest = clause.exec(file.code.slice(start, start + clauseCharsMax));
-    if (!rest) continue;
-    const names = rest[1].trim();
-    found.push({
-      ...specifierAt(file, start + rest[0].length - 1),
+    const afterWord = clause.exec(file.code.slice(start, start + clauseCharsMax));
+    if (!afterWord) continue;
+    const names = afterWord[1].trim();
+    imports.push({
+      ...specifierAt(file, start + afterWord[0].length - 1),
       isTypeOnly: /^type\b/.test(names) || isAllTypes(names),
       isStar: match[1] === 'export' && /^(?:type\s*)?\*$/.test(names),
     });
   }
   for (const pattern of [bare, dynamic]) {
     for (const match of file.code.matchAll(pattern)) {
-      found.push({
+      imports.push({
         ...specifierAt(file, match.index + match[0].length - 1),
         isTypeOnly: /\btypeof\s*$/.test(file.code.slice(0, match.index)),
         isStar: false,
       });
     }
   }
-  return found;
+  return imports;
 }
 
 function specifierAt(file: SourceFile, quote: number): { specifier: string; line: number } {

@@ -53,8 +53,8 @@ function usersOf(tree: Tree): Users {
         ? posix.join(posix.dirname(file.path), specifier)
         : `${paths.get(specifier)}/src/index.ts`;
       const key = `${target} ${name}`;
-      const known = users.get(key) ?? new Set();
-      users.set(key, known.add(file));
+      const importers = users.get(key) ?? new Set();
+      users.set(key, importers.add(file));
     }
   }
   return users;

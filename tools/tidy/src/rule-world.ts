@@ -52,8 +52,8 @@ function worldFaults(file: SourceFile): Fault[] {
   for (const rule of rules) {
     if (isAllowed(rule.name, file.path) || isTool(file, rule)) continue;
     for (const match of file.code.matchAll(rule.pattern)) {
-      const found = match[0].replace(/\s+/g, ' ').replace(/\($/, '');
-      faults.push({ path: file.path, line: lineAt(file.text, match.index), text: `${found}: ${rule.text}` });
+      const call = match[0].replace(/\s+/g, ' ').replace(/\($/, '');
+      faults.push({ path: file.path, line: lineAt(file.text, match.index), text: `${call}: ${rule.text}` });
     }
   }
   return faults;

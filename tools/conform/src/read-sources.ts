@@ -2,7 +2,7 @@
 import type { TenantData } from './corpus.ts';
 
 /** What a query over one stream would read. */
-export interface Whence {
+export interface ReadSources {
   readonly segments: number;
   /** From memory. */
   readonly unflushedLines: number;
@@ -14,12 +14,12 @@ const asksAtOnce = 8;
 const askTimeoutMs = 60_000;
 
 /** Of the first stream of each tenant, asked several times at once, so that every querier is heard. */
-export async function whereFrom(
+export async function readSources(
   url: string,
   dataset: readonly TenantData[],
   startSeconds: number,
-): Promise<Whence[]> {
-  const answers: Whence[] = [];
+): Promise<ReadSources[]> {
+  const answers: ReadSources[] = [];
   for (const { tenant, pushes } of dataset) {
     const { labels } = pushes[0];
     const selector = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
@@ -35,10 +35,10 @@ export async function whereFrom(
   return answers;
 }
 
-async function explain(url: string, tenant: string): Promise<Whence> {
+async function explain(url: string, tenant: string): Promise<ReadSources> {
   const headers = { 'X-Scope-OrgID': tenant };
   const response = await fetch(url, { headers, signal: AbortSignal.timeout(askTimeoutMs) });
   if (response.status !== 200) throw new Error(`explain of ${tenant}: ${response.status}`);
-  const { data } = (await response.json()) as { data: { leaves: Whence[] } };
+  const { data } = (await response.json()) as { data: { leaves: ReadSources[] } };
   return data.leaves[0];
 }
