@@ -10,7 +10,7 @@ import path from 'node:path';
 import { eventually, freePort } from '@loki/test-tools';
 import { TestServer } from './test/server.ts';
 
-/** What an Alertmanager is told, in the order of arrival. */
+/** The alerts that an Alertmanager receives, in the order of arrival. */
 class Receiver {
   readonly alerts: { readonly labels: Record<string, string>; readonly startsAt: string }[] = [];
   readonly #server = http.createServer((request, response) => {
@@ -45,7 +45,7 @@ beforeAll(async () => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-backend-'));
   const [port, alerts] = [await freePort(), await receiver.start()];
   const file = path.join(directory, 'loki.yaml');
-  // Whoever answers at this port keeps the rings: the process with -target=write.
+  // The process that answers at this port keeps the rings: -target=write.
   fs.writeFileSync(
     file,
     `common:

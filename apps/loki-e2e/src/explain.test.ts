@@ -60,7 +60,7 @@ async function explain(params: Record<string, string | number | bigint>): Promis
   return (JSON.parse(text) as { data: Explained }).data;
 }
 
-/** What the query itself reads. */
+/** The reads of the query itself, from its statistics. */
 async function summaryOf(query: string): Promise<Record<string, number>> {
   const { text } = await server.get(
     `/loki/api/v1/query_range?${goQuery({ query, ...range(), limit: 5000 })}`,

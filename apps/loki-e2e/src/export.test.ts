@@ -70,7 +70,7 @@ function exportLines(
   });
 }
 
-/** What may be kept of a cut export: all up to its last cursor. */
+/** The lines of a cut export that a client may keep: all up to its last cursor. */
 function untilCursor(lines: readonly Line[]): { kept: readonly Line[]; cursor: string } {
   const last = lines.findLastIndex(({ cursor }) => cursor !== undefined);
   return { kept: lines.slice(0, last), cursor: lines[last].cursor! };

@@ -87,7 +87,7 @@ function pushAsVector(
   });
 }
 
-/** What Grafana's server adds to every call. */
+/** Calls a route with the headers and parameters that Grafana's server adds. */
 function asGrafana(route: string, params: Readonly<Record<string, string | number | bigint>>, more = {}) {
   return sendRaw(server.url, {
     path: `/loki/api/v1/${route}?${goQuery(params)}`,

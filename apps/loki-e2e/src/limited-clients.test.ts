@@ -218,7 +218,7 @@ test('one stream at four times its limit is never refused, and a push sent again
   await server.stop('SIGKILL');
   await server.start();
   for (const body of sent) expect((await push(body)).status).toBe(204);
-  // What comes behind them has been read when this has.
+  // Once this has been read, everything behind them has been read too.
   expect(
     (await push({ streams: [{ stream: { app: 'last' }, values: [[`${Date.now()}000000`, 'x']] }] })).status,
   ).toBe(204);

@@ -1,4 +1,4 @@
-/** What clients see of a process that is told to stop while load balancers still send them to it. */
+/** Protects clients whose load balancer still sends them to a process that was told to stop. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

@@ -56,7 +56,7 @@ test('a follower that reads nothing costs little, and is told what it missed', a
   await server.eventually(() => lines > 0);
   socket.pause();
   for (let push = 1; push <= pushes; push++) await pushLines(push);
-  // Nobody else is held up by it.
+  // It delays no other client.
   expect(await server.lines('{app="a"} |= "15/1999 "')).toHaveLength(1);
   socket.resume();
   await server.eventually(() => dropped > 0);

@@ -16,7 +16,7 @@ beforeAll(async () => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-split-'));
   const port = await freePort();
   const file = path.join(directory, 'loki.yaml');
-  // Whoever answers at this port keeps the ring: the process with -target=write.
+  // The process that answers at this port keeps the ring: -target=write.
   fs.writeFileSync(
     file,
     `common:
@@ -150,7 +150,7 @@ test('operators see every partition, who leads it, and every ring from any proce
     const asJson = { headers: { accept: 'application/json' } };
     const ring = (await (await fetch(`${url}/distributor/ring`, asJson)).json()) as { shards: object[] };
     expect(ring.shards).toMatchObject([{ id: 'writer', state: 'ACTIVE' }]);
-    // Nobody compacts here.
+    // This process runs no compactor.
     expect((await fetch(`${url}/compaction`)).status).toBe(503);
   }
 });

@@ -19,7 +19,7 @@ type Target = 'write' | 'querier' | 'gateway' | 'compactor' | 'ruler';
 /** Those that others call, whose certificates are of authorities of their own. */
 const servers = ['write', 'gateway', 'compactor', 'ruler'] as const;
 
-/** What each process is told about its calls but for that to the ring, which `write` keeps. */
+/** TLS settings of each process for its calls, except those to the ring, which `write` keeps. */
 const settingsOf: Readonly<Record<Target, (tls: (server: (typeof servers)[number]) => object) => object>> = {
   write: () => ({ pattern_ingester: { enabled: true } }),
   querier: (tls) => ({

@@ -142,7 +142,7 @@ export class Webhook {
     this.#server.close();
   }
 
-  /** What was told of an alert, in order. */
+  /** The states that were sent of an alert, in order. */
   statusesOf(alertname: string): string[] {
     const ofAlert = this.notifications.filter(({ labels }) => labels['alertname'] === alertname);
     return ofAlert.map(({ status }) => status);

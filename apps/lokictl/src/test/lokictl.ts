@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { run } from '../run.ts';
 
-/** What a command said, and how it ended. */
+/** A command's output and exit code. */
 export interface Said {
   readonly code: number;
   readonly out: string;

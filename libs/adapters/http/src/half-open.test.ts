@@ -20,7 +20,7 @@ const timers: Timers = {
 
 let server: Server;
 let port: number;
-/** What became of each answer. */
+/** The fate of each answer. */
 let ends: ('sent' | 'lost')[];
 
 beforeEach(async () => {

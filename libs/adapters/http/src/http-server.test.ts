@@ -475,7 +475,7 @@ describe('answers that are made while they are sent', () => {
     const stalledAt = made;
     await timers.sleep(300);
     expect(made).toBe(stalledAt);
-    // What the kernel's buffers of both ends hold, and no more.
+    // No more than the kernel's buffers of both ends hold.
     expect(stalledAt * piece.length).toBeLessThan(32 * 1024 * 1024);
     client.destroy();
     await timers.sleep(200);

@@ -16,7 +16,7 @@ function answer(statusCode: number, body: Buffer, more: Record<string, string> =
   return Object.assign(Readable.from([Buffer.from(body)]), { statusCode, headers }) as never;
 }
 
-/** What the client would do with a bucket in memory, with a queue of failures to have first. */
+/** A client with a bucket in memory, and a queue of failures that come first. */
 class FakeClient implements S3Client {
   readonly objects = new Map<string, Buffer>();
   /**

@@ -1,7 +1,7 @@
 import { chooseServer } from './choose-server.ts';
 
-// What this protects: all processes look for a key on the same server, and a server that comes or goes takes
-// its own keys alone.
+// Protects one choice for all: all processes look for a key on the same server, and a server that comes or
+// goes takes its own keys alone.
 
 const keys = Array.from({ length: 20_000 }, (_, i) => `lokits/results/tenant/${i}`);
 const servers = ['10.0.0.1:11211', '10.0.0.2:11211', '10.0.0.3:11211', '10.0.0.4:11211'];

@@ -11,8 +11,8 @@ import {
 } from './memcached-protocol.ts';
 import type { AnswerReader } from './memcached-protocol.ts';
 
-// What this protects: an answer is what the server said, however it comes in pieces; what is no answer is a
-// failure, never a value.
+// Protects the reader of a cache's protocol: an answer is what the server said, however it comes in pieces;
+// what is no answer is a failure, never a value.
 
 /** Gives `bytes` to the reader in pieces that end at `cuts`. */
 function read<T>(reader: AnswerReader<T>, bytes: Buffer, cuts: readonly number[] = []): T | undefined {

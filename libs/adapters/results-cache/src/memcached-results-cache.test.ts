@@ -6,8 +6,8 @@ import { chooseServer } from './choose-server.ts';
 import { MemcachedResultsCache } from './memcached-results-cache.ts';
 import type { MemcachedResultsCacheOptions } from './memcached-results-cache.ts';
 
-// What this protects: a server that lies, stalls or is gone costs time within its bound, and nothing it says
-// is taken for another's answer.
+// Protects queries from a bad cache: a server that lies, stalls or is gone costs time within its bound, and
+// nothing it says is taken for another's answer.
 
 const [clock, timers] = [new NodeClock(), new NodeTimers()];
 const told: string[] = [];

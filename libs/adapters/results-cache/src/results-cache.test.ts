@@ -3,8 +3,8 @@ import { MemoryResultsCache } from './memory-results-cache.ts';
 import { RedisResultsCache } from './redis-results-cache.ts';
 import type { RedisCommands } from './redis-results-cache.ts';
 
-// What this protects: a cache that is full, late, wrong or away costs a query nothing but time within its
-// bound.
+// Protects queries from a bad cache: a cache that is full, late, wrong or away costs a query nothing but time
+// within its bound.
 
 let nowMs = 0;
 const clock: Clock = {

@@ -52,7 +52,7 @@ class Server {
     this.#process!.kill(signal);
   }
 
-  /** What an administrator's client gets. */
+  /** Answer to an administrator's own client. */
   async ask<T>(question: (redis: Redis) => Promise<T>): Promise<T | undefined> {
     const redis = new Redis({ host: '127.0.0.1', port: this.port, retryStrategy: null, lazyConnect: true });
     redis.on('error', () => undefined); // the question fails as well

@@ -280,7 +280,7 @@ describe('worker pool', () => {
       await waitFor(() => Atomics.load(cell, 1) === 1);
       const innocent = [pool.run(testTasks.double, 1), pool.run(testTasks.double, 2)];
       const moved = pool.run(testTasks.sum, new Uint8Array([1]));
-      // Nobody gave up: the thread may compute as long as it likes.
+      // No caller gave up: the thread may compute as long as it likes.
       await new Promise((resolve) => setTimeout(resolve, 500));
       const abortedMs = performance.now();
       abort.abort(new Error('client went away'));

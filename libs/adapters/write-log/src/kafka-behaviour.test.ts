@@ -75,7 +75,7 @@ describe('an append', () => {
     brokers.faults = [fault];
     const offset = await log.append(0, testRecord(1));
     await log.append(0, testRecord(2));
-    // What stands twice has the same writer and sequence: readers drop it.
+    // A repeated record has the same writer and sequence: readers drop it.
     expect(await readAll(log, 0)).toEqual(typeof fault === 'number' ? [1, 2] : found);
     const [record] = await log.read(0, offset, { bytesMax: 1, waitMs: 1_000 });
     expect(record).toEqual({ offset, ...testRecord(1) });

@@ -236,7 +236,7 @@ else {
   });
 }
 
-/** What an ingester does: reads again after errors, until there is something. */
+/** Reads as an ingester does: again after errors, until there is a record. */
 async function readOn(log: KafkaWriteLog, partition: number, offset: number): Promise<{ sequence: number }> {
   for (;;) {
     const records = await retry(() => log.read(partition, offset, { bytesMax: 1, waitMs: 1_000 }));

@@ -5,7 +5,7 @@ import { StreamShardsState } from './stream-shards-state.ts';
 import type { ShardManifest } from './stream-shards-state.ts';
 import { StreamShards } from './stream-shards.ts';
 
-// What this protects: a row of a hot stream goes to the same partition whenever it is sent again, also by
+// Protects placement: a row of a hot stream goes to the same partition whenever it is sent again, also by
 // another distributor, after a restart, and when the store was slow to take what was decided.
 
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
@@ -102,7 +102,7 @@ test('a step begins after every row that was placed without it, and holds after 
   await settle();
   expect(stepsOf(shards)).toEqual([[nowSeconds + 63, 4]]);
   expect(stepsOf(await started(time, store))).toEqual(stepsOf(shards));
-  // What it has it does not want again; more it gets later in time only.
+  // It does not request a number of shards that it has; more shards begin later in time only.
   await time.pass(10_000);
   shards.want(placement, 2, nowSeconds);
   shards.want(placement, 8, nowSeconds);

@@ -6,8 +6,8 @@ import { parseSyntax } from './parser.ts';
 import { formatExpr } from './pretty.ts';
 import { canonicalText, printExpr } from './print.ts';
 
-// What this protects: canonical text, pretty text, error texts and error positions are the reference's, as
-// recorded.
+// Protects printed queries: canonical text, pretty text, error texts and error positions are the reference's,
+// as recorded.
 
 interface Case {
   readonly query: string;

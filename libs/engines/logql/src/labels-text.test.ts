@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Labels, LokiError } from '@loki/model';
 import { parseLabels } from './labels-text.ts';
 
-// What this protects: what clients may push as label text, and the words they are refused with.
+// Protects label text: which texts clients may push, and the words of refusals.
 
 test.each([
   ['{}', []],

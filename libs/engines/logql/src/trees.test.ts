@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseExpr } from './check.ts';
 
-// What this protects: what a query means, as a tree. One case: `== name`, the query, `--`, the tree as JSON
+// Protects the meaning of a query, as a tree. One case: `== name`, the query, `--`, the tree as JSON
 // (bigints as "1n"). Cases are divided by empty lines.
 
 const cases = readFileSync(join(__dirname, 'testdata', 'trees.txt'), 'utf8')

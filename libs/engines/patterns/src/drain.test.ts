@@ -3,7 +3,7 @@ import { Drain } from './drain.ts';
 import type { LineCluster } from './drain.ts';
 import { joinTokens, kindsOf, lineCharsMax, tokenize, wildcard, wordKinds, wordsMax } from './tokens.ts';
 
-// What this protects: patterns say what lines have in common, match the lines they stand for, and cost
+// Protects patterns: they say what lines have in common, match the lines they stand for, and cost
 // bounded memory, whatever clients send.
 
 function patternsOf(lines: readonly string[], clustersMax = 100): string[] {

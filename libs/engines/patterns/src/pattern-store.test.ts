@@ -7,7 +7,7 @@ import type { PatternSelection } from './pattern-store.ts';
 import { summarizeTask } from './summarize.ts';
 import type { RecordSummary } from './summarize.ts';
 
-// What this protects: the way of lines from a record to the counts of their patterns; and that neither time
+// Protects the way of lines from a record to the counts of their patterns; and that neither time
 // nor many streams make patterns cost more memory than they may.
 
 interface Row {

@@ -27,7 +27,7 @@ const arbitraryMembers = fc
     members.map(({ id, zone, tokens }) => instance(id, { zone, tokens: tokens.sort((a, b) => a - b) })),
   );
 
-/** What `owners` says, by walking every token in the simplest way. */
+/** `owners`, computed in the simplest way: by walking every token. */
 function plainOwners(members: readonly ObservedInstance[], token: number, count: number): string[] {
   const points = members
     .flatMap((member) => member.tokens.map((each) => ({ each, member })))

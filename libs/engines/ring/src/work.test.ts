@@ -48,7 +48,7 @@ test('each (tenant, day) is exactly one member’s, in any ring that has somebod
       const key = keyOf(day);
       const owning = members.filter(({ id }) => new WorkShare(viewOf(ring), id).owns(key, shard));
       if (ring.eligible.length === 0) {
-        // Nobody is known to be there: everybody believes to be alone.
+        // No member knows of another: each believes to be alone.
         expect(owning).toEqual(members);
         return;
       }

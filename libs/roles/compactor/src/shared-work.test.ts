@@ -154,7 +154,7 @@ test('what a killed compactor had is done by the others, once it is missed', asy
   await world.round([a, c]);
   await world.round([a, c]);
   expect([...a.compacted, ...c.compacted].sort()).toEqual(all);
-  // What the living had stayed theirs.
+  // The living compactors kept their days.
   expect(a.compacted).toEqual(expect.arrayContaining(ofA));
   expect(c.compacted).toEqual(expect.arrayContaining(ofC));
   expect([a, c].filter(({ share }) => share.owns('sweep/'))).toHaveLength(1);

@@ -163,7 +163,7 @@ describe('an ingester', () => {
     await world.append([row(100)]);
     expect(await world.headLines(one)).toEqual(['line 100']);
     expect(await world.headLines(two)).toEqual(['line 100']);
-    // What the losers put is gone: only committed segments are left.
+    // Segments of the losers are gone: only committed ones remain.
     const segments = [...world.bucket.objects.keys()].filter((key) => key.startsWith('segments/'));
     expect(segments.sort()).toEqual(entries.map((entry) => entry.segment!.key).sort());
   });

@@ -129,7 +129,7 @@ test('two series that become one alert are an error, and so are more alerts than
     new RuleLimitError('exceeded limit of 1 with 2 alerts'),
   );
   expect(many.at(0, sample(1, { app: 'a' }))).toBe('firing');
-  // What resolved does not count.
+  // Resolved alerts do not count.
   expect(many.at(1, sample(1, { app: 'b' }))).toBe('firing inactive');
 });
 

@@ -7,7 +7,7 @@ import { PrometheusRuleApi } from './prometheus-api.ts';
 import { RuleConfigApi } from './rule-config-api.ts';
 import { limitsOf, RulerWorld, sample } from './test/world.ts';
 
-// What Loki answered to these requests is the oracle of the whole API.
+// Protects the rules API: Loki's recorded answers to these requests are the oracle.
 
 interface RecordedStep {
   readonly request: { method?: string; path: string; body?: string; headers?: Record<string, string> };

@@ -132,7 +132,7 @@ export const targets: readonly FuzzTarget[] = [
         try {
           const value = parseScalar(kind, text);
           const shown = renderScalar(kind, value);
-          // What a page of the configuration shows may be written into a file again.
+          // The values on the configuration page may be written into a file again.
           if (kind === 'size' && parseScalar(kind, String(shown)) !== value) {
             throw new Error(`${String(shown)} is another size`);
           }

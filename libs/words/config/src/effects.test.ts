@@ -5,7 +5,7 @@ import { reasons } from './no-effect.ts';
 import { limitKeys, limitKeysRead } from './read-limits.ts';
 import { schema } from './schema.ts';
 
-// What this protects: nobody sets a key that does nothing without being told so.
+// Protects operators: a key that has no effect is reported as such.
 
 const root = path.resolve(__dirname, '../../../..');
 

@@ -14,7 +14,7 @@ async function keysOf(list: AsyncIterable<ObjectInfo>): Promise<string[]> {
 }
 
 /**
- * What every object store promises. Run it for each adapter.
+ * The promises of every object store. Each adapter's test runs it.
  *
  * @param options `nestsKeys: false` for stores that do not list `a/b` beside an object `a` (MinIO): no caller
  *   makes such keys

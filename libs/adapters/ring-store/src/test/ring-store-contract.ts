@@ -7,7 +7,7 @@ export interface RingStoreSubject {
   dispose(): Promise<void>;
 }
 
-/** What every ring store promises. Run it for each adapter, on keys that nothing else uses. */
+/** The promises of every ring store. Each adapter's test runs it, on keys that nothing else uses. */
 export function ringStoreContract(name: string, open: () => Promise<RingStoreSubject>): void {
   describe(`ring store contract: ${name}`, () => {
     let subject: RingStoreSubject;

@@ -4,7 +4,7 @@ import type { KafkaBrokers, KafkaRequests } from '../kafka-cluster.ts';
 import type { KafkaAnswer, KafkaCall } from '../kafka-protocol.ts';
 import type { KafkaDeps } from '../kafka-write-log.ts';
 
-/** What a broker does with the next append in place of taking it. `lost`: taken, but no answer comes. */
+/** A broker's fault at the next append. `lost`: the record is stored, but no answer comes. */
 export type AppendFault = number | 'lost' | 'other partition' | 'two partitions' | 'no offset' | 'refused';
 
 interface StoredBatch {
@@ -29,7 +29,7 @@ export class VirtualBrokers implements KafkaBrokers {
   /** One for each append that comes, `undefined` for those that are taken. */
   faults: (AppendFault | undefined)[] = [];
   messageBytesMax = 1 << 20;
-  /** Nobody answers anything. */
+  /** No broker answers. */
   isAway = false;
   requests: string[] = [];
   refreshes = 0;

@@ -1,7 +1,7 @@
 /** The contract test of write logs: each adapter runs it. */
 import type { LogRecord, WriteLog } from '@loki/ports';
 
-/** What a suite needs to try an adapter: a fresh, empty log of three partitions, and how to put it away. */
+/** An adapter under test: a fresh, empty log of three partitions, and the function that removes it. */
 export interface WriteLogSubject {
   readonly log: WriteLog;
   dispose(): Promise<void>;
@@ -13,7 +13,7 @@ export function testRecord(sequence: number, payload: string | Buffer = `payload
   return { writerId, sequence, payload: Buffer.from(payload) };
 }
 
-/** What every write log promises, whatever it is made of. Run it for each adapter. */
+/** The promises of every write log. Each adapter's test runs it. */
 export function writeLogContract(name: string, open: () => Promise<WriteLogSubject>): void {
   describe(`write log contract: ${name}`, () => {
     let subject: WriteLogSubject;

@@ -124,7 +124,7 @@ test('a root lets others have the thread when it is told to', async () => {
   await ask(() => undefined);
   expect(pauses).toBeGreaterThanOrEqual(50);
   const before = pauses;
-  // Whoever leaves meanwhile is noticed at the next pause.
+  // A client that leaves meanwhile is noticed at the next pause.
   await expect(
     ask(() => {
       if (pauses > before + 10) throw gone;

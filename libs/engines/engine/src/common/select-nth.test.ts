@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { quantile } from '../series/quantile.ts';
 import { selectNth } from './select-nth.ts';
 
-// What this protects: quantiles, which no longer sort their windows.
+// Protects quantiles, which no longer sort their windows.
 
 const numbers = fc.array(fc.double({ noNaN: true }), { minLength: 1, maxLength: 200 });
 

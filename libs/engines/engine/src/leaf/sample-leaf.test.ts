@@ -102,7 +102,7 @@ describe('errors', () => {
       'LabelFilterErr',
     ],
     ['sum(count_over_time({app="api"} |= "n" | json | n > 5 [50ms]))', 'LabelFilterErr'],
-    // Nobody asks for labels: parsers do not run.
+    // The query needs no labels: parsers do not run.
     ['sum(count_over_time({app="api"} | json [50ms]))', undefined],
     // The parser stops at the label that is needed, before the line breaks off.
     ['sum by (a) (count_over_time({app="api"} |= "a" | json [50ms]))', undefined],

@@ -4,7 +4,7 @@ import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
 import { volumeTask } from './volume-task.ts';
 
-// What this protects: volumes as Loki counts them, to the byte: they are compared with recorded answers.
+// Protects volumes as Loki counts them, to the byte: they are compared with recorded answers.
 
 const second = 1_000_000_000n;
 

@@ -15,7 +15,8 @@ import { joinSampleParts } from './sample-parts.ts';
 const merge = (...args: Parameters<typeof mergeSampleResults>) => atOnce(mergeSampleResults(...args));
 const join = (...args: Parameters<typeof joinSampleParts>) => atOnce(joinSampleParts(...args));
 
-// What this protects: it must not show where entries lay, nor how the time range was split, in any operation.
+// Protects the merge: an answer must not show where entries lay, nor how the time range was split, in any
+// operation.
 
 const queries: Partial<Record<RangeOp, string>> = {
   count_over_time: 'count_over_time({app=~"a|b"}[25s])',

@@ -22,8 +22,8 @@ import {
 
 const join = (...args: Parameters<typeof joinSampleParts>) => atOnce(joinSampleParts(...args));
 
-// What this protects: it must not show how a leaf's time was cut, nor that a part of its answer was kept from
-// before.
+// Protects the cut of time: an answer must not show how a leaf's time was cut, nor that a part of its answer
+// was kept from before.
 
 const second = 1_000_000_000n;
 

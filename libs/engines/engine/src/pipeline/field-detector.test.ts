@@ -2,7 +2,7 @@ import type { LabelPair } from '@loki/model';
 import { fieldTypeOf } from '../common/field-type.ts';
 import { FieldDetector } from './field-detector.ts';
 
-// What this protects: fields found in lines that nobody said the format of are those the parser stages would
+// Protects detected fields: those found in lines of an unknown format are those the parser stages would
 // make.
 
 const detector = new FieldDetector();

@@ -5,7 +5,7 @@ import type { LeafSource } from '../leaf/section-reader.ts';
 import { runLog, segmentOf } from './blocks.ts';
 import type { TestRow } from './blocks.ts';
 
-// What this protects: log leaves answer what the reference answered, recorded query by recorded query. The
+// Protects log leaves: they answer what the reference answered, recorded query by recorded query. The
 // rows are as the distributor hands them on, with service names and levels found.
 
 interface Stream {

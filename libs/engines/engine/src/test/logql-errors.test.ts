@@ -162,14 +162,14 @@ describe('errors of stages in metrics', () => {
   });
 
   test.each<[string, PlainSample[]]>([
-    // Nobody needs what the parser would find.
+    // The query does not need the parser's labels.
     ['sum(count_over_time({app="a"} | json [100s]))', one(2)],
     [
       'sum by (__error__) (count_over_time({app="a"} | json | __error__=~".+" [100s]))',
       [['__error__=JSONParserErr', 1]],
     ],
     ['sum(count_over_time({app="a"} | json | __error__!="JSONParserErr" [100s]))', one(1)],
-    // Whoever names errors counts them, wherever the name stands.
+    // A query that names errors counts them, wherever the name stands.
     [
       'sum by (__error__) (count_over_time({app="a"} | json [100s]))',
       [

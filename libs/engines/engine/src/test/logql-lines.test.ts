@@ -125,7 +125,7 @@ describe('parsers', () => {
     ],
     ['| json x="a[\\"b c\\"]", c', '{"a":{"b c":"d"},"c":null}', { x: 'd', c: '' }],
     ['| json x="a"', 'no json', { __error__: 'JSONParserErr' }],
-    // What a whole parser finds first stays; what a query asks for by its path comes before it.
+    // The first value that a whole parser finds stays; a value requested by its path comes before it.
     ['| json | json b="c"', '{"a":1,"b":"first","c":"x"}', { a: '1', b: 'x', c: 'x' }],
     ['| logfmt', 'a=1 b= c "bad d=4', { a: '1', d: '4' }],
     ['| logfmt', 'a="x y" b=é app=z', { a: 'x y', b: 'é', app_extracted: 'z' }],

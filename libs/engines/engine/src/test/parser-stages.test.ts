@@ -9,7 +9,7 @@ import { NeededLabels } from '../pipeline/needed-labels.ts';
 import { Row } from '../pipeline/row.ts';
 import { UnpackStage } from '../pipeline/unpack-stage.ts';
 
-// What this protects: parsers of lines, which anybody may write, against crashes, hangs and reads outside the
+// Protects parsers of lines, which any client may write, against crashes, hangs and reads outside the
 // line; and their answers against those of plain implementations.
 
 const base = new BaseLabels(0, new BaseStream(Labels.empty), []);

@@ -9,7 +9,7 @@ import { evaluate } from '../root/evaluate.ts';
 import { naiveLeaf } from './naive-leaf.ts';
 import type { NaiveEntry } from './naive-leaf.ts';
 
-// What this protects: the root computes what the reference computed, recorded query by recorded query. The
+// Protects the root: it computes what the reference computed, recorded query by recorded query. The
 // leaves are the plain ones of test-naive-leaf.ts, so a failure here is the root's.
 
 const t0Ns = 1_699_999_200_000_000_000n;
@@ -38,7 +38,7 @@ for (const { labels, entries: rows } of readLines<{
   labels: Record<string, string>;
   entries: [string, string][];
 }>('root-dataset.jsonl')) {
-  // What the distributor would have found out about these streams.
+  // The service names that the distributor would have derived for these streams.
   const all = new Map([
     ...Object.entries(labels),
     ['service_name', labels.app],

@@ -66,7 +66,7 @@ export function filteredRows(): InputRow[] {
 
 export const goldenNames = ['record', 'flushed', 'compacted', 'filtered', 'tiny', 'empty'] as const;
 
-/** What this version writes for a golden file. */
+/** The bytes that this version writes for a golden file. */
 export function makeGolden(name: (typeof goldenNames)[number]): Buffer {
   if (name === 'empty') return encodeSegment([], { kind: 'record' });
   if (name === 'tiny') return encodeSegment(writeRows('t', goldenRows().slice(24, 25)), { kind: 'record' });

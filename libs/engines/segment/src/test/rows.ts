@@ -64,7 +64,7 @@ export function writeRows(tenant: string, rows: readonly InputRow[]): RawSection
   return writer.finish();
 }
 
-/** What a row reads back as. */
+/** The row as it is read back. */
 export function expected(row: InputRow): Row {
   return {
     labels: Labels.fromPairs(row.labels).toString(),

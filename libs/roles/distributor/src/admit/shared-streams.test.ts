@@ -111,7 +111,7 @@ test('pushes at the same time share a question, and the limit holds between them
   );
   expect(admitted.filter(Boolean)).toHaveLength(50);
   expect(counts.calls).toBeLessThanOrEqual(6);
-  // What is known is not asked about.
+  // Known streams are not claimed again.
   const { calls } = counts;
   await Promise.all(Array.from({ length: 90 }, (_, i) => push(i % 3, [`s${i}`])));
   expect(counts.calls).toBe(calls);

@@ -128,7 +128,7 @@ describe.each(Object.entries(formats))('%s', (_, requestOf) => {
       clock.ms += 1_000;
       expect(++attempts).toBeLessThan(6);
     }
-    // What came in twice is removed by the ingester.
+    // The ingester removes repeated rows.
     expect(new Set(linesOf({ push, clock, ...rest }))).toEqual(new Set(['x', 'a', 'b']));
     expect(linesOf({ push, clock, ...rest }).match(/b/g)).toHaveLength(3);
   });

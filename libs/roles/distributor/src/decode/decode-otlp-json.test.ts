@@ -15,7 +15,7 @@ function value(text: string): string {
   return record(`"attributes":[{"key":"a","value":${text}}]`);
 }
 
-/** What went into the sink, in order. */
+/** Calls of the sink, in order. */
 function decode(body: string): unknown[] {
   const seen: unknown[] = [];
   const bytes = Buffer.from(body);

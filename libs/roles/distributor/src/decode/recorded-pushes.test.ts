@@ -9,8 +9,8 @@ import { defaultLimits, storedEntries, testDistributor } from '../test/distribut
 import type { RecordingLog } from '../test/distributor.ts';
 import { encodeOtlpRequest } from '../test/otlp.ts';
 
-// What Loki answered to these pushes, and what it then returned to queries, is the oracle of the whole write
-// path.
+// Protects the write path: Loki's recorded answers to these pushes, and to queries after them, are the oracle
+// of the whole write path.
 
 interface RecordedPush {
   readonly path: string;
@@ -102,7 +102,7 @@ function expectedStreams(recorded: RecordedCase) {
     .sort(byStream);
 }
 
-/** What the recorded query would select of the appended entries: streams, each with its entries by time. */
+/** The appended entries that the recorded query would select: streams, each with its entries by time. */
 function storedStreams(log: RecordingLog, selector: string) {
   const wanted = /^\{(\w+)(=~?)"(.*)"\}$/.exec(selector)!;
   const streams = new Map<string, [string, string, string][]>();

@@ -84,7 +84,7 @@ test('whatever is pushed, each record fits; entries are stored or refused with 4
         for (const { record } of log.records) {
           expect(record.payload.length).toBeLessThanOrEqual(recordBytesMax);
         }
-        // What is well below the bound always passes.
+        // Entries well below the bound always pass.
         const sure = entries.filter(
           ([line, metadata]) =>
             line.length + JSON.stringify(metadata).length + Object.keys(metadata).length * 64 <

@@ -134,7 +134,7 @@ describe('the fair queue', () => {
     after.forEach((served, i) => {
       expect(served.size).toBe(2);
       expect(served.has('q')).toBe(false);
-      // Who stayed still serves.
+      // Queriers that stayed still serve.
       for (const id of before[i]) if (id !== 'q') expect(served.has(id)).toBe(true);
     });
     for (const stop of stops.values()) stop.abort();

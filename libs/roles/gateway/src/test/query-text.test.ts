@@ -17,7 +17,7 @@ function requestOf(queryText: string): HttpRequest {
   return { ...getRequest({}), queryText };
 }
 
-/** What each route that runs or shows a query says to it. */
+/** The error of each route that runs or shows a query. */
 async function errorsOf(queryText: string): Promise<string[]> {
   const request = requestOf(queryText);
   const answers = [

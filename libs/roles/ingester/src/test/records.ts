@@ -67,7 +67,7 @@ export function decodeRows(segment: Segment): string[] {
   return out;
 }
 
-/** What makes two entries equal. */
+/** A text that is the same for equal entries. */
 export function rowText({ tenant = 'a', app, ns, line, metadata = [] }: Row): string {
   const sorted = [...metadata].sort((a, b) => (a[0] < b[0] ? -1 : 1));
   return `${tenant} ${app} ${ns} ${line} ${JSON.stringify(sorted)}`;

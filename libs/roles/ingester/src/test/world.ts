@@ -65,7 +65,7 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 };
 
-/** What a test may count. */
+/** Counts that a test may read. */
 export interface Counted {
   repeated: number;
   quarantined: number;

@@ -45,7 +45,7 @@ const timers: Timers = {
   sleep: () => Promise.resolve(),
 };
 
-/** What comes of the addresses, each time that they are looked up until `rounds` are over. */
+/** The resolved addresses, each time that they are looked up, until `rounds` are over. */
 async function seen(addresses: readonly string[], rounds = 1, between: () => void = () => {}) {
   const found: string[][] = [];
   const stop = watchAddresses({
