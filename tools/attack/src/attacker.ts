@@ -1,4 +1,4 @@
-/** What attacks are made of: raw connections, requests, and a count of the answers. */
+/** The means of an attack: raw connections, requests, and a count of the answers. */
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -11,11 +11,11 @@ export interface Attack {
   readonly memoryMb?: number;
   /** Flags of the product beside the usual ones. */
   readonly flags?: readonly string[];
-  /** What the attacker may be answered beside 2xx. Default: 400, 413, 429, 503. */
+  /** Statuses that are right answers to the attacker, beside 2xx. Default: 400, 413, 429, 503. */
   readonly statuses?: readonly number[];
   /** How long others are watched after the attack. Default: 1.5 s. */
   readonly watchedAfterMs?: number;
-  /** What the attack needs to be stored; nobody is watched meanwhile. */
+  /** Stores the data that the attack needs; the other tenant's service is not measured meanwhile. */
   prepare?(attacker: Attacker): Promise<void>;
   run(attacker: Attacker): Promise<void>;
 }
@@ -36,9 +36,9 @@ export class Attacker {
   /** The attacker went away by itself: that its requests have no answer is no fault. */
   #isGone = false;
 
-  /** What the attack itself has measured, by name. */
+  /** Figures that the attack itself has measured, by name. */
   readonly figures = new Map<string, string | number>();
-  /** What does not hold by its own measure. */
+  /** Promises that failed by the attack's own measure. */
   readonly faults: string[] = [];
   /** Resident memory of the process. */
   readonly memoryBytes: () => number;

@@ -1,5 +1,5 @@
 /**
- * Who has no fault of their own: pushes beside a reader that does not read, and beside a tenant that sends
+ * Attacks on bystanders: pushes beside a reader that does not read, and beside a tenant that sends
  * ten times what it may. Each is measured against the same product without the other.
  */
 import { randomBytes } from 'node:crypto';

@@ -15,7 +15,7 @@ const clients = 8;
 const aloneMs = 3_000;
 
 interface Evaluation {
-  /** What is asked: a path with its parameters. */
+  /** The request: a path with its parameters. */
   readonly ask: string | ((turn: number) => string);
   readonly stored: () => Iterable<string>;
   readonly flags?: readonly string[];

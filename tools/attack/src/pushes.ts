@@ -63,7 +63,7 @@ export class Pushes {
   }
 
   /**
-   * So many a second, whatever is answered; all have their answer when it resolves.
+   * Sends this many a second, whatever is answered; resolves once all have their answer.
    *
    * @param tell called each minute
    * @param usualMs acknowledged later than this is slow

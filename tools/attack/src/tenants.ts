@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
 
 interface Tenant {
   readonly name: string;
-  /** Nobody else was given it. */
+  /** A word that only this tenant's lines have. */
   readonly word: string;
 }
 

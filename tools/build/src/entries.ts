@@ -1,5 +1,5 @@
 /**
- * What the sources load by a name at run time: each of these needs a file of its own in the built product.
+ * Files that the sources load by a name at run time: each needs a file of its own in the built product.
  */
 import fs from 'node:fs';
 import path from 'node:path';

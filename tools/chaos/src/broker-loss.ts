@@ -11,7 +11,7 @@ const measuredMs = 20_000;
 const slowerMax = 2;
 /** Below this a busy machine decides, not the system. */
 const noiseMs = 50;
-/** What is in flight when the second broker goes may still be answered. */
+/** Requests in flight when the second broker goes may still be answered. */
 const inFlightMs = 1_000;
 /** Two attempts of a push, each as long as a distributor tries, and more. */
 const twoAwayMs = 40_000;

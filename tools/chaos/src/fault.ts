@@ -5,7 +5,7 @@ import type { Prng } from '@loki/virtual';
 import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';
 
-/** What a fault may spend, and on what. */
+/** The system, services and budget that a fault works with. */
 export interface FaultWorld {
   readonly system: System;
   readonly random: Prng;
@@ -13,7 +13,7 @@ export interface FaultWorld {
   readonly pauseMs: { readonly min: number; readonly max: number };
   /** Aborted when the run is told to end: the fault ends at once, and what is broken stays so. */
   readonly signal: AbortSignal;
-  /** What Redis held some rounds ago. */
+  /** The content of Redis some rounds ago. */
   readonly redisImage: RedisImage;
   /** Pushes that ended in [fromMs, toMs), on the clock of `performance.now()`. */
   readonly pushes: (fromMs: number, toMs: number) => readonly Told[];
@@ -22,7 +22,7 @@ export interface FaultWorld {
 /** Something that is broken, and mended again. */
 export interface Fault {
   readonly kind: string;
-  /** What it takes capacity from: two faults of one round never share it. */
+  /** The part of the system that loses capacity: two faults of one round never share it. */
   readonly group: AppName | 'kafka' | 'redis' | 'minio' | 'client';
   /** Requests that may fail meanwhile, because nobody is left who could answer. */
   readonly excuses?: { readonly push?: boolean; readonly query?: boolean };

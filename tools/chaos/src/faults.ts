@@ -61,7 +61,7 @@ export const faults: readonly Fault[] = [
   { kind: 'stop-redis', group: 'redis', run: stopRedis },
   { kind: 'empty-redis', group: 'redis', run: emptyRedis },
   { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
-  // What is not in memory any more is only there.
+  // Flushed rows are only there.
   ...(hasMinio()
     ? ([
         { kind: 'stop-minio', group: 'minio', excuses: { query: true }, run: stopMinio },

@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   let keeps = options.keeps;
   try {
     const code = await run(options, directory, stop.signal, stopping);
-    // What went wrong is in the logs.
+    // The logs say what went wrong.
     keeps ||= code === 1;
     return code;
   } finally {
@@ -106,7 +106,7 @@ async function run(
     rounds = new Rounds({ ...options, system, ledger, client, random, signal, say });
     say(`ready: ${system.gatewayUrls.join(' ')}; logs in ${directory}/logs`);
     rounds.start();
-    // Whatever is under way is given up when the run is to end.
+    // The round under way is abandoned when the run is to end.
     const end = await Promise.race([allRounds({ rounds, options, random, ledger }), stopping]);
     if (!end) return 130;
     if (end === 'found') {

@@ -5,7 +5,7 @@ import { minioPassword, minioUser } from '@loki/services';
 import { bucketName } from './services.ts';
 import type { BreakableServices } from './services.ts';
 
-/** What the whole system shares. */
+/** The addresses and directories that the whole system shares. */
 export interface Place {
   readonly directory: string;
   readonly services: BreakableServices;

@@ -22,7 +22,7 @@ const adaptersOf: Readonly<Record<Plant, Adapters>> = {
 function storeThatAnswersEarly(store: ObjectStore): ObjectStore {
   const put: ObjectStore['put'] = async (key, bytes, signal) => {
     if (!key.includes('segments/')) return store.put(key, bytes, signal);
-    // Nobody is left to be told of a failure: that is the mistake.
+    // The mistake: a failure is reported to no client.
     void sleep(lateMs)
       .then(() => store.put(key, bytes))
       .catch(() => undefined);
@@ -39,7 +39,7 @@ function storeThatOverwrites(store: ObjectStore): ObjectStore {
   return overriding(store, { putIfAbsent });
 }
 
-/** What it knows is believed to be all there is. */
+/** A catalog that claims to reach any offset, although it has not read that far. */
 function catalogThatProvesNothing(catalog: Catalog): Catalog {
   const segmentsFor: Catalog['segmentsFor'] = (tenant, startNs, endNs, upTo) => {
     const offsets = [...(upTo ?? [])].map(([partition, offset]): [number, number] => [
@@ -63,6 +63,6 @@ function overriding<T extends object>(target: T, methods: Partial<T>): T {
   });
 }
 
-// What follows is the app's own.
+// All further arguments are the app's own.
 const [plant, target] = process.argv.splice(2, 2);
 await run({ target, adapters: adaptersOf[plant as Plant] });

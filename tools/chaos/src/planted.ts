@@ -10,7 +10,7 @@ export const plants = {
 
 export type Plant = keyof typeof plants;
 
-/** What is started instead of the app's own main; undefined: nothing is planted there. */
+/** The main file that runs in place of the app's own; undefined: nothing is planted in this app. */
 export function plantedMain(plant: Plant, app: AppName): string[] | undefined {
   const where: readonly AppName[] = plant === 'staleCatalog' ? ['querier'] : ['ingester'];
   return where.includes(app) ? ['tools/chaos/src/planted-main.ts', plant, app] : undefined;

@@ -1,7 +1,7 @@
 /** Time to recover and failed requests, by kind of fault. */
 import type { Stretch } from './watch.ts';
 
-/** What one fault of one round cost. */
+/** The cost of one fault in one round. */
 export interface Recovery {
   readonly kind: string;
   /** From mended to: all ready, and no attempt fails any more. */

@@ -206,7 +206,7 @@ export class Rounds {
     const from = this.#judgedTo;
     this.#judgedTo = new Map(
       [...this.#options.ledger.streams].map(([id, { parts }]) => {
-        // What has no answer yet is for the next round.
+        // Pushes without an answer are judged in the next round.
         const pending = parts.find(({ push }) => push.outcome === 'pending');
         const last = parts.at(-1);
         return [id, pending?.from ?? (last ? last.from + last.count : 0)];

@@ -1,7 +1,7 @@
 /** Named scenarios of the chaos test, one for each row of docs/reliability.md. */
 import type { LoadShape } from './rounds.ts';
 
-/** What a run does, unless its flags say otherwise. */
+/** The settings of a run, which its flags may override. */
 export interface Scenario {
   readonly about: string;
   /** Kinds of faults; none: all. */

@@ -3,7 +3,7 @@ import type { Told } from '@loki/canary';
 
 type RequestKind = Told['kind'];
 
-/** What one kind of request went through in a stretch of time. */
+/** Counts of one kind of request in a stretch of time. */
 export interface Stretch {
   readonly count: number;
   /** Attempts that failed first, and were repeated. */
@@ -54,7 +54,7 @@ export class Watch {
     ).length;
   }
 
-  /** What failed with its repeat, in words. */
+  /** Requests that failed at every attempt, in words. */
   failures(kind: RequestKind, sinceMs: number): string[] {
     return this.#requests
       .filter((request) => request.kind === kind && !request.isOk && request.endedMs >= sinceMs)

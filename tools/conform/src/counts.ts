@@ -1,7 +1,7 @@
 /** A process that says nothing for so long has a fault. */
 const askTimeoutMs = 60_000;
 
-/** What processes counted, summed over all of them and over labels that are not asked for. */
+/** Metrics of all processes, summed over the processes and over labels that the caller does not name. */
 export class Counts {
   readonly #values: ReadonlyMap<string, number>;
 
@@ -45,7 +45,7 @@ export class Counts {
     return [...new Set(values)].sort();
   }
 
-  /** What was counted since. */
+  /** The increase since `before`. */
   since(before: Counts): Counts {
     return new Counts(
       new Map(

@@ -56,7 +56,7 @@ const volumesOfPieces: ReadonlyMap<string, string> = new Map(
 
 const flushTimeoutMs = 60_000;
 
-/** Whose answers are kept in any case, and asked for by many cases. */
+/** Caches that must answer many of the cases. */
 const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-cache'];
 
 interface PhasesOptions {
@@ -120,7 +120,7 @@ export class Phases {
   async #fromMemory(): Promise<void> {
     const { way, inCi, passedOn } = this.#options;
     await this.#system.start();
-    // What is in memory alone is never cut: then a half of it is in the store.
+    // A query that reads only memory is never cut: for the cut way, half of the rows are in the store.
     const when = way.isCut ? 'half in memory' : 'in memory';
     const loaded = way.isCut ? await this.#loadFirstHalf() : [];
     await this.#ask(when, [...loaded, ...passedOn]);
@@ -135,7 +135,7 @@ export class Phases {
     return this.#failed.length === 0;
   }
 
-  /** What else the runner needs to load the other half only. */
+  /** Loads the first half; returns the options with which the runner loads only the other half. */
   async #loadFirstHalf(): Promise<string[]> {
     const { directory, passedOn } = this.#options;
     const { earlier, later } = halvesOf(this.#dataset);
@@ -196,7 +196,7 @@ export class Phases {
     return ['--area', '--id', '--cases'].some((option) => this.#options.passedOn.includes(option));
   }
 
-  /** What was cut and what was kept, which must be what the way is about. */
+  /** Reports cuts and cache hits, and fails when the way's own feature was not used. */
   #costs(counts: Counts, isSecond: boolean): string[] {
     const { isCut, isCached } = this.#options.way;
     const lines: string[] = [];

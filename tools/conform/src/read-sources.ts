@@ -1,7 +1,7 @@
 /** Checks by explain where a query would read its rows. */
 import type { TenantData } from './corpus.ts';
 
-/** What a query over one stream would read. */
+/** The sources that a query over one stream would read. */
 export interface ReadSources {
   readonly segments: number;
   /** From memory. */

@@ -5,7 +5,7 @@ import { dayNs } from '@loki/model';
 import { openObjectStore } from '@loki/process';
 import { NodeTimers } from '@loki/runtime';
 
-/** What the store has of a tenant. */
+/** Rows of a tenant in the store. */
 interface StoredTenant {
   /** Sections as they were flushed of which rows are read. */
   readonly flushed: number;

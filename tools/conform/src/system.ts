@@ -1,6 +1,6 @@
-/** What is asked for the recorded answers: processes of the product with a store of their own. */
+/** The system under test: processes of the product with a store of their own. */
 export interface System {
-  /** Who is asked. */
+  /** Address to which the cases are sent. */
   readonly url: string;
   /** All processes, by what they count. */
   readonly urls: readonly string[];

@@ -16,6 +16,6 @@ function ahead(clock: Clock): Clock {
   };
 }
 
-// What follows is the app's own.
+// All further arguments are the app's own.
 const [target] = process.argv.splice(2, 1);
 await run({ target, adapters: { clock: ahead } });

@@ -1,7 +1,7 @@
 /** Maps, lists and scalars, as YAML gives them. */
 export type Tree = Record<string, unknown>;
 
-/** What a system is set to, beyond the recorded settings and its own addresses. */
+/** Settings of a system beyond the recorded ones and its own addresses. */
 export interface Way {
   /** Every kind of answer is kept. */
   readonly isCached: boolean;

@@ -11,7 +11,7 @@ import { Product, Pushes, tellVerdict } from '@loki/attack';
 const consumingWithinMs = 5_000;
 const servingWithinMs = 30_000;
 const clients = 8;
-/** So many partitions that none has enough for a flush by size. */
+/** With this many partitions, none has enough bytes for a flush by size. */
 const partitions = 16;
 /** Streams fall on partitions by their labels: many, so that none gets too many. */
 const streams = 400;

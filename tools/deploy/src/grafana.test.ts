@@ -73,7 +73,7 @@ testWith('helm4').each(ways)('%s: every dashboard of KubeSphere’s pipeline is 
   expect(wanted).toHaveLength(4);
   const byUid = (all: { uid: string }[]) => all.toSorted((a, b) => (a.uid < b.uid ? -1 : 1));
   expect(byUid(texts.map(parsed))).toEqual(byUid(wanted));
-  // What a ConfigMap holds.
+  // The bound of a ConfigMap.
   expect(texts.join('').length).toBeLessThan(1_000_000);
 });
 

@@ -9,7 +9,7 @@ import YAML from 'yaml';
 const root = path.resolve(import.meta.dirname, '../../..');
 const source = path.join(root, 'deploy/kubesphere/loki');
 
-/** What of extension.yaml is read here. */
+/** The fields of extension.yaml that are read here. */
 interface Extension {
   readonly name: string;
   readonly version: string;

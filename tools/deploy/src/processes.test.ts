@@ -11,7 +11,7 @@ import { ComponentProcess } from './test/component-process.ts';
 
 const components = ['gateway', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
 
-/** What a process says of services that are not there. */
+/** Log lines of a process about services that it cannot reach. */
 const missing = /the object store: bucket \S+ at loki-minio:9000|Redis, which keeps the rings/;
 
 let running: ComponentProcess | undefined;

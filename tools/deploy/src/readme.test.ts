@@ -98,7 +98,7 @@ const checks: readonly ((step: Step) => void)[] = [
     const objects = marketplace('agent', { values: configured(step) });
     expect(replicasOf(objects, 'Deployment', 'loki-querier')).toBe(6);
     expect(configOf(objects).limits_config.retention_period).toBe('720h');
-    // What the cluster does not say is as in Extension Config.
+    // Keys that the cluster does not set are as in Extension Config.
     expect(configOf(objects).querier.multi_tenant_queries_enabled).toBe(true);
   },
   (step) => {

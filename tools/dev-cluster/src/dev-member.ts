@@ -20,7 +20,7 @@ export function devCommand(
       ...(isAlone
         ? { LOKI_RING_STORE: 'inmemory', LOKI_WRITE_LOG: 'embedded', LOKI_REPLICATION_FACTOR: '1' }
         : services),
-      // What it stores is its own: the others know nothing of its log.
+      // It stores its data alone: the others know nothing of its log.
       LOKI_DATA: isAlone ? path.join(data, 'alone') : data,
       LOKI_INSTANCE: member.name,
       LOKI_ZONE: member.zone,

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { serviceNames, startServices } from '@loki/services';
 import type { ServiceName, Services } from '@loki/services';
 
-/** What processes of development are told of the services, by environment. */
+/** Environment variables that tell processes of development where the services are. */
 export type ServiceVariables = Readonly<Record<string, string>>;
 
 interface DevServices {

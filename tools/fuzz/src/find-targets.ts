@@ -3,7 +3,7 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 
-/** What a file `x.fuzz.ts` exports. */
+/** Exports of a file `x.fuzz.ts`. */
 interface FuzzModule {
   readonly targets?: readonly FuzzTarget[];
   readonly goldenFiles?: readonly GoldenFile[];

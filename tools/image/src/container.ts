@@ -99,7 +99,7 @@ export class Container {
   }
 }
 
-/** What the image says, with the bounds of a restricted pod. The network is the machine's. */
+/** The image's own settings with the bounds of a restricted pod. The network is the machine's. */
 function runtimeConfig(
   image: RuntimeConfig,
   options: ContainerOptions & { readonly volume: string; readonly files: string },

@@ -1,4 +1,4 @@
-/** What is in the image, and what is not. */
+/** Checks which files the image has, and which it must not have. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Checks } from './checks.ts';

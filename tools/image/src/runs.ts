@@ -114,7 +114,7 @@ interface Alone {
   /** Its configuration, with a name for the report. */
   readonly config: NamedConfig;
   readonly expected: number;
-  /** What /ready has to say. */
+  /** The text that /ready must answer. */
   readonly says: RegExp;
 }
 

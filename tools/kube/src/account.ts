@@ -96,7 +96,7 @@ export interface AuditEvent {
   readonly name: string;
 }
 
-/** What the account has asked for since the log had `fromBytes`. */
+/** Requests of the account since the audit log had `fromBytes`. */
 export function auditEvents(plane: ControlPlane, fromBytes: number): AuditEvent[] {
   const text = fs.readFileSync(plane.auditLog).subarray(fromBytes).toString();
   return text.split('\n').flatMap((line) => {

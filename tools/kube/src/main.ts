@@ -7,7 +7,8 @@
  *
  * --install builds what is missing: Kubernetes and kwok from Go modules, kept in $LOKI_SERVICES_CACHE
  * (~/.cache/loki-services), in some 30 minutes of two cores. --previous names the commit whose chart is
- * upgraded from. --brief leaves out what takes minutes. What cannot be had is said, and left out.
+ * upgraded from. --brief leaves out what takes minutes. Missing programs are reported, and their checks left
+ * out.
  */
 import fs from 'node:fs';
 import os from 'node:os';

@@ -186,7 +186,7 @@ async function fails(
   return failed !== undefined;
 }
 
-/** What the account must not do, each tried. */
+/** Tries each request that the account must not be allowed. */
 async function refusals({ checks, plane, kubeconfig }: World): Promise<void> {
   const rbac = 'rbac.authorization.k8s.io/v1';
   const role = (kind: string, of: string | undefined, rules: object[]) => ({

@@ -160,7 +160,7 @@ interface Sample {
   readonly isActive: boolean;
 }
 
-/** What an autoscaler says, and how many processes are ready, over time. */
+/** The replicas that an autoscaler wants and the processes that are ready, over time. */
 class Timeline {
   readonly inactive: string[] = [];
   desiredMax = 0;

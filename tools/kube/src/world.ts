@@ -3,7 +3,7 @@ import type { Checks } from '@loki/image';
 import type { ControlPlane } from './control-plane.ts';
 import type { Helm } from './release.ts';
 
-/** What every check needs. */
+/** The services that every check uses. */
 export interface World {
   readonly checks: Checks;
   readonly plane: ControlPlane;
@@ -12,7 +12,7 @@ export interface World {
   readonly kubeconfig: string;
   /** Few cases, for a run of three minutes. */
   readonly isBrief: boolean;
-  /** What a check has started; an interrupted run ends it, too. */
+  /** Ends processes that a check has started; an interrupted run calls them, too. */
   readonly ends: (() => Promise<void> | void)[];
 }
 

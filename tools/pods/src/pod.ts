@@ -124,7 +124,7 @@ export class Pod {
     return (await this.#get(probe)).status < 400;
   }
 
-  /** What the probe's path answers. */
+  /** Status and text of the probe's path. */
   async #get({
     httpGet,
     timeoutSeconds = 1,

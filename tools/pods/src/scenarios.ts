@@ -1,4 +1,4 @@
-/** What the pods of a rendered chart have to stand. */
+/** Scenarios that the pods of a rendered chart must survive. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checks } from '@loki/image';

@@ -1,4 +1,4 @@
-/** What to ask. */
+/** Arguments of the program: seed, number of queries, odds of each judge. */
 interface FuzzArgs {
   readonly seed: number;
   readonly count: number;

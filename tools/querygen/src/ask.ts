@@ -20,7 +20,7 @@ interface Turns {
   readonly happened: Happened;
 }
 
-/** Whom a frontend asks, and how to let things happen until an answer is there. */
+/** The querier behind a frontend, and the means to let virtual time pass until an answer is there. */
 interface Answering {
   readonly name: string;
   readonly querier: QuerierService;

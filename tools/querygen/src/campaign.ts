@@ -158,7 +158,7 @@ async function compareWays(comparison: Comparison, own: Prng, options: CampaignO
   }
 } // prettier-ignore
 
-/** What the referee says of the answer, and a law that it must keep. */
+/** Judges the answer by the referee and by a law that it must keep. */
 async function holdRules(comparison: Comparison, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
   const { cluster, plain, question } = comparison;
   if (own.fork('referee').chance(options.refereeOdds)) {

@@ -1,4 +1,4 @@
-/** What a client is told: the answer without its statistics, or the error. */
+/** A client's answer without its statistics, or the error. */
 export interface Answer {
   readonly isError: boolean;
   readonly text: string;

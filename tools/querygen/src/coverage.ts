@@ -3,7 +3,7 @@ import type { Route } from './routes.ts';
 import { layouts } from './world.ts';
 import type { Layout, Standing } from './world.ts';
 
-/** What happened on the way to an answer. */
+/** Features that took part in an answer. */
 export interface Happened {
   readonly isSplit: boolean;
   readonly isSharded: boolean;
@@ -58,7 +58,7 @@ export class Coverage {
     });
   }
 
-  /** What the campaign is said to have done and has not; empty: nothing. Few comparisons tell nothing. */
+  /** Features that the campaign names but did not use; empty: none. Few comparisons prove nothing. */
   lacking(): string[] {
     const lacking = [...this.#wrong];
     for (const route of this.#routes.values()) {

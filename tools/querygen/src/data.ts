@@ -72,7 +72,7 @@ export function drawData(random: Prng): DataSet {
       return { labels, rows };
     });
     pushes.push({ tenant, streams: parts });
-    // What a client sends again, alone or with company.
+    // A client's retry, alone or with other streams.
     if (random.chance(0.15)) {
       const again = random.pick(earlier);
       pushes.push({ tenant: again.tenant, streams: [{ labels: again.labels, rows: [again.row] }] });

@@ -102,7 +102,7 @@ export class LogQueries {
     return this.#drawPassing(query, (row) => ` | ${labelFilter(this.#random, row, 1)}`);
   }
 
-  /** What the row is after a query; as it is stored, when it does not come through. */
+  /** The row after a query; when it does not pass, as it is stored. */
   rowAfter(query: string): PlainRow {
     const { stream, row } = this.#witness.stored;
     return (query === '' ? undefined : this.#witness.after(query)) ?? new PlainRow(stream, row);

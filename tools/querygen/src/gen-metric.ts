@@ -82,7 +82,7 @@ export class MetricQueries {
     return `${selector}${stages}${length}`;
   }
 
-  /** What the row has, as what it can be read as. */
+  /** Unwraps a label of the row, by a conversion that can read it. */
   #unwrap(query: string): string {
     const random = this.#random;
     const row = this.#logs.rowAfter(query);

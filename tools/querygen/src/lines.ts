@@ -1,7 +1,7 @@
 /** Draws log lines of several formats. */
 import type { Prng } from '@loki/virtual';
 
-/** What a stream's lines look like; a stream label says it, so that queries can aim. */
+/** The form of a stream's lines; a stream label names it, so that queries can aim. */
 export const formats = ['json', 'logfmt', 'plain', 'packed', 'odd'] as const;
 export type Format = (typeof formats)[number];
 

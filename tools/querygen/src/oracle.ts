@@ -122,7 +122,7 @@ export class Oracle implements QuerierService {
     const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
     if (!leaf) throw new Error(`not a sample leaf: ${request.expr}`);
     const range = rangeAggOf(leaf);
-    // Whatever the row's labels are, and whatever failed for it: it is there.
+    // A row counts as present with any labels and any error.
     const isAbsent = range.op === 'absent_over_time';
     const grouping = isAbsent ? undefined : (groupingOf(leaf) ?? range.grouping);
     const alone = printExpr(oneRow(range, grouping));
@@ -179,7 +179,7 @@ function groupingOf(leaf: MetricExpr): Grouping | undefined {
   return leaf.kind === 'vectorAgg' ? (leaf.grouping ?? everything) : undefined;
 }
 
-/** What tells the labels and the value of one row in a window that holds it. */
+/** An expression whose answer shows the labels and the value of one row. */
 function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr {
   const alone = {
     ...range,

@@ -84,7 +84,7 @@ export class MetricReferee {
     }));
   }
 
-  /** What all rows there are give. */
+  /** Samples of all rows. */
   #samplesOf(expr: RangeAggExpr): readonly RangeSample[] {
     let samples = this.#samples.get(expr);
     if (!samples) {
@@ -138,7 +138,7 @@ function refuseReturned({ log }: RangeAggExpr, grouping: Grouping | undefined): 
   }
 }
 
-/** What is known of series that are not there: what the selector says their labels are. */
+/** Labels of an absent series: those that the selector fixes. */
 function absentLabels({ log }: RangeAggExpr): LabelMap {
   const labels = new Map<string, string>();
   const names = log.matchers.map(({ name }) => name);
@@ -150,7 +150,7 @@ function absentLabels({ log }: RangeAggExpr): LabelMap {
   return labels;
 }
 
-/** What a grouping leaves; an empty label is none. */
+/** The labels that remain after a grouping; an empty label is none. */
 function grouped(labels: LabelMap, { without, labels: names }: Grouping): LabelMap {
   return new Map([...labels].filter(([name, text]) => text !== '' && names.includes(name) !== without));
 }

@@ -14,7 +14,7 @@ export interface RangeSample {
   readonly age: number;
 }
 
-/** What a range aggregation makes of the samples of one series, of which there are some. */
+/** Value of a range aggregation over the samples of one series, of which there is at least one. */
 export function rangeValue(
   { op, parameter, unwrap, rangeNs }: RangeAggExpr,
   samples: readonly RangeSample[],

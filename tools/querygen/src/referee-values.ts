@@ -5,7 +5,7 @@ import { Unsure } from './referee-row.ts';
 
 const keptMax = 2000;
 
-/** What is made of a text, once; it is made anew when there were too many texts. */
+/** Remembers the value of each text; forgets all when there were too many texts. */
 export function memoized<T>(make: (text: string) => T): (text: string) => T {
   const values = new Map<string, T>();
   return (text) => {

@@ -12,7 +12,7 @@ import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
 import { baseLimits } from './world.ts';
 
-/** What the referee says of an answer. */
+/** The referee's judgement of an answer. */
 type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly answer: Answer };
 
 /**
@@ -32,7 +32,7 @@ export class Referee {
       if (expr.kind !== 'log') return this.#judgeSamples(question, expr, answer);
       return question.intervalNs > 0n ? 'unsure' : this.#judgeLines(question, expr, answer);
     } catch (error) {
-      // What the parser refuses is no question.
+      // A query that the parser refuses is not judged.
       if (error instanceof Unsure || (answer.isError && error instanceof LokiError)) return 'unsure';
       throw error;
     }

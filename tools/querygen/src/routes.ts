@@ -6,7 +6,7 @@ import type { Prng } from '@loki/virtual';
 export interface Cutting {
   /** Borders in time stand at its multiples. */
   readonly splitMs: number;
-  /** What one part should read: less than nearly everything that is asked for. */
+  /** Bytes that one part should read: less than nearly every query reads. */
   readonly partBytes: number;
   /** Parts by stream at most. */
   readonly shards: number;
@@ -56,7 +56,7 @@ function limitsOf(
   { splitMs, partBytes, shards, strategy }: Cutting,
   { isSplit, isSharded, isCached }: Pick<Route, 'isSplit' | 'isSharded' | 'isCached'>,
 ): Partial<Limits> {
-  // What is kept has the same borders: without them, a query's whole time is kept as one.
+  // Cached results have the same borders: without them, the whole time of a query is one cached result.
   const hasBorders = isSplit || (isCached && !isSharded);
   return {
     tsdbMaxBytesPerShard: isSplit || isSharded ? partBytes : unshardedBytes,

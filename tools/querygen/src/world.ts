@@ -75,7 +75,7 @@ export interface Standing {
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
-/** What every part of a world lives by, whatever a variant of the frontend changes. */
+/** Limits of every part of a world; a variant of the frontend changes some of them. */
 export const baseLimits: Limits = {
   ...buildLimits(new Map(), { maxReturnedStreamErrors: 10 }),
   discoverServiceName: [],

@@ -166,7 +166,7 @@ function makeIdentity(directory: string): { keystore: string; ca: string } | und
   return { keystore: at('keystore.pem'), ca: at('ca.crt') };
 }
 
-/** What is missing to run Kafka; undefined: nothing. */
+/** Names the program that is missing to run Kafka; undefined: none. */
 export function kafkaLacks(cache: string): string | undefined {
   if (!has('java')) return 'java 17 or newer is needed';
   return isInstalled(cache) || has('mvn') ? undefined : 'mvn is needed, once, to fetch it from Maven Central';

@@ -9,8 +9,8 @@
  *
  * --brokers 1 saves memory and leaves out the tests that kill brokers. --ci asks the separate apps from their
  * caches in the last phase only. With test paths, these alone are run. --up runs no test: it prints the
- * variables and waits for Ctrl-C. What is missing is said and left out. Jars are kept in $LOKI_SERVICES_CACHE
- * (~/.cache/loki-services).
+ * variables and waits for Ctrl-C. Services whose programs are missing are reported and left out. Jars are
+ * kept in $LOKI_SERVICES_CACHE (~/.cache/loki-services).
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -14,7 +14,7 @@ export type ServiceName = 'kafka' | 'redis' | 'memcached' | 's3';
 export const serviceNames: readonly ServiceName[] = ['kafka', 'redis', 'memcached', 's3'];
 
 interface ServicesOptions {
-  /** Logs and data. What an earlier run left there is used again. */
+  /** Logs and data. Data of an earlier run is used again. */
   readonly directory: string;
   readonly names: ReadonlySet<ServiceName>;
   readonly brokers: number;

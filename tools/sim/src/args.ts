@@ -4,7 +4,7 @@ import type { AlwaysFault } from '@loki/simulator';
 import { bugs, models } from './models.ts';
 import type { BugName, Model } from './models.ts';
 
-/** What to simulate. */
+/** Arguments of the program: seeds, models, planted mistake. */
 export interface SimArgs {
   readonly fromSeed: number;
   readonly seeds: number;

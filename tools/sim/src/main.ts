@@ -100,7 +100,7 @@ function describe({ model, seed }: Play, { traceHash, eventsRun, virtualMs }: Re
   return `${model}, seed ${seed}: trace ${traceHash}, ${eventsRun} events in ${virtualMs} virtual ms`;
 }
 
-/** What all seeds together went through: a run in which nothing happened proves nothing. */
+/** Events of all seeds together: a run without events proves nothing. */
 function emptyTotals(): Record<string, number> {
   return { acked: 0, unknown: 0, rejected: 0, events: 0 };
 }

@@ -38,7 +38,7 @@ const { values: options } = parseArgs({
 interface Measure {
   readonly name: string;
   readonly unit: string;
-  /** What /metrics calls it, and how many of that make one unit. */
+  /** Its name in /metrics, and the factor to its unit. */
   readonly metric: string;
   readonly per: number;
   /** Growth that passes for flat; undefined: drawn, and not judged. */
@@ -180,7 +180,7 @@ async function sampled(product: Product, runMs: number): Promise<number[][]> {
   return rows;
 }
 
-/** What the run did not do, or did wrong. */
+/** Features that the run did not use, and wrong results. */
 async function faultsAfter(product: Product, traffic: Traffic): Promise<string[]> {
   const faults: string[] = [];
   const metrics = await metricsOf(product.port);

@@ -10,7 +10,7 @@ export interface Series {
 }
 
 interface Allowance {
-  /** What comes before is warm-up: caches fill, code is compiled. */
+  /** Earlier points are warm-up: caches fill, code is compiled. */
   readonly fromSeconds: number;
   /** Samples of so many seconds make one point. */
   readonly windowSeconds: number;
@@ -24,7 +24,7 @@ interface Allowance {
 interface Trend {
   /** Median of the points. */
   readonly level: number;
-  /** What the trend adds from the first point to the last. */
+  /** Increase of the trend from the first point to the last. */
   readonly growth: number;
   readonly growthMax: number;
   readonly points: number;

@@ -2,7 +2,7 @@
 import { lineAt } from './tree.ts';
 import type { SourceFile } from './tree.ts';
 
-/** What a file takes from elsewhere. */
+/** One import of a file. */
 export interface Import {
   readonly specifier: string;
   readonly line: number;

@@ -13,14 +13,10 @@ const ofComment = new RegExp(
 /** A sentence of a page: of a paragraph, an item, a cell or a heading. */
 const ofPage = new RegExp(`(?<=^|^#+ |^\\s*(?:[-*]|\\d+\\.) |[|.:;!?] |\\*\\* |\\[)(${nameless})\\b`, 'gm');
 
-/**
- * Sentences name their subject: in comments of products, whose tests and tools may be shorter, and in all
- * pages.
- */
+/** Sentences name their subject: in all comments and pages. */
 export function checkComments({ files, pages }: Tree): Fault[] {
   const faults: Fault[] = [];
-  for (const { path, text, isTest } of files) {
-    if (isTest || path.startsWith('tools/')) continue;
+  for (const { path, text } of files) {
     const starts = [...text.matchAll(ofComment)];
     if (starts.length === 0) continue;
     const code = maskComments(text);

@@ -9,7 +9,7 @@ interface WorldRule {
   readonly text: string;
 }
 
-/** What has one home each; everybody else is given it. */
+/** Facilities that have one home each; all other files receive them. */
 const rules: readonly WorldRule[] = [
   {
     name: 'clock',
