@@ -86,7 +86,7 @@ interface HeldBytes {
 /** A push on its way: what the steps add up. */
 interface Push {
   readonly tenant: TenantId;
-  readonly held: HeldBytes;
+  readonly heldBytes: HeldBytes;
   readonly request: HttpRequest;
   readonly format: PushFormat;
   readonly scratch: PushScratch;
@@ -182,20 +182,20 @@ export class Distributor implements DistributorService {
   }
 
   async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
-    const held: HeldBytes = { tenant, bytes: 0 };
+    const heldBytes: HeldBytes = { tenant, bytes: 0 };
     try {
-      this.#hold(held, request.body.length);
-      return await this.#turns.run(tenant, () => this.#answer(request, format, held));
+      this.#hold(heldBytes, request.body.length);
+      return await this.#turns.run(tenant, () => this.#answer(request, format, heldBytes));
     } finally {
-      this.#letGo(held, held.bytes);
+      this.#release(heldBytes, heldBytes.bytes);
     }
   }
 
-  async #answer(request: HttpRequest, format: PushFormat, held: HeldBytes): Promise<HttpResponse> {
-    const { tenant } = held;
+  async #answer(request: HttpRequest, format: PushFormat, heldBytes: HeldBytes): Promise<HttpResponse> {
+    const { tenant } = heldBytes;
     const push: Push = {
       tenant,
-      held,
+      heldBytes,
       request,
       format,
       limits: this.#deps.limits.forTenant(tenant),
@@ -281,7 +281,7 @@ export class Distributor implements DistributorService {
       if (!isLarge) throw error;
       return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
     }
-    this.#hold(push.held, scratch.rows.weightBytes);
+    this.#hold(push.heldBytes, scratch.rows.weightBytes);
     return undefined;
   }
 
@@ -300,16 +300,16 @@ export class Distributor implements DistributorService {
     let room = Math.min(firstRoom, decompressedBytesMax);
     let decoded: DecodedPush | undefined;
     while (!decoded) {
-      this.#hold(push.held, room);
+      this.#hold(push.heldBytes, room);
       try {
         decoded = await this.#decodeWithin(push, body, room);
       } catch (error) {
         if (room === decompressedBytesMax || !isBeyondRoom(error)) throw error;
       }
-      this.#letGo(push.held, room);
+      this.#release(push.heldBytes, room);
       room = Math.min(room * roomGrowth, decompressedBytesMax);
     }
-    this.#hold(push.held, weightOf(decoded));
+    this.#hold(push.heldBytes, weightOf(decoded));
     await inSlices(unpack(decoded, push.scratch.rows, streams), this.#deps);
   }
 
@@ -327,19 +327,19 @@ export class Distributor implements DistributorService {
   }
 
   /** Counts bytes of a push until the log has acknowledged it. A push is never too large by itself. */
-  #hold(held: HeldBytes, bytes: number): void {
-    const isAlone = this.#inflight.bytes === held.bytes;
-    if (isAlone) this.#inflight.force(held.tenant, bytes);
-    else if (!this.#inflight.take(held.tenant, bytes)) {
+  #hold(heldBytes: HeldBytes, bytes: number): void {
+    const isAlone = this.#inflight.bytes === heldBytes.bytes;
+    if (isAlone) this.#inflight.force(heldBytes.tenant, bytes);
+    else if (!this.#inflight.take(heldBytes.tenant, bytes)) {
       throw new LokiError('overloaded', 'too many bytes of pushes in flight');
     }
-    held.bytes += bytes;
+    heldBytes.bytes += bytes;
     this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 
-  #letGo(held: HeldBytes, bytes: number): void {
-    this.#inflight.give(held.tenant, bytes);
-    held.bytes -= bytes;
+  #release(heldBytes: HeldBytes, bytes: number): void {
+    this.#inflight.give(heldBytes.tenant, bytes);
+    heldBytes.bytes -= bytes;
     this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 
@@ -404,18 +404,18 @@ export class Distributor implements DistributorService {
 
   /** Columns to batches: admit, shard, write. Returns what to wait for. */
   async #store(push: Push, valid: ValidRows): Promise<Promise<void>[]> {
-    const touched = new Set<PartitionBatcher>();
+    const batchers = new Set<PartitionBatcher>();
     const acks: Promise<void>[] = [];
     const commit = () => {
-      for (const batcher of touched) acks.push(batcher.commit());
-      touched.clear();
+      for (const batcher of batchers) acks.push(batcher.commit());
+      batchers.clear();
     };
     const pause = () => {
       commit();
       return this.#deps.lag?.room(push.tenant);
     };
     const offered = new OfferedStreamRows(push.scratch.rows, push.discards);
-    const work = this.#streamsToBatches(push, offered, touched, acks);
+    const work = this.#streamsToBatches(push, offered, batchers, acks);
     // Where others have the thread, batches are sealed: what was written until then is waited for.
     const retriedBytes = push.isLarge ? await inSlices(work, this.#deps, pause) : atOnce(work);
     if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
@@ -428,7 +428,7 @@ export class Distributor implements DistributorService {
   *#streamsToBatches(
     push: Push,
     offered: OfferedStreamRows,
-    touched: Set<PartitionBatcher>,
+    batchers: Set<PartitionBatcher>,
     acks: Promise<void>[],
   ): SlicedWork<number> {
     const { tenant, scratch, limits, nowMs, errors } = push;
@@ -447,7 +447,7 @@ export class Distributor implements DistributorService {
         }
       }
       if (offered.refusedCount === offered.count) continue;
-      yield* this.#write(push, places, touched, acks);
+      yield* this.#write(push, places, batchers, acks);
     }
     return retriedBytes;
   }
@@ -459,7 +459,7 @@ export class Distributor implements DistributorService {
   *#write(
     push: Push,
     places: readonly number[],
-    touched: Set<PartitionBatcher>,
+    batchers: Set<PartitionBatcher>,
     acks: Promise<void>[],
   ): SlicedWork<void> {
     const { tenant, scratch, limits } = push;
@@ -475,7 +475,7 @@ export class Distributor implements DistributorService {
     for (const run of runsOfStream(rows, places, { partition, bytesMax })) {
       const batcher = this.#batchers[run.partition];
       const writer = batcher.writer(tenant);
-      touched.add(batcher);
+      batchers.add(batcher);
       const { rowCount, byteSize, nameCount } = writer;
       writeRun(rows, run, limits, writer);
       batcher.wrote(tenant, consumeMicros({ rowCount, byteSize, nameCount }, writer));
@@ -521,8 +521,8 @@ export class Distributor implements DistributorService {
     const { metrics } = this.#deps;
     metrics.lineSizes(sizes, lineBytes);
     const retentionHours = limits.retentionPeriodMs > 0 ? String(limits.retentionPeriodMs / 3_600_000) : '';
-    for (const [policy, taken] of takenByPolicy(rows, limits, valid)) {
-      metrics.accepted({ ...taken, tenant, format, policy, retentionHours });
+    for (const [policy, counts] of takenByPolicy(rows, limits, valid)) {
+      metrics.accepted({ ...counts, tenant, format, policy, retentionHours });
     }
     const userAgent = userAgentLabel(request.headers.get('user-agent') ?? '');
     metrics.lagged({ tenant, format, userAgent, lagMs: nowMs - valid.newestSeconds * 1000 });

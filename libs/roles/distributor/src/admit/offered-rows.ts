@@ -16,7 +16,7 @@ export class OfferedStreamRows implements OfferedRows {
   #first = 0;
   #policy = '';
   /** Row numbers, when they are not all rows from `#first` on. */
-  #chosen: number[] | undefined;
+  #rowNumbers: number[] | undefined;
   count = 0;
   refusedCount = 0;
   /** Line and metadata bytes of the refused rows. */
@@ -32,7 +32,7 @@ export class OfferedStreamRows implements OfferedRows {
     const rows = this.#rows;
     this.#first = rows.streamFirstRow[places[0]];
     this.#policy = rows.streams[places[0]].policy;
-    this.#chosen = undefined;
+    this.#rowNumbers = undefined;
     this.refusedCount = 0;
     this.refusedBytes = 0;
     let all = 0;
@@ -44,7 +44,7 @@ export class OfferedStreamRows implements OfferedRows {
       for (let row = from; row < to; row++) refused += rows.isRefused[row];
     }
     this.count = all - refused;
-    if (this.count > 0 && (refused > 0 || places.length > 1)) this.#chosen = this.#validRows(places);
+    if (this.count > 0 && (refused > 0 || places.length > 1)) this.#rowNumbers = this.#validRows(places);
     return this.count > 0;
   }
 
@@ -83,7 +83,7 @@ export class OfferedStreamRows implements OfferedRows {
   }
 
   #row(index: number): number {
-    return this.#chosen === undefined ? this.#first + index : this.#chosen[index];
+    return this.#rowNumbers === undefined ? this.#first + index : this.#rowNumbers[index];
   }
 }
 

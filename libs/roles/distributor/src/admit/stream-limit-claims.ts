@@ -37,8 +37,8 @@ type StreamVerdict = boolean | undefined;
 
 interface TenantClaim {
   activeMax: number;
-  readonly held: number[];
-  readonly wanted: number[];
+  readonly activeStreams: number[];
+  readonly newStreams: number[];
   readonly answers: ((verdict: StreamVerdict) => void)[];
 }
 
@@ -104,7 +104,7 @@ export class StreamLimitClaims {
   ask(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): Promise<StreamVerdict> {
     if (this.#waitingCount >= streamsWaitingMax) return Promise.resolve(undefined);
     const claim = this.#claimOf(owner, tenant, activeMax);
-    claim.wanted.push(stream);
+    claim.newStreams.push(stream);
     this.#waitingCount++;
     return new Promise((resolve) => claim.answers.push(resolve));
   }
@@ -115,7 +115,7 @@ export class StreamLimitClaims {
    */
   tell(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): boolean {
     if (this.#waitingCount >= streamsWaitingMax) return false;
-    this.#claimOf(owner, tenant, activeMax).held.push(stream);
+    this.#claimOf(owner, tenant, activeMax).activeStreams.push(stream);
     this.#waitingCount++;
     return true;
   }
@@ -141,7 +141,7 @@ export class StreamLimitClaims {
     if (!line) this.#lines.set(owner.id, (line = { waiting: new Map(), isBusy: false }));
     let claim = line.waiting.get(tenant);
     if (!claim) {
-      claim = { activeMax, held: [], wanted: [], answers: [] };
+      claim = { activeMax, activeStreams: [], newStreams: [], answers: [] };
       line.waiting.set(tenant, claim);
     }
     claim.activeMax = activeMax;
@@ -166,18 +166,18 @@ export class StreamLimitClaims {
     owner: StreamLimitOwner,
     claims: readonly (readonly [TenantId, TenantClaim])[],
   ): Promise<void> {
-    const asked = claims.map(([tenant, { activeMax, held, wanted }]): StreamClaim => ({
+    const calls = claims.map(([tenant, { activeMax, activeStreams, newStreams }]): StreamClaim => ({
       tenant,
       activeMax,
-      activeStreams: Float64Array.from(held),
-      newStreams: Float64Array.from(wanted),
+      activeStreams: Float64Array.from(activeStreams),
+      newStreams: Float64Array.from(newStreams),
     }));
-    for (const { activeStreams: held, newStreams: wanted } of asked) {
-      this.#waitingCount -= held.length + wanted.length;
+    for (const { activeStreams: activeStreams, newStreams: newStreams } of calls) {
+      this.#waitingCount -= activeStreams.length + newStreams.length;
     }
     let verdicts: readonly Uint8Array[] | undefined;
     try {
-      if (!this.#isAway(owner.id)) verdicts = await owner.service.claim(asked);
+      if (!this.#isAway(owner.id)) verdicts = await owner.service.claim(calls);
     } catch (error) {
       this.#leaveAlone(owner.id);
       this.#deps.logger.warn('streams are not counted: their limiter does not answer', {
@@ -208,17 +208,17 @@ function baseOf(id: string): string {
 
 /** The claims that go with one question. */
 function takeClaims(waiting: Map<TenantId, TenantClaim>): [TenantId, TenantClaim][] {
-  const taken: [TenantId, TenantClaim][] = [];
+  const batch: [TenantId, TenantClaim][] = [];
   let left = streamsPerCallMax;
   for (const [tenant, claim] of waiting) {
     if (left <= 0) break;
-    const held = claim.held.splice(0, left);
-    left -= held.length;
-    const wanted = claim.wanted.splice(0, left);
+    const activeStreams = claim.activeStreams.splice(0, left);
+    left -= activeStreams.length;
+    const newStreams = claim.newStreams.splice(0, left);
     const answers = claim.answers.splice(0, left);
-    left -= wanted.length;
-    taken.push([tenant, { activeMax: claim.activeMax, held, wanted, answers }]);
-    if (claim.held.length === 0 && claim.wanted.length === 0) waiting.delete(tenant);
+    left -= newStreams.length;
+    batch.push([tenant, { activeMax: claim.activeMax, activeStreams, newStreams, answers }]);
+    if (claim.activeStreams.length === 0 && claim.newStreams.length === 0) waiting.delete(tenant);
   }
-  return taken;
+  return batch;
 }

@@ -2,13 +2,13 @@
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
+import { PartlyStoredRows } from './partly-stored-rows.ts';
 import { RefusedRows, streamLimitText, streamRateText, tooFarBehindText } from './refused-rows.ts';
 import type { AdmissionProblem, OfferedRows } from './refused-rows.ts';
 import { streamHash } from './stream-limit-claims.ts';
 import type { StreamLimitClaims, StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
 import { StreamRate } from './stream-rate.ts';
 import type { StreamRateLimit } from './stream-rate.ts';
-import { TakenRows } from './taken-rows.ts';
 
 /**
  * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far
@@ -100,7 +100,7 @@ export class StreamRegistry implements StreamAdmission {
   readonly #shared: SharedStreams | undefined;
   readonly #onShards: OnShards | undefined;
   readonly #tenants = new Map<TenantId, TenantState>();
-  readonly #taken = new TakenRows();
+  readonly #storedRetries = new PartlyStoredRows();
   #sweptMs: number | undefined;
 
   /** @param shared absent: no other distributor has streams of our tenants */
@@ -122,14 +122,14 @@ export class StreamRegistry implements StreamAdmission {
     if (!limiter) return undefined;
     const tenantState = this.#tenantState(tenant, nowMs);
     this.#introduce(tenant, tenantState, limiter, activeMax, nowMs);
-    const asked = new Map<string, Promise<void>>();
+    const questions = new Map<string, Promise<void>>();
     for (const { text } of streams) {
       const isKnown = tenantState.streams.has(text) || (tenantState.refusedUntilMs.get(text) ?? 0) > nowMs;
-      if (!isKnown && !asked.has(text)) {
-        asked.set(text, this.#ask(limiter, tenant, tenantState, { text, activeMax, nowMs }));
+      if (!isKnown && !questions.has(text)) {
+        questions.set(text, this.#ask(limiter, tenant, tenantState, { text, activeMax, nowMs }));
       }
     }
-    return asked.size === 0 ? undefined : Promise.all(asked.values()).then(() => undefined);
+    return questions.size === 0 ? undefined : Promise.all(questions.values()).then(() => undefined);
   }
 
   admit(
@@ -163,7 +163,7 @@ export class StreamRegistry implements StreamAdmission {
   }
 
   retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
-    this.#taken.add(stream.placementHash, rows, nowMs);
+    this.#storedRetries.add(stream.placementHash, rows, nowMs);
   }
 
   /** Tenants with streams, or lately so. */
@@ -276,7 +276,7 @@ export class StreamRegistry implements StreamAdmission {
   /** Rows too far behind are refused by themselves; the others are taken whole or refused whole. */
   #admitShare(admission: Admission): void {
     const { stream, state, rows, refused, limit, nowMs } = admission;
-    const share = shareOf(admission, this.#taken.hasAny(nowMs) ? this.#taken : undefined);
+    const share = shareOf(admission, this.#storedRetries.hasAny(nowMs) ? this.#storedRetries : undefined);
     if (share.bytes > 0 && limit) {
       const rate = (state.rate ??= new StreamRate(limit, nowMs));
       const shards = rate.offer(share.bytes, limit, nowMs);
@@ -345,7 +345,10 @@ interface Share {
 }
 
 /** Adds up the rows that are not too far behind, and refuses the others. */
-function shareOf({ stream, state, rows, refused, reachNs }: Admission, taken: TakenRows | undefined): Share {
+function shareOf(
+  { stream, state, rows, refused, reachNs }: Admission,
+  storedRetries: PartlyStoredRows | undefined,
+): Share {
   let { newestSeconds, newestNanos } = state;
   let behind: Set<number> | undefined;
   let bytes = 0;
@@ -359,7 +362,7 @@ function shareOf({ stream, state, rows, refused, reachNs }: Admission, taken: Ta
       (behind ??= new Set()).add(i);
       continue;
     }
-    if (!taken?.has(stream.placementHash, rows, i)) bytes += rows.lineBytes(i);
+    if (!storedRetries?.has(stream.placementHash, rows, i)) bytes += rows.lineBytes(i);
     if (behindNs < 0 || newestSeconds === Number.NEGATIVE_INFINITY) {
       newestSeconds = seconds;
       newestNanos = nanos;

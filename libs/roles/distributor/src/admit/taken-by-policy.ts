@@ -12,15 +12,15 @@ export function takenByPolicy(rows: PushRows, limits: Limits, valid: ValidRows):
   const byPolicy = new Map<string, { -readonly [K in keyof Taken]: number }>();
   for (let index = 0; index < rows.streams.length; index++) {
     const { policy } = rows.streams[index];
-    let taken = byPolicy.get(policy);
-    if (!taken) byPolicy.set(policy, (taken = { lines: 0, bytes: 0, metadataBytes: 0 }));
+    let counts = byPolicy.get(policy);
+    if (!counts) byPolicy.set(policy, (counts = { lines: 0, bytes: 0, metadataBytes: 0 }));
     const end = rows.streamRowEnd(index);
     for (let row = rows.streamFirstRow[index]; row < end; row++) {
       if (rows.isRefused[row] === 1) continue;
-      taken.lines++;
-      taken.bytes += rows.rowBytes(row);
-      taken.metadataBytes += rows.metadataBytes(row);
+      counts.lines++;
+      counts.bytes += rows.rowBytes(row);
+      counts.metadataBytes += rows.metadataBytes(row);
     }
   }
-  return [...byPolicy].filter(([, taken]) => taken.lines > 0);
+  return [...byPolicy].filter(([, counts]) => counts.lines > 0);
 }

@@ -94,9 +94,9 @@ function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
       case 0: {
         const timestampNs = item.kind === 'string' ? integerOf(bytes, item) : jsonErrors.value;
         if (typeof timestampNs === 'string') return timestampNs;
-        const rest = ((timestampNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
-        seconds = Number((timestampNs - rest) / nsPerSecond);
-        nanos = Number(rest);
+        const remainder = ((timestampNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
+        seconds = Number((timestampNs - remainder) / nsPerSecond);
+        nanos = Number(remainder);
         return undefined;
       }
       case 1:

@@ -210,12 +210,12 @@ class OtlpRows implements OtlpLogsSink {
     }
   }
 
-  #chargeChars(chars: number, what: string): void {
+  #chargeChars(chars: number, origin: string): void {
     this.#madeChars += chars;
     if (this.#madeChars > this.#madeCharsMax) {
       throw new LokiError(
         'badRequest',
-        `${what} are too long: more than ${this.#madeCharsMax} characters in all`,
+        `${origin} are too long: more than ${this.#madeCharsMax} characters in all`,
       );
     }
   }

@@ -156,14 +156,14 @@ export function weightOf(push: DecodedPush): number {
 }
 
 function codesOf(all: readonly string[]): { readonly texts: readonly string[]; readonly codes: Uint32Array } {
-  const known = new Map<string, number>();
+  const codeOfText = new Map<string, number>();
   const codes = new Uint32Array(all.length);
   for (let i = 0; i < all.length; i++) {
-    let code = known.get(all[i]);
-    if (code === undefined) known.set(all[i], (code = known.size));
+    let code = codeOfText.get(all[i]);
+    if (code === undefined) codeOfText.set(all[i], (code = codeOfText.size));
     codes[i] = code;
   }
-  return { texts: [...known.keys()], codes };
+  return { texts: [...codeOfText.keys()], codes };
 }
 
 /**

@@ -27,7 +27,7 @@ const slackBytes = 64;
  * to, before anything is allocated.
  */
 export class SnappyDecoder {
-  #kept = Buffer.alloc(0);
+  #buffer = Buffer.alloc(0);
 
   /** @throws LokiError 400 for corrupt input, 413 when the claimed length exceeds `bytesMax` */
   decode(input: Uint8Array, bytesMax: number): Buffer {
@@ -50,8 +50,9 @@ export class SnappyDecoder {
   #room(length: number): Buffer {
     const needed = length + slackBytes;
     if (needed > keptBytesMax) return Buffer.allocUnsafeSlow(needed);
-    if (this.#kept.length < needed) this.#kept = Buffer.allocUnsafeSlow(Math.min(keptBytesMax, needed * 2));
-    return this.#kept;
+    if (this.#buffer.length < needed)
+      this.#buffer = Buffer.allocUnsafeSlow(Math.min(keptBytesMax, needed * 2));
+    return this.#buffer;
   }
 }
 

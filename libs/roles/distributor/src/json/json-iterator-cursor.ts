@@ -351,12 +351,12 @@ export class JsonCursor {
     }
   }
 
-  #literal(rest: string): void {
-    for (let i = 0; i < rest.length; i++) {
-      if (this.bytes[this.at++] === rest.charCodeAt(i)) continue;
+  #literal(suffix: string): void {
+    for (let i = 0; i < suffix.length; i++) {
+      if (this.bytes[this.at++] === suffix.charCodeAt(i)) continue;
       this.#isAtEnd = this.at > this.bytes.length;
       this.at = Math.min(this.at, this.bytes.length);
-      throw this.fault(rest.length === 3 ? 'skipThreeBytes' : 'skipFourBytes', `expect ${rest}`);
+      throw this.fault(suffix.length === 3 ? 'skipThreeBytes' : 'skipFourBytes', `expect ${suffix}`);
     }
   }
 

@@ -83,8 +83,8 @@ export class JsonReader {
     const kind = this.#kind();
     if (kind === 'other') return this.fault(operation, 'unsupported value type');
     if (kind === 'number') return this.#digits(bits, this.#cursor.token());
-    const few = bits === 64 ? this.#quotedDigits() : undefined;
-    if (few !== undefined) return few;
+    const shortNumber = bits === 64 ? this.#quotedDigits() : undefined;
+    if (shortNumber !== undefined) return shortNumber;
     const text = this.string();
     if (!/^[0-9]+$/.test(text)) return this.#notParsed(operation, 'ParseUint', text);
     const value = boundedInteger(text);
@@ -226,8 +226,8 @@ export class JsonReader {
     return value;
   }
 
-  #notParsed(operation: string, parser: string, text: string, why = 'invalid syntax'): never {
-    return this.fault(operation, `strconv.${parser}: parsing ${JSON.stringify(text)}: ${why}`);
+  #notParsed(operation: string, parser: string, text: string, reason = 'invalid syntax'): never {
+    return this.fault(operation, `strconv.${parser}: parsing ${JSON.stringify(text)}: ${reason}`);
   }
 }
 

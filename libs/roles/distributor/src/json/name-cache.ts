@@ -18,10 +18,10 @@ export class NameCache {
     const slot =
       (length * 31 + bytes[start] * 7 + bytes[end - 1] * 131 + bytes[start + (length >>> 1)] * 17) &
       (slots - 1);
-    const kept = this.#bytes[slot];
-    if (kept !== undefined && kept.length === length) {
+    const cachedBytes = this.#bytes[slot];
+    if (cachedBytes !== undefined && cachedBytes.length === length) {
       let i = 0;
-      while (i < length && kept[i] === bytes[start + i]) i++;
+      while (i < length && cachedBytes[i] === bytes[start + i]) i++;
       if (i === length) return this.#names[slot]!;
     }
     const name = bytes.toString('utf8', start, end);

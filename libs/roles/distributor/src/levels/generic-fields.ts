@@ -23,7 +23,7 @@ export function findGenericFields(
   fields: readonly GenericField[],
   sources: GenericSources,
 ): readonly (readonly [name: string, value: string])[] {
-  const found: (readonly [string, string])[] = [];
+  const pairs: (readonly [string, string])[] = [];
   let line: LineFields | undefined;
   for (const { name, hints } of fields) {
     if (sources.metadata(name) !== undefined) continue;
@@ -31,9 +31,9 @@ export function findGenericFields(
       firstOf(hints, (hint) => sources.labels.get(hint)) ??
       firstOf(hints, (hint) => sources.metadata(hint)) ??
       firstOf(hints, (hint) => (line ??= new LineFields(sources.line())).get(hint));
-    if (value !== undefined) found.push([name, value]);
+    if (value !== undefined) pairs.push([name, value]);
   }
-  return found;
+  return pairs;
 }
 
 function firstOf(hints: readonly string[], get: (hint: string) => string | undefined): string | undefined {

@@ -304,8 +304,8 @@ export class PushRows implements PushSink {
   }
 }
 
-function tooMany(what: string, max: number): LokiError {
-  return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${what}`);
+function tooMany(unit: string, max: number): LokiError {
+  return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${unit}`);
 }
 
 /** Bytes of decoded rows in memory besides those of their texts. */

@@ -24,9 +24,9 @@ const compiled = new WeakMap<Limits, CompiledLimits>();
 
 /** Compiled once per limits object; overrides that reload bring a new object. */
 export function compiledLimits(limits: Limits): CompiledLimits {
-  let found = compiled.get(limits);
-  if (!found) {
-    found = {
+  let result = compiled.get(limits);
+  if (!result) {
+    result = {
       levelFields: limits.logLevelFields,
       levelRanks: ranksOf(limits.logLevelFields),
       lineLevelFields: new LevelFields(limits.logLevelFields),
@@ -34,9 +34,9 @@ export function compiledLimits(limits: Limits): CompiledLimits {
       keptFor: compileKeptFor(limits),
       genericFields: [...limits.discoverGenericFields].map(([name, hints]) => ({ name, hints })),
     };
-    compiled.set(limits, found);
+    compiled.set(limits, result);
   }
-  return found;
+  return result;
 }
 
 function ranksOf(fields: readonly string[]): Map<string, number> {

@@ -56,9 +56,9 @@ export function resolveStream(
   limits: Limits,
   { backfillShard, texts }: ResolveOptions = {},
 ): ResolvedStream {
-  let given: readonly LabelPair[];
+  let pushedPairs: readonly LabelPair[];
   try {
-    given = parseLabels(text);
+    pushedPairs = parseLabels(text);
   } catch (cause) {
     if (!(cause instanceof LokiError)) throw cause;
     return rejected(limits, text, {
@@ -66,13 +66,13 @@ export function resolveStream(
       text: withPrefix(cause.message),
     });
   }
-  if (given.some(([name]) => name === '')) {
+  if (pushedPairs.some(([name]) => name === '')) {
     return rejected(limits, text, {
       reason: 'invalid_labels',
       text: withPrefix('label name is empty'),
     });
   }
-  const pairs = given.filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]));
+  const pairs = pushedPairs.filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]));
   const serviceName = discoverServiceName(pairs, limits.discoverServiceName);
   if (serviceName !== undefined) {
     pairs.push([serviceNameLabel, serviceName]);
@@ -147,7 +147,9 @@ function checkPairs(
       text: `stream '${printed}' has reserved label name: '${reserved[0]}'`,
     };
   }
-  const missing = enforcedLabels(limits, policy).filter((wanted) => !pairs.some(([name]) => name === wanted));
+  const missing = enforcedLabels(limits, policy).filter(
+    (required) => !pairs.some(([name]) => name === required),
+  );
   if (missing.length > 0) {
     return {
       reason: 'missing_enforced_labels',

@@ -26,9 +26,9 @@ export function discoverServiceName(
 ): string | undefined {
   if (discover.length === 0 || isInternalStream(pairs)) return undefined;
   if (pairs.some(([name]) => name === serviceNameLabel)) return undefined;
-  for (const wanted of discover) {
-    const found = pairs.find(([name]) => name === wanted);
-    if (found) return found[1];
+  for (const label of discover) {
+    const pair = pairs.find(([name]) => name === label);
+    if (pair) return pair[1];
   }
   return unknownService;
 }

@@ -47,8 +47,8 @@ export class StreamCache {
       if (end - start > keyBytesMax) return resolve(textOf());
       // Joined, the key is one text; put together by a template it would keep its parts.
       const key = [prefix, kind, bytes.toString('latin1', start, end)].join('');
-      const kept = this.#streams.get(key);
-      if (kept !== undefined && kept.limits === limits) return kept;
+      const cached = this.#streams.get(key);
+      if (cached !== undefined && cached.limits === limits) return cached;
       const resolved = resolve(textOf());
       this.#streams.set(key, resolved);
       return resolved;

@@ -20,7 +20,7 @@ const rowsMax = 262_144;
  * Rows are known by stream, time and size: a retry is the same rows, and what is charged for them is the
  * same.
  */
-export class TakenRows {
+export class PartlyStoredRows {
   #young = new Set<number>();
   #old = new Set<number>();
   #turnedMs = 0;
