@@ -31,7 +31,7 @@ interface LateRun {
   readonly labels: Labels;
   readonly rows: RunRows;
   /** Marks of the run's block, one byte a row. */
-  readonly found: Uint8Array;
+  readonly marks: Uint8Array;
 }
 
 interface CommittedRowsOptions {
@@ -140,8 +140,8 @@ export class CommittedRows {
   }
 
   async #open(key: string, signal?: AbortSignal): Promise<StoredSegment> {
-    const kept = this.#footers.get(key);
-    if (kept) return kept;
+    const cached = this.#footers.get(key);
+    if (cached) return cached;
     const segment = await readSegment(this.#options.objectStore, key, { signal });
     this.#footers.set(key, segment);
     return segment;

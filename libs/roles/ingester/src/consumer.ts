@@ -226,9 +226,9 @@ export class Consumer {
     const duplicates = options.dropDuplicates ? await this.#duplicates(record, incoming, signal) : [];
     if (duplicates.length === 0) return new HeadRecord(record.offset, incoming, clock.monotonicMs(), part);
     for (const { tenant, rows } of duplicates) metrics.duplicatesDropped(tenant, rows.length);
-    const rest = openRecord(shared(removeRows(incoming.bytes, duplicates)));
-    if (rest.sections.length === 0) return undefined;
-    return new HeadRecord(record.offset, rest, clock.monotonicMs(), part);
+    const remainder = openRecord(shared(removeRows(incoming.bytes, duplicates)));
+    if (remainder.sections.length === 0) return undefined;
+    return new HeadRecord(record.offset, remainder, clock.monotonicMs(), part);
   }
 
   /**
@@ -271,12 +271,12 @@ export class Consumer {
   }
 
   #retry<T>(
-    what: string,
+    action: string,
     signal: AbortSignal,
     attempt: () => Promise<T>,
     isFinal?: (error: unknown) => boolean,
   ): Promise<T> {
-    return retryLogged(what, attempt, { ...this.#deps, ...this.#deps.options, signal, isFinal });
+    return retryLogged(action, attempt, { ...this.#deps, ...this.#deps.options, signal, isFinal });
   }
 }
 

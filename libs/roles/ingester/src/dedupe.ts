@@ -39,7 +39,7 @@ export interface DedupeDeps {
 /** A block of the record, and its rows that are duplicates: one byte a row. */
 interface MarkedBlock {
   readonly block: Block;
-  readonly found: Uint8Array;
+  readonly marks: Uint8Array;
 }
 
 /**
@@ -74,9 +74,9 @@ export async function findDuplicates(segment: Segment, context: DedupeDeps): Pro
   for (const suspect of suspects) {
     const { section, info, run, streamHash, minUs } = suspect;
     if (minUs > bounds.newestUs(streamHash)) continue;
-    const { found } = record.blockOf(section, info);
+    const { marks } = record.blockOf(section, info);
     const labels = section.streams.labels(info.runs.stream[run]);
-    const late = { tenant: section.tenant, labels, rows: record.rowsOf(section, info, run), found };
+    const late = { tenant: section.tenant, labels, rows: record.rowsOf(section, info, run), marks };
     await committed.mark(late, committedOffset(), signal);
   }
   return record.duplicates();
@@ -99,7 +99,7 @@ class RecordRows {
     let marked = this.#blocks.get(info);
     if (!marked) {
       const block = this.#segment.block(section, info.index, entryColumns);
-      this.#blocks.set(info, (marked = { block, found: new Uint8Array(info.rowCount) }));
+      this.#blocks.set(info, (marked = { block, marks: new Uint8Array(info.rowCount) }));
     }
     return marked;
   }
@@ -113,10 +113,10 @@ class RecordRows {
     for (const suspect of suspects) {
       const { section, info, run } = suspect;
       const rows = this.rowsOf(section, info, run);
-      const { found } = this.blockOf(section, info);
-      if (suspect.earlierRuns > walkedRunsMax) yield* this.#markFromIndex(suspect, rows, found);
-      else yield* this.#markFromRuns(suspect, rows, found);
-      yield* markFromHead(suspect, rows, found, this.#context);
+      const { marks } = this.blockOf(section, info);
+      if (suspect.earlierRuns > walkedRunsMax) yield* this.#markFromIndex(suspect, rows, marks);
+      else yield* this.#markFromRuns(suspect, rows, marks);
+      yield* markFromHead(suspect, rows, marks, this.#context);
       yield;
     }
   }
@@ -125,10 +125,10 @@ class RecordRows {
     const duplicates: DuplicateRows[] = [];
     for (const section of this.#segment.sections) {
       for (const info of section.blocks) {
-        const found = this.#blocks.get(info)?.found;
-        if (!found?.includes(1)) continue;
+        const marks = this.#blocks.get(info)?.marks;
+        if (!marks?.includes(1)) continue;
         const rows: number[] = [];
-        for (let row = 0; row < found.length; row++) if (found[row]) rows.push(row);
+        for (let row = 0; row < marks.length; row++) if (marks[row]) rows.push(row);
         duplicates.push({ tenant: section.tenant, block: info.index, rows: Uint32Array.from(rows) });
       }
     }
@@ -136,7 +136,7 @@ class RecordRows {
   }
 
   /** Earlier runs of the same stream: two pushes that shared a group commit. */
-  *#markFromRuns(suspect: Suspect, rows: RunRows, found: Uint8Array): SlicedWork<void> {
+  *#markFromRuns(suspect: Suspect, rows: RunRows, marks: Uint8Array): SlicedWork<void> {
     const { section, links } = suspect;
     for (let at = suspect.previous; at >= 0; at = links.previous[at]) {
       const info = section.blocks[links.block[at]];
@@ -144,31 +144,32 @@ class RecordRows {
       const base = usBase(info.baseNs);
       if (usAt(base, info.runs.minTs[run]) > suspect.maxUs) continue;
       if (usAt(base, info.runs.maxTs[run]) < suspect.minUs) continue;
-      yield* markSameRows(rows, this.rowsOf(section, info, run), found, this.#context.hasher);
+      yield* markSameRows(rows, this.rowsOf(section, info, run), marks, this.#context.hasher);
     }
   }
 
-  *#markFromIndex(suspect: Suspect, rows: RunRows, found: Uint8Array): SlicedWork<void> {
+  *#markFromIndex(suspect: Suspect, rows: RunRows, marks: Uint8Array): SlicedWork<void> {
     const { section, links, previous } = suspect;
     let ofStreams = this.#indexes.get(links);
     if (!ofStreams) this.#indexes.set(links, (ofStreams = new Map()));
     const stream = suspect.info.runs.stream[suspect.run];
-    let held = ofStreams.get(stream);
-    if (!held) ofStreams.set(stream, (held = { index: new EntryIndex(this.#context.hasher), last: -1 }));
-    for (let at = previous; at > held.last; at = links.previous[at]) {
+    let indexed = ofStreams.get(stream);
+    if (!indexed)
+      ofStreams.set(stream, (indexed = { index: new EntryIndex(this.#context.hasher), last: -1 }));
+    for (let at = previous; at > indexed.last; at = links.previous[at]) {
       const info = section.blocks[links.block[at]];
       const earlier = this.rowsOf(section, info, links.run[at]);
-      yield* held.index.add(() => earlier);
+      yield* indexed.index.add(() => earlier);
     }
-    held.last = previous;
-    yield* held.index.mark(rows, found);
+    indexed.last = previous;
+    yield* indexed.index.mark(rows, marks);
   }
 }
 
 function* markFromHead(
   suspect: Suspect,
   rows: RunRows,
-  found: Uint8Array,
+  marks: Uint8Array,
   context: DedupeDeps,
 ): SlicedWork<void> {
   const { tenant } = suspect.section;
@@ -184,14 +185,14 @@ function* markFromHead(
   const overlapping = head.entries.has(suspect.stream) ? undefined : overlappingRuns(head, suspect);
   if (!overlapping) {
     const { index } = yield* entriesOf(suspect.stream, tenant, context);
-    yield* index.mark(rows, found, leavesOut);
+    yield* index.mark(rows, marks, leavesOut);
     return;
   }
   // Taken before others have the thread: a commit moves the runs of a stream.
   for (const { record, block: index, run } of overlapping.map((each) => head.placeOf(each))) {
     try {
       const block = context.blocks.get(record, tenant, index);
-      yield* markSameRows(rows, rowsOf(block, block.info, run), found, context.hasher);
+      yield* markSameRows(rows, rowsOf(block, block.info, run), marks, context.hasher);
     } catch (error) {
       if (!leavesOut(error)) throw error;
     }

@@ -21,7 +21,7 @@ interface Match {
 /** An incoming block, and its marks: one byte a row. */
 interface MarkedRows {
   readonly block: Block;
-  readonly found: Uint8Array;
+  readonly marks: Uint8Array;
 }
 
 /** Entries of one timestamp that are compared one by one; of more, lines and metadata are hashed too. */
@@ -106,11 +106,11 @@ export class EntryIndex {
    */
   *mark(
     rows: RunRows,
-    found: Uint8Array,
+    marks: Uint8Array,
     leavesOut: (error: unknown) => boolean = () => false,
   ): SlicedWork<number> {
     const { block } = rows;
-    const matches = yield* this.matches(rows, found);
+    const matches = yield* this.matches(rows, marks);
     let marked = 0;
     for (let from = 0; from < matches.length;) {
       const { source } = matches[from];
@@ -118,7 +118,7 @@ export class EntryIndex {
       while (to < matches.length && matches[to].source === source) to++;
       try {
         const other = this.#sources[source]().block;
-        marked += yield* this.compare(matches.slice(from, to), { block, found }, other);
+        marked += yield* this.compare(matches.slice(from, to), { block, marks }, other);
       } catch (error) {
         if (!leavesOut(error)) throw error;
       }
@@ -128,14 +128,14 @@ export class EntryIndex {
   }
 
   /** Unmarked rows that have the hash of an entry here, one source after the other. */
-  *matches({ block, first, end }: RunRows, found: Uint8Array): SlicedWork<Match[]> {
+  *matches({ block, first, end }: RunRows, marks: Uint8Array): SlicedWork<Match[]> {
     const base = usBase(block.info.baseNs);
     const timestamps = block.timestamps();
     const matches: Match[] = [];
     const perSlice = rowsBetweenLooks(block);
     for (let row = first; row < end; row++) {
       if (row % perSlice === 0) yield;
-      if (found[row]) continue;
+      if (marks[row]) continue;
       const time = this.#hasher.ofTime(base, timestamps[row]);
       if (!this.#isCrowdedAt(time) && this.#holdsMany(time)) this.#crowd(time);
       const hash = this.#isCrowdedAt(time) ? this.#hasher.ofEntry(time, block, row) : time;
@@ -147,16 +147,16 @@ export class EntryIndex {
   }
 
   /** Compares rows with their matches, which are all in the block `other`, and marks those that are equal. */
-  *compare(matches: readonly Match[], { block, found }: MarkedRows, other: Block): SlicedWork<number> {
+  *compare(matches: readonly Match[], { block, marks }: MarkedRows, other: Block): SlicedWork<number> {
     let marked = 0;
     const perSlice = rowsBetweenLooks(block);
     for (let i = 0; i < matches.length; i++) {
       if (i % perSlice === 0) yield;
       const { row, entry } = matches[i];
       const otherRow = this.#rows[entry];
-      if (found[row] || !isSameTime(block, row, other, otherRow)) continue;
+      if (marks[row] || !isSameTime(block, row, other, otherRow)) continue;
       if (!isSameEntry(block, row, other, otherRow)) continue;
-      found[row] = 1;
+      marks[row] = 1;
       marked++;
     }
     return marked;
@@ -201,7 +201,7 @@ export class EntryIndex {
 
   /** Takes all entries with a hash out of their bucket. */
   #takeOut(hash: number): number[] {
-    const taken: number[] = [];
+    const rows: number[] = [];
     const bucket = hash & (this.#buckets.length - 1);
     let previous = -1;
     for (let entry = this.#buckets[bucket]; entry >= 0; entry = this.#next[entry]) {
@@ -209,11 +209,11 @@ export class EntryIndex {
         previous = entry;
         continue;
       }
-      taken.push(entry);
+      rows.push(entry);
       if (previous < 0) this.#buckets[bucket] = this.#next[entry];
       else this.#next[previous] = this.#next[entry];
     }
-    return taken;
+    return rows;
   }
 
   #firstOf(hash: number): number {

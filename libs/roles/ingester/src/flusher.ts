@@ -299,9 +299,9 @@ export class Flusher {
     });
   }
 
-  #retry<T>(what: string, attempt: () => Promise<T>, isFinal?: (error: unknown) => boolean): Promise<T> {
+  #retry<T>(action: string, attempt: () => Promise<T>, isFinal?: (error: unknown) => boolean): Promise<T> {
     const onFailure = () => this.#deps.metrics.flushFailed();
-    return retryLogged(what, attempt, {
+    return retryLogged(action, attempt, {
       ...this.#deps,
       ...this.#deps.options,
       signal: this.#stop,

@@ -25,19 +25,19 @@ export function headLabels(
       .filter(isNamed)
       .map(({ text, values }) => groupOf(text, withValues ? [...values.keys()] : undefined));
   }
-  const seen = new Map<LabelName, Set<number>>();
+  const valuesOfName = new Map<LabelName, Set<number>>();
   const volumes = new HeadVolumes(head, selection);
   for (const stream of selectStreams(head, selection)) {
     if (!volumes.isAny(stream)) continue;
     for (let place = 0; place < streams.labelCount(stream); place++) {
       const value = streams.valueAt(stream, place);
       const name = streams.values.name(value);
-      const ofName = seen.get(name);
+      const ofName = valuesOfName.get(name);
       if (ofName) ofName.add(value);
-      else seen.set(name, new Set([value]));
+      else valuesOfName.set(name, new Set([value]));
     }
   }
-  return [...seen]
+  return [...valuesOfName]
     .filter(([name]) => isNamed(name))
     .map(([{ text }, values]) =>
       groupOf(text, withValues ? Array.from(values, (value) => streams.values.text(value)) : undefined),

@@ -98,13 +98,13 @@ export class HeadStreams {
     return this.#pairValue[this.#firstPair[stream] + place];
   }
 
-  /** @param kept pairs by the number of the value: streams share them */
-  pairs(stream: number, kept: Map<number, LabelPair>): LabelPair[] {
+  /** @param pairOfValue pairs by the number of the value: streams share them */
+  pairs(stream: number, pairOfValue: Map<number, LabelPair>): LabelPair[] {
     const pairs: LabelPair[] = [];
     for (let place = 0; place < this.#pairCount[stream]; place++) {
       const value = this.valueAt(stream, place);
-      let pair = kept.get(value);
-      if (!pair) kept.set(value, (pair = [this.values.name(value).text, this.values.text(value)]));
+      let pair = pairOfValue.get(value);
+      if (!pair) pairOfValue.set(value, (pair = [this.values.name(value).text, this.values.text(value)]));
       pairs.push(pair);
     }
     return pairs;

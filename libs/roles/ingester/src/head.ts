@@ -212,12 +212,12 @@ export class Head {
   }
 
   #addSection(section: Section, record: number): void {
-    const found = atOnce(SectionStreams.of(section, this.streams));
+    const sectionStreams = atOnce(SectionStreams.of(section, this.streams));
     for (const { index: block, baseNs, runs } of section.blocks) {
       const base = usBase(baseNs);
       for (let run = 0; run < runs.count; run++) {
-        let stream = found.numbers[runs.stream[run]];
-        if (stream < 0) stream = this.#addStream(found.add(runs.stream[run], this.streams));
+        let stream = sectionStreams.numbers[runs.stream[run]];
+        if (stream < 0) stream = this.#addStream(sectionStreams.add(runs.stream[run], this.streams));
         const place = { record, block, run };
         const rows = {
           minUs: usAt(base, runs.minTs[run]),
@@ -317,10 +317,10 @@ export class Head {
 
   /** Takes single records out. O(all runs): for records found unreadable, which is rare. */
   remove(records: ReadonlySet<HeadRecord>): void {
-    const kept = this.records.filter((record) => !records.has(record));
+    const remaining = this.records.filter((record) => !records.has(record));
     const last = this.records.at(-1);
     if (last) this.dropBelow(last.offset + 1, () => undefined);
-    for (const record of kept) this.add(record);
+    for (const record of remaining) this.add(record);
   }
 
   #bytesOfStream(stream: number): number {

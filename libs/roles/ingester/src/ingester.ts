@@ -43,7 +43,7 @@ export class Ingester implements IngesterService {
   /** Partitions that are not ours any more, and answered for until their new owners have read them. */
   readonly #handingOver = new Map<number, AbortController>();
   #stopListening: (() => void) | undefined;
-  #wanted: ReadonlySet<number> = new Set();
+  #ownedIds: ReadonlySet<number> = new Set();
   #isStopped = false;
 
   constructor(deps: IngesterDeps, owned: OwnedPartitions, options: Partial<IngesterOptions> = {}) {
@@ -68,7 +68,7 @@ export class Ingester implements IngesterService {
   /** Whether it can answer for every partition it owns. */
   isReady(): boolean {
     if (this.#isStopped || !this.#stopListening) return false;
-    for (const id of this.#wanted) if (!this.#partitions.get(id)?.isCaughtUp) return false;
+    for (const id of this.#ownedIds) if (!this.#partitions.get(id)?.isCaughtUp) return false;
     return true;
   }
 
@@ -86,8 +86,8 @@ export class Ingester implements IngesterService {
   /** Where each partition stands, owned or on its way out. */
   async status(): Promise<readonly PartitionStatus[]> {
     const all = await Promise.all([...this.#partitions.values()].map((partition) => partition.status()));
-    const known = all.filter((status) => status !== undefined);
-    return known.sort((a, b) => a.partition - b.partition);
+    const statuses = all.filter((status) => status !== undefined);
+    return statuses.sort((a, b) => a.partition - b.partition);
   }
 
   async queryHead(
@@ -139,20 +139,20 @@ export class Ingester implements IngesterService {
     this.#isStopped = true;
     this.#stopListening?.();
     this.#own(new Set());
-    for (const id of this.#partitions.keys()) this.#letGo(id);
+    for (const id of this.#partitions.keys()) this.#release(id);
     await Promise.all(this.#leaving.values());
   }
 
-  #own(wanted: ReadonlySet<number>): void {
-    this.#wanted = wanted;
+  #own(ownedIds: ReadonlySet<number>): void {
+    this.#ownedIds = ownedIds;
     for (const [id, partition] of this.#partitions) {
-      if (wanted.has(id)) {
+      if (ownedIds.has(id)) {
         this.#handingOver.get(id)?.abort();
         this.#handingOver.delete(id);
       } else if (this.#deps.takenOver && partition.isCaughtUp && !this.#isStopped) this.#handOver(id);
-      else this.#letGo(id);
+      else this.#release(id);
     }
-    for (const id of wanted) if (!this.#partitions.has(id) && !this.#leaving.has(id)) this.#take(id);
+    for (const id of ownedIds) if (!this.#partitions.has(id) && !this.#leaving.has(id)) this.#take(id);
   }
 
   /** A caller that asks before the new owner has read the partition finds it here. */
@@ -160,23 +160,23 @@ export class Ingester implements IngesterService {
     if (this.#handingOver.has(id)) return;
     const cancel = new AbortController();
     this.#handingOver.set(id, cancel);
-    const letGo = () => {
-      if (!cancel.signal.aborted) this.#letGo(id);
+    const releaseOnce = () => {
+      if (!cancel.signal.aborted) this.#release(id);
     };
-    this.#deps.takenOver!(id, cancel.signal).then(letGo, letGo);
+    this.#deps.takenOver!(id, cancel.signal).then(releaseOnce, releaseOnce);
   }
 
-  #letGo(id: number): void {
+  #release(id: number): void {
     this.#handingOver.get(id)?.abort();
     this.#handingOver.delete(id);
     const partition = this.#partitions.get(id);
     if (!partition) return;
     this.#partitions.delete(id);
-    const gone = partition.stop().finally(() => {
+    const stopping = partition.stop().finally(() => {
       this.#leaving.delete(id);
-      if (this.#wanted.has(id)) this.#take(id);
+      if (this.#ownedIds.has(id)) this.#take(id);
     });
-    this.#leaving.set(id, gone);
+    this.#leaving.set(id, stopping);
   }
 
   #take(id: number): void {

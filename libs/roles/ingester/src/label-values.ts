@@ -67,8 +67,8 @@ export class LabelValues {
 
   /** The number of a value that streams will have. */
   intern(name: LabelName, text: string): number {
-    const known = name.values.get(text);
-    if (known !== undefined) return known;
+    const existing = name.values.get(text);
+    if (existing !== undefined) return existing;
     const value = this.#free.pop() ?? this.#texts.length;
     if (value === this.#counts.length) this.#grow();
     const own = text.length < slicedTextMin ? text : Buffer.from(text).toString();

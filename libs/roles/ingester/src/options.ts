@@ -82,8 +82,8 @@ const ingesterOptionsDefault: IngesterOptions = {
 };
 
 /** Defaults for what is not given; refuses what cannot work. */
-export function ingesterOptions(given: Partial<IngesterOptions> = {}): IngesterOptions {
-  const options = { ...ingesterOptionsDefault, ...given };
+export function ingesterOptions(overrides: Partial<IngesterOptions> = {}): IngesterOptions {
+  const options = { ...ingesterOptionsDefault, ...overrides };
   assert(options.headBytesMax >= options.headBytesPartitionMax, 'a process holds at least one full head');
   assert(options.readBytesMax <= options.headBytesPartitionMax, 'a head holds at least what one read brings');
   assert(

@@ -249,8 +249,8 @@ export class Partition {
     return this.#parts.progress;
   }
 
-  #retry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-    return retryLogged(what, attempt, { ...this.#deps, ...this.#deps.options, signal: this.#stop.signal });
+  #retry<T>(action: string, attempt: () => Promise<T>): Promise<T> {
+    return retryLogged(action, attempt, { ...this.#deps, ...this.#deps.options, signal: this.#stop.signal });
   }
 }
 

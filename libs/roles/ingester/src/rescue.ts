@@ -31,8 +31,8 @@ export async function rescueRecords(
   const sequences = new Map(committed.writers);
   const isKnown = ({ writerId, sequence }: LoggedRecord): boolean =>
     [writerId, rescuedWriter(writerId)].some((id) => sequence <= (sequences.get(id) ?? 0));
-  const persist = <T>(what: string, attempt: () => Promise<T>) =>
-    retryLogged(what, attempt, { ...deps, ...deps.options, signal });
+  const persist = <T>(action: string, attempt: () => Promise<T>) =>
+    retryLogged(action, attempt, { ...deps, ...deps.options, signal });
   const readBelow = async (offset: number, bytesMax: number): Promise<LoggedRecord[]> => {
     const read = () => writeLog.read(partition, offset, { bytesMax, waitMs: 0, signal });
     const records = await persist('reading the write log', read);

@@ -19,7 +19,7 @@ interface RetryOptions {
  *
  * @throws the signal's reason, or a final error
  */
-export function retryLogged<T>(what: string, attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+export function retryLogged<T>(action: string, attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { timers, random, logger, signal, retryMinMs, retryMaxMs, isFinal, onFailure } = options;
   const attemptUnlessStopped = async () => {
     signal.throwIfAborted();
@@ -34,7 +34,7 @@ export function retryLogged<T>(what: string, attempt: () => Promise<T>, options:
     isFinal: (error) => !signal.aborted && isFinal?.(error) === true,
     onFailure: (error, failures, pauseMs) => {
       onFailure?.();
-      logger.warn(`${what} failed, trying again`, {
+      logger.warn(`${action} failed, trying again`, {
         err: error instanceof Error ? error.message : String(error),
         failures,
         pauseMs: Math.round(pauseMs),

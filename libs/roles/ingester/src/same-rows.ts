@@ -23,13 +23,13 @@ const rowsPerSlice = 4096;
  * are equal too are lines decompressed and compared. A group of n × m equal timestamps costs n + m hashes
  * when it is large, never n × m.
  *
- * @param found  one byte for each row of rows.block, 1: duplicate
+ * @param marks  one byte for each row of rows.block, 1: duplicate
  * @returns      how many rows were newly marked
  */
 export function* markSameRows(
   rows: RunRows,
   others: RunRows,
-  found: Uint8Array,
+  marks: Uint8Array,
   hasher: EntryHasher,
 ): SlicedWork<number> {
   const deltaNs = others.block.info.baseNs - rows.block.info.baseNs;
@@ -50,8 +50,8 @@ export function* markSameRows(
       const group = { ...rows, first: i, end: iEnd };
       const candidates = { ...others, first: j, end: jEnd };
       const isLarge = (iEnd - i) * (jEnd - j) > pairsMax;
-      if (isLarge) marked += yield* markByHash(group, candidates, found, hasher);
-      else marked += markByPairs(group, candidates, found);
+      if (isLarge) marked += yield* markByHash(group, candidates, marks, hasher);
+      else marked += markByPairs(group, candidates, marks);
       i = iEnd;
       j = jEnd;
     }
@@ -61,13 +61,13 @@ export function* markSameRows(
 }
 
 /** All rows of both sides have one timestamp. */
-function markByPairs(rows: RunRows, others: RunRows, found: Uint8Array): number {
+function markByPairs(rows: RunRows, others: RunRows, marks: Uint8Array): number {
   let marked = 0;
   for (let i = rows.first; i < rows.end; i++) {
-    if (found[i]) continue;
+    if (marks[i]) continue;
     for (let j = others.first; j < others.end; j++) {
       if (!isSameEntry(rows.block, i, others.block, j)) continue;
-      found[i] = 1;
+      marks[i] = 1;
       marked++;
       break;
     }
@@ -78,12 +78,12 @@ function markByPairs(rows: RunRows, others: RunRows, found: Uint8Array): number 
 function* markByHash(
   rows: RunRows,
   others: RunRows,
-  found: Uint8Array,
+  marks: Uint8Array,
   hasher: EntryHasher,
 ): SlicedWork<number> {
   const index = new EntryIndex(hasher);
   yield* index.add(() => others);
-  return yield* index.mark(rows, found);
+  return yield* index.mark(rows, marks);
 }
 
 /** First index in from .. end whose timestamp is at least `value`. */

@@ -32,9 +32,9 @@ export class SectionStreams {
    * for one of a tenant whose record enters meanwhile.
    */
   static *of(section: Section, streams: HeadStreams): SlicedWork<SectionStreams> {
-    const found = new SectionStreams(section);
-    yield* found.#find(streams);
-    return found;
+    const result = new SectionStreams(section);
+    yield* result.#find(streams);
+    return result;
   }
 
   /** 53 bits of a stream's hash, which is the same in and out of the head. */
@@ -110,14 +110,14 @@ interface ValueColumn {
 function* valueColumn(
   name: string,
   texts: readonly string[],
-  known: ReadonlyMap<string, number> | undefined,
+  numberOfText: ReadonlyMap<string, number> | undefined,
   { values }: HeadStreams,
 ): SlicedWork<ValueColumn> {
   const numbers = new Int32Array(texts.length);
   const highs = new Uint32Array(texts.length);
   const lows = new Uint32Array(texts.length);
   for (let i = 0; i < texts.length; i++) {
-    const value = known?.get(texts[i]) ?? unknown;
+    const value = numberOfText?.get(texts[i]) ?? unknown;
     numbers[i] = value;
     highs[i] = value === unknown ? values.half('high', name, texts[i]) : values.high(value);
     lows[i] = value === unknown ? values.half('low', name, texts[i]) : values.low(value);

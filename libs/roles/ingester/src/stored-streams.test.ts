@@ -43,7 +43,7 @@ async function marked(
   const rows = { block: incoming.block(section, 0, all), first: 0, end: info.rowCount };
   const [other] = segment.sections;
   const place = { segment, section: other, stream: findStream(other, labelsOf('x'))! };
-  const count = await streams.mark(place, { rows, found });
+  const count = await streams.mark(place, { rows, marks: found });
   const texts = decodeRows(incoming).filter((_, row) => found[row] === 1);
   expect(texts).toHaveLength(count);
   return texts;

@@ -23,7 +23,7 @@ interface StoredStream {
 /** An incoming run, and the marks of its block, one byte a row. */
 interface MarkedRun {
   readonly rows: RunRows;
-  readonly found: Uint8Array;
+  readonly marks: Uint8Array;
 }
 
 interface StoredStreamsOptions {
@@ -81,7 +81,7 @@ export class StoredStreams {
     this.#indices.deleteAll(`${segmentKey} `);
   }
 
-  async #markByRuns(stored: StoredStream, { rows, found }: MarkedRun, signal?: AbortSignal): Promise<number> {
+  async #markByRuns(stored: StoredStream, { rows, marks }: MarkedRun, signal?: AbortSignal): Promise<number> {
     const { hasher } = this.#options;
     let marked = 0;
     for (const { block: at, run } of runsOf(stored)) {
@@ -89,7 +89,7 @@ export class StoredStreams {
       const times = await this.#block(stored, at, { mask: columns.timestamps, signal });
       if (!sharesTimestamp(rows, rowsOf(times, run))) continue;
       const block = await this.#block(stored, at, { mask: entryColumns, signal });
-      marked += await inSlices(markSameRows(rows, rowsOf(block, run), found, hasher), this.#options);
+      marked += await inSlices(markSameRows(rows, rowsOf(block, run), marks, hasher), this.#options);
     }
     return marked;
   }
@@ -110,10 +110,10 @@ export class StoredStreams {
   async #markByIndex(
     stored: StoredStream,
     { index, runs }: IndexedRuns,
-    { rows, found }: MarkedRun,
+    { rows, marks }: MarkedRun,
     signal?: AbortSignal,
   ): Promise<number> {
-    const matches = await inSlices(index.matches(rows, found), this.#options);
+    const matches = await inSlices(index.matches(rows, marks), this.#options);
     let marked = 0;
     for (let from = 0; from < matches.length;) {
       const { source } = matches[from];
@@ -121,7 +121,7 @@ export class StoredStreams {
       while (to < matches.length && matches[to].source === source) to++;
       const block = await this.#block(stored, runs[source].block, { mask: entryColumns, signal });
       const ofBlock = matches.slice(from, to);
-      marked += await inSlices(index.compare(ofBlock, { block: rows.block, found }, block), this.#options);
+      marked += await inSlices(index.compare(ofBlock, { block: rows.block, marks }, block), this.#options);
       from = to;
     }
     return marked;

@@ -14,8 +14,8 @@ export function selectedStreams(
   tenant: TenantStreams,
   matchers: readonly StringMatcher[],
 ): number[] {
-  const { values, rest } = narrow(streams, tenant, matchers);
-  const tests = rest.map((matcher) => new ValueTest(streams, tenant, matcher));
+  const { values, otherMatchers } = narrow(streams, tenant, matchers);
+  const tests = otherMatchers.map((matcher) => new ValueTest(streams, tenant, matcher));
   const selected: number[] = [];
   const test = (stream: number) => {
     for (const each of tests) if (!each.accepts(stream)) return;
@@ -30,13 +30,13 @@ export function selectedStreams(
 interface Narrowed {
   /** Undefined: all streams of the tenant. */
   readonly values: readonly number[] | undefined;
-  readonly rest: readonly StringMatcher[];
+  readonly otherMatchers: readonly StringMatcher[];
 }
 
 function narrow(streams: HeadStreams, tenant: TenantStreams, matchers: readonly StringMatcher[]): Narrowed {
   let { count } = tenant;
   let values: readonly number[] | undefined;
-  let chosen: StringMatcher | undefined;
+  let narrowest: StringMatcher | undefined;
   const narrowing = matchers
     .filter(({ matches }) => !matches(''))
     .map((matcher) => ({ matcher, lookups: lookupsOf(tenant, matcher) }))
@@ -47,10 +47,10 @@ function narrow(streams: HeadStreams, tenant: TenantStreams, matchers: readonly 
     const total = accepted.reduce((sum, value) => sum + streams.values.count(value), 0);
     if (values && total >= count) continue;
     values = accepted;
-    chosen = matcher;
+    narrowest = matcher;
     count = total;
   }
-  return { values, rest: matchers.filter((matcher) => matcher !== chosen) };
+  return { values, otherMatchers: matchers.filter((matcher) => matcher !== narrowest) };
 }
 
 /** Values to look at before it is known which streams a matcher accepts. */
@@ -79,7 +79,7 @@ class ValueTest {
   readonly #matcher: StringMatcher;
   readonly #name: object | undefined;
   readonly #acceptsNone: boolean;
-  readonly #known = new Map<number, boolean>();
+  readonly #verdicts = new Map<number, boolean>();
 
   constructor(streams: HeadStreams, tenant: TenantStreams, matcher: StringMatcher) {
     this.#streams = streams;
@@ -94,10 +94,10 @@ class ValueTest {
     for (let place = 0; place < count; place++) {
       const value = this.#streams.valueAt(stream, place);
       if (this.#streams.values.name(value) !== this.#name) continue;
-      let isAccepted = this.#known.get(value);
+      let isAccepted = this.#verdicts.get(value);
       if (isAccepted === undefined) {
         isAccepted = this.#matcher.matches(this.#streams.values.text(value));
-        this.#known.set(value, isAccepted);
+        this.#verdicts.set(value, isAccepted);
       }
       return isAccepted;
     }

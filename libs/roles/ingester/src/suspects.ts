@@ -38,7 +38,7 @@ export function* findSuspects(segment: Segment, head: Head, bounds: FlushedBound
   const suspects: Suspect[] = [];
   for (const section of segment.sections) {
     const streamCount = section.streams.count;
-    const found = yield* SectionStreams.of(section, head.streams);
+    const sectionStreams = yield* SectionStreams.of(section, head.streams);
     // Newest row of each stream: known before, or in an earlier run of this record.
     const newest = new Float64Array(streamCount).fill(Number.NaN);
     const lastRun = new Int32Array(streamCount).fill(-1);
@@ -50,8 +50,8 @@ export function* findSuspects(segment: Segment, head: Head, bounds: FlushedBound
       for (let run = 0; run < info.runs.count; run++, at++) {
         if (at % runsPerSlice === 0) yield;
         const stream = info.runs.stream[run];
-        const streamHash = found.hash(stream);
-        const number = found.numbers[stream];
+        const streamHash = sectionStreams.hash(stream);
+        const number = sectionStreams.numbers[stream];
         if (Number.isNaN(newest[stream])) {
           newest[stream] = Math.max(bounds.newestUs(streamHash), head.newestUs(number));
         }

@@ -34,7 +34,7 @@ export class Tails {
 
   /** The head has let go of all records below: what a follower has not read of them is held for it alone. */
   onCommitted(committedOffset: number): void {
-    for (const tail of this.#tails) tail.letGoBelow(committedOffset);
+    for (const tail of this.#tails) tail.releaseBelow(committedOffset);
   }
 
   /**
@@ -115,7 +115,7 @@ export class Tails {
    */
   async #readAgain(fromOffset: number, toOffset: number, signal: AbortSignal): Promise<HeadRecord[]> {
     const { writeLog, options, clock, logger } = this.#deps;
-    const found: HeadRecord[] = [];
+    const missed: HeadRecord[] = [];
     let bytesMax = options.tailBytesMax;
     try {
       for (let offset = fromOffset; offset < toOffset && bytesMax > 0;) {
@@ -128,14 +128,14 @@ export class Tails {
         for (const { offset: at, payload } of records) {
           offset = at + 1;
           bytesMax -= payload.length;
-          if (at < toOffset) found.push(new HeadRecord(at, openSegment(payload), clock.monotonicMs()));
+          if (at < toOffset) missed.push(new HeadRecord(at, openSegment(payload), clock.monotonicMs()));
         }
       }
     } catch (error) {
       if (signal.aborted) throw error;
       logger.warn('a tail has a gap: its former owner had unsent frames', { err: String(error) });
     }
-    return found;
+    return missed;
   }
 }
 
@@ -209,7 +209,7 @@ class Tail {
   }
 
   /** Drops the oldest of the records below, but for some that a follower which keeps up is about to take. */
-  letGoBelow(offset: number): void {
+  releaseBelow(offset: number): void {
     const { options, ownedCount } = this.#deps;
     const bytesMax = options.tailBytesMax / committedShare / Math.max(1, ownedCount());
     let bytes = 0;

@@ -5,7 +5,7 @@
 export class WeighedCache<V> {
   readonly #bytesMax: number;
   readonly #weigh: (value: V) => number;
-  readonly #held = new Map<string, { readonly value: V; bytes: number }>();
+  readonly #entries = new Map<string, { readonly value: V; bytes: number }>();
   #bytes = 0;
   #lastKey = '';
 
@@ -15,9 +15,9 @@ export class WeighedCache<V> {
   }
 
   get(key: string): V | undefined {
-    const held = this.#held.get(key);
-    if (held) this.#use(key, held);
-    return held?.value;
+    const entry = this.#entries.get(key);
+    if (entry) this.#use(key, entry);
+    return entry?.value;
   }
 
   set(key: string, value: V): void {
@@ -26,32 +26,32 @@ export class WeighedCache<V> {
 
   /** Forgets all values whose keys begin so. */
   deleteAll(prefix: string): void {
-    for (const [key, { bytes }] of this.#held) {
+    for (const [key, { bytes }] of this.#entries) {
       if (!key.startsWith(prefix)) continue;
       this.#bytes -= bytes;
-      this.#held.delete(key);
+      this.#entries.delete(key);
     }
   }
 
-  #use(key: string, held: { readonly value: V; bytes: number }): void {
+  #use(key: string, entry: { readonly value: V; bytes: number }): void {
     // Values grow while they are used: the one before is done with.
     this.#reweigh(this.#lastKey);
-    this.#held.delete(key);
-    this.#held.set(key, held);
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     this.#lastKey = key;
     this.#reweigh(key);
-    for (const [oldest, { bytes }] of this.#held) {
-      if (this.#bytes <= this.#bytesMax || this.#held.size === 1) return;
+    for (const [oldest, { bytes }] of this.#entries) {
+      if (this.#bytes <= this.#bytesMax || this.#entries.size === 1) return;
       this.#bytes -= bytes;
-      this.#held.delete(oldest);
+      this.#entries.delete(oldest);
     }
   }
 
   #reweigh(key: string): void {
-    const held = this.#held.get(key);
-    if (!held) return;
-    const bytes = this.#weigh(held.value);
-    this.#bytes += bytes - held.bytes;
-    held.bytes = bytes;
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    const bytes = this.#weigh(entry.value);
+    this.#bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
   }
 }
