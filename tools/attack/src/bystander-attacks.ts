@@ -73,7 +73,7 @@ const slowTail: Attack = {
       if (i < phases - 1) for (const socket of sockets) socket.destroy();
     }
     await untilDropped(attacker);
-    const told = await Promise.all(sockets.map(readsOfDrops));
+    const drops = await Promise.all(sockets.map(readsOfDrops));
     isEnding = true;
     await ingesting;
     for (const socket of sockets) socket.destroy();
@@ -81,10 +81,10 @@ const slowTail: Attack = {
     const [before, after] = [p99Of(alone), p99Of(beside)];
     attacker.figure('push p99 alone, beside', `${before.toFixed(1)}, ${after.toFixed(1)} ms`);
     attacker.figure('memory of a tail', `${mib(Math.max(0, grownBytes))} MiB`);
-    attacker.figure('tails told of drops', told.filter(Boolean).length);
+    attacker.figure('tails told of drops', drops.filter(Boolean).length);
     if (after > 1.1 * before + noiseMs) attacker.fault('pushes take more than 10 % longer beside the tails');
     if (grownBytes > mebibyte) attacker.fault('a tail holds more than 1 MiB');
-    if (!told.every(Boolean)) attacker.fault('a tail was not told of what was dropped');
+    if (!drops.every(Boolean)) attacker.fault('a tail was not told of what was dropped');
   },
 };
 

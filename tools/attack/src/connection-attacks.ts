@@ -37,7 +37,7 @@ export const connectionAttacks: readonly Attack[] = [
       await Promise.all(
         sockets.map(async (socket) => {
           socket.write(head);
-          for (let sent = 0; sent + mib < bytes && !socket.destroyed; sent += mib) {
+          for (let sentBytes = 0; sentBytes + mib < bytes && !socket.destroyed; sentBytes += mib) {
             if (!socket.write(piece)) await Promise.race([happens(socket, 'drain'), closed.get(socket)]);
           }
         }),

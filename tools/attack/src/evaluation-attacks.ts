@@ -36,12 +36,12 @@ function evaluationAttack(name: string, about: string, { ask, stored, flags }: E
       attacker.figure('p99 alone', [ready, push, query].map((ms) => Math.round(spread(ms).p99)).join('/'));
     },
     async run(attacker: Attacker) {
-      const asked = attacker.flood(clients, attackMs, (turn) =>
+      const flood = attacker.flood(clients, attackMs, (turn) =>
         attacker.send(typeof ask === 'string' ? ask : ask(turn)),
       );
       await sleep(attackMs);
       attacker.hangUp();
-      await asked;
+      await flood;
     },
   };
 }

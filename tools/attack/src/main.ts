@@ -52,13 +52,13 @@ interface Outcome {
 }
 
 async function main(): Promise<number> {
-  const chosen = attacks.filter(({ name }) => new RegExp(options.only).test(name));
+  const selected = attacks.filter(({ name }) => new RegExp(options.only).test(name));
   if (options.list) {
-    for (const { name, about } of chosen) console.log(`${name}: ${about}`);
+    for (const { name, about } of selected) console.log(`${name}: ${about}`);
     return 0;
   }
   const outcomes: Outcome[] = [];
-  for (const attack of chosen) {
+  for (const attack of selected) {
     const outcome = await outcomeOf(attack);
     outcomes.push(outcome);
     console.log(

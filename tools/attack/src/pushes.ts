@@ -56,10 +56,10 @@ export class Pushes {
   }
 
   async send(): Promise<Sent> {
-    const sent = await this.#post(this.#next());
-    if (sent.status === 204) this.#acked += linesPerPush;
-    else if (sent.status === 0 || sent.status >= 500) this.#unknown += linesPerPush;
-    return sent;
+    const outcome = await this.#post(this.#next());
+    if (outcome.status === 204) this.#acked += linesPerPush;
+    else if (outcome.status === 0 || outcome.status >= 500) this.#unknown += linesPerPush;
+    return outcome;
   }
 
   /**

@@ -59,12 +59,13 @@ const kinds: readonly Kind[] = [
   [20, push],
   [
     25,
-    (_, random) => asked('lines', 'query_range', { query: selector(random), limit: '20', ...range(random) }),
+    (_, random) =>
+      queryOf('lines', 'query_range', { query: selector(random), limit: '20', ...range(random) }),
   ],
   [
     10,
     (_, random) =>
-      asked('metric', 'query_range', {
+      queryOf('metric', 'query_range', {
         query: `sum by (owner) (count_over_time(${selector(random)}[10s]))`,
         step: '10',
         ...range(random),
@@ -73,18 +74,18 @@ const kinds: readonly Kind[] = [
   [
     8,
     (_, random) =>
-      asked('instant', 'query', {
+      queryOf('instant', 'query', {
         query: `topk(2, sum by (app, owner) (rate(${selector(random)} |= "secret" [30s])))`,
         time: range(random).end,
       }),
   ],
-  [8, (_, random) => asked('labels', 'labels', range(random))],
-  [8, (_, random) => asked('values', 'label/owner/values', range(random))],
-  [6, (_, random) => asked('series', 'series', { 'match[]': selector(random), ...range(random) })],
-  [4, (_, random) => asked('volume', 'index/volume', { query: '{owner=~".+"}', ...range(random) })],
-  [3, (_, random) => asked('stats', 'index/stats', { query: selector(random), ...range(random) })],
-  [2, (_, random) => asked('fields', 'detected_fields', { query: selector(random), ...range(random) })],
-  [2, (_, random) => asked('patterns', 'patterns', { query: selector(random), ...range(random) })],
+  [8, (_, random) => queryOf('labels', 'labels', range(random))],
+  [8, (_, random) => queryOf('values', 'label/owner/values', range(random))],
+  [6, (_, random) => queryOf('series', 'series', { 'match[]': selector(random), ...range(random) })],
+  [4, (_, random) => queryOf('volume', 'index/volume', { query: '{owner=~".+"}', ...range(random) })],
+  [3, (_, random) => queryOf('stats', 'index/stats', { query: selector(random), ...range(random) })],
+  [2, (_, random) => queryOf('fields', 'detected_fields', { query: selector(random), ...range(random) })],
+  [2, (_, random) => queryOf('patterns', 'patterns', { query: selector(random), ...range(random) })],
   [2, () => ({ kind: 'rules', path: '/loki/api/v1/rules' })],
   [1, setRules],
   [0.5, () => ({ kind: 'deletes', path: '/loki/api/v1/delete' })],
@@ -116,7 +117,7 @@ class Run {
     name,
     word: `w${randomBytes(8).toString('hex')}`,
   }));
-  readonly #seen = new Map<string, Seen>();
+  readonly #countsOfKind = new Map<string, Seen>();
   readonly #faults: string[] = [];
   #foreign = 0;
   #failures = 0;
@@ -141,9 +142,10 @@ class Run {
     };
     await Promise.all(Array.from({ length: clients }, (_, i) => one(i)));
     console.log(JSON.stringify({ operations: this.#done, failures: this.#failures, foreign: this.#foreign }));
-    console.log(JSON.stringify(Object.fromEntries(this.#seen)));
+    console.log(JSON.stringify(Object.fromEntries(this.#countsOfKind)));
     for (const kind of showing) {
-      if (!this.#seen.get(kind)?.own) this.#faults.push(`no answer of ${kind} shows a tenant its own word`);
+      if (!this.#countsOfKind.get(kind)?.own)
+        this.#faults.push(`no answer of ${kind} shows a tenant its own word`);
     }
     if (this.#failures > failuresShareMax * this.#operations) {
       this.#faults.push(`${this.#failures} operations failed`);
@@ -159,10 +161,10 @@ class Run {
     const tenant = random.pick(this.#tenants);
     const operation = drawn(random)(tenant, random);
     const { status, text } = await this.#ask(tenant, operation);
-    const seen = this.#seen.get(operation.kind) ?? { count: 0, own: 0 };
-    this.#seen.set(operation.kind, seen);
-    seen.count += 1;
-    if (text.includes(tenant.word)) seen.own += 1;
+    const counts = this.#countsOfKind.get(operation.kind) ?? { count: 0, own: 0 };
+    this.#countsOfKind.set(operation.kind, counts);
+    counts.count += 1;
+    if (text.includes(tenant.word)) counts.own += 1;
     for (const other of this.#tenants) {
       if (other === tenant || !text.includes(other.word)) continue;
       this.#foreign += 1;
@@ -237,7 +239,7 @@ function range(random: Prng): { start: string; end: string } {
   return { start: String(end - 10 * random.int(1, 3)), end: String(end) };
 }
 
-function asked(kind: string, name: string, query: Readonly<Record<string, string>>): Operation {
+function queryOf(kind: string, name: string, query: Readonly<Record<string, string>>): Operation {
   return { kind, path: `/loki/api/v1/${name}?${new URLSearchParams(query).toString()}` };
 }
 

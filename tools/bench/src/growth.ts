@@ -21,11 +21,11 @@ interface Row {
   measure(size: number): Promise<Map<string, number>>;
 }
 
-const many = [1_000, 10_000, 100_000];
+const defaultSizes = [1_000, 10_000, 100_000];
 
 const rows: ReadonlyMap<string, Row> = new Map([
-  ['streams', { sizes: many, measures: streamMeasures, measure: measureStreams }],
-  ['catalog', { sizes: many, measures: catalogMeasures, measure: measureCatalog }],
+  ['streams', { sizes: defaultSizes, measures: streamMeasures, measure: measureStreams }],
+  ['catalog', { sizes: defaultSizes, measures: catalogMeasures, measure: measureCatalog }],
   ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
   ['heads', { sizes: [10, 100, 1_000], measures: headMeasures, measure: measureHeads }],
 ]);
@@ -50,14 +50,14 @@ for (const name of options.rows.split(',')) {
     costs.push(await row.measure(size));
   }
   results[name] = costs.map((each, i) => ({ size: sizes[i], ...Object.fromEntries(each) }));
-  faults.push(...shown(name, row.measures, sizes, costs));
+  faults.push(...report(name, row.measures, sizes, costs));
 }
 if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify({ results }, undefined, 2));
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length > 0 ? 1 : 0;
 
 /** Prints a table, and returns what is past its bar. */
-function shown(
+function report(
   row: string,
   measures: readonly Measure[],
   sizes: readonly number[],

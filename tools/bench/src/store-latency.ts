@@ -72,7 +72,7 @@ try {
   const rows = [];
   for (const query of queries) {
     server.forgetDisk();
-    const row = { id: query.id, first: await first(query, cacheMib), ...(await rest(query, cacheMib)) };
+    const row = { id: query.id, first: await first(query, cacheMib), ...(await costsOf(query, cacheMib)) };
     rows.push(row);
     console.log(tableRow(row.id, [row.first, row.cold, row.warm, row.disk]));
   }
@@ -101,7 +101,7 @@ async function first(query: StoreQuery, cacheMib: number): Promise<Cost> {
   return cost;
 }
 
-async function rest(query: StoreQuery, cacheMib: number): Promise<Record<'cold' | 'warm' | 'disk', Cost>> {
+async function costsOf(query: StoreQuery, cacheMib: number): Promise<Record<'cold' | 'warm' | 'disk', Cost>> {
   await server.start(cacheMib);
   await warmUp(query);
   const cold = await measured(query, storeTenant);

@@ -1,9 +1,7 @@
-/** Rule of tidy: variables of products are nouns of the field, not participles or pronouns. */
+/** Rule of tidy: variables of products and tools are nouns of the field, not participles or pronouns. */
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';
 
-/** Folders whose variables follow the rule. */
-const folders = ['libs/words/', 'libs/engines/', 'libs/adapters/'];
 /** Names that say what happened to a value instead of what the value is. */
 const riddles =
   'asked|chosen|few|forgotten|found|given|gone|held|how|kept|known|looked|lost|made|many|rest|seen|sent|' +
@@ -20,7 +18,7 @@ const declaration = new RegExp(
 export function checkNames({ files }: Tree): Fault[] {
   const faults: Fault[] = [];
   for (const { path, text, code, isTest } of files) {
-    if (isTest || !folders.some((folder) => path.startsWith(folder))) continue;
+    if (isTest) continue;
     for (const { index, 0: name } of code.matchAll(declaration)) {
       faults.push({ path, line: lineAt(text, index), text: `a variable is named by a noun: not "${name}"` });
     }

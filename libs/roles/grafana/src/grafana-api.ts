@@ -111,7 +111,7 @@ export class GrafanaApi {
   /** The answer's JSON; undefined for 404. */
   async #send(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
     const { http, url, login } = this.#deps;
-    const what = `grafana: ${method} ${path.split('?')[0]}`;
+    const call = `grafana: ${method} ${path.split('?')[0]}`;
     const answer = await http
       .send({
         method,
@@ -126,21 +126,21 @@ export class GrafanaApi {
         answerBytesMax,
       })
       .catch((error: unknown) => {
-        throw new GrafanaError('absent', `${what}: ${String(error)}`, error);
+        throw new GrafanaError('absent', `${call}: ${String(error)}`, error);
       });
     const { status } = answer;
     if (status === 404 && method !== 'POST') return undefined;
     if (status === 401 || status === 403) {
-      throw new GrafanaError('denied', `${what}: ${status}: the login is refused`);
+      throw new GrafanaError('denied', `${call}: ${status}: the login is refused`);
     }
     // A Service without pods, or a Grafana that is starting.
-    if (status >= 502 && status <= 504) throw new GrafanaError('absent', `${what}: ${status}`);
+    if (status >= 502 && status <= 504) throw new GrafanaError('absent', `${call}: ${status}`);
     const text = answer.body.toString();
-    if (status >= 300) throw new GrafanaError('refused', `${what}: ${status}: ${text.slice(0, 300)}`);
+    if (status >= 300) throw new GrafanaError('refused', `${call}: ${status}: ${text.slice(0, 300)}`);
     try {
       return text === '' ? {} : (JSON.parse(text) as unknown);
     } catch (error) {
-      throw new GrafanaError('refused', `${what}: the answer is not JSON`, error);
+      throw new GrafanaError('refused', `${call}: the answer is not JSON`, error);
     }
   }
 }
