@@ -84,8 +84,9 @@ function checkPositional(command: Command, positional: readonly string[]): void 
   const parameters = command.arguments;
   const isOpen = parameters.at(-1)?.endsWith('...') ?? false;
   const required = parameters.filter((name) => !name.startsWith('['));
-  if (positional.length < required.length)
+  if (positional.length < required.length) {
     throw new UsageError(`${parameters[positional.length]} is missing`);
+  }
   if (!isOpen && positional.length > parameters.length) {
     throw new UsageError(`${positional[parameters.length]} is one argument too many`);
   }

@@ -144,8 +144,9 @@ class Run {
     console.log(JSON.stringify({ operations: this.#done, failures: this.#failures, foreign: this.#foreign }));
     console.log(JSON.stringify(Object.fromEntries(this.#countsOfKind)));
     for (const kind of showing) {
-      if (!this.#countsOfKind.get(kind)?.own)
+      if (!this.#countsOfKind.get(kind)?.own) {
         this.#faults.push(`no answer of ${kind} shows a tenant its own word`);
+      }
     }
     if (this.#failures > failuresShareMax * this.#operations) {
       this.#faults.push(`${this.#failures} operations failed`);

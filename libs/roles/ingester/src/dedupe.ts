@@ -154,8 +154,9 @@ class RecordRows {
     if (!ofStreams) this.#indexes.set(links, (ofStreams = new Map()));
     const stream = suspect.info.runs.stream[suspect.run];
     let indexed = ofStreams.get(stream);
-    if (!indexed)
+    if (!indexed) {
       ofStreams.set(stream, (indexed = { index: new EntryIndex(this.#context.hasher), last: -1 }));
+    }
     for (let at = previous; at > indexed.last; at = links.previous[at]) {
       const info = section.blocks[links.block[at]];
       const earlier = this.rowsOf(section, info, links.run[at]);

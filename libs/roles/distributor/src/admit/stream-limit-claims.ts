@@ -172,7 +172,7 @@ export class StreamLimitClaims {
       activeStreams: Float64Array.from(activeStreams),
       newStreams: Float64Array.from(newStreams),
     }));
-    for (const { activeStreams: activeStreams, newStreams: newStreams } of calls) {
+    for (const { activeStreams, newStreams } of calls) {
       this.#waitingCount -= activeStreams.length + newStreams.length;
     }
     let verdicts: readonly Uint8Array[] | undefined;

@@ -50,8 +50,9 @@ export class SnappyDecoder {
   #room(length: number): Buffer {
     const needed = length + slackBytes;
     if (needed > keptBytesMax) return Buffer.allocUnsafeSlow(needed);
-    if (this.#buffer.length < needed)
+    if (this.#buffer.length < needed) {
       this.#buffer = Buffer.allocUnsafeSlow(Math.min(keptBytesMax, needed * 2));
+    }
     return this.#buffer;
   }
 }

@@ -143,8 +143,9 @@ function routeRings({ server, config, clock, metrics, rings: processRings }: Rou
   for (const [name, route] of knownRings) {
     const source = processRings.source(name);
     if (source) rings[route] = source;
-    else if (ring.store !== 'memory')
+    else if (ring.store !== 'memory') {
       server.handleAll({ [route]: lateRing(processRings, name, route, clock) });
+    }
   }
   const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
