@@ -2,6 +2,7 @@
  * Gathers rows into blocks while segments are merged: steps *flush* of a written line and *merge* of a
  * stored day.
  */
+import type { ZstdEffort } from '@loki/bytes';
 import { compareText, freeMemory } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { columnsOf, KeyDictionary } from './cells.ts';
@@ -31,7 +32,7 @@ export type FilterBuilder = (columns: FilteredColumns) => BlockFilter | undefine
 
 interface GatherOptions {
   readonly blockBytes: number;
-  readonly level: number;
+  readonly effort: ZstdEffort;
   readonly buildFilter: FilterBuilder;
 }
 
@@ -42,7 +43,7 @@ interface GatherOptions {
 export class BlockGatherer {
   readonly blocks: EncodedBlock[] = [];
   readonly #blockBytes: number;
-  readonly #level: number;
+  readonly #effort: ZstdEffort;
   readonly #buildFilter: FilterBuilder;
   #copies: Copy[] = [];
   #rowCount = 0;
@@ -55,7 +56,7 @@ export class BlockGatherer {
 
   constructor(options: GatherOptions) {
     this.#blockBytes = options.blockBytes;
-    this.#level = options.level;
+    this.#effort = options.effort;
     this.#buildFilter = options.buildFilter;
   }
 
@@ -98,7 +99,7 @@ export class BlockGatherer {
       metadata,
     };
     for (const { source, from, to } of this.#copies) source.release(to - from);
-    const encoded = encodeBlock(block, this.#level, this.#buildFilter({ lines, metadata }));
+    const encoded = encodeBlock(block, this.#effort, this.#buildFilter({ lines, metadata }));
     this.blocks.push(encoded);
     // Lines that did not become smaller are the unit's own bytes now.
     if (!encoded.units.lines.isCompressed) this.#lines = Buffer.alloc(0);

@@ -1,5 +1,7 @@
+/** Protects the size of stored segments: of many small streams, and of days that are merged for good. */
 import { Labels } from '@loki/model';
 import { encodeSegment } from './encode.ts';
+import { inspectSegment } from './inspect.ts';
 import { mergeSegments } from './merge.ts';
 import { openSegment } from './open.ts';
 import { RowWriter } from './row-writer.ts';
@@ -62,5 +64,22 @@ describe('compression', () => {
     expect(openSegment(many).sections[0].streams.count).toBe(10_000);
     const ratio = many.length / one.length;
     expect(ratio).toBeLessThan(1.25);
+  });
+
+  test('of a day that is merged for good takes a tenth less for lines, and no more for the other columns', () => {
+    const bytes = flushedBytes(makeLines(), 20);
+    const sizesWith = (effort: 1 | 'dense') => {
+      const merged = mergeSegments([{ bytes }], { kind: 'compacted', effort });
+      verifySegment(merged.bytes);
+      expect(merged.rowCount).toBe(rowCount);
+      const [{ columns }] = inspectSegment(merged.bytes).sections;
+      return new Map(columns.map(({ name, storedBytes }) => [name, storedBytes]));
+    };
+    const quick = sizesWith(1);
+    const dense = sizesWith('dense');
+    expect(dense.get('lines')).toBeLessThan(quick.get('lines')! * 0.9);
+    for (const [name, storedBytes] of quick) {
+      if (name !== 'lines') expect([name, dense.get(name)]).toEqual([name, storedBytes]);
+    }
   });
 });

@@ -1,6 +1,7 @@
 /** Encodes and compresses the columns of one block. */
 import assert from 'node:assert';
 import { ByteWriter } from '@loki/bytes';
+import type { ZstdEffort } from '@loki/bytes';
 import { freeMemory } from '@loki/model';
 import type { EncodedBlock } from './block-table.ts';
 import { encodeColumns } from './dictionary.ts';
@@ -8,7 +9,7 @@ import type { RawColumn } from './dictionary.ts';
 import { blockLineBytesMax, blockRowsMax } from './format-bounds.ts';
 import { writeInts } from './ints.ts';
 import type { BlockFilter, Runs } from './types.ts';
-import { emptyUnit, pack } from './unit.ts';
+import { columnLevel, emptyUnit, pack } from './unit.ts';
 
 /** Columns of one block before encoding. Runs have the invariants of `Runs`. */
 export interface BlockColumns {
@@ -27,7 +28,7 @@ export interface BlockColumns {
 }
 
 /** Encodes and compresses a block for the layout. The result may share memory with the columns. */
-export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFilter): EncodedBlock {
+export function encodeBlock(block: BlockColumns, effort: ZstdEffort, filter?: BlockFilter): EncodedBlock {
   const { rowCount } = block;
   assert(
     rowCount <= blockRowsMax && block.lines.length <= blockLineBytesMax,
@@ -36,6 +37,7 @@ export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFi
   const { runs, base } = measureRuns(block);
   const isSingle = rowCount === runs.count;
   const metadata = encodeColumns(block.metadata, rowCount);
+  const level = columnLevel(effort);
   return {
     rowCount,
     baseNs: block.baseNs + BigInt(base),
@@ -46,7 +48,7 @@ export function encodeBlock(block: BlockColumns, level: number, filter?: BlockFi
     isLarge: metadata.isLarge,
     filterKind: filter?.kind ?? 0,
     units: {
-      lines: pack(block.lines, level),
+      lines: pack(block.lines, effort),
       bundle: pack(metadata.bundle, level),
       large: metadata.large.map((raw) => pack(raw, level)),
       // When each run is one row, footer and runs already have lengths and timestamps: small pushes stay

@@ -1,4 +1,6 @@
 /** Merges segments into one sorted segment: steps *flush* of a written line and *merge* of a stored day. */
+import { zstdLevelDefault } from '@loki/bytes';
+import type { ZstdEffort } from '@loki/bytes';
 import { compareText, dayNs } from '@loki/model';
 import type { Labels, TenantId } from '@loki/model';
 import { assemble } from './assemble.ts';
@@ -14,11 +16,12 @@ import { openSegment } from './open.ts';
 import { PieceSorter } from './piece-sorter.ts';
 import { columns } from './types.ts';
 import type { Section, Segment, SegmentKind } from './types.ts';
+import { columnLevel } from './unit.ts';
 
 export interface MergeOptions {
   readonly kind: SegmentKind;
-  /** zstd level; default 3 for a compacted segment, else 1. */
-  readonly level?: number;
+  /** Of compression; default level 1. */
+  readonly effort?: ZstdEffort;
   /** Target of line bytes per block; default 1 MiB. */
   readonly blockBytes?: number;
   /** Only these tenants; default all. */
@@ -57,8 +60,7 @@ const pairwiseTiesMax = 8;
  * @throws LokiError `corrupt` that names the damaged input
  */
 export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptions): MergeResult {
-  const { kind, tenants } = options;
-  const level = options.level ?? (kind === 'compacted' ? 3 : 1);
+  const { kind, tenants, effort = zstdLevelDefault } = options;
   const segments = inputs.map((input) =>
     'sections' in input ? input : openSegment(input.bytes, input.name),
   );
@@ -75,13 +77,13 @@ export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptio
   let duplicateRows = 0;
   for (const tenant of [...byTenant.keys()].sort(compareText)) {
     const { blockBytes = blockBytesDefault, buildFilter = buildSearchFilter } = options;
-    const gatherer = new BlockGatherer({ blockBytes, level, buildFilter });
+    const gatherer = new BlockGatherer({ blockBytes, effort, buildFilter });
     const merge = new TenantMerge(byTenant.get(tenant)!, options.day);
     const streams = merge.run(gatherer);
     duplicateRows += merge.duplicateRows;
     if (gatherer.blocks.length > 0) encoded.push({ tenant, streams, blocks: gatherer.blocks });
   }
-  const { bytes, sections } = assemble(encoded, kind, level);
+  const { bytes, sections } = assemble(encoded, kind, columnLevel(effort));
   for (const { blocks } of encoded) freeBlocks(blocks);
   const rowCount = sections.reduce((sum, section) => sum + section.rowCount, 0);
   return { bytes, sections, rowCount, duplicateRows };

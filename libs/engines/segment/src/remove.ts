@@ -1,5 +1,6 @@
 /** Removes rows and sections from a segment: step *delete, expire* of a stored day. */
 import { zstdLevelDefault } from '@loki/bytes';
+import type { ZstdEffort } from '@loki/bytes';
 import { assemble } from './assemble.ts';
 import type { EncodedSection } from './assemble.ts';
 import type { EncodedBlock, StoredBlockInfo } from './block-table.ts';
@@ -12,7 +13,7 @@ import { OpenSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
 import { fittingColumn } from './slice-column.ts';
 import { columns } from './types.ts';
-import { isIntact } from './unit.ts';
+import { columnLevel, isIntact } from './unit.ts';
 import type { PackedUnit, UnitRef } from './unit.ts';
 
 /** Rows to remove from one block, ascending. */
@@ -23,8 +24,8 @@ interface RemovedRows {
 }
 
 interface RemoveOptions {
-  /** zstd level of changed blocks; default 1. */
-  readonly level?: number;
+  /** Of changed blocks; default level 1. */
+  readonly effort?: ZstdEffort;
   /** The segment's name in errors. */
   readonly name?: string;
 }
@@ -43,7 +44,7 @@ export function removeRows(
   removed: readonly RemovedRows[],
   options: RemoveOptions = {},
 ): Buffer {
-  const { level = zstdLevelDefault, name = unnamed } = options;
+  const { effort = zstdLevelDefault, name = unnamed } = options;
   const segment = new OpenSegment(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name);
   const sections: EncodedSection[] = [];
   for (const section of segment.sections) {
@@ -55,13 +56,13 @@ export function removeRows(
     for (const info of section.blocks) {
       const rows = dropped.get(info.index);
       const block = rows
-        ? withoutRows(segment, { section, info }, rows, level)
+        ? withoutRows(segment, { section, info }, rows, effort)
         : asStored(segment, section, info);
       if (block) blocks.push(block);
     }
     if (blocks.length > 0) sections.push(renumberStreams(section, blocks));
   }
-  return assemble(sections, segment.kind, level).bytes;
+  return assemble(sections, segment.kind, columnLevel(effort)).bytes;
 }
 
 /**
@@ -121,7 +122,7 @@ function withoutRows(
   segment: OpenSegment,
   { section, info }: { readonly section: StoredSection; readonly info: StoredBlockInfo },
   dropped: Uint32Array,
-  level: number,
+  effort: ZstdEffort,
 ): EncodedBlock | undefined {
   const block = segment.block(section, info.index, all) as StoredBlock;
   const { runs, rowCount } = info;
@@ -163,7 +164,7 @@ function withoutRows(
         );
       }),
     },
-    level,
+    effort,
     block.filter(),
   );
 }

@@ -1,6 +1,6 @@
 /** Units: compressed, checksummed columns, the smallest parts of a segment that are read. */
-import { ByteReader, BytesError, crc32c, zstdCompress, zstdDecompress } from '@loki/bytes';
-import type { ByteWriter } from '@loki/bytes';
+import { ByteReader, BytesError, crc32c, zstdCompress, zstdDecompress, zstdLevelDefault } from '@loki/bytes';
+import type { ByteWriter, ZstdEffort } from '@loki/bytes';
 import { compressFromBytes } from './format-bounds.ts';
 
 /** The place of a unit in the object, with the data to check and decode it. */
@@ -22,10 +22,17 @@ export interface PackedUnit {
 
 export const emptyUnit: PackedUnit = { bytes: new Uint8Array(0), rawBytes: 0, isCompressed: false };
 
+/**
+ * The level for everything but lines: ids, numbers and filters become as small at level 1 as at a higher one.
+ */
+export function columnLevel(effort: ZstdEffort): number {
+  return effort === 'dense' ? zstdLevelDefault : effort;
+}
+
 /** Compresses a unit when that makes it smaller. The result may share `raw`'s memory. */
-export function pack(raw: Uint8Array, level: number): PackedUnit {
+export function pack(raw: Uint8Array, effort: ZstdEffort): PackedUnit {
   if (raw.length >= compressFromBytes) {
-    const compressed = zstdCompress(raw, level);
+    const compressed = zstdCompress(raw, effort);
     if (compressed.length < raw.length) {
       return { bytes: compressed, rawBytes: raw.length, isCompressed: true };
     }

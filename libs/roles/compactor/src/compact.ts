@@ -4,7 +4,7 @@ import type { LeafDelete } from '@loki/ports';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { mergeDayTask } from './merge-day-task.ts';
-import { planDay } from './plan.ts';
+import { isFinal, planDay } from './plan.ts';
 import type { DayInventory, MergePlan } from './plan.ts';
 import { replace } from './replace.ts';
 
@@ -67,7 +67,14 @@ async function runMerge(
   const inputs = [...compacted, ...flushed];
   const merged = await deps.workers.run(
     mergeDayTask,
-    { tenant, day, keys: inputs.map(({ key }) => key), removals, bytesMax: deps.options.inputBytesMax },
+    {
+      tenant,
+      day,
+      keys: inputs.map(({ key }) => key),
+      removals,
+      bytesMax: deps.options.inputBytesMax,
+      isFinal: isFinal(plan),
+    },
     { signal },
   );
   const { inputRows, outputRows, duplicateRows, removedRows, bytes, inputBytes } = merged;

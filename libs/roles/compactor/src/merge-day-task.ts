@@ -15,6 +15,8 @@ interface MergeDayInput {
   readonly removals: readonly LeafDelete[];
   /** Bound on stored bytes in memory; the plan respects it. */
   readonly bytesMax: number;
+  /** The output is read for months: its lines are compressed with more effort. */
+  readonly isFinal: boolean;
   /** Line bytes after which a block of the output ends; default of the segment format. */
   readonly blockBytes?: number;
 }
@@ -60,7 +62,13 @@ async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeD
   const inputRows = parts.reduce((sum, part) => sum + part.rows, 0);
   const merged = mergeSegments(
     parts.map((part) => part.segment),
-    { kind: 'compacted', tenants: [tenant], day, blockBytes: input.blockBytes },
+    {
+      kind: 'compacted',
+      tenants: [tenant],
+      day,
+      blockBytes: input.blockBytes,
+      effort: input.isFinal ? 'dense' : undefined,
+    },
   );
   const counts = { inputRows, inputBytes, duplicateRows: merged.duplicateRows };
   if (merged.rowCount === 0) return { ...counts, outputRows: 0, removedRows: 0 };
@@ -96,7 +104,7 @@ export const rewriteTask: Task<RewriteInput, RewriteOutput> = {
     const bytes = await env.objectStore.get(key);
     const removedRows = deletedRows.reduce((sum, { rows }) => sum + rows.length, 0);
     const removed = deletedRows.map((each) => ({ tenant, ...each }));
-    const remaining = removeRows(bytes, removed, { name: key, level: 3 });
+    const remaining = removeRows(bytes, removed, { name: key, effort: 'dense' });
     const inputRows = (await readSegment(env.objectStore, key)).section(tenant)!.rowCount;
     return removedRows === inputRows
       ? { removedRows, inputRows }
@@ -172,7 +180,7 @@ async function withoutRemoved(
   const removedRows = deletedRows.reduce((sum, { rows }) => sum + rows.length, 0);
   if (removedRows === 0) return { bytes, removedRows };
   const removed = deletedRows.map((each) => ({ tenant, ...each }));
-  return { bytes: removeRows(bytes, removed, { level: 3 }), removedRows };
+  return { bytes: removeRows(bytes, removed, { effort: 'dense' }), removedRows };
 }
 
 /** A copy with its own memory, which can be transferred to another thread. */

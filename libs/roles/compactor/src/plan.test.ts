@@ -5,7 +5,7 @@
 import type { CompactedSegment, SegmentRef } from '@loki/catalog';
 import { mib } from '@loki/model';
 import { compactorDefaults } from './deps.ts';
-import { planDay, storedBytes } from './plan.ts';
+import { isFinal, planDay, storedBytes } from './plan.ts';
 import type { DayInventory, MergePlan } from './plan.ts';
 
 const minuteMs = 60_000;
@@ -131,5 +131,13 @@ describe('the plan of a day', () => {
     day.add(flushed(0, 1, 0, 1000));
     expect(planDay(day.inventory(), dayMs / 2, compactorDefaults)).toBeUndefined();
     expect(planDay(day.inventory(), dayMs / 2, compactorDefaults, true)?.flushed).toHaveLength(1);
+  });
+
+  test('only outputs of a closed day are compressed for good', () => {
+    const day = new Day();
+    for (let offset = 0; offset < compactorDefaults.fanIn; offset++) day.add(flushed(0, offset, 0, 1000));
+    const planAt = (nowMs: number) => planDay(day.inventory(), nowMs, compactorDefaults)!;
+    expect(isFinal(planAt(dayMs / 2))).toBe(false);
+    expect(isFinal(planAt(3 * dayMs))).toBe(true);
   });
 });

@@ -43,6 +43,11 @@ const dayMs = 86_400_000;
 /** Minimum level of a closed day's outputs; outputs of the open day are merged once more when it closes. */
 const closedLevel = 2;
 
+/** Whether the output is stored for as long as the tenant keeps its rows, unless many late rows come. */
+export function isFinal({ level }: MergePlan): boolean {
+  return level >= closedLevel;
+}
+
 /**
  * The next merge of a day; undefined: none is needed.
  *

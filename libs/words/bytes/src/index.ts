@@ -6,3 +6,4 @@ export { lengthen } from './lengthen.ts';
 export { NeedleSearch } from './needle-search.ts';
 export { wasm, wasmExports, wasmTypes } from './wasm-code.ts';
 export { zstdCompress, zstdDecompress, zstdLevelDefault } from './zstd.ts';
+export type { ZstdEffort } from './zstd.ts';

@@ -53,12 +53,12 @@ function main(data: string, levels: number[]): void {
     decode();
     cpu('decode all columns', rawBytes, decode);
     const inputs = records.map((bytes) => ({ bytes }));
-    const merge = () => mergeSegments(inputs, { kind: 'flushed', level });
+    const merge = () => mergeSegments(inputs, { kind: 'flushed', effort: level });
     merge();
     const { bytes: merged } = cpu(`merge records, level ${level}`, rawBytes, merge);
     report('merged', rawBytes, [merged]);
     cpu(`merge sorted, level ${level}`, rawBytes, () =>
-      mergeSegments([{ bytes: merged }], { kind: 'compacted', level }),
+      mergeSegments([{ bytes: merged }], { kind: 'compacted', effort: level }),
     );
   }
 }
@@ -85,7 +85,7 @@ function report(what: string, rawBytes: number, segments: Buffer[]): void {
       for (const { units } of section.blocks as unknown as { units: Units }[]) {
         parts.lines += units.lines.storedBytes;
         parts.metadata += units.bundle.storedBytes;
-        for (const own of units.own) parts.metadata += own.storedBytes;
+        for (const large of units.large) parts.metadata += large.storedBytes;
         parts.lengths += units.lengths.storedBytes;
         parts.timestamps += units.timestamps.storedBytes;
       }
@@ -102,7 +102,7 @@ function report(what: string, rawBytes: number, segments: Buffer[]): void {
 interface Units {
   readonly lines: { storedBytes: number };
   readonly bundle: { storedBytes: number };
-  readonly own: { storedBytes: number }[];
+  readonly large: { storedBytes: number }[];
   readonly lengths: { storedBytes: number };
   readonly timestamps: { storedBytes: number };
 }
