@@ -67,23 +67,25 @@ export interface DistributorDeps {
   readonly limits: LimitsSource;
   readonly logger: Logger;
   readonly metrics: DistributorMetrics;
-  /** Distributors that share a tenant's global rate, this one included. */
+  /** Number of distributors that share a tenant's global rate, this one included. */
   readonly healthyDistributors: () => number;
-  /** The counters of streams for all distributors; absent: there is no other one. */
+  /** The counters of streams over all distributors; absent: there is no other distributor. */
   readonly streamLimitOwners?: StreamLimitOwners;
-  /** Knows the shards of hot streams; absent: each stream goes to one partition. */
+  /** The shards of hot streams; absent: each stream goes to one partition. */
   readonly streamShards?: StreamShards;
-  /** How far the heads of this process lag behind; absent: heads are elsewhere, and pushes wait for none. */
+  /**
+   * The lag of this process's heads; absent: heads are in other processes, and pushes do not wait for them.
+   */
   readonly lag?: ConsumerLag;
 }
 
-/** Bytes of a push that count for all that is in flight. */
+/** Bytes of a push that count as in flight. */
 interface HeldBytes {
   readonly tenant: TenantId;
   bytes: number;
 }
 
-/** A push on its way: what the steps add up. */
+/** A push in progress: the results of its steps. */
 interface Push {
   readonly tenant: TenantId;
   readonly heldBytes: HeldBytes;
@@ -94,13 +96,13 @@ interface Push {
   readonly nowMs: number;
   readonly errors: PushErrors;
   readonly discards: Discards;
-  /** Of a push that brings what is old; its streams are marked with it. */
+  /** Set for a backfill; its streams get this mark. */
   readonly backfillShard: string | undefined;
-  /** Decoded in another thread, and worked on in slices. */
+  /** Decoded in another thread, and written in slices. */
   isLarge: boolean;
-  /** 400, or 429 when something was refused that may pass later. */
+  /** 400, or 429 when a refused row may be accepted later. */
   refusedStatus: number;
-  /** When a client may come again, as far as that is known. */
+  /** Time until the client may repeat the push, if known. */
   retryAfterMs: number;
 }
 
@@ -108,8 +110,8 @@ interface Push {
 const sliceBytes = mib / 4;
 
 /**
- * Pushes that may wait for a verdict about their streams, and their bytes: others are judged by what this
- * process knows.
+ * Pushes that may wait for a verdict on their streams, and their bytes: further ones are judged by this
+ * process's own counts.
  */
 const askingMax = 256;
 const askingBytesMax = 128 * mib;
@@ -118,8 +120,8 @@ const askingBytesMax = 128 * mib;
  * The first half of the write path: decode, validate, limit, shard, append. A push is answered with success
  * only after the write log has acknowledged all of it.
  *
- * Decoding and writing rows happen in one turn of the event loop, so that one set of columns serves all
- * pushes, but for those with streams that others have to be asked about.
+ * Decoding and writing happen in one turn of the event loop, so that one set of columns serves all pushes,
+ * except those whose streams are claimed in another process.
  */
 export class Distributor implements DistributorService {
   readonly #deps: DistributorDeps;
@@ -133,10 +135,10 @@ export class Distributor implements DistributorService {
   readonly #chooser: PartitionChooser;
   readonly #batchers: readonly PartitionBatcher[];
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
-  /** Bodies as they came and as they were decoded, until the log has acknowledged them. */
+  /** Bytes of bodies as received and as decoded, until the log has acknowledged them. */
   readonly #inflight: SharedBytes;
   readonly #turns: PushTurns;
-  /** Decompressed, of pushes that wait for a verdict. */
+  /** Decompressed bytes of pushes that wait for a verdict. */
   #askingBytes = 0;
 
   constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
@@ -176,7 +178,7 @@ export class Distributor implements DistributorService {
     }
   }
 
-  /** Appends what is waiting. Pushes that come later are still taken. */
+  /** Appends the open batches. Later pushes are still accepted. */
   async drain(): Promise<void> {
     await Promise.all(this.#batchers.map((batcher) => batcher.drain()));
   }
@@ -215,7 +217,7 @@ export class Distributor implements DistributorService {
     return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
   }
 
-  /** Writes what is valid of a push into batches. */
+  /** Writes the valid rows of a push into batches. */
   async #stored(push: Push): Promise<Promise<void>[] | HttpResponse> {
     const { tenant, format } = push;
     try {
@@ -241,7 +243,7 @@ export class Distributor implements DistributorService {
   }
 
   /**
-   * Body to columns. Undefined: that is done; a large body is decoded in another thread, and unpacked in
+   * Decodes a body into columns. Undefined: done; a large body is decoded in another thread, and unpacked in
    * slices.
    */
   #decode(push: Push): Promise<void> | undefined {
@@ -276,7 +278,7 @@ export class Distributor implements DistributorService {
         bounds: inline,
       });
     } catch (error) {
-      // Whether it is too large for us is found there.
+      // The worker reports a body that is too large.
       const isLarge = error instanceof LokiError && error.code === 'bodyTooLarge';
       if (!isLarge) throw error;
       return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
@@ -286,8 +288,8 @@ export class Distributor implements DistributorService {
   }
 
   /**
-   * A body has no more room than is counted for it. Refused before it is decompressed: what was decompressed
-   * in vain is memory until it is collected.
+   * A body gets no more room than is counted for it. The refusal comes before the decompression: memory of a
+   * refused body would remain until it is collected.
    */
   async #decodeElsewhere(
     push: Push,
@@ -326,7 +328,7 @@ export class Distributor implements DistributorService {
     return this.#deps.workers.run(decodePushTask, input, { lane: 'bodies' });
   }
 
-  /** Counts bytes of a push until the log has acknowledged it. A push is never too large by itself. */
+  /** Counts bytes of a push until the log has acknowledged it. A push alone is never refused for its size. */
   #hold(heldBytes: HeldBytes, bytes: number): void {
     const isAlone = this.#inflight.bytes === heldBytes.bytes;
     if (isAlone) this.#inflight.force(heldBytes.tenant, bytes);
@@ -343,7 +345,7 @@ export class Distributor implements DistributorService {
     this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 
-  /** The answer to a tenant that may not write now. */
+  /** The error for a tenant that must not write now. */
   #blocked({ tenant, format, scratch, limits, nowMs, discards }: Push): HttpResponse | undefined {
     const { blockIngestionUntilMs: untilMs, blockIngestionStatusCode: status } = limits;
     if (untilMs <= nowMs) return undefined;
@@ -387,7 +389,7 @@ export class Distributor implements DistributorService {
     }
   }
 
-  /** Whether streams that are new here may come to be; undefined: nobody has to be asked. */
+  /** Claims the new streams of a push; undefined: there is nothing to wait for. */
   #ask({ tenant, scratch, limits, nowMs }: Push): Promise<void> | undefined {
     const { rows } = scratch;
     const bytes = rows.bytes.length + rows.extraLength;
@@ -402,7 +404,7 @@ export class Distributor implements DistributorService {
     });
   }
 
-  /** Columns to batches: admit, shard, write. Returns what to wait for. */
+  /** Writes columns to batches: admit, shard, write. Returns the promises of their acknowledgement. */
   async #store(push: Push, valid: ValidRows): Promise<Promise<void>[]> {
     const batchers = new Set<PartitionBatcher>();
     const acks: Promise<void>[] = [];
@@ -416,7 +418,7 @@ export class Distributor implements DistributorService {
     };
     const offered = new OfferedStreamRows(push.scratch.rows, push.discards);
     const work = this.#streamsToBatches(push, offered, batchers, acks);
-    // Where others have the thread, batches are sealed: what was written until then is waited for.
+    // Other requests get the thread here, so the open batches are sealed first.
     const retriedBytes = push.isLarge ? await inSlices(work, this.#deps, pause) : atOnce(work);
     if (push.refusedStatus === 429) this.#expectRetry(push, offered, retriedBytes);
     this.#countAccepted(push, valid);
@@ -424,7 +426,7 @@ export class Distributor implements DistributorService {
     return acks;
   }
 
-  /** Returns the bytes that a client may send again. */
+  /** Returns the bytes of admitted rows that the client sends again. */
   *#streamsToBatches(
     push: Push,
     offered: OfferedStreamRows,
@@ -453,8 +455,8 @@ export class Distributor implements DistributorService {
   }
 
   /**
-   * Writes a stream's rows into the batches of its partitions: of one, or of as many as it has shards at the
-   * time of each row.
+   * Writes a stream's rows into the batches of its partitions: of one, or of as many as the stream has shards
+   * at the time of each row.
    */
   *#write(
     push: Push,
@@ -479,16 +481,13 @@ export class Distributor implements DistributorService {
       const { rowCount, byteSize, nameCount } = writer;
       writeRun(rows, run, limits, writer);
       batcher.wrote(tenant, consumeMicros({ rowCount, byteSize, nameCount }, writer));
-      // A push of many batches must not become one.
+      // One push must not fill a batch without bound.
       if (batcher.isLarge) acks.push(batcher.commit());
       yield;
     }
   }
 
-  /**
-   * The client sends the push again: its refused rows were charged for nothing, its stored ones are not
-   * charged twice.
-   */
+  /** The client sends the push again: its refused rows must not be charged, its stored ones not twice. */
   #expectRetry({ tenant, scratch, nowMs }: Push, offered: OfferedStreamRows, refusedBytes: number): void {
     this.#rate.giveBack(tenant, refusedBytes);
     const { rows } = scratch;
@@ -497,11 +496,11 @@ export class Distributor implements DistributorService {
     }
   }
 
-  /** A stream grows fast: its rows should go to several partitions. */
+  /** Requests more partitions for a stream that grows fast. */
   #shard({ placementHash, limits }: ResolvedStream, needed: number, newestSeconds: number): void {
     const { streamShards } = this.#deps;
     const partitions = this.#chooser.partitionsOf(limits.ingestionPartitionsTenantShardSize);
-    // Powers of two: fewer steps until a stream that grows has what it needs.
+    // Powers of two: a growing stream reaches its number of shards in few steps.
     const shards = Math.min(2 ** Math.ceil(Math.log2(needed)), partitions);
     if (shards > 1) streamShards?.want(placementHash, shards, newestSeconds);
   }
@@ -529,7 +528,7 @@ export class Distributor implements DistributorService {
   }
 }
 
-/** Streams of which a row may be stored. */
+/** Streams with at least one valid row. */
 function* streamsWithRows(rows: PushRows): Generator<ResolvedStream> {
   for (let index = 0; index < rows.streams.length; index++) {
     const end = rows.streamRowEnd(index);
@@ -552,7 +551,7 @@ function sharedStreams(deps: DistributorDeps): SharedStreams | undefined {
   );
 }
 
-/** Why nothing of the policy is taken now. '' : nobody is to be told. */
+/** The reason why entries of the policy are refused now. '': refused silently. */
 function blockedPolicyText(push: Push, policy: string): string | undefined {
   const { tenant, limits, nowMs } = push;
   const untilMs = policyBlockedUntilMs(limits, policy);

@@ -2,7 +2,7 @@
 const contentTypes = new Set(['application/json', 'application/x-protobuf', 'text/plain']);
 const encodings = new Set(['gzip', 'deflate', 'snappy', 'zstd', 'lz4']);
 
-/** Header values as metric labels: clients choose them, so only known ones are kept. */
+/** Known header values as metric labels: clients choose the values, so others become one label. */
 export function knownType(contentType: string): string {
   const type = contentType.split(';', 1)[0].trim().toLowerCase();
   return contentTypes.has(type) ? type : 'other';

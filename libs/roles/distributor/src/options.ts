@@ -3,35 +3,37 @@ import { mib } from '@loki/model';
 
 /** The distributor's own bounds; tenants' limits come from the LimitsSource. */
 export interface DistributorOptions {
-  /** A push as it comes over the wire. Default 100 MiB, as Loki's `max_recv_msg_size`. */
+  /** Bytes of a push as received. Default 100 MiB, as Loki's `max_recv_msg_size`. */
   readonly recvBytesMax: number;
-  /** A push decompressed. Default 256 MiB: a push is held whole while it is decoded. */
+  /**
+   * Bytes of a push after decompression. Default 256 MiB: a push is in memory as a whole while it is decoded.
+   */
   readonly decompressedBytesMax: number;
   /**
-   * A push of more, as it came or decompressed, is decoded in another thread. Default 2 MiB: some 10 ms, and
-   * twice the batch of common agents, as the other thread costs a copy (17.5 CPU s/GB here, 25 there). For
-   * OTLP, whose decoding costs several times as much, 512 KiB.
+   * A push with more bytes, received or decompressed, is decoded in another thread. Default 2 MiB: some 10
+   * ms, and twice the batch of common agents, as the other thread costs a copy (17.5 CPU s/GB here, 25
+   * there). For OTLP, whose decoding costs several times as much, 512 KiB.
    */
   readonly inlineBytesMax: number;
   readonly inlineOtlpBytesMax: number;
   /**
-   * Pushes in progress, as they came and decoded, until they are acknowledged; one more is answered 503, the
-   * sooner the more its tenant has. 0: no bound. Default 512 MiB.
+   * Bytes of pushes in progress, received and decoded, until they are acknowledged; further pushes are
+   * answered 503, the sooner the more their tenant has in progress. 0: no bound. Default 512 MiB.
    */
   readonly inflightBytesMax: number;
   /**
-   * The longest that a push waits before it is decoded; then it is answered 503. Default 3 s: a third of the
-   * time that common agents wait for an answer.
+   * The longest wait of a push for its decoding; then it is answered 503. Default 3 s: a third of the time
+   * that common agents wait for an answer.
    */
   readonly waitMsMax: number;
   /**
-   * The longest that a batch waits for pushes of clients that have just pushed. Default 5 ms: about what an
-   * fsync takes.
+   * The longest wait of a batch for pushes of clients that have just pushed. Default 5 ms: about the duration
+   * of an fsync.
    */
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed. Default 4 MiB: one block of a record. */
   readonly batchBytesMax: number;
-  /** Label texts whose meaning is remembered. Default 100,000, some 60 MiB of usual ones. */
+  /** Label texts whose meaning is cached. Default 100,000, some 60 MiB of usual ones. */
   readonly streamsCachedMax: number;
   /** A stream without entries for so long no longer counts as active. Default 30 min. */
   readonly streamIdleMs: number;
@@ -51,9 +53,9 @@ const decompressedBytesDefault = 256 * mib;
 const decompressedBytesMost = 1024 * mib;
 
 /**
- * The most bytes that a push may have decompressed. Loki's default stands for "no bound of note", which here
- * is 256 MiB, or less where the process has little memory; another configured value holds, up to 1 GiB. A
- * push is held whole while it is decoded, and one bomb must not end a process.
+ * The bound on a decompressed push. Loki's default stands for "no bound of note", which here is 256 MiB, or
+ * less where the process has little memory; another configured value holds, up to 1 GiB. A push is in memory
+ * as a whole while it is decoded, and one bomb must not end a process.
  */
 export function decompressedBytesMaxOf(configured: number, defaultBytes = decompressedBytesDefault): number {
   if (configured === unboundedBytes) return defaultBytes;

@@ -8,18 +8,18 @@ export class PushScratch {
   readonly snappy = new SnappyDecoder();
 }
 
-/** Kept for the next pushes; a burst's others are given back. */
+/** Scratch memory that stays for the next pushes; more is freed after a burst. */
 const keptMax = 4;
 
 /**
- * Scratch memory for pushes: one serves all of them, but for those that wait for an answer before they are
+ * Scratch memory for pushes: one serves all of them, except those that wait for a verdict before they are
  * stored.
  */
 export class PushScratches {
   readonly #free: PushScratch[] = [];
   #takenCount = 0;
 
-  /** Pushes that have theirs. */
+  /** Pushes that hold a scratch. */
   get takenCount(): number {
     return this.#takenCount;
   }

@@ -1,4 +1,4 @@
-/** Turns of pushes on the thread that serves requests: in which order they are decoded and written. */
+/** Turns of pushes on the thread that serves requests: the order in which they are decoded and written. */
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { nextTurn } from '@loki/ports';
@@ -7,7 +7,7 @@ import type { Clock, TimerHandle, Timers } from '@loki/ports';
 interface TurnDeps {
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Milliseconds that a push may wait before its turn. */
+  /** Milliseconds that a push may wait for its turn. */
   readonly waitMsMax: number;
   /** Undefined: pushes of the tenant may begin now. Otherwise resolves when that may have changed. */
   readonly room?: (tenant: TenantId) => Promise<void> | undefined;
@@ -20,33 +20,35 @@ interface Waiting {
   readonly refuse: (error: LokiError) => void;
 }
 
-/** The pushes of one tenant that wait, in order of arrival. */
+/** The waiting pushes of one tenant, in order of arrival. */
 interface Lane {
   readonly tenant: TenantId;
   readonly waiting: Waiting[];
-  /** Milliseconds that its pushes computed since others wait, or what the least of these had when it came. */
+  /**
+   * Milliseconds that its pushes have computed since others wait; a new lane starts with the least of the
+   * others.
+   */
   spentMs: number;
-  /** Its rows wait for a head to take them. */
+  /** The lane waits until a head takes its rows. */
   isHeld: boolean;
 }
 
 /**
- * Milliseconds that pushes compute in one turn of the event loop: between these the thread is others'. Bodies
+ * Milliseconds that pushes may compute in one turn of the event loop: then other work gets the thread. Bodies
  * of many connections arrive together, and 200 of 1 MB made turns of half a second.
  */
 const turnMsMax = 10;
 
 /**
- * Runs pushes at once while there is time, and has the others wait for a turn. Of tenants that wait, the one
- * that computed least is next: the flood of one costs another the push that is under way. A push that has
- * waited too long is refused before anything of its body is read: its client would have gone before the
- * answer, and comes again.
+ * Runs pushes at once while there is time; others wait for a turn. The waiting tenant that has computed least
+ * is next: the flood of one tenant costs another the push in progress. A push that has waited too long is
+ * refused before its body is read: its client would be gone before the answer, and repeats it.
  */
 export class PushTurns {
   readonly #deps: TurnDeps;
-  /** Tenants with waiting pushes, and tenants that computed while others waited. */
+  /** Lanes of tenants with waiting pushes, and of tenants that computed while others waited. */
   readonly #lanes = new Map<TenantId, Lane>();
-  /** Milliseconds that pushes computed in this turn. */
+  /** Milliseconds that pushes have computed in this turn. */
   #turnMs = 0;
   #isTurning = false;
   #overdue: TimerHandle | undefined;
@@ -94,7 +96,7 @@ export class PushTurns {
   #laneOf(tenant: TenantId): Lane {
     let lane = this.#lanes.get(tenant);
     if (lane) return lane;
-    // A tenant that comes has no claim for the time before.
+    // A new lane has no claim for the time before.
     let spentMs = Infinity;
     for (const other of this.#lanes.values()) spentMs = Math.min(spentMs, other.spentMs);
     lane = { tenant, waiting: [], spentMs: Number.isFinite(spentMs) ? spentMs : 0, isHeld: false };
@@ -121,12 +123,12 @@ export class PushTurns {
     });
   }
 
-  /** The lane of the next push; undefined: none waits, or none that waits can begin. */
+  /** The lane of the next push; undefined: no push waits, or none that may begin. */
   #next(): Lane | undefined {
     let next: Lane | undefined;
     for (const lane of this.#lanes.values()) {
       if (lane.waiting.length === 0 || lane.isHeld) continue;
-      // Of equal ones the newest: it has not computed yet.
+      // Of equal lanes the newest is next: it has not computed yet.
       if ((!next || lane.spentMs <= next.spentMs) && !this.#isHeld(lane)) next = lane;
     }
     return next;
@@ -147,7 +149,7 @@ export class PushTurns {
     this.#overdue = this.#deps.timers.after(delayMs, () => this.#refuseOverdue());
   }
 
-  /** Refuses overdue pushes of lanes that get no turn, because their head takes no rows. */
+  /** Refuses overdue pushes of lanes without a turn, because their head takes no rows. */
   #refuseOverdue(): void {
     const { clock, waitMsMax } = this.#deps;
     const nowMs = clock.monotonicMs();
@@ -164,7 +166,10 @@ export class PushTurns {
     if (Number.isFinite(oldestMs)) this.#watchFor(oldestMs + waitMsMax - nowMs);
   }
 
-  /** With none waiting, what each has computed is of no use; else an empty lane is, once all have as much. */
+  /**
+   * Forgets the sums of all lanes when no push waits; else removes an empty lane once all others have
+   * computed as much.
+   */
   #forget(): void {
     let leastMs = Infinity;
     for (const { waiting, spentMs } of this.#lanes.values()) {

@@ -3,21 +3,21 @@ import { errorText } from '@loki/ports';
 import type { HttpResponse } from '@loki/ports';
 import { encodeStatus } from '@loki/proto';
 
-/** The format in which senders understand answers. */
+/** The format of answers that the sender understands. */
 export type PushFormat = 'loki' | 'otlp';
 
-/** Everything was stored. */
+/** All rows were stored. */
 export function accepted(): HttpResponse {
   return { status: 204 };
 }
 
-/** Longer than this no client is sent away: its other streams wait with it. */
+/** Bound of Retry-After: the client's other streams wait with the refused one. */
 const retryAfterSecondsMax = 30;
 
 /**
  * An error in the sender's format: text, or `google.rpc.Status` for OTLP.
  *
- * @param retryAfterMs when the same push would be taken; 0: not known, a second then
+ * @param retryAfterMs time until the same push would be accepted; 0: unknown, then a second
  */
 export function failed(format: PushFormat, status: number, text: string, retryAfterMs = 0): HttpResponse {
   const seconds = Math.min(Math.max(1, Math.ceil(retryAfterMs / 1_000)), retryAfterSecondsMax);

@@ -1,6 +1,4 @@
-/**
- * Agents whose names are worth a metric label of their own; clients choose the header, so the set is closed.
- */
+/** Agents with a metric label of their own; clients choose the header, so the set is closed. */
 const knownAgents = [
   'promtail',
   'alloy',

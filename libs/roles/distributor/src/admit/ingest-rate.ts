@@ -4,18 +4,16 @@ import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { TokenBucket } from './token-bucket.ts';
 
-/**
- * A bucket that nobody used for so long is full again under any sensible limit, and need not be remembered.
- */
+/** A bucket without a push for this long is full again under any sensible limit, so it is forgotten. */
 const bucketIdleMs = 10 * 60_000;
 
-/** A tenant's ingest rate: all of a push or nothing of it. */
+/** A tenant's ingest rate. A push is admitted whole or refused whole. */
 export class IngestRate {
   readonly #buckets = new Map<TenantId, TokenBucket>();
   readonly #healthyDistributors: () => number;
   #sweptMs = 0;
 
-  /** @param healthyDistributors among how many a `global` rate is divided */
+  /** @param healthyDistributors number of distributors that share a `global` rate */
   constructor(healthyDistributors: () => number) {
     this.#healthyDistributors = healthyDistributors;
   }
@@ -38,7 +36,7 @@ export class IngestRate {
     );
   }
 
-  /** Bytes that were taken for rows which are refused all the same. */
+  /** Returns the bytes of rows that were refused later. */
   giveBack(tenant: TenantId, bytes: number): void {
     this.#buckets.get(tenant)?.giveBack(bytes);
   }

@@ -7,15 +7,15 @@ import type { DiscardReason } from '../streams/discard.ts';
 import type { OfferedRows } from './refused-rows.ts';
 
 /**
- * The valid rows of one stream of a push, as admission sees them: of all places where the push names the
- * stream. Some clients name it anew for each line. One object serves all streams of a push.
+ * The valid rows of one stream, from all places where the push names the stream: some clients name it anew
+ * for each line. One object serves all streams of a push.
  */
 export class OfferedStreamRows implements OfferedRows {
   readonly #rows: PushRows;
   readonly #discards: Discards;
   #first = 0;
   #policy = '';
-  /** Row numbers, when they are not all rows from `#first` on. */
+  /** Row numbers; undefined: all rows from `#first` on. */
   #rowNumbers: number[] | undefined;
   count = 0;
   refusedCount = 0;
@@ -27,7 +27,7 @@ export class OfferedStreamRows implements OfferedRows {
     this.#discards = discards;
   }
 
-  /** Turns to the stream that stands at `places` of the push; false when it has no valid row. */
+  /** Moves to the stream at `places` of the push; false when the stream has no valid row. */
   start(places: readonly number[]): boolean {
     const rows = this.#rows;
     this.#first = rows.streamFirstRow[places[0]];
@@ -87,7 +87,7 @@ export class OfferedStreamRows implements OfferedRows {
   }
 }
 
-/** Where each stream stands in a push, streams in the order of their first places. */
+/** The places of each stream in a push; streams in the order of their first places. */
 export function placesOfStreams({ streams }: PushRows): Iterable<readonly number[]> {
   if (streams.length === 1) return [[0]];
   const byText = new Map<string, number[]>();

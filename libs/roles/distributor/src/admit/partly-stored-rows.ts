@@ -7,17 +7,17 @@ import type { OfferedRows } from './refused-rows.ts';
 /** Clients give up on a push after some minutes. */
 const rememberedMs = 10 * 60_000;
 /**
- * In each of two generations, of all streams: pushes of some hundred megabytes that are retried at a time, 20
- * MiB here at most.
+ * Rows in each of the two generations, over all streams: enough for some hundred megabytes of pushes that are
+ * being retried; 20 MiB of memory at most.
  */
 const rowsMax = 262_144;
 
 /**
- * Rows that were stored out of pushes which were refused in part. A client sends such a push again whole, or
- * with more behind it: were the stored rows charged each time, two streams of a push could keep each other
- * from ever being taken together.
+ * Stored rows of pushes that were refused in part. A client sends such a push again, whole or with more rows:
+ * if its stored rows were charged each time, two streams of one push could prevent each other for ever from
+ * being stored together.
  *
- * Rows are known by stream, time and size: a retry is the same rows, and what is charged for them is the
+ * A row is identified by stream, time and size: a retry sends the same rows, and they would be charged the
  * same.
  */
 export class PartlyStoredRows {
@@ -38,7 +38,7 @@ export class PartlyStoredRows {
     return this.#young.has(key) || this.#old.has(key);
   }
 
-  /** Whether there are any: nearly always not. */
+  /** Whether any row is remembered: nearly always not. */
   hasAny(nowMs: number): boolean {
     if (this.#young.size + this.#old.size === 0) return false;
     if (Math.abs(nowMs - this.#turnedMs) > rememberedMs) this.#turn(nowMs);
@@ -52,7 +52,7 @@ export class PartlyStoredRows {
   }
 }
 
-/** 53 bits of a row's stream, time and size. */
+/** A hash of 53 bits over a row's stream, time and size. */
 function keyOf(stream: number, rows: OfferedRows, index: number): number {
   const seconds = rows.seconds(index);
   const low = mix(mix(mix(stream | 0, seconds | 0), rows.nanos(index)), rows.lineBytes(index));

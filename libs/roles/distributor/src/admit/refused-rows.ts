@@ -13,11 +13,11 @@ export interface OfferedRows {
   refuse(index: number, reason: DiscardReason): void;
 }
 
-/** The client's text when not all was admitted. */
+/** The client's error when some rows were refused. */
 export interface AdmissionProblem {
   readonly status: 400 | 429;
   readonly text: string;
-  /** When a refused share would be taken; undefined: nothing is known. */
+  /** Time until a refused share would be admitted; undefined: unknown. */
   readonly retryAfterMs?: number;
 }
 

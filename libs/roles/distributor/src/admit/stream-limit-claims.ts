@@ -1,5 +1,5 @@
 /**
- * Asks the counter of a tenant's streams about new streams: step *limit* of a written line, over all
+ * Claims new streams at the process that counts a tenant's streams: step *limit* of a written line, over all
  * distributors.
  */
 import { BoundedMap, hash64 } from '@loki/model';
@@ -7,16 +7,19 @@ import type { TenantId } from '@loki/model';
 import { nextTurn } from '@loki/ports';
 import type { Clock, Logger, StreamClaim, StreamLimitService, Timers } from '@loki/ports';
 
-/** The counter of a tenant's streams now. */
+/** The process that counts a tenant's streams now. */
 export interface StreamLimitOwner {
-  /** Another one whenever it may have forgotten: another process, or the same one restarted. Without `/`. */
+  /**
+   * Changes whenever the counter may have lost its counts: another process, or the same one after a restart.
+   * Without `/`.
+   */
   readonly id: string;
   readonly service: StreamLimitService;
 }
 
-/** How a tenant's streams are counted over all distributors. */
+/** Finds the process that counts a tenant's streams over all distributors. */
 export interface StreamLimitOwners {
-  /** undefined: nobody, now. */
+  /** undefined: there is no counter now. */
   ownerOf(tenant: TenantId): StreamLimitOwner | undefined;
   /**
    * Factor from a per-ingester limit (`max_streams_per_user`) to the whole cluster: ingesters / replication
@@ -32,7 +35,7 @@ interface StreamLimitClaimsDeps {
   readonly logger: Logger;
 }
 
-/** undefined: nobody could be asked. */
+/** undefined: no counter answered. */
 type StreamVerdict = boolean | undefined;
 
 interface TenantClaim {
@@ -43,9 +46,9 @@ interface TenantClaim {
 }
 
 interface Away {
-  /** How often it did not answer. */
+  /** Number of calls in a row without an answer. */
   readonly times: number;
-  /** Until when it is left alone. */
+  /** No call is made until then. */
   readonly untilMs: number;
 }
 
@@ -54,13 +57,15 @@ interface Line {
   isBusy: boolean;
 }
 
-/** Claims are gathered for so long: pushes of many agents bring their new streams at the same time. */
+/** Claims are collected for this long: pushes of many agents bring their new streams at the same time. */
 const gatherMs = 2;
-/** Of one question, over all tenants; the rest goes with the next. 8 bytes each. */
+/** Streams in one call, over all tenants; further ones wait for the next call. 8 bytes each. */
 const streamsPerCallMax = 50_000;
-/** Streams that wait, over all limiters; more are not asked about. */
+/** Waiting streams over all counters; the verdict of further ones is `undefined`. */
 const streamsWaitingMax = 500_000;
-/** A limiter that did not answer is not asked for so long: each push would wait for the deadline. */
+/**
+ * A counter that did not answer gets no call for this long: otherwise each push would wait for the deadline.
+ */
 const awayMs = 2_000;
 
 const awayKeptMax = 1_000;
@@ -68,19 +73,19 @@ const awayKeptMax = 1_000;
 const fullPauseMs = 10;
 const hashedAtOnce = 5_000;
 
-/** A stream as its limiter knows it. */
+/** A stream as its counter identifies it. */
 export function streamHash(text: string): number {
   return Number(BigInt.asUintN(53, hash64(text)));
 }
 
 /**
- * Asks who counts a tenant's streams, for many pushes at a time: one question to each limiter is under way,
- * what comes meanwhile goes with the next.
+ * Claims streams for many pushes at a time: one call to each counter is in flight, and claims that come
+ * meanwhile go with the next call.
  */
 export class StreamLimitClaims {
   readonly #deps: StreamLimitClaimsDeps;
   readonly #lines = new Map<string, Line>();
-  /** Limiters that once did not answer. */
+  /** Counters that failed to answer a call. */
   readonly #away = new BoundedMap<string, Away>(awayKeptMax);
   #waitingCount = 0;
 
@@ -88,19 +93,19 @@ export class StreamLimitClaims {
     this.#deps = deps;
   }
 
-  /** The tenant's limiter; undefined when there is none, or it did not answer lately. */
+  /** The tenant's counter; undefined when there is none, or when it failed to answer lately. */
   ownerOf(tenant: TenantId): StreamLimitOwner | undefined {
     const owner = this.#deps.owners.ownerOf(tenant);
     if (!owner) return undefined;
     const away = this.#away.get(owner.id);
     if (away === undefined) return owner;
     if (away.untilMs > this.#deps.clock.monotonicMs()) return undefined;
-    // An owner may not know the streams that came with a question which it did not answer: it is told all
-    // again.
+    // A counter that failed to answer may not know the streams of that call: its id changes here, so all
+    // streams are reported again.
     return { ...owner, id: `${owner.id}/${away.times}` };
   }
 
-  /** Whether a stream that is new here may come to be. Never rejects. */
+  /** Asks whether a new stream is within the limit. Never rejects. */
   ask(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): Promise<StreamVerdict> {
     if (this.#waitingCount >= streamsWaitingMax) return Promise.resolve(undefined);
     const claim = this.#claimOf(owner, tenant, activeMax);
@@ -120,7 +125,7 @@ export class StreamLimitClaims {
     return true;
   }
 
-  /** The same of many, without holding up anybody: hashing a million takes a third of a second. */
+  /** Reports many streams as in use, in slices: hashing a million takes a third of a second. */
   async tellAll(
     owner: StreamLimitOwner,
     tenant: TenantId,
@@ -152,7 +157,7 @@ export class StreamLimitClaims {
     return claim;
   }
 
-  /** Until nothing waits. Never rejects. */
+  /** Sends claims until none waits. Never rejects. */
   async #askAll(owner: StreamLimitOwner, line: Line): Promise<void> {
     await this.#deps.timers.sleep(gatherMs);
     while (line.waiting.size > 0) {
@@ -201,12 +206,12 @@ export class StreamLimitClaims {
   }
 }
 
-/** An id without the count of failures that `limiterOf` adds. */
+/** An id without the count of failures that `ownerOf` adds. */
 function baseOf(id: string): string {
   return id.replace(/\/\d+$/, '');
 }
 
-/** The claims that go with one question. */
+/** Takes the claims of the next call. */
 function takeClaims(waiting: Map<TenantId, TenantClaim>): [TenantId, TenantClaim][] {
   const batch: [TenantId, TenantClaim][] = [];
   let left = streamsPerCallMax;

@@ -1,36 +1,36 @@
-/** The limit of a stream's rate. */
+/** The rate of one stream: step *limit* of a written line. */
 export interface StreamRateLimit {
   /** Bytes a second of one shard. */
   readonly rate: number;
   /** Bytes that one shard may bring at once. */
   readonly burst: number;
-  /** Bytes a second from which on a stream gets one more shard; undefined: a stream is one shard. */
+  /** Bytes a second for which a stream gets one more shard; undefined: a stream is one shard. */
   readonly desiredRate: number | undefined;
 }
 
-/** The offered rate is looked at over this time. */
+/** The offered rate is measured over this time. */
 const windowMs = 1_000;
 
-/** A bucket saves up for a refused share as long as the client asks again within this time. */
+/** A bucket saves for a refused share if the client repeats it within this time. */
 const savingMs = 10 * 60_000;
 
 /**
- * How fast one stream grows, and whether a share of a push fits into its limit.
+ * Measures how fast one stream grows, and decides whether a share of a push fits into its limit.
  *
- * A stream is as many shards as its offered rate, this share included, needs at `desiredRate`; each shard has
- * the whole rate and burst of the limit. A share is taken whole or not at all, and only what is taken is
- * charged.
+ * A stream has as many shards as its offered rate, this share included, needs at `desiredRate`; each shard
+ * has the whole rate and burst of the limit. A share is admitted whole or refused whole, and only admitted
+ * shares are charged.
  *
- * A share that is larger than the bucket could never be taken: the bucket saves up beyond its burst for the
- * share that it refused, so that a client which goes on asking is served at the rate of the limit.
+ * A share larger than the bucket could never be admitted: the bucket saves beyond its burst for the share
+ * that it refused, so a client that repeats it is served at the rate of the limit.
  */
 export class StreamRate {
   #tokens: number;
   #refilledMs: number;
-  /** Shards whose burst is in the bucket, and when as many were last needed. */
+  /** Shards whose burst is in the bucket, and the time when that many were last needed. */
   #shards = 1;
   #neededMs: number;
-  /** Bytes of the largest share that waits, and when it was last asked for. */
+  /** Bytes of the largest refused share, and the time of its last attempt. */
   #awaitedBytes = 0;
   #awaitedMs = 0;
   #windowFromMs: number;
@@ -44,7 +44,7 @@ export class StreamRate {
     this.#windowFromMs = nowMs;
   }
 
-  /** Notes what a client brings, and returns how many shards the stream needs with it. */
+  /** Adds a share to the measured rate, and returns the number of shards that the stream needs. */
   offer(bytes: number, { desiredRate }: StreamRateLimit, nowMs: number): number {
     if (desiredRate === undefined) return 1;
     this.#turnWindow(nowMs);
@@ -55,9 +55,9 @@ export class StreamRate {
   }
 
   /**
-   * Takes `bytes` for a stream of `shards` if they are there; takes none otherwise.
+   * Charges `bytes` to a stream of `shards` shards if the bucket has them; charges nothing otherwise.
    *
-   * @returns 0: taken; else after how many milliseconds the same share would be taken
+   * @returns 0: charged; else the milliseconds until the same share would be admitted
    */
   take(bytes: number, shards: number, { rate, burst }: StreamRateLimit, nowMs: number): number {
     this.#refill(shards, rate, burst, nowMs);
@@ -76,12 +76,11 @@ export class StreamRate {
     this.#refilledMs = nowMs;
     if (nowMs - this.#awaitedMs > savingMs) this.#awaitedBytes = 0;
     if (shards > this.#shards) {
-      // A shard that comes to be has its burst.
+      // A new shard starts with its full burst.
       this.#tokens += (shards - this.#shards) * burst;
       this.#shards = shards;
     }
-    // A shard that was not needed for as long as its bucket takes to fill comes back full: until then it is
-    // remembered.
+    // A shard that was unused for as long as its bucket takes to fill would be full: it is kept until then.
     if (shards === this.#shards) this.#neededMs = nowMs;
     else if (nowMs - this.#neededMs > (burst * 1_000) / rate) {
       this.#shards = shards;
@@ -94,7 +93,7 @@ export class StreamRate {
   #turnWindow(nowMs: number): void {
     const elapsedMs = nowMs - this.#windowFromMs;
     if (elapsedMs >= 0 && elapsedMs < windowMs) return;
-    // Also after a pause, and when the clock was set back.
+    // Also true after a pause, and when the clock was set back.
     const isNext = elapsedMs >= windowMs && elapsedMs < 2 * windowMs;
     this.#windowBytesBefore = isNext ? this.#windowBytes : 0;
     this.#windowBytes = 0;

@@ -11,13 +11,13 @@ import { StreamRate } from './stream-rate.ts';
 import type { StreamRateLimit } from './stream-rate.ts';
 
 /**
- * Decides by what other pushes brought: how many streams a tenant has, how fast a stream grows, how far
- * behind its newest entry a row is.
+ * Admission of streams by earlier pushes: the number of a tenant's streams, the rate of a stream, the
+ * distance of a row to the newest one.
  */
 export interface StreamAdmission {
   /**
-   * Finds out elsewhere what `admit` has to know of a push's streams. undefined: nothing, `admit` may be
-   * called at once.
+   * Claims the new streams of a push at their counter, so that `admit` knows the verdicts. undefined: there
+   * is nothing to wait for.
    */
   prepare?(
     tenant: TenantId,
@@ -34,37 +34,37 @@ export interface StreamAdmission {
     nowMs: number,
   ): AdmissionProblem | undefined;
   /**
-   * The push will come again, as another share of it was refused: the rows of this one are not charged again
-   * then.
+   * Remembers admitted rows of a push whose other rows were refused: the client sends the push again, and
+   * these rows are not charged twice.
    *
-   * @param rows those that were admitted
+   * @param rows the admitted rows
    */
   retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
 }
 
-/** Hears how many shards a stream's rate needs, when they are several. */
+/** Called with the number of shards that a stream's rate needs, when it is more than one. */
 type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
 
 interface StreamRegistryOptions {
   /** A stream without entries for so long is no longer active. */
   readonly streamIdleMs: number;
-  /** Half of it is how far an entry may lie behind its stream's newest. */
+  /** An entry may lie at most half of it behind its stream's newest. */
   readonly chunkAgeMaxMs: number;
-  /** Rows named in one error. */
+  /** Rows that one error names. */
   readonly refusedNamedMax: number;
 }
 
-/** Shared with other distributors. */
+/** Services that distributors share. */
 export interface SharedStreams {
   readonly claims: StreamLimitClaims;
   readonly limiters: StreamLimitOwners;
-  /** Distributors, this one included: by which limits are divided while nobody counts for all. */
+  /** Number of distributors, this one included: limits are divided by it while no counter answers. */
   readonly healthyDistributors: () => number;
 }
 
 interface StreamState {
   seenMs: number;
-  /** When its limiter last heard that it is in use. */
+  /** Time of the last report to the counter that the stream is in use. */
   toldMs: number;
   newestSeconds: number;
   newestNanos: number;
@@ -73,27 +73,27 @@ interface StreamState {
 
 interface TenantState {
   readonly streams: Map<string, StreamState>;
-  /** Streams that the limiter refused, and until when it is not asked about them again. */
+  /** Streams that the counter refused, each with the time until which it is not claimed again. */
   readonly refusedUntilMs: Map<string, number>;
-  /** The counter that was told of all `streams`. */
+  /** The counter that knows all `streams`. */
   limiterId: string | undefined;
   sweptMs: number;
 }
 
-/** How often, relative to `streamIdleMs`, idle streams are looked for. */
+/** Sweeps for idle streams in each `streamIdleMs`. */
 const sweepsPerIdleTime = 8;
-/** The same for telling the limiter of streams that are in use. */
+/** Reports of a used stream to its counter in each `streamIdleMs`. */
 const tellsPerIdleTime = 4;
-/** A client goes on sending a stream that was refused. */
+/** A refused stream is not claimed again for this long: its client goes on sending it. */
 const refusedMs = 1_000;
 const refusedMax = 10_000;
 
 /**
- * Active streams as this distributor saw them.
+ * The active streams of each tenant, as this distributor has seen them.
  *
- * Alone it counts by itself. Among others one of them all, the tenant's limiter, counts for all distributors
- * and is asked about each stream that is new here. While it is away this distributor admits what fits into
- * its share of the limit.
+ * A distributor without others counts alone. Among others, one process counts the tenant's streams for all
+ * distributors, and each new stream is claimed there. While the counter does not answer, this distributor
+ * admits streams up to its share of the limit.
  */
 export class StreamRegistry implements StreamAdmission {
   readonly #options: StreamRegistryOptions;
@@ -103,7 +103,7 @@ export class StreamRegistry implements StreamAdmission {
   readonly #storedRetries = new PartlyStoredRows();
   #sweptMs: number | undefined;
 
-  /** @param shared absent: no other distributor has streams of our tenants */
+  /** @param shared absent: no other distributor has streams of the same tenants */
   constructor(options: StreamRegistryOptions, shared?: SharedStreams, onShards?: OnShards) {
     this.#options = options;
     this.#shared = shared;
@@ -148,7 +148,7 @@ export class StreamRegistry implements StreamAdmission {
         return { status: 429, text: streamLimitText(stream.text, tenant) };
       }
       state = newState(nowMs);
-      // The stream was admitted without a question: the limiter hears of it when there is one again.
+      // The stream was admitted without a claim: the next counter gets a report of all streams.
       if (this.#shared) tenantState.limiterId = undefined;
       tenantState.streams.set(stream.text, state);
     }
@@ -166,7 +166,7 @@ export class StreamRegistry implements StreamAdmission {
     this.#storedRetries.add(stream.placementHash, rows, nowMs);
   }
 
-  /** Tenants with streams, or lately so. */
+  /** Tenants that have streams, or had some lately. */
   get tenantCount(): number {
     return this.#tenants.size;
   }
@@ -185,25 +185,27 @@ export class StreamRegistry implements StreamAdmission {
     return state;
   }
 
-  /** Streams a tenant may have in all. */
+  /** Streams that a tenant may have. */
   #activeMax({ maxStreamsPerUser: perIngester, maxGlobalStreamsPerUser: global }: Limits): number {
     const local = perIngester > 0 ? perIngester : Number.POSITIVE_INFINITY;
     const shares = this.#shared ? Math.max(1, this.#shared.limiters.ingesterShares()) : 1;
     return Math.min(Math.floor(local * shares), global > 0 ? global : Number.POSITIVE_INFINITY);
   }
 
-  /** Whether a stream that is new here may come to be, though nobody else knows of it. */
+  /**
+   * Whether a new stream fits into this distributor's share of the limit, without a verdict of the counter.
+   */
   #hasRoom(tenantState: TenantState, text: string, limits: Limits, nowMs: number): boolean {
     const { streams, refusedUntilMs } = tenantState;
     if ((refusedUntilMs.get(text) ?? 0) > nowMs) return false;
     const distributors = this.#shared ? Math.max(1, this.#shared.healthyDistributors()) : 1;
     const share = Math.ceil(this.#activeMax(limits) / distributors);
-    // A push may bring thousands of streams too many: one look for idle ones serves all of them.
+    // A push may have thousands of streams over the limit: they share one sweep.
     if (streams.size >= share && tenantState.sweptMs !== nowMs) this.#sweep(tenantState, nowMs);
     return streams.size < share;
   }
 
-  /** A new counter hears of all streams that were admitted before. */
+  /** Reports all admitted streams to a new counter. */
   #introduce(
     tenant: TenantId,
     tenantState: TenantState,
@@ -228,18 +230,18 @@ export class StreamRegistry implements StreamAdmission {
     const { streams, refusedUntilMs } = tenantState;
     if (verdict === true) {
       refusedUntilMs.delete(text);
-      // Another push may have brought it meanwhile.
+      // Another push may have added it meanwhile.
       if (!streams.has(text)) streams.set(text, newState(nowMs));
     } else if (verdict === false) {
       if (refusedUntilMs.size >= refusedMax) refusedUntilMs.clear();
       refusedUntilMs.set(text, nowMs + refusedMs);
     } else {
-      // It may have heard nothing of what it was told with this.
+      // The counter may not know the streams that were reported with this call.
       tenantState.limiterId = undefined;
     }
   }
 
-  /** The stream is still in use. */
+  /** Reports that the stream is still in use. */
   #tell(
     tenant: TenantId,
     tenantState: TenantState,
@@ -252,7 +254,7 @@ export class StreamRegistry implements StreamAdmission {
     const activeMax = this.#activeMax(limits);
     if (activeMax === Number.POSITIVE_INFINITY) return;
     const limiter = claims.ownerOf(tenant);
-    // A new limiter hears of all streams with the next push.
+    // The next push reports all streams to the new counter.
     if (limiter?.id !== tenantState.limiterId || !limiter) return;
     if (claims.tell(limiter, tenant, streamHash(text), activeMax)) state.toldMs = nowMs;
   }
@@ -273,7 +275,7 @@ export class StreamRegistry implements StreamAdmission {
     return refused.problem(tenant, stream.text, rows.count);
   }
 
-  /** Rows too far behind are refused by themselves; the others are taken whole or refused whole. */
+  /** Refuses rows too far behind one by one; admits or refuses the others together. */
   #admitShare(admission: Admission): void {
     const { stream, state, rows, refused, limit, nowMs } = admission;
     const share = shareOf(admission, this.#storedRetries.hasAny(nowMs) ? this.#storedRetries : undefined);
@@ -298,7 +300,7 @@ export class StreamRegistry implements StreamAdmission {
     state.newestNanos = share.newestNanos;
   }
 
-  /** Forgets tenants that have gone silent: who may write may also invent tenants. */
+  /** Forgets silent tenants: a client that may write may also invent tenants. */
   #sweepTenants(nowMs: number): void {
     this.#sweptMs ??= nowMs;
     if (nowMs - this.#sweptMs <= this.#options.streamIdleMs) return;
@@ -323,24 +325,24 @@ function newState(nowMs: number): StreamState {
   return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
 }
 
-/** One stream's rows of a push, and what decides about them. */
+/** The rows of one stream in a push, and the state that decides about them. */
 interface Admission {
   readonly stream: ResolvedStream;
   readonly state: StreamState;
   readonly rows: OfferedRows;
   readonly refused: RefusedRows;
-  /** How far a row may lie behind the newest one. */
+  /** A row may lie this far behind the newest one. */
   readonly reachNs: number;
   readonly limit: StreamRateLimit | undefined;
   readonly nowMs: number;
 }
 
 interface Share {
-  /** To be charged: without rows that were charged and stored before. */
+  /** Bytes to charge: without rows that an earlier push has charged and stored. */
   readonly bytes: number;
   readonly newestSeconds: number;
   readonly newestNanos: number;
-  /** Rows that were refused; undefined: none. */
+  /** Refused rows; undefined: none. */
   readonly behind: ReadonlySet<number> | undefined;
 }
 
@@ -371,7 +373,7 @@ function shareOf(
   return { bytes, newestSeconds, newestNanos, behind };
 }
 
-/** Each row by itself, as long as there are bytes for it. */
+/** Admits row by row while the bucket has bytes. */
 function admitLines({ stream, state, rows, refused, reachNs, limit, nowMs }: Admission): void {
   const rate = limit && (state.rate ??= new StreamRate(limit, nowMs));
   for (let i = 0; i < rows.count; i++) {
@@ -393,7 +395,7 @@ function admitLines({ stream, state, rows, refused, reachNs, limit, nowMs }: Adm
   }
 }
 
-/** undefined: a stream may grow at any rate. */
+/** undefined: the rate of a stream is unlimited. */
 function rateLimit(limits: Limits): StreamRateLimit | undefined {
   const { perStreamRateLimitBytes: rate, perStreamRateLimitBurstBytes: burst, shardStreams } = limits;
   if (rate <= 0) return undefined;

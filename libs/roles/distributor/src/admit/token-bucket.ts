@@ -8,12 +8,14 @@ export class TokenBucket {
     this.#refilledMs = nowMs;
   }
 
-  /** When tokens were last asked for. */
+  /** Time of the last call. */
   get usedMs(): number {
     return this.#refilledMs;
   }
 
-  /** Takes `count` tokens if they are there; takes none otherwise. The rate may change from call to call. */
+  /**
+   * Takes `count` tokens if the bucket has them; takes none otherwise. The rate may change from call to call.
+   */
   take(count: number, perSecond: number, burst: number, nowMs: number): boolean {
     const elapsedMs = Math.max(0, nowMs - this.#refilledMs);
     this.#tokens = Math.min(burst, this.#tokens + (elapsedMs * perSecond) / 1000);
@@ -23,7 +25,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** Gives tokens back that were taken for nothing. Tokens above the burst are lost at the next take. */
+  /** Returns tokens of a refused request. Tokens above the burst are lost at the next take. */
   giveBack(count: number): void {
     this.#tokens += count;
   }

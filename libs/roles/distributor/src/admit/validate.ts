@@ -9,31 +9,32 @@ import type { PushRows } from '../rows/push-rows.ts';
 import type { DiscardReason } from '../streams/discard.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 
-/** The surroundings of validation: limits, and the places where it reports. */
+/** The limits, and the objects to which validation reports. */
 interface ValidationContext {
   readonly limits: Limits;
   readonly nowMs: number;
   readonly names: MetadataNames;
   /**
-   * Bytes of the largest record that the write log takes: no entry can be larger, whatever the tenant's
-   * limits say.
+   * Bytes of the largest record of the write log: no entry can be larger, whatever the tenant's limits allow.
    */
   readonly recordBytesMax: number;
-  /** Of a backfill: entries may be as old as they are. */
+  /** The push is a backfill: entries may have any age. */
   readonly isBackfill: boolean;
-  /** Retention is on: queries leave out what is past its time, so it is not taken either. */
+  /** Retention is on: an entry that queries would not return is refused. */
   readonly removesExpired: boolean;
-  /** Why nothing of a policy is taken now; undefined: it is taken. '' : nobody is told. */
+  /**
+   * The reason why entries of a policy are refused now; undefined: they are accepted. '': refused silently.
+   */
   readonly blockedText: (policy: string) => string | undefined;
   readonly errors: PushErrors;
   readonly discards: Discards;
 }
 
-/** Between two looks at the clock, where others are let in. */
+/** Rows between two looks at the clock, where other requests get the thread. */
 const rowsPerSlice = 1024;
 const streamsPerSlice = 256;
 
-/** The valid rest of a push. */
+/** Sums over the valid rows of a push. */
 export interface ValidRows {
   readonly lines: number;
   /** Line and metadata bytes. */
@@ -46,10 +47,10 @@ export interface ValidRows {
 
 /**
  * Checks every row of a push against the tenant's limits: sets `isRefused`, cuts long lines if the tenant
- * wants that, makes metadata names valid, moves repeated timestamps. Streams without entries are passed over,
- * whatever their labels.
+ * wants that, makes metadata names valid, moves repeated timestamps. Streams without entries are not checked
+ * at all.
  *
- * @throws LokiError 500 for a metadata name that cannot be made valid: nothing of the push is stored then, as
+ * @throws LokiError 500 for a metadata name that cannot be made valid: then nothing of the push is stored, as
  *   in Loki
  */
 export function* validateRows(rows: PushRows, context: ValidationContext): SlicedWork<ValidRows> {
@@ -109,15 +110,12 @@ function refuseAll(
   discards.add(reason, to - from, bytes, policy);
 }
 
-/**
- * Of a record with one entry, besides its bytes and labels: header, footer, indexes, the level that is
- * found.
- */
+/** Bytes of a record with one entry besides its line and labels: header, footer, indexes, its level. */
 const recordOverheadBytes = 4096;
-/** Of each metadata column that only this entry has. */
+/** Bytes of each metadata column that only this entry has. */
 const pairOverheadBytes = 64;
 
-/** The checks of one stream's rows. */
+/** Checks the rows of one stream. */
 class RowCheck {
   readonly #rows: PushRows;
   readonly #stream: ResolvedStream;
@@ -219,7 +217,7 @@ class RowCheck {
   }
 }
 
-/** Cuts a line to the allowed size, the tenant's identifier included, at the byte. */
+/** Cuts a line to the allowed number of bytes, the tenant's identifier included. */
 function cutLongLine(rows: PushRows, row: number, limits: Limits): boolean {
   const { maxLineSizeBytes: max, maxLineSizeTruncateIdentifier: suffix } = limits;
   if (max <= 0 || rows.lineEnd[row] - rows.lineStart[row] <= max) return false;

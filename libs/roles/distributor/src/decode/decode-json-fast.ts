@@ -12,7 +12,7 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-/** Seconds of the last whole second that an int64 of nanoseconds can hold, less one. */
+/** The last whole second of which every nanosecond fits into an int64. */
 const secondsMax = 9_223_372_035;
 
 const streamKey = Buffer.from('"stream"');
@@ -32,8 +32,8 @@ export function decodeJsonFast(body: Buffer, rows: PushRows, streams: StreamLook
 }
 
 /**
- * Every method returns false for what it does not know. Reading past the end yields undefined, which matches
- * nothing.
+ * Each method returns false for input that it does not read. Reading past the end yields undefined, which
+ * equals no byte.
  */
 class FastReader {
   readonly #bytes: Buffer;
@@ -76,7 +76,7 @@ class FastReader {
     return true;
   }
 
-  /** An object whose values are all strings; passed over. */
+  /** Skips an object whose values are all strings. */
   #flatObject(): boolean {
     if (!this.#take(openBrace)) return false;
     if (this.#take(closeBrace)) return true;
@@ -135,14 +135,14 @@ class FastReader {
   }
 
   /**
-   * A string whose first escape is at `from`, without escapes, to the end of `rows.extra`. From bytes to
-   * bytes, where `unescapeJson` makes strings: a line is stored, not read.
+   * Unescapes a string into the end of `rows.extra`; its first escape is at `from`. From bytes to bytes,
+   * unlike `unescapeJson`: a line is stored, not read.
    */
   #unescape(start: number, from: number): boolean {
     const bytes = this.#bytes;
     const rows = this.#rows;
     const end = bytes.length;
-    // Text never grows by losing its escapes, so the rest of the body is room enough for all that follows.
+    // Unescaped text is never longer, so `extra` needs no more room than the rest of the body.
     const out = rows.reserveExtra(end - start);
     let to = rows.extraLength;
     bytes.copy(out, to, start, from);
@@ -181,7 +181,7 @@ class FastReader {
     return false;
   }
 
-  /** The third element of an entry, when there is one. */
+  /** Reads the third element of an entry, if there is one. */
   #metadata(): boolean {
     if (!this.#take(comma)) return true;
     if (!this.#take(openBrace)) return false;
@@ -199,7 +199,7 @@ class FastReader {
     return this.#take(closeBrace);
   }
 
-  /** The end of a string without escapes, passed over; -1 for any other. */
+  /** Skips a string without escapes and returns its end; -1 for any other value. */
   #plainEnd(): number {
     const bytes = this.#bytes;
     let at = this.#at;
@@ -211,8 +211,8 @@ class FastReader {
   }
 
   /**
-   * The end of a well-formed string, passed over; -1 for a broken one, and for one with pairs of escapes.
-   * jsonparser's `closingQuote` takes any string.
+   * Skips a well-formed string and returns its end; -1 for a malformed one, and for one with surrogate pairs.
+   * jsonparser's `closingQuote` accepts any string.
    */
   #stringEnd(): number {
     const bytes = this.#bytes;
@@ -235,7 +235,7 @@ class FastReader {
     return at;
   }
 
-  /** A key with its colon, spelled exactly so. */
+  /** Skips a key of exactly this spelling with its colon. */
   #key(name: Buffer): boolean {
     this.#space();
     const start = this.#at;
@@ -245,7 +245,7 @@ class FastReader {
     return this.#take(colon);
   }
 
-  /** Passes over `byte` and the white space before it, if it comes next. */
+  /** Skips `byte` and the white space before it, if it is next. */
   #take(byte: number): boolean {
     if (this.#bytes[this.#at] === byte) {
       this.#at++;
@@ -266,7 +266,7 @@ class FastReader {
   }
 }
 
-/** Per byte after a backslash: what it stands for, 0 when it is no simple escape. */
+/** For each byte after a backslash its meaning; 0: no simple escape. */
 const escapes = new Uint8Array(256);
 for (const [letter, plain] of jsonEscapes) escapes[letter.charCodeAt(0)] = plain.charCodeAt(0);
 

@@ -18,17 +18,17 @@ const streamsType = 'Streams: []loghttp.LogProtoStream: ';
 
 const overflow = 'Value is number, but overflowed while parsing';
 
-/** Go's time when it is not set: the first second of the year 1. */
+/** Go's zero time: the first second of the year 1. */
 const zeroTimeSeconds = -62_135_596_800;
 
 /**
  * Decodes `{"streams":[{"stream":{..},"values":[["ns","line",{..}]]}]}` into `rows`.
  *
- * The usual shape goes through a byte-level reader. Anything it does not expect (an escape in a key, a number
- * where text should be, a syntax error) starts over with the reader below, which is slow, takes whatever Loki
- * takes, and says what is wrong in the same words.
+ * The fast reader handles the usual shape. Anything it does not expect (an escape in a key, a number in place
+ * of text, a syntax error) starts over with the complete reader, which is slow, accepts all that Loki
+ * accepts, and reports faults in Loki's words.
  *
- * @param cutText why the body ends, when it ends too soon
+ * @param cutText the fault of a body that ends too soon
  */
 export function decodeJsonPush(body: Buffer, rows: PushRows, streams: StreamLookup, cutText?: string): void {
   if (decodeJsonFast(body, rows, streams)) return;
@@ -43,7 +43,7 @@ export function decodeJsonSlow(body: Buffer, rows: PushRows, streams: StreamLook
   if (!cursor.objectStart()) return;
   within(requestType, () => {
     do {
-      // Names are compared without regard to case, and of two fields with one name the last counts.
+      // Names are compared without regard to case; of two fields with one name the last counts.
       if (cursor.fieldName().toLowerCase() !== 'streams') cursor.range();
       else {
         rows.start(body, streams);
@@ -81,13 +81,13 @@ function decodeStream(bytes: Buffer, stream: JsonRange, rows: PushRows, streams:
 
 const backslash = 0x5c;
 
-/** Timestamp, line and metadata stand by place; what follows is ignored, what is missing is empty. */
+/** Timestamp, line and metadata have fixed places; further elements are ignored, missing ones are empty. */
 function decodeEntry(bytes: Buffer, entry: RawValue, rows: PushRows): Problem {
   let place = 0;
   let seconds = zeroTimeSeconds;
   let nanos = 0;
   let line: string | undefined = '';
-  /** A line without escapes is taken as it stands, whatever its bytes are. */
+  /** A line without escapes is stored as it is, whatever its bytes are. */
   let plainLine: RawValue | undefined;
   const problem = eachItem(bytes, entry, (item) => {
     switch (place++) {
@@ -129,11 +129,11 @@ function decodeMetadata(bytes: Buffer, metadata: RawValue, rows: PushRows): Prob
   });
 }
 
-/** Decimal digits of an int64, or what is wrong with them. A sign alone is zero. */
+/** The value of an int64 in decimal digits, or its fault. A sign alone is zero. */
 function integerOf(bytes: Buffer, { start, end }: RawValue): bigint | string {
   const text = bytes.toString('latin1', start, end);
   if (!/^(?:[0-9]+|-[0-9]*)$/.test(text)) return jsonErrors.value;
-  // No timestamp has more digits, however many zeros come first.
+  // A timestamp has no more digits, apart from leading zeros.
   if (text.length > 100) return overflow;
   const value = BigInt(text === '-' ? 0 : text);
   return BigInt.asIntN(64, value) === value ? value : overflow;

@@ -6,7 +6,7 @@ import { JsonCursor, within } from '../json/json-iterator-cursor.ts';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 
-/** Go's time when it is not set: the first second of the year 1, and thus too old. */
+/** Go's zero time, the first second of the year 1: too old to be stored. */
 const zeroTime = { seconds: -62_135_596_800, nanos: 0 };
 
 interface LegacyEntry {
@@ -82,10 +82,10 @@ function decodePair(cursor: JsonCursor): LabelPair {
   return [name, value];
 }
 
-/** Fields by their names in lower case: the name that messages show, and what reads the value. */
+/** Fields by their lower-case names: the name in error texts, and the function that reads the value. */
 type Fields = Readonly<Record<string, readonly [shown: string, read: () => unknown]>>;
 
-/** An object of known fields, others passed over; `null` has none. */
+/** Reads the known fields of an object and skips others; `null` has none. */
 function structure(cursor: JsonCursor, type: string, fields: Fields): void {
   if (!cursor.objectStart()) return;
   within(`${type}.`, () => {

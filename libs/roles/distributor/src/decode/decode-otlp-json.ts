@@ -33,7 +33,8 @@ interface ScopeLogs {
 }
 
 /**
- * Fields come in any order; a sink is given each resource before its scopes, and these before their records.
+ * Reads fields in any order; a sink receives each resource before its scopes, and each scope before its
+ * records.
  */
 function resourceLogs(reader: JsonReader, sink: OtlpLogsSink): void {
   let resource: Resource = { attributes: [], droppedAttributesCount: 0 };
@@ -83,7 +84,7 @@ function scopeOf(reader: JsonReader): Scope {
   return scope;
 }
 
-/** @returns false when the field is another one, which then is still to be read */
+/** @returns false for another field, whose value the caller then reads */
 function readAttributes(name: string, to: Resource, reader: JsonReader): boolean {
   if (name === 'attributes') reader.items(() => to.attributes.push(attribute(reader, 0)));
   else if (name === 'droppedAttributesCount' || name === 'dropped_attributes_count') {
@@ -159,7 +160,7 @@ function attribute(reader: JsonReader, depth: number): OtlpAttribute {
   return { key, value };
 }
 
-/** The line of a record, by far most often text: without escapes it stays where it is. */
+/** The line of a record, nearly always text: without escapes it is stored as it is. */
 function readBody(reader: JsonReader, record: OtlpRecord): void {
   record.body = undefined;
   record.lineStart = -1;
@@ -177,7 +178,7 @@ function readBody(reader: JsonReader, record: OtlpRecord): void {
   });
 }
 
-/** Of several values the last counts. */
+/** The last of several values counts. */
 function anyValue(reader: JsonReader, depth: number): OtlpValue {
   if (depth > otlpValueDepthMax) throw new LokiError('badRequest', 'values nest too deep');
   let value: OtlpValue;
@@ -242,7 +243,7 @@ function base64(reader: JsonReader): Buffer {
   return Buffer.from(text, 'base64');
 }
 
-/** Hex of exactly `bytes` bytes; empty and all-zero ids mean that there is none. */
+/** Hex of exactly `bytes` bytes; an empty or all-zero id counts as absent. */
 function hexId(reader: JsonReader, bytes: number): string {
   const text = reader.plainString();
   if (text === '') return '';

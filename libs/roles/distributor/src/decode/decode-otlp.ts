@@ -25,11 +25,11 @@ interface OtlpContext {
   readonly limits: Pick<Limits, 'otlp'>;
   readonly actions: OtlpActions;
   readonly names: MetadataNames;
-  /** For records without any time. */
+  /** Time of records that have none. */
   readonly nowNs: bigint;
 }
 
-/** Decodes a protobuf or JSON logs request into `rows`: both go through one model. */
+/** Decodes a protobuf or JSON logs request into `rows`, both through one model. */
 export function decodeOtlpPush(body: Buffer, isJson: boolean, rows: PushRows, context: OtlpContext): void {
   rows.start(body, context.streams);
   rows.hasValidNames = true;
@@ -41,21 +41,21 @@ export function decodeOtlpPush(body: Buffer, isJson: boolean, rows: PushRows, co
 
 const noPairs: readonly LabelPair[] = [];
 const noMetadata: readonly SizedPair[] = [];
-/** Metadata with its UTF-8 bytes: those of resources and scopes are counted once, not for each record. */
+/** Metadata with their UTF-8 bytes: those of resources and scopes are counted once, not for each record. */
 type SizedPair = readonly [name: string, value: string, bytes: number];
 
 /**
- * Text that a request may make of its own by repeating what it holds once, in characters for each byte of its
- * body: a map's key stands in the name of each of its leaves, a resource's labels in each stream that records
- * open. Maps as agents send them make about one; 1 MB of key over 10,000 leaves would make 10,000.
+ * Characters of text that a request may produce by repetition, for each byte of its body: a map's key is
+ * repeated in the name of each leaf, a resource's labels in each stream of its records. Maps of real agents
+ * produce about one; a key of 1 MB over 10,000 leaves would produce 10,000.
  */
 const madeCharsPerByte = 8;
-/** For small requests. */
+/** The bound of small requests. */
 const madeCharsMin = 1 << 20;
 
 /**
- * Turns resources, scopes and records into streams and rows. Metadata of a row: scope's, then resource's,
- * then the record's own, so that of equal names the nearest to the record counts.
+ * Turns resources, scopes and records into streams and rows. Metadata of a row: the scope's, then the
+ * resource's, then the record's own; of equal names the nearest to the record counts.
  */
 class OtlpRows implements OtlpLogsSink {
   readonly #rows: PushRows;
@@ -120,7 +120,7 @@ class OtlpRows implements OtlpLogsSink {
     for (const [name, value] of own) rows.addPair(name, value);
     this.#addRecordFields(record);
     const givenNs = record.timeNs !== 0n ? record.timeNs : record.observedTimeNs || this.#context.nowNs;
-    // Go's time is made of a signed number.
+    // Go's time is a signed number.
     const timeNs = BigInt.asIntN(64, givenNs);
     const nanos = Number(((timeNs % nsPerSecond) + nsPerSecond) % nsPerSecond);
     const seconds = Number((timeNs - BigInt(nanos)) / nsPerSecond);
@@ -142,7 +142,7 @@ class OtlpRows implements OtlpLogsSink {
     this.#openText = text;
   }
 
-  /** Text of the resource's labels with those of a record. */
+  /** Label text of the resource with a record's labels. */
   #streamText(labels: readonly LabelPair[]): string {
     const own = textOf(labels);
     let text = this.#streamTexts.get(own);
@@ -171,7 +171,7 @@ class OtlpRows implements OtlpLogsSink {
   }
 
   /**
-   * Puts an attribute where its action says; maps become one pair for each leaf. Empty values are dropped.
+   * Stores an attribute as its action says; a map becomes one pair for each leaf. Empty values are dropped.
    */
   #place(
     key: string,
@@ -197,10 +197,7 @@ class OtlpRows implements OtlpLogsSink {
     if (text !== '') target.push([this.#nameOf(name), text]);
   }
 
-  /**
-   * A name that can never be stored is the sender's fault: exporters repeat other answers than 400 for
-   * minutes.
-   */
+  /** An invalid name is the sender's fault: exporters repeat any answer but 400 for minutes. */
   #nameOf(key: string): string {
     try {
       return this.#context.names.normalize(key);
@@ -225,7 +222,7 @@ function sized([name, value]: LabelPair): SizedPair {
   return [name, value, Buffer.byteLength(name) + Buffer.byteLength(value)];
 }
 
-/** Label text of pairs that may repeat a name: the last value counts. */
+/** Label text of pairs with repeated names: the last value counts. */
 function textOf(pairs: readonly LabelPair[]): string {
   return labelTextOfPairs([...new Map(pairs)].sort((a, b) => compareText(a[0], b[0])));
 }

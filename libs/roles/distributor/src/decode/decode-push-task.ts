@@ -13,17 +13,17 @@ import { OtlpActionsCache } from './otlp-actions-cache.ts';
 import type { BodyBounds } from './read-body.ts';
 import { SnappyDecoder } from './snappy-decoder.ts';
 
-/** A push that is too large to be decoded beside other requests. */
+/** A push that is too large for the thread of other requests. */
 interface DecodeInput extends PushBody {
   readonly otlp: Limits['otlp'];
   readonly otlpIndexAttributes: readonly string[];
   readonly nowMs: number;
   readonly bounds: BodyBounds;
-  /** The sender has no use for the body afterwards: its memory is moved, not copied. */
+  /** The sender does not use the body afterwards: its memory is moved, not copied. */
   readonly isLastTry: boolean;
 }
 
-/** Columns of a push, to be moved between threads. Texts that repeat are there once. */
+/** Columns of a push, ready to be moved between threads. A repeated text is sent once. */
 export interface DecodedPush {
   readonly bytes: Uint8Array;
   readonly extra: Uint8Array;
@@ -36,7 +36,7 @@ export interface DecodedPush {
   readonly pairEnd: Uint32Array<ArrayBuffer>;
   readonly names: readonly string[];
   readonly nameCodes: Uint32Array;
-  /** All values in a row: thousands of texts would take the receiver as long as decoding. */
+  /** All values in one buffer: thousands of texts would cost the receiver as much as decoding. */
   readonly valueText: string;
   readonly valueEnds: Uint32Array;
   readonly valueCodes: Uint32Array;
@@ -46,10 +46,7 @@ export interface DecodedPush {
   readonly streamFirstRow: Uint32Array;
 }
 
-/**
- * Different names of structured metadata in one push: each is a text that the receiving thread makes in one
- * go.
- */
+/** Different names of structured metadata in one push: the receiver makes all their texts without a pause. */
 const namesMax = 1 << 16;
 
 /** Decompresses and decodes a large push, away from the thread that serves requests. */
@@ -58,7 +55,7 @@ export const decodePushTask: Task<DecodeInput, DecodedPush> = {
   run(input) {
     const rows = new PushRows();
     const texts = new StreamTexts();
-    // Bytes that crossed a thread are a plain Uint8Array.
+    // Bytes from another thread are a plain Uint8Array.
     const { buffer, byteOffset, length } = input.body;
     decodePush(
       { ...input, body: Buffer.from(buffer, byteOffset, length) },
@@ -74,7 +71,7 @@ export const decodePushTask: Task<DecodeInput, DecodedPush> = {
       },
     );
     const decoded = packed(rows);
-    // The next body comes before the collector has looked.
+    // Collects garbage before the next body arrives: the collector alone would run later.
     rows.free();
     return decoded;
   },
@@ -89,7 +86,10 @@ function isWhole(view: ArrayBufferView): view is ArrayBufferView<ArrayBuffer> {
   return view.buffer instanceof ArrayBuffer && view.byteLength === view.buffer.byteLength;
 }
 
-/** Takes streams for their label texts: what these mean, the thread knows that has the cache of streams. */
+/**
+ * Collects the label texts of streams; the receiving thread resolves them, because it has the cache of
+ * streams.
+ */
 class StreamTexts implements StreamLookup {
   readonly #streams = new Map<string, ResolvedStream>();
 
@@ -144,7 +144,7 @@ function packed(rows: PushRows): DecodedPush {
   };
 }
 
-/** Bytes of the columns in memory once they are unpacked, about. */
+/** Approximate bytes of the unpacked columns. */
 export function weightOf(push: DecodedPush): number {
   const { bytes, extra, seconds, nameCodes, valueText, streamCodes } = push;
   return weightOfRows({
@@ -166,13 +166,11 @@ function codesOf(all: readonly string[]): { readonly texts: readonly string[]; r
   return { texts: [...codeOfText.keys()], codes };
 }
 
-/**
- * Items between two looks at the clock: each costs some nanoseconds, a stream that is new some microseconds.
- */
+/** Items between two looks at the clock: each costs some nanoseconds, a new stream some microseconds. */
 const pairsPerSlice = 4096;
 const streamsPerSlice = 64;
 
-/** Fills `rows` with what another thread has decoded. */
+/** Fills `rows` with the columns that another thread has decoded. */
 export function* unpack(push: DecodedPush, rows: PushRows, streams: StreamLookup): SlicedWork<void> {
   rows.adopt(push, streams);
   const { names, nameCodes, valueText, valueEnds, valueCodes, pairBytes } = push;

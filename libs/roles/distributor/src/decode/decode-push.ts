@@ -13,7 +13,7 @@ import { readJsonBody, readOtlpBody, readSnappyBody } from './read-body.ts';
 import type { BodyBounds } from './read-body.ts';
 import type { SnappyDecoder } from './snappy-decoder.ts';
 
-/** A push as it came. */
+/** A push as it was received. */
 export interface PushBody {
   readonly body: Buffer;
   readonly kind: 'push' | 'legacy' | 'otlp';
@@ -33,15 +33,15 @@ interface DecodeContext {
   readonly bounds: BodyBounds;
 }
 
-/** All that is neither OTLP nor JSON is read as a snappy block of protobuf. */
+/** Any other content type is read as a snappy block of protobuf. */
 export function isSnappyPush({ kind, contentType }: PushBody): boolean {
   return kind !== 'otlp' && parseMediaType(contentType) !== 'application/json';
 }
 
 /**
- * Body to columns, by path, content type and encoding.
+ * Decodes a body into columns, by path, content type and encoding.
  *
- * @throws LokiError for what cannot be read, or is too large
+ * @throws LokiError for a body that is malformed or too large
  */
 export function decodePush(push: PushBody, context: DecodeContext): void {
   const { body, kind, contentType, encoding } = push;

@@ -2,22 +2,22 @@
 import { constants, crc32, gunzipSync, inflateRawSync } from 'node:zlib';
 import { hasCode, LokiError } from '@loki/model';
 
-// Gzip bodies as Go's reader takes them: members in a row are one text, and the bytes before a fault count.
+// Reads gzip bodies as Go does: several members are one text, and the bytes before a fault count.
 
-/** Decompressed bytes, and why they end where more should come. */
+/** Decompressed bytes, and the fault that ended them early. */
 export interface Decompressed {
   readonly bytes: Buffer;
   readonly cutText?: string;
 }
 
-/** Node's result when `info` is asked for; its types know the buffer only. */
+/** Node's result with `info`; its types declare only the buffer. */
 export interface ZlibOutcome {
   readonly buffer: Buffer;
-  /** `bytesWritten`: bytes of the input that were read. */
+  /** `bytesWritten`: the number of input bytes that were read. */
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** Go's word for a body that ends too soon. */
+/** Go's error for a body that ends too soon. */
 export const cutBodyText = 'unexpected EOF';
 const headerText = 'gzip: invalid header';
 const checksumText = 'gzip: invalid checksum';
@@ -32,23 +32,23 @@ const hasName = 8;
 const hasComment = 16;
 
 /**
- * Output comes in chunks, which are joined in the end: larger ones make a large body a third cheaper, and a
- * small one dearer by the memory that it does not use.
+ * Output comes in chunks, which are joined at the end. Larger chunks make a large body a third cheaper, but
+ * waste memory on a small one.
  */
 export function chunkSizeFor(inputBytes: number): number {
   return inputBytes > 16 * 1024 ? 128 * 1024 : 16 * 1024;
 }
 
 /**
- * Members that are read one by one, in a body that zlib refuses as a whole; each costs 10 µs. Agents write
- * one, and files that were joined a few.
+ * Members that are read one by one in a body that zlib refuses as a whole; each costs 10 µs. Agents write one
+ * member, joined files have a few.
  */
 const membersMax = 4096;
 
 /**
- * Decompresses a gzip body. A sound one is read by zlib in one go.
+ * Decompresses a gzip body. zlib reads an intact one in one call.
  *
- * @throws LokiError 400 when the first header is wrong; zlib's error when the data are, or exceed `bytesMax`
+ * @throws LokiError 400 for a wrong first header; zlib's error for wrong data, or more than `bytesMax`
  */
 export function gunzip(body: Buffer, bytesMax: number): Decompressed {
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
@@ -57,7 +57,7 @@ export function gunzip(body: Buffer, bytesMax: number): Decompressed {
   const options = { maxOutputLength: bytesMax, chunkSize: chunkSizeFor(body.length), info: true };
   try {
     const { buffer, engine } = gunzipSync(body, options) as unknown as ZlibOutcome;
-    // zlib ends at a zero byte behind a member; for Go it is a header that is none.
+    // zlib ends at a zero byte after a member; Go reads it as an invalid header.
     if (engine.bytesWritten === body.length) return { bytes: buffer };
   } catch (error) {
     if (hasCode(error, 'ERR_BUFFER_TOO_LARGE')) throw error;
@@ -94,7 +94,7 @@ function gunzipMembers(body: Buffer, bytesMax: number): Decompressed {
   return { bytes: members.length === 1 ? members[0] : Buffer.concat(members, bytes), cutText };
 }
 
-/** The member whose data `data` begin with, as far as they go; or what is wrong with them. */
+/** Decompresses the member at the start of `data` as far as possible, or names its fault. */
 function inflateMember(data: Buffer, bytesMax: number): ZlibOutcome | string {
   const options = {
     maxOutputLength: Math.max(1, bytesMax),
@@ -118,7 +118,7 @@ function trailerFault(body: Buffer, at: number, member: Buffer): string | undefi
   return isSound ? undefined : checksumText;
 }
 
-/** Where the data of the member at `at` begin, or what is wrong with its header. */
+/** Position of the data of the member at `at`, or the fault of its header. */
 function dataStart(body: Buffer, at: number): number | string {
   if (body.length - at < headerBytes) return cutBodyText;
   if (body[at] !== 0x1f || body[at + 1] !== 0x8b || body[at + 2] !== 8) return headerText;

@@ -18,7 +18,7 @@ export function lz4DecodeFrame(input: Buffer, bytesMax: number): Buffer {
     need(input, at, 4);
     const magic = input.readUInt32LE(at);
     if (magic >= 0x184d2a50 && magic <= 0x184d2a5f) {
-      // A skippable frame: four bytes of length, then what is none of our business.
+      // A skippable frame: four bytes of length, then content of other programs.
       at += 8 + input.readUInt32LE(skippableLength(input, at));
       continue;
     }
@@ -34,7 +34,7 @@ function skippableLength(input: Buffer, at: number): number {
   return at + 4;
 }
 
-/** One frame after its magic number; returns where it ends. */
+/** Decodes one frame after its magic number; returns its end. */
 function decodeBlocks(input: Buffer, start: number, out: Lz4Output): number {
   const flags = input[start];
   if (flags >>> 6 !== 1) throw corrupt();
@@ -57,7 +57,7 @@ function decodeBlocks(input: Buffer, start: number, out: Lz4Output): number {
   return at;
 }
 
-/** @param windowStart matches may not reach before this position of the output */
+/** @param windowStart matches do not reach before this position of the output */
 function decodeBlock(input: Buffer, start: number, end: number, out: Lz4Output, windowStart: number): void {
   let at = start;
   while (at < end) {

@@ -3,12 +3,12 @@ import type { Limits, OtlpAction, OtlpAttributesConfig } from '@loki/config';
 import { compileRegex } from '@loki/regex';
 import type { Regex } from '@loki/regex';
 
-/** The fate of the attributes of one level (resource, scope or record), by name. */
+/** The action for each attribute of one level (resource, scope or record), by name. */
 class AttributeActions {
   readonly #named = new Map<string, OtlpAction>();
   readonly #patterns: readonly { readonly regex: Regex; readonly action: OtlpAction }[];
 
-  /** Rules that come first win. */
+  /** Earlier rules win. */
   constructor(rules: readonly OtlpAttributesConfig[]) {
     const patterns: { regex: Regex; action: OtlpAction }[] = [];
     for (const { action, attributes, regex } of rules) {

@@ -4,8 +4,8 @@ import { OtlpArray, OtlpMap } from '@loki/proto';
 import type { OtlpValue } from '@loki/proto';
 
 /**
- * A value as a label, a metadata value or a line, as OpenTelemetry's `Value.AsString` has it: scalars as
- * themselves, maps and arrays as compact JSON; nothing for those that hold a number JSON does not have.
+ * A value as a label, a metadata value or a line, like OpenTelemetry's `Value.AsString`: scalars as
+ * themselves, maps and arrays as compact JSON; empty when it holds a number that JSON does not have.
  */
 export function otlpText(value: OtlpValue): string {
   if (typeof value === 'string') return value;
@@ -15,7 +15,7 @@ export function otlpText(value: OtlpValue): string {
   return typeof value === 'number' ? numberText(value) : String(value);
 }
 
-/** JSON as Go writes it without regard to HTML: keys sorted. Undefined when there is none. */
+/** JSON in Go's form without HTML escapes, keys sorted. Undefined for a number that JSON does not have. */
 function otlpJson(value: OtlpValue): string | undefined {
   if (value === undefined) return 'null';
   if (typeof value === 'string') return jsonString(value);
@@ -42,7 +42,7 @@ function numberText(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
-/** The two line separators are escaped, as no browser's script could hold them. */
+/** Go escapes the two line separators, because JavaScript did not allow them in texts. */
 function jsonString(text: string): string {
   return JSON.stringify(text.toWellFormed()).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
 }

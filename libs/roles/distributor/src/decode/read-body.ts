@@ -6,7 +6,7 @@ import type { Decompressed, ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 import { claimedBytes } from './snappy-decoder.ts';
 
-/** How much a push may weigh, before and after decompression. */
+/** Bounds on a push, before and after decompression. */
 export interface BodyBounds {
   readonly recvBytesMax: number;
   readonly decompressedBytesMax: number;
@@ -19,15 +19,13 @@ const goTexts = new Map([
   ['incorrect header check', 'gzip: invalid header'],
 ]);
 
-/** The number that a zstd frame begins with. */
+/** Magic number of a zstd frame. */
 const zstdMagic = 0xfd2fb528;
 
-/**
- * Frames of one body: each costs 20 µs, however little it holds. Senders write one, or one for each flush.
- */
+/** Frames of one body: each costs 20 µs, however small it is. Senders write one, or one for each flush. */
 const zstdFramesMax = 4096;
 
-/** @throws LokiError 413 when the body as it came is larger than the server takes */
+/** @throws LokiError 413 when the received body is larger than the server accepts */
 export function checkBodySize(body: Buffer, bounds: BodyBounds): void {
   if (body.length > bounds.recvBytesMax) {
     throw new LokiError(
@@ -37,13 +35,13 @@ export function checkBodySize(body: Buffer, bounds: BodyBounds): void {
   }
 }
 
-/** Deflate makes no more bytes of one. */
+/** Deflate expands at most this many times. */
 const gzipRatioMax = 1032;
-/** Header and trailer. */
+/** Bytes of header and trailer. */
 const gzipBytesMin = 18;
 
 /**
- * The decompressed size that a body names; its own size where the format names none, or a lie.
+ * The decompressed size that a body claims; its own size where the format claims none, or an impossible one.
  *
  * @param isSnappy a body without an encoding is a snappy block
  */
@@ -58,12 +56,12 @@ export function expectedBytesOf(body: Buffer, encoding: string, isSnappy: boolea
   return claimed > body.length * gzipRatioMax ? body.length : Math.max(claimed, body.length);
 }
 
-/** Inline decoders have refused a body as large as that already, so it has more. */
+/** Inline decoders have refused larger bodies already, so this body has more. */
 const inlineTimes = 4;
 
 /**
- * Room to try a body with: the size that it claims, where it claims one. The decoder takes no more, so that a
- * lie costs another try with more room, and no uncounted memory.
+ * Room for the first attempt: the size that the body claims, or an estimate. A decoder stops at its room, so
+ * a false claim costs another attempt, and no uncounted memory.
  */
 export function firstRoomOf(
   encoding: string,
@@ -73,10 +71,12 @@ export function firstRoomOf(
   return isSizeKnown ? sizes.expected : Math.max(sizes.expected, inlineTimes * sizes.inline);
 }
 
-/** Another try has so much more: all tries together cost a third more than the last one. */
+/**
+ * The next attempt has this many times the room: all attempts together cost a third more than the last one.
+ */
 export const roomGrowth = 4;
 
-/** The decompressed bytes have more than the room that they were given. */
+/** The decompressed bytes exceed their room. */
 export function isBeyondRoom(error: unknown): boolean {
   return (
     error instanceof LokiError &&
@@ -86,8 +86,8 @@ export function isBeyondRoom(error: unknown): boolean {
 }
 
 /**
- * A JSON push's bytes. `snappy` is a name that agents send for bodies that are not; Loki reads them as they
- * are. It also reads while it decompresses: a push that is complete before a fault of the body is taken.
+ * Bytes of a JSON push. Agents declare `snappy` for bodies without it; Loki reads those as they are. Loki
+ * also decodes while it decompresses: a push that is complete before a fault of the body is accepted.
  */
 export function readJsonBody(body: Buffer, encoding: string, bounds: BodyBounds): Decompressed {
   if (encoding === '' || encoding === 'snappy') return { bytes: body };
@@ -95,15 +95,15 @@ export function readJsonBody(body: Buffer, encoding: string, bounds: BodyBounds)
 }
 
 /**
- * The snappy block of a protobuf push. `snappy` names that block itself; gzip and deflate are put around it
- * by senders that compress all they send.
+ * The snappy block of a protobuf push. `snappy` means that block itself; senders that compress every body
+ * wrap it in gzip or deflate.
  */
 export function readSnappyBody(body: Buffer, encoding: string, bounds: BodyBounds): Buffer {
   if (encoding === '' || encoding === 'snappy') return body;
   return whole(decompressPush(body, encoding, bounds));
 }
 
-/** Both push formats take these. */
+/** Encodings of both push formats. */
 function decompressPush(body: Buffer, encoding: string, bounds: BodyBounds): Decompressed {
   switch (encoding) {
     case 'gzip':
@@ -115,7 +115,7 @@ function decompressPush(body: Buffer, encoding: string, bounds: BodyBounds): Dec
   }
 }
 
-/** The bytes of a body that has to be sound to its end. */
+/** Bytes of a body that must be intact to its end. */
 function whole({ bytes, cutText }: Decompressed): Buffer {
   if (cutText !== undefined) throw new LokiError('badRequest', cutText);
   return bytes;
@@ -151,7 +151,7 @@ function emptyBodyOrThrow(body: Buffer): Buffer {
   throw new LokiError('badRequest', cutBodyText);
 }
 
-/** Node reads one frame; a body may be of several. */
+/** Node reads one frame; a body may have several. */
 function zstdFrames(body: Buffer, bytesMax: number): Buffer {
   const frames: Buffer[] = [];
   let remaining = bytesMax;
@@ -169,7 +169,9 @@ function zstdFrames(body: Buffer, bytesMax: number): Buffer {
   return frames.length === 1 ? frames[0] : Buffer.concat(frames);
 }
 
-/** HTTP's `deflate` should be zlib, but many senders (and Go's reader) mean the raw form: both are taken. */
+/**
+ * HTTP's `deflate` should be zlib, but many senders (and Go's reader) mean the raw form: both are accepted.
+ */
 function inflate(body: Buffer, bounds: BodyBounds): Decompressed {
   if (body.length === 0) throw new LokiError('badRequest', 'EOF');
   const hasZlibHeader =
@@ -187,7 +189,7 @@ function inflate(body: Buffer, bounds: BodyBounds): Decompressed {
   }
 }
 
-/** Runs a decompressor with its bound, and says what failed in words of our own catalogue. */
+/** Runs a decompressor with its bound, and turns its failures into errors of the catalogue. */
 function bounded<Output>(
   bounds: BodyBounds,
   damageText: string | undefined,

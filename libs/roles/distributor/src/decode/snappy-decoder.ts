@@ -1,16 +1,16 @@
 /** Decompresses snappy blocks into a reused buffer: step *decode* of a written line. */
 import { LokiError, mib } from '@loki/model';
 
-/** Text of Go's snappy package: the one answer to any damage, and to bodies that are no snappy at all. */
+/** Error of Go's snappy package for every kind of damage, and for bodies that are not snappy. */
 const corruptText = 'snappy: corrupt input';
 
-/** A kept buffer larger than this is given back after use, so that one giant push does not pin its memory. */
+/** A buffer larger than this is freed after use, so that one giant push does not keep its memory. */
 const keptBytesMax = 8 * mib;
 
-/** Copies make no more than that of one byte. */
+/** A block expands at most this many times: long copies of one byte. */
 const expansionMax = 32;
 
-/** The length that a block claims; 0 for one that is damaged, or could not hold so much. */
+/** The length that a block claims; 0 for a damaged one, or one that could not expand that far. */
 export function claimedBytes(input: Uint8Array): number {
   const claim = lengthAt(input);
   return claim && claim.length <= (input.length - claim.at) * expansionMax ? claim.length : 0;
@@ -20,11 +20,11 @@ export function claimedBytes(input: Uint8Array): number {
 const slackBytes = 64;
 
 /**
- * Decodes snappy's block format into a buffer that is kept and reused: twice as fast as the native binding,
- * which allocates each time. The result is valid until the next call of `decode`.
+ * Decodes snappy's block format into a reused buffer: twice as fast as the native binding, which allocates
+ * each time. The result is valid until the next call of `decode`.
  *
- * The length that the block claims is checked against `bytesMax`, and against what so few bytes can expand
- * to, before anything is allocated.
+ * The claimed length is checked against `bytesMax`, and against the expansion that the input allows, before
+ * anything is allocated.
  */
 export class SnappyDecoder {
   #buffer = Buffer.alloc(0);
@@ -34,7 +34,7 @@ export class SnappyDecoder {
     const claim = lengthAt(input);
     if (!claim) throw corrupt();
     const { length, at } = claim;
-    // A copy of 64 bytes takes at least two: nothing honest expands further.
+    // A copy of 64 bytes takes at least two: no valid block expands further.
     if (length > (input.length - at) * expansionMax) throw corrupt();
     if (length > bytesMax) {
       throw new LokiError(
@@ -57,7 +57,7 @@ export class SnappyDecoder {
   }
 }
 
-/** The length before the data, and where these begin. */
+/** The claimed length, and the position of the data. */
 function lengthAt(input: Uint8Array): { readonly length: number; readonly at: number } | undefined {
   let length = 0;
   let scale = 1;
@@ -71,8 +71,8 @@ function lengthAt(input: Uint8Array): { readonly length: number; readonly at: nu
 }
 
 /**
- * Copies go in steps of 4 bytes and may write beyond their end, into what is written next or into the slack:
- * a third of the cost of byte steps. So may reads of literals, where the input has bytes left.
+ * Copies go in steps of 4 bytes and may write beyond their end, where the next bytes or the slack follow: a
+ * third of the cost of byte steps. So may reads of literals, where the input has bytes left.
  *
  * @returns bytes written, or -1 for corrupt input. `output` has `slackBytes` of room beyond `length`.
  */

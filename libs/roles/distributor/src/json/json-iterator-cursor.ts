@@ -3,10 +3,10 @@ import { LokiError } from '@loki/model';
 import { treeOf, unescapeProven } from './json-value.ts';
 import type { JsonValue } from './json-value.ts';
 
-/** Objects and arrays may nest this deep: they are read by recursion, and no push has a use for more. */
+/** Depth of objects and arrays: they are read by recursion, and no real push nests deeper. */
 const depthMax = 1000;
 
-/** How much of the text around a fault its message shows. */
+/** Bytes of text around a fault that its message shows. */
 const nearBytes = 10;
 const contextBytes = 50;
 
@@ -15,18 +15,17 @@ const comma = 0x2c;
 const colon = 0x3a;
 const backslash = 0x5c;
 
-/** A value as bytes of the body: white space before it is left out, quotes are not. */
+/** The bytes of a value, without the white space before it; its quotes are included. */
 export interface JsonRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * A reader of JSON text that says what is wrong in the words of the Go library json-iterator: operation,
- * message, position and the text around it. That is what agents print when a push is refused, and what people
- * search for.
+ * A reader of JSON that reports faults in the words of the Go library json-iterator: operation, message,
+ * position and the text around it. Agents print this text when a push is refused, and people search for it.
  *
- * It proves that values are well-formed; what they are is read from their bytes afterwards
+ * It checks that values are well-formed; their content is read from their bytes afterwards
  * (jsonparser-walk.ts, json-value.ts).
  */
 export class JsonCursor {
@@ -36,16 +35,15 @@ export class JsonCursor {
   #isAtEnd = false;
   #depth = 0;
 
-  /**
-   * @param cutText why there are no more bytes, where more should have come: then that is the fault, whatever
-   *   is missing
-   */
+  /** @param cutText the fault of a body that ends too soon: reported in place of any missing part */
   constructor(bytes: Buffer, cutText?: string) {
     this.bytes = bytes;
     this.#cutText = cutText;
   }
 
-  /** The next byte that is not white space, consumed; 0 at the end, where white space stays unread. */
+  /**
+   * Consumes and returns the next byte that is not white space; 0 at the end, where white space stays unread.
+   */
   token(): number {
     const bytes = this.bytes;
     for (let at = this.at; at < bytes.length; at++) {
@@ -75,7 +73,7 @@ export class JsonCursor {
     );
   }
 
-  /** The start of an object that is not empty: true. `{}` and `null`: false. */
+  /** Enters an object. False: `{}` or `null`. */
   objectStart(): boolean {
     const byte = this.token();
     if (byte === 0x7b) {
@@ -90,7 +88,7 @@ export class JsonCursor {
     return false;
   }
 
-  /** A key of an object that is read field by field, and its colon. */
+  /** Reads a key of an object and its colon. */
   fieldName(): string {
     const byte = this.token();
     if (byte !== quote) throw this.fault('readFieldHash', `expect ", but found ${character(byte)}`);
@@ -122,7 +120,7 @@ export class JsonCursor {
     return true;
   }
 
-  /** The items of an array, one by one; `null` has none. */
+  /** Reads the items of an array one by one; `null` has none. */
   items(readItem: () => void): void {
     const start = this.token();
     if (start === 0x6e) return this.#literal('ull');
@@ -152,9 +150,9 @@ export class JsonCursor {
   }
 
   /**
-   * Text that needs no unescaping, passed over: `at` is behind its closing quote.
+   * Skips text without escapes; `at` is then behind its closing quote.
    *
-   * @returns where it starts; -1: any other value, nothing of which is read
+   * @returns the start of the text; -1: any other value, of which nothing is read
    */
   plainText(): number {
     const { bytes, at } = this;
@@ -172,7 +170,7 @@ export class JsonCursor {
     return -1;
   }
 
-  /** Any value, passed over. */
+  /** Skips any value. */
   range(): JsonRange {
     this.#unread(this.token());
     const start = this.at;
@@ -180,7 +178,7 @@ export class JsonCursor {
     return { start, end: this.at };
   }
 
-  /** Any value. */
+  /** Skips any value. */
   value(): JsonValue {
     const { start, end } = this.range();
     return treeOf(this.bytes, start, end);
@@ -252,14 +250,14 @@ export class JsonCursor {
     this.#depth--;
   }
 
-  /** Steps back before the byte that `token` gave; at the end it gave none. */
+  /** Steps back before the byte that `token` returned; at the end there was none. */
   #unread(byte: number): void {
     if (byte !== 0) this.at--;
   }
 
   /**
-   * Passes over what is left of a string whose opening quote is read. Control characters are faults only
-   * before the first escape, as in json-iterator.
+   * Skips the remainder of a string whose opening quote is read. Control characters are faults only before
+   * the first escape, as in json-iterator.
    */
   #string(operation: string): void {
     const bytes = this.bytes;
@@ -307,8 +305,8 @@ export class JsonCursor {
   }
 
   /**
-   * A number whose first byte is read. json-iterator looks no further than that digits are followed by what
-   * ends a value; only where they are not does it read the number for what it is.
+   * Skips a number whose first byte is read. json-iterator checks only that the digits are followed by the
+   * end of a value; where they are not, it reads the number properly.
    */
   #number(first: number): void {
     const bytes = this.bytes;
@@ -345,7 +343,7 @@ export class JsonCursor {
     const text = bytes.toString('latin1', start, end);
     this.at = end;
     this.#isAtEnd = end === bytes.length;
-    // A point without digits before it passes.
+    // A point without digits before it is accepted.
     if (!/^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text)) {
       throw this.fault('readNumberAsString', 'invalid number');
     }
@@ -365,7 +363,7 @@ export class JsonCursor {
   }
 }
 
-/** Go's decoders put the type that they decode before what went wrong in it. */
+/** Go's decoders prefix a fault with the type that they decode. */
 export function within(prefix: string, decode: () => unknown): void {
   try {
     decode();

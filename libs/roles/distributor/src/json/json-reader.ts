@@ -3,19 +3,19 @@ import { character, isDigit, JsonCursor } from './json-iterator-cursor.ts';
 import type { JsonRange } from './json-iterator-cursor.ts';
 import { NameCache } from './name-cache.ts';
 
-/** The looks of the next value. */
+/** Kind of the next value. */
 type NextKind = 'string' | 'number' | 'other';
 
 const quote = 0x22;
 const colon = 0x3a;
 const uint64Max = (1n << 64n) - 1n;
 
-/** Names of fields and attributes, which are the same in each record. */
+/** Names of fields and attributes, which repeat in each record. */
 const names = new NameCache();
 
 /**
- * Reads JSON value by value, of the types that the caller expects. Values of other types are refused in the
- * words of json-iterator, on which OpenTelemetry's own decoder stands; so are numbers that do not fit.
+ * Reads JSON value by value, of the types that the caller expects. Values of other types, and numbers that do
+ * not fit, are refused in the words of json-iterator, which OpenTelemetry's own decoder uses.
  */
 export class JsonReader {
   readonly #cursor: JsonCursor;
@@ -43,20 +43,20 @@ export class JsonReader {
     return this.#cursor.text();
   }
 
-  /** The same of text that is likely to be read again: a name. */
+  /** Like `string`, cached: for text that repeats, such as names. */
   name(): string {
     const cursor = this.#cursor;
     const start = cursor.plainText();
     return start < 0 ? cursor.text() : names.get(cursor.bytes, start, cursor.at - 1);
   }
 
-  /** Where text without escapes stands; undefined: another value, which is still to be read. */
+  /** Range of text without escapes; undefined: another value, which the caller then reads. */
   plainRange(): JsonRange | undefined {
     const start = this.#cursor.plainText();
     return start < 0 ? undefined : { start, end: this.#cursor.at - 1 };
   }
 
-  /** The bytes between quotes as they stand, for text that needs no escapes. */
+  /** The bytes between quotes, for text without escapes. */
   plainString(): string {
     const cursor = this.#cursor;
     const byte = cursor.token();
@@ -77,7 +77,7 @@ export class JsonReader {
     return byte === 0x74;
   }
 
-  /** A number, or text of one, of `bits` bits without a sign. */
+  /** A number of `bits` bits without a sign, or text of one. */
   unsigned(bits: 32 | 64): bigint {
     const operation = `ReadUint${bits}`;
     const kind = this.#kind();
@@ -123,7 +123,7 @@ export class JsonReader {
     return Number(text);
   }
 
-  /** A number, or the name of one. */
+  /** A number, or its name as text. */
   enumValue(numberOf: (name: string) => number | undefined): number {
     const kind = this.#kind();
     if (kind === 'other') return this.fault('ReadEnumValue', 'unsupported value type');
@@ -136,8 +136,8 @@ export class JsonReader {
   }
 
   /**
-   * Text of so few digits that they fit into 64 bits, as times are written; undefined: another value, still
-   * to be read.
+   * A text of digits that fit into 64 bits, the usual form of times; undefined: another value, which the
+   * caller then reads.
    */
   #quotedDigits(): bigint | undefined {
     const cursor = this.#cursor;
@@ -153,7 +153,7 @@ export class JsonReader {
     return BigInt(upper) * 1_000_000_000n + BigInt(lower);
   }
 
-  /** The name of the next field with its colon behind it, '' at the end of the object. */
+  /** Reads the name of the next field and its colon; '' at the end of the object. */
   #nextField(): string {
     const cursor = this.#cursor;
     const byte = cursor.token();
@@ -213,7 +213,7 @@ export class JsonReader {
     return BigInt.asIntN(bits, value) === value ? value : this.fault(operation, `overflow: ${size}`);
   }
 
-  /** Digits of a number whose first byte is read; a zero is a number by itself. */
+  /** Reads the digits of a number whose first byte is read; a zero is a number by itself. */
   #digits(bits: 32 | 64, first: number): bigint {
     const cursor = this.#cursor;
     const { bytes } = cursor;
@@ -240,7 +240,7 @@ function digitsOf(bytes: Uint8Array, start: number, end: number): number {
   return value;
 }
 
-/** Megabytes of digits are no number that anything here takes, and slow to read as one. */
+/** Longer digits fit no type here, and are slow to read as one number. */
 const digitsMax = 100;
 
 function boundedInteger(text: string): bigint {

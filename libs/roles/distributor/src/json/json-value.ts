@@ -21,14 +21,14 @@ class JsonObject {
     this.fields = fields;
   }
 
-  /** The last value given to `key`, undefined when there is none. */
+  /** The last value of `key`; undefined when there is none. */
   get(key: string): JsonValue | undefined {
     for (let i = this.fields.length - 1; i >= 0; i--) if (this.fields[i][0] === key) return this.fields[i][1];
     return undefined;
   }
 }
 
-/** The value whose bytes are bytes[start .. end), which must be well-formed. */
+/** Reads the value in bytes[start .. end), which must be well-formed. */
 export function treeOf(bytes: Buffer, start: number, end: number): JsonValue {
   const items: JsonValue[] = [];
   const one = { start, end };
@@ -66,7 +66,7 @@ function lenientText(bytes: Buffer, start: number, end: number): string {
   return unescapeProven(bytes.toString('utf8', start, end));
 }
 
-/** Text whose escapes a cursor has proven well-formed, with the escapes resolved. */
+/** Resolves the escapes of a text that a cursor has checked. */
 export function unescapeProven(text: string): string {
   return unescapeJson(text) ?? text;
 }

@@ -15,8 +15,8 @@ export interface RawValue {
 export type Problem = string | undefined;
 
 /**
- * Walks the items of what should be an array, as jsonparser does: it trusts its caller, takes the first byte
- * for the bracket whatever it is, and complains about what follows.
+ * Walks the items of an array as jsonparser does: it takes the first byte for the bracket without a check,
+ * and reports faults behind it.
  *
  * @param visit called for each item until it names a problem
  */
@@ -44,7 +44,7 @@ export function eachItem(
   }
 }
 
-/** Walks the fields of an object; `nameOf` takes the escapes out of names, where it can. */
+/** Walks the fields of an object; `nameOf` resolves the escapes of names, where possible. */
 export function eachField(
   bytes: Buffer,
   { start, end }: { readonly start: number; readonly end: number },
@@ -77,9 +77,7 @@ export function eachField(
   return undefined;
 }
 
-/**
- * The text of a string's bytes, or of any other value as it stands; undefined when an escape means nothing.
- */
+/** Text of a string, or of any other value as it stands; undefined for an invalid escape. */
 export function textOf(bytes: Buffer, start: number, end: number): string | undefined {
   const text = bytes.toString('utf8', start, end);
   if (!text.includes('\\')) return text;
@@ -95,7 +93,7 @@ export function textOf(bytes: Buffer, start: number, end: number): string | unde
     ) => {
       if (simple !== undefined) return jsonEscapes.get(simple) ?? simple;
       if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
-      // Half of a pair without the other means nothing; what comes second is not looked at too closely.
+      // A surrogate without its partner is invalid; the second one is not checked closely.
       const second = low === undefined ? 0 : Number.parseInt(low, 16);
       if (high === undefined || second < 0xdc00) {
         isWrong = true;

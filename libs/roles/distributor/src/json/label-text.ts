@@ -5,8 +5,8 @@ import type { JsonRange } from './json-iterator-cursor.ts';
 import { eachField, textOf } from './jsonparser-walk.ts';
 
 /**
- * A JSON object of labels as label text: sorted; of a name given twice the last value counts. A value that is
- * no string counts as the text it is written with.
+ * Label text of a JSON object of labels: sorted; of repeated names the last value counts. A value that is no
+ * string counts as its text.
  */
 export function labelTextOfJson(
   bytes: Buffer,
@@ -23,7 +23,7 @@ export function labelTextOfJson(
   return { text: labelTextOfPairs([...values].sort((a, b) => compareText(a[0], b[0]))) };
 }
 
-/** `{name="value", …}` of pairs as they come; names are not checked here, the label parser does that. */
+/** `{name="value", …}` of pairs in their order; the label parser checks the names. */
 export function labelTextOfPairs(pairs: readonly (readonly [string, string])[]): string {
   return Labels.fromSorted(
     pairs.map(([name]) => name),

@@ -1,12 +1,12 @@
 /** Slots of the cache; names of one push rarely number more than a few dozen. A power of two. */
 const slots = 512;
 
-/** Names longer than this are not worth keeping. */
+/** Longer names are not cached. */
 const nameBytesMax = 64;
 
 /**
- * Names as strings without making a string each time: metadata names repeat in every entry. One slot a hash;
- * a collision replaces, so the cache is bounded by construction.
+ * Finds the string of a name's bytes without making it each time: metadata names repeat in every entry. One
+ * slot for each hash; a collision replaces, so the cache is bounded by construction.
  */
 export class NameCache {
   readonly #names: (string | undefined)[] = Array.from({ length: slots });

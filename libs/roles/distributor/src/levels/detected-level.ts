@@ -23,9 +23,7 @@ const spellings: readonly (readonly [spelling: string, level: string])[] = [
   ['fatal', 'fatal'],
 ];
 
-/**
- * The words that count when they stand alone in a line; the other spellings are too common as parts of text.
- */
+/** Words that count when they stand alone in a line; the other spellings are too common as parts of text. */
 const keywords = ['trace', 'debug', 'fatal', 'critical', 'error', 'err', 'warning', 'warn', 'info'];
 
 export const unknownLevel = 'unknown';
@@ -79,14 +77,13 @@ export function levelOfSeverityNumber(value: string): string | undefined {
 }
 
 /**
- * The level of a line that has nothing else to say it: a field of a JSON object, else a logfmt field, else
- * the first level word standing alone, else `unknown`.
+ * The level of a line: a field of a JSON object, else a logfmt field, else the first level word that stands
+ * alone, else `unknown`.
  *
  * One pass of about 1 ns a byte; no string is made, the result is one of a few constants. The plain version,
  * by regular expressions, is the oracle in the tests.
  *
- * @param jsonDepthMax objects inside objects are looked into down to this depth; 1 is the top level, 0 sets
- *   no bound
+ * @param jsonDepthMax objects are searched down to this depth; 1 is the top level, 0 sets no bound
  */
 export function detectLevel(
   bytes: Uint8Array,
@@ -108,8 +105,8 @@ export function detectLevel(
 }
 
 /**
- * A line that is no JSON object. A logfmt field wins over words that stand before it.
- * Looks at what follows each border, since borders are rarer than letters that may start a keyword.
+ * The level of a line that is no JSON object. A logfmt field has priority over words before it. Looks at the
+ * bytes after each border, since borders are rarer than letters that may start a keyword.
  */
 function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelFields): string {
   const lastByte = fields.lastByte;
@@ -123,8 +120,7 @@ function textLevel(bytes: Uint8Array, start: number, end: number, fields: LevelF
       lastByte[bytes[i - 1]] === 1 &&
       endsFieldName(bytes, start, i, fields)
     ) {
-      // Here a key ends that may say it: the line is worth a proper reading, which settles the field for
-      // good.
+      // A key ends here that may state the level: the line is read as logfmt once, and that result counts.
       const level = logfmtLevel(bytes, start, end, fields);
       return level ?? word ?? keywordLevel(bytes, i, end) ?? unknownLevel;
     }
@@ -182,8 +178,8 @@ function logfmtLevel(bytes: Uint8Array, start: number, end: number, fields: Leve
 }
 
 /**
- * The known level of a JSON object's field, of the first one written, whatever its name and depth; text under
- * such a name that is no known level settles it too. Stops there or at the first fault.
+ * The known level of a JSON object's field: the first one in the text, whatever its name and depth. Text
+ * under such a name that is no known level ends the search too, and so does the first fault.
  */
 function jsonLevel(
   bytes: Uint8Array,
@@ -232,7 +228,7 @@ function jsonLevel(
   return undefined;
 }
 
-/** Past the object or array that opens at `at`, by counting brackets outside of strings. */
+/** Skips the object or array that opens at `at`, by counting brackets outside of strings. */
 function nestedEnd(bytes: Uint8Array, at: number, end: number): number {
   let depth = 0;
   for (let i = at; i < end; i++) {

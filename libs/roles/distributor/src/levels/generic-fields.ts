@@ -15,9 +15,8 @@ interface GenericSources {
 }
 
 /**
- * The fields of an entry that are to become structured metadata: of the stream's labels, else of its
- * metadata, else of a line that is a JSON object or logfmt. A value that the entry already has under the name
- * stays.
+ * The fields of an entry that become structured metadata: from the stream's labels, else from its metadata,
+ * else from a line that is a JSON object or logfmt. A value that the entry already has under the name stays.
  */
 export function findGenericFields(
   fields: readonly GenericField[],
@@ -44,7 +43,7 @@ function firstOf(hints: readonly string[], get: (hint: string) => string | undef
   return undefined;
 }
 
-/** The fields of one line, read when one is asked for. */
+/** The fields of one line, read at the first use. */
 class LineFields {
   readonly #text: string;
   #json: Record<string, unknown> | undefined | 'unread' = 'unread';

@@ -6,12 +6,12 @@ interface Field {
 }
 
 /**
- * The names under which a line may state its level, ready to be compared with ranges of bytes.
- * Looked up by length first: almost every key of a line is settled by that alone.
+ * The names under which a line may state its level, ready to be compared with ranges of bytes. The length is
+ * compared first: it decides for almost every key.
  */
 export class LevelFields {
   readonly #byLength: readonly (readonly Field[])[];
-  /** Per byte: 1 when some name ends in it, in either case. A cheap first test at each `=`. */
+  /** For each byte 1 when some name ends in it, in either case: a cheap first test at each `=`. */
   readonly lastByte = new Uint8Array(256);
 
   constructor(names: readonly string[]) {
@@ -37,8 +37,8 @@ export class LevelFields {
   }
 
   /**
-   * Rank of the field that they spell without regard to ASCII case, the best one of several; -1 when none
-   * does.
+   * Rank of the field whose name the bytes spell without regard to ASCII case, the best one of several; -1:
+   * none.
    */
   rankFolded(bytes: Uint8Array, start: number, end: number): number {
     const fields = this.#byLength[end - start];

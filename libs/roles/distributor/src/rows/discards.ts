@@ -9,7 +9,9 @@ interface Discard {
   bytes: number;
 }
 
-/** The losses of one push, by reason and policy: counted once at its end, not once a row. */
+/**
+ * The discarded entries of one push, by reason and policy: counted once at its end, not once for each row.
+ */
 export class Discards {
   readonly #discards = new Map<string, Discard>();
 

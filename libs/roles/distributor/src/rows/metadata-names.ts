@@ -2,9 +2,9 @@
 import { quoteGo } from '@loki/go';
 import { BoundedMap, LokiError } from '@loki/model';
 
-/** Names remembered with what they become; metadata names are few, but clients choose them. */
+/** Names cached with their valid form; metadata names are few, but clients choose them. */
 const rememberedMax = 10_000;
-/** A longer name is made valid anew each time: remembered, 10,000 of a megabyte would fill the memory. */
+/** A longer name is converted each time: 10,000 cached names of a megabyte would fill the memory. */
 const rememberedCharsMax = 256;
 
 /**

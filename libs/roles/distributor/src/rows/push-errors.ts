@@ -1,9 +1,12 @@
-/** Text of one answer: what follows is only counted. A proxy's or an agent's log takes no more anyway. */
+/**
+ * Characters in the text of one answer; further errors are only counted. Logs of proxies and agents take no
+ * more.
+ */
 const textBytesMax = 64 * 1024;
 
 /**
- * Collects what is wrong with a push's entries. A push of a million bad lines must not make a message of a
- * million lines: errors are counted by text, and each stream may add only so many.
+ * Collects the errors of a push's entries. A push of a million bad lines must not make a message of a million
+ * lines: equal errors are counted, and the texts of each stream are bounded.
  */
 export class PushErrors {
   readonly #counts = new Map<string, number>();
@@ -18,7 +21,7 @@ export class PushErrors {
     return this.#total === 0;
   }
 
-  /** One error as it is; several as `2 errors like: …; 1 errors like: …`. */
+  /** One error as its text; several as `2 errors like: …; 1 errors like: …`. */
   text(): string {
     if (this.#total === 1) return this.#counts.keys().next().value!;
     let joined = '';

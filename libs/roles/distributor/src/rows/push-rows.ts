@@ -11,35 +11,35 @@ const rowsAtStart = 4096;
 const extraBytesAtStart = 64 * 1024;
 const extraBytesKeptMax = 8 * mib;
 
-/** How much one push may bring. */
+/** Bounds on the content of one push. */
 interface PushCounts {
   readonly rows: number;
   readonly pairs: number;
-  /** Places where streams are named. */
+  /** Mentions of streams in the push. */
   readonly streams: number;
 }
 
 /**
  * Two bytes of a body make an entry, a pair or a stream, and each takes many times that in memory: agents
- * send thousands at a time, not millions. A stream that is new costs 5 µs to resolve: a push of so many takes
- * a third of a second.
+ * send thousands at a time, not millions. A new stream costs 5 µs to resolve: a push with this many takes a
+ * third of a second.
  */
 const countsMax: PushCounts = { rows: 1 << 22, pairs: 1 << 22, streams: 1 << 16 };
 
 /**
- * Of a push that is decoded and written in one turn: each of these takes 20 ms at most (0.6 µs an entry of a
- * few bytes, 0.3 µs a pair, 12 µs a stream that is new).
+ * Bounds of a push that is decoded and written in one turn: each of these takes 20 ms at most (0.6 µs an
+ * entry of a few bytes, 0.3 µs a pair, 12 µs a new stream).
  */
 export const inlineCountsMax: PushCounts = { rows: 1 << 15, pairs: 1 << 16, streams: 1 << 11 };
 
-/** Columns of a row, and its place in the batch that it goes to. */
+/** Bytes of a row's columns, and of its place in its batch. */
 const bytesPerRow = 64;
-/** Three array slots, and a text's header. */
+/** Three array slots, and the header of a text. */
 const bytesPerPair = 48;
-/** A stream that is new: labels, key in the cache, run in the batch. */
+/** Bytes of a new stream: labels, key in the cache, run in the batch. */
 const bytesPerStream = 1024;
 
-/** The columns of rows that were decoded elsewhere; exactly as long as there are rows. */
+/** The columns of rows that another thread has decoded; exactly as long as the number of rows. */
 interface RowColumns {
   readonly bytes: Uint8Array;
   readonly extra: Uint8Array;
@@ -52,19 +52,20 @@ interface RowColumns {
   readonly pairEnd: Uint32Array<ArrayBuffer>;
 }
 
-/** Kept between pushes at most; a larger push gives its columns back. */
+/** Memory that stays between pushes at most; a larger push frees its columns. */
 const rowsKeptMax = 1 << 18;
 
 /**
- * One decoded push as columns, reused from push to push: no object per entry. Row r belongs to the stream s
- * with streamFirstRow[s] <= r < streamFirstRow[s + 1], its metadata are the pairs pairEnd[r - 1] ..
- * pairEnd[r].
+ * One decoded push as columns, reused from push to push, without an object for each entry. Row r belongs to
+ * the stream s with streamFirstRow[s] <= r < streamFirstRow[s + 1]; its metadata are the pairs pairEnd[r - 1]
+ * .. pairEnd[r].
  *
- * Lines are ranges of `bytes` (the body), or of `extra` where the body does not hold them as they are.
+ * Lines are ranges of `bytes` (the body), or of `extra` where the body does not have them in their final
+ * form.
  */
 export class PushRows implements PushSink {
   bytes: Buffer = Buffer.alloc(0);
-  /** Lines made while decoding: JSON text without its escapes, OTLP bodies that are no strings, cut lines. */
+  /** Lines made while decoding: unescaped JSON text, OTLP bodies that are no strings, cut lines. */
   extra = Buffer.allocUnsafeSlow(extraBytesAtStart);
   extraLength = 0;
 
@@ -83,17 +84,17 @@ export class PushRows implements PushSink {
   hasValidNames = false;
   readonly pairNames: string[] = [];
   readonly pairValues: string[] = [];
-  /** UTF-8 bytes of name and value, as they came. */
+  /** UTF-8 bytes of name and value, as received. */
   readonly pairBytes: number[] = [];
 
   readonly streams: ResolvedStream[] = [];
   readonly streamFirstRow: number[] = [];
 
   #streams: StreamLookup | undefined;
-  /** The columns came from another thread, and are nobody else's. */
+  /** The columns came from another thread, and belong to this push alone. */
   #isAdopted = false;
   readonly #names = new NameCache();
-  /** Beyond these a push is refused with `bodyTooLarge`. */
+  /** More than these are refused with `bodyTooLarge`. */
   countsMax = countsMax;
 
   /** Empties the columns for a push whose body is `bytes`. */
@@ -115,7 +116,7 @@ export class PushRows implements PushSink {
     if (capacity > rowsKeptMax || capacity < rowsAtStart) this.#resize(rowsAtStart, 0);
   }
 
-  /** Lets go of the body, so that a kept PushRows does not hold it until the next push. */
+  /** Drops the body, so that a reused PushRows does not keep it until the next push. */
   release(): void {
     const { bytes, extra, seconds, nanos, lineStart, lineEnd, inExtra, pairEnd, isRefused } = this;
     this.start(Buffer.alloc(0), undefined);
@@ -123,7 +124,7 @@ export class PushRows implements PushSink {
     this.#isAdopted = false;
     const columns = [bytes, seconds, nanos, lineStart, lineEnd, inExtra, pairEnd, isRefused];
     if (this.extra !== extra) columns.push(extra);
-    // Those that are kept serve the next push.
+    // Reused columns serve the next push.
     if (this.seconds !== seconds) for (const column of columns) freeMemory(column);
     else freeMemory(bytes);
   }
@@ -154,12 +155,12 @@ export class PushRows implements PushSink {
     this.isRefused = new Uint8Array(this.rowCount);
   }
 
-  /** Bytes of these rows in memory, about. */
+  /** Approximate bytes of these rows in memory. */
   get weightBytes(): number {
     let pairBytes = 0;
     for (const bytes of this.pairBytes) pairBytes += bytes;
     return weightOfRows({
-      // Characters of a text may take two bytes.
+      // A character of a text may take two bytes.
       bytes: this.bytes.length + this.extraLength + 2 * pairBytes,
       rows: this.rowCount,
       pairs: this.pairNames.length,
@@ -178,7 +179,7 @@ export class PushRows implements PushSink {
     this.pairBytes.push(nameEnd - nameStart + valueEnd - valueStart);
   }
 
-  /** The same for a pair that is not in the body's bytes. */
+  /** Adds a pair whose texts are not in the body's bytes. */
   addPair(name: string, value: string): void {
     this.addSizedPair(name, value, Buffer.byteLength(name) + Buffer.byteLength(value));
   }
@@ -195,18 +196,18 @@ export class PushRows implements PushSink {
     this.#add(seconds, nanos, lineStart, lineEnd, 0);
   }
 
-  /** An entry whose line is text of our own making. */
+  /** Adds an entry whose line was made here. */
   addTextEntry(seconds: number, nanos: number, line: string): void {
     const start = this.addExtraText(line);
     this.#add(seconds, nanos, start, this.extraLength, 1);
   }
 
-  /** An entry whose line was put into `extra` from `lineStart` to its end. */
+  /** Adds an entry whose line stands in `extra` from `lineStart` to its end. */
   addExtraEntry(seconds: number, nanos: number, lineStart: number): void {
     this.#add(seconds, nanos, lineStart, this.extraLength, 1);
   }
 
-  /** Room for `count` bytes at the end of `extra`; the caller writes there and moves `extraLength`. */
+  /** Makes room for `count` bytes at the end of `extra`; the caller writes there and moves `extraLength`. */
   reserveExtra(count: number): Buffer {
     const needed = this.extraLength + count;
     if (needed > this.extra.length) {
@@ -225,7 +226,7 @@ export class PushRows implements PushSink {
     return start;
   }
 
-  /** Puts a copy of a row's first `keepBytes` bytes and a suffix in the place of its line. */
+  /** Replaces a row's line with a copy of its first `keepBytes` bytes and a suffix. */
   cutLine(row: number, keepBytes: number, suffix: string): void {
     const start = this.extraLength;
     const extra = this.reserveExtra(keepBytes + suffix.length * 3);
@@ -258,7 +259,7 @@ export class PushRows implements PushSink {
     return row === 0 ? 0 : this.pairEnd[row - 1];
   }
 
-  /** Line and metadata bytes of a row, as they came. */
+  /** Line and metadata bytes of a row, as received. */
   rowBytes(row: number): number {
     return this.lineEnd[row] - this.lineStart[row] + this.metadataBytes(row);
   }
@@ -308,7 +309,7 @@ function tooMany(unit: string, max: number): LokiError {
   return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${unit}`);
 }
 
-/** Bytes of decoded rows in memory besides those of their texts. */
+/** Bytes of decoded rows in memory, apart from their texts. */
 export function weightOfRows(size: {
   readonly bytes: number;
   readonly rows: number;

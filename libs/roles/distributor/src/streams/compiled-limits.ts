@@ -11,7 +11,7 @@ import type { Policy } from './policies.ts';
 interface CompiledLimits {
   /** Label and metadata names that state a level, in order of preference. */
   readonly levelFields: readonly string[];
-  /** The same names with their places; also as metadata names look once they are made valid. */
+  /** The same names as columns of a batch; also in the valid form of metadata names. */
   readonly levelRanks: ReadonlyMap<string, number>;
   /** The same for lines. */
   readonly lineLevelFields: LevelFields;
@@ -22,7 +22,7 @@ interface CompiledLimits {
 
 const compiled = new WeakMap<Limits, CompiledLimits>();
 
-/** Compiled once per limits object; overrides that reload bring a new object. */
+/** The compiled form of a limits object; a reload of overrides brings a new object. */
 export function compiledLimits(limits: Limits): CompiledLimits {
   let result = compiled.get(limits);
   if (!result) {

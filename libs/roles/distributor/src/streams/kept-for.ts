@@ -6,18 +6,15 @@ import type { Limits } from '@loki/config';
 import type { LabelPair } from '@loki/model';
 import { compileSelector } from './policies.ts';
 
-/**
- * How long entries of a stream are kept: an entry that is older when it comes would be taken, and never be
- * seen.
- */
+/** The retention period of a stream: an entry that is older when it arrives would never be returned. */
 export interface KeptFor {
-  /** Milliseconds; Infinity: for ever. */
+  /** Milliseconds; Infinity: kept for ever. */
   of(pairs: readonly LabelPair[]): number;
 }
 
 /**
- * The rule with the highest priority that matches a stream decides, of equal ones the shortest; without a
- * rule, the tenant's own period: as queries and the compactor have it.
+ * The matching rule with the highest priority decides, of equal ones the shortest; without a rule, the
+ * tenant's own period: the same choice as in queries and the compactor.
  */
 export function compileKeptFor({ retentionPeriodMs, retentionStreams }: Limits): KeptFor {
   const rules = retentionStreams

@@ -2,28 +2,26 @@
 import { BoundedMap, fnv1a32 } from '@loki/model';
 import type { TenantId } from '@loki/model';
 
-/** From one time to another a stream's rows go to so many partitions. */
+/** Between two times, a stream's rows go to this many partitions. */
 export interface ShardStep {
   readonly fromSeconds: number;
   readonly untilSeconds: number;
   readonly shards: number;
 }
 
-/**
- * Knows the shards of hot streams, by placement hash; the same for all distributors and after their restarts.
- */
+/** The shards of hot streams, by placement hash; the same for all distributors and after their restarts. */
 export interface StreamShards {
   /** Ascending; undefined: the stream's rows go to one partition. */
   of(placement: number): readonly ShardStep[] | undefined;
-  /** The stream grows so fast that rows newer than `newestSeconds` should go to so many. */
+  /** Requests that rows newer than `newestSeconds` go to this many partitions. */
   want(placement: number, shards: number, newestSeconds: number): void;
-  /** Waits until steps of other distributors are known; undefined: they are. */
+  /** Waits until the steps of other distributors are known; undefined: they are known. */
   caughtUp?(): Promise<void> | undefined;
 }
 
 /**
- * FNV-1a with its bits mixed: its low bits alone follow the low bits of the text, and labels that repeat a
- * value (`app` and the `service_name` found from it) would cancel out of them.
+ * FNV-1a with a final mix: its low bits alone follow the low bits of the text, and labels that repeat a value
+ * (`app` and the `service_name` derived from it) would cancel out.
  */
 export function placementHash(text: string): number {
   let hash = fnv1a32(text);
@@ -32,12 +30,12 @@ export function placementHash(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** Tenants whose partitions are remembered; beyond it the memory starts anew. */
+/** Tenants whose partitions are cached; beyond this number the cache starts anew. */
 const rememberedMax = 10_000;
 
 /**
- * Which partition a stream goes to: its placement hash over the partitions of its tenant. A tenant with a
- * shard size uses only so many partitions, the same ones everywhere and whatever the other tenants do.
+ * Chooses the partition of a stream: its placement hash over the partitions of its tenant. A tenant with a
+ * shard size uses only that many partitions, the same ones everywhere, independently of other tenants.
  */
 export class PartitionChooser {
   readonly #partitionCount: number;
@@ -49,7 +47,7 @@ export class PartitionChooser {
 
   /**
    * @param shardSize partitions of the tenant; 0: all
-   * @param shard     of the stream: each goes to another partition, as long as there are others
+   * @param shard number of the stream's shard: each goes to another partition while there are enough
    */
   choose(tenant: TenantId, hash: number, shardSize: number, shard = 0): number {
     if (shardSize <= 0 || shardSize >= this.#partitionCount) return (hash + shard) % this.#partitionCount;
@@ -57,14 +55,14 @@ export class PartitionChooser {
     return partitions[(hash + shard) % partitions.length];
   }
 
-  /** How many partitions a tenant's streams may go to. */
+  /** Number of partitions that a tenant's streams may go to. */
   partitionsOf(shardSize: number): number {
     return shardSize <= 0 ? this.#partitionCount : Math.min(shardSize, this.#partitionCount);
   }
 
   /**
-   * Rendezvous: the partitions with the smallest hash of tenant and number, so that a larger shard only adds
-   * some.
+   * Rendezvous hashing: the partitions with the smallest hash of tenant and number, so that a larger shard
+   * size only adds some.
    */
   #shard(tenant: TenantId, shardSize: number): readonly number[] {
     const key = `${shardSize}/${tenant}`;
@@ -82,16 +80,16 @@ export class PartitionChooser {
 }
 
 /**
- * Nanoseconds, as a power of two, whose rows stay together: lines that follow each other compress well. About
- * 17 ms.
+ * Rows of this many nanoseconds, a power of two, stay together: neighbouring lines compress well. About 17
+ * ms.
  */
 const grainBits = 24;
 
 /**
- * The shard of its stream that a row goes to: by its time alone, so that rows of one time stay in their
- * order, and a row that is sent again goes where it went before.
+ * The stream's shard for a row: chosen by its time alone, so that rows of one time stay in their order, and a
+ * repeated row goes to the same partition.
  *
- * @param steps ascending; they say for each time how many shards there are
+ * @param steps ascending; the number of shards for each stretch of time
  */
 export function shardOfRow(steps: readonly ShardStep[], seconds: number, nanos: number): number {
   for (let i = steps.length - 1; i >= 0; i--) {

@@ -11,13 +11,13 @@ import { enforcedLabels, policyOf } from './policies.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
 import type { SharedTexts } from './shared-texts.ts';
 
-/** Why no entry of a stream is taken. */
+/** The reason why all entries of a stream are refused. */
 interface StreamRejection {
   readonly reason: DiscardReason;
   readonly text: string;
 }
 
-/** All that one label text means for one tenant under its limits; agents send the same text in every push. */
+/** The meaning of one label text for one tenant under its limits; agents send the same text in every push. */
 export interface ResolvedStream {
   readonly limits: Limits;
   readonly labels: Labels;
@@ -31,14 +31,14 @@ export interface ResolvedStream {
   readonly isInternal: boolean;
   /** '' : none. */
   readonly policy: string;
-  /** How long its entries are kept where retention is on; Infinity: for ever. */
+  /** Retention period of its entries; Infinity: for ever. */
   readonly keptForMs: number;
 }
 
 interface ResolveOptions {
-  /** Of a push that says so: its streams are kept apart from those of now. */
+  /** Set for a backfill: its streams are stored apart from current ones. */
   readonly backfillShard?: string;
-  /** Texts that this stream shares with others which are remembered; absent: it is alone. */
+  /** Texts that this stream shares with other cached streams; absent: it shares none. */
   readonly texts?: SharedTexts;
 }
 
@@ -47,8 +47,8 @@ const backfillLabel = '__backfill__';
 const backfillShardLabel = '__backfill_shard__';
 
 /**
- * Resolves the label text of a push: parses, drops empty values, adds `service_name`, checks.
- * Pure; errors are values, because other streams of the push go on.
+ * Resolves the label text of a push: parses, drops empty values, adds `service_name`, checks. Pure; errors
+ * are values, because other streams of the push continue.
  */
 export function resolveStream(
   tenant: TenantId,
@@ -129,7 +129,7 @@ function withPrefix(text: string): string {
   return text.startsWith(parsePrefix) ? text : parsePrefix + text;
 }
 
-/** The text of pairs that may hold a name twice, which `Labels` could not. */
+/** Text of pairs with a repeated name, which `Labels` refuses. */
 function printPairs(pairs: readonly LabelPair[]): string {
   return `{${pairs.map(([name, value]) => Labels.fromSorted([name], [value]).toString().slice(1, -1)).join(', ')}}`;
 }
@@ -156,8 +156,7 @@ function checkPairs(
       text: `missing required labels '${missing.join(',')}' for user '${tenant}' for stream '${printed}'${policy === '' ? '' : ` (policy: '${policy}')`}`,
     };
   }
-  // A service name that was discovered is no fault of the sender's; nor is one that an agent discovered in
-  // our place.
+  // The sender is not at fault for a derived service name, nor for one that an agent derived in our place.
   const count = pairs.reduce((names, [name]) => names + (name === serviceNameLabel ? 0 : 1), 0);
   if (count > limits.maxLabelNamesPerSeries) {
     return {

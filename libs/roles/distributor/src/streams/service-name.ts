@@ -6,7 +6,7 @@ export const serviceNameLabel = 'service_name';
 
 const unknownService = 'unknown_service';
 
-/** Streams that the system writes to itself carry one of these; nothing is discovered for them. */
+/** A label of streams that the system writes to itself; they get no service name. */
 const internalLabels = ['__aggregated_metric__', '__pattern__'];
 
 /** Whether the labels are those of a stream of the system's own. */

@@ -2,15 +2,15 @@
 import { BoundedMap } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 
-/** Texts that are remembered: those that streams share come again and again, and stay. */
+/** Cached texts: the shared ones repeat and stay. */
 const textsMax = 16 * 1024;
 const listsMax = 1024;
-/** Texts up to this length are copied by the engine when they are cut out of another one. */
+/** The engine copies texts up to this length when they are cut out of another one. */
 const slicedTextMin = 13;
 
 /**
- * Label names and values that many streams have, as one string each. Every stream has the names of others and
- * most of their values; copies would be half of what is remembered of a stream.
+ * Label names and values that many streams have, as one string each. A stream shares its names with others,
+ * and most of its values; copies would be half of a cached stream's memory.
  */
 export class SharedTexts {
   readonly #texts = new BoundedMap<string, string>(textsMax);
@@ -36,7 +36,7 @@ export class SharedTexts {
   }
 }
 
-/** A copy: a text that was cut out of the labels of a push keeps all of them in memory. */
+/** A copy: a text that was cut out of a push's labels keeps all of them in memory. */
 function own(text: string): string {
   return text.length < slicedTextMin || !text.isWellFormed() ? text : Buffer.from(text).toString();
 }

@@ -8,22 +8,22 @@ import { resolveStream } from './resolve-stream.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
 import { SharedTexts } from './shared-texts.ts';
 
-/** Finds the streams of one push: one tenant, its limits as they were when the push came. */
+/** Resolves the streams of one push: one tenant, its limits at the arrival of the push. */
 export interface StreamLookup {
   ofText(text: string): ResolvedStream;
   /** The label text is UTF-8 in bytes[start .. end). */
   ofTextBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
-  /** bytes[start .. end) is a flat JSON object of labels, already known to be well-formed. */
+  /** bytes[start .. end) is a flat JSON object of labels, already checked to be well-formed. */
   ofJsonBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
 }
 
-/** Label texts longer than this are resolved anew each time: they are abuse, not agents. */
+/** Longer label texts are not cached: they come from abuse, not from agents. */
 const keyBytesMax = 16 * 1024;
 
 /**
- * The meaning of label texts, remembered: agents send the same few texts in every push, and parsing, sorting,
- * hashing and checking them again would cost more than all of the entries. An entry resolved under other
- * limits is resolved anew.
+ * Caches the meaning of label texts: agents send the same few texts in every push, and parsing, sorting,
+ * hashing and checking them again would cost more than all of the entries. A stream that was resolved under
+ * other limits is resolved again.
  */
 export class StreamCache {
   readonly #streams: BoundedMap<string, ResolvedStream>;
@@ -37,7 +37,7 @@ export class StreamCache {
     return this.#streams.size;
   }
 
-  /** @param backfillShard of a push that is a backfill */
+  /** @param backfillShard set for a push that is a backfill */
   lookup(tenant: TenantId, limits: Limits, backfillShard?: string): StreamLookup {
     // No tenant id has a line break.
     const prefix = backfillShard === undefined ? tenant : `${tenant}\n${JSON.stringify(backfillShard)}`;
@@ -45,7 +45,7 @@ export class StreamCache {
     const resolve = (text: string) => resolveStream(tenant, text, limits, options);
     const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
       if (end - start > keyBytesMax) return resolve(textOf());
-      // Joined, the key is one text; put together by a template it would keep its parts.
+      // `join` makes one flat text; a template would keep its parts.
       const key = [prefix, kind, bytes.toString('latin1', start, end)].join('');
       const cached = this.#streams.get(key);
       if (cached !== undefined && cached.limits === limits) return cached;
@@ -68,7 +68,7 @@ export class StreamCache {
 
 function jsonText(bytes: Buffer, start: number, end: number): string {
   const labels = labelTextOfJson(bytes, { start, end });
-  // The check that the object is well-formed knows of its escapes too.
+  // The check that the object is well-formed covers its escapes.
   assert('text' in labels, 'labels were looked at before');
   return labels.text;
 }

@@ -5,12 +5,12 @@
 import type { TenantId } from '@loki/model';
 import type { Clock, Timers } from '@loki/ports';
 
-/** Microseconds, by tenant, that a head takes to consume rows which are on their way to it. */
+/** Microseconds, by tenant, that a head needs to consume rows which are on their way to it. */
 export type ConsumeCosts = Map<TenantId, number>;
 
 /**
- * About what it takes to encode and consume a run of rows of one stream, each row that has to be compared,
- * each KiB, and each name of metadata, which is a column.
+ * Approximate cost to encode and consume a run of rows of one stream, each row that has to be compared, each
+ * KiB, and each name of metadata, which is a column.
  */
 const runMicros = 5;
 const rowMicros = 2;
@@ -18,22 +18,25 @@ const kibMicros = 1;
 const nameMicros = 25;
 
 /**
- * A tenant with so much on its way waits before it writes more: large pushes come as fast as the head takes
- * them, and what is between them and the head is bounded.
+ * A tenant with more on its way waits before it writes again: large pushes come as fast as the head takes
+ * them, and the bytes between log and head are bounded.
  */
 const tenantMicrosMax = 100_000;
 
-/** A head that takes nothing for so long waits for a flush, or the store: the log goes on taking all. */
+/**
+ * A head that takes nothing for this long waits for a flush, or for the store: the log then takes pushes
+ * without waiting.
+ */
 const standstillMs = 1_000;
 
-/** Rows in a batch, or what a run has added to them. */
+/** Rows of a batch, or the rows that one run has added. */
 interface WrittenRows {
   readonly rowCount: number;
   readonly byteSize: number;
   readonly nameCount: number;
 }
 
-/** Of a run, by what its writer had before it and has now. */
+/** The cost of a run, from its writer's sums before and after it. */
 export function consumeMicros(before: WrittenRows, after: WrittenRows): number {
   const rows = after.rowCount - before.rowCount;
   const kib = (after.byteSize - before.byteSize) / 1024;
@@ -49,23 +52,27 @@ interface AppendedRows {
 /** The rows of one tenant on their way. */
 interface TenantLag {
   micros: number;
-  /** For each partition: rows that the log has, by rising offset, and up to where the head has them. */
+  /**
+   * For each partition: rows in the log that the head does not have yet, by rising offset, and the offset
+   * that the head has reached.
+   */
   readonly appended: Map<number, AppendedRows[]>;
   readonly consumedOffsets: Map<number, number>;
-  /** When the head took some of them last, or had none. */
+  /** The last time at which the head took rows, or had none to take. */
   movedMs: number;
-  /** Resolves when the head takes some. */
+  /** Resolves when the head takes rows. */
   moved: PromiseWithResolvers<void> | undefined;
 }
 
 /**
- * Rows that were written to batches and have not entered a head yet, as the time that they will take there.
- * The head is one of this process: where it is elsewhere, nothing is told of it and nobody waits.
+ * Rows that were written to batches and have not entered a head yet, as the time that the head will need for
+ * them. Only a head in this process counts: rows for heads in other processes are not reported here, and
+ * pushes do not wait for them.
  */
 export class ConsumerLag {
   readonly #clock: Clock;
   readonly #timers: Timers;
-  /** Tenants that have something on its way. */
+  /** Tenants with rows on their way. */
   readonly #tenants = new Map<TenantId, TenantLag>();
 
   constructor({ clock, timers }: { readonly clock: Clock; readonly timers: Timers }) {
@@ -73,7 +80,7 @@ export class ConsumerLag {
     this.#timers = timers;
   }
 
-  /** Rows were written to a batch. */
+  /** Adds rows that were written to a batch. */
   wrote(tenant: TenantId, micros: number): void {
     let lag = this.#tenants.get(tenant);
     if (!lag) {
@@ -99,7 +106,7 @@ export class ConsumerLag {
     }
   }
 
-  /** The log did not take the rows. */
+  /** The log did not store the rows. */
   lost(costs: ConsumeCosts): void {
     for (const [tenant, micros] of costs) {
       const lag = this.#tenants.get(tenant);
@@ -107,7 +114,7 @@ export class ConsumerLag {
     }
   }
 
-  /** The head of a partition has all rows of these tenants, or of all, below `offset`. */
+  /** The head of a partition has all rows below `offset`, of these tenants or of all. */
   consumed(partition: number, offset: number, tenants: Iterable<string> = this.#tenants.keys()): void {
     for (const name of tenants) {
       const tenant = name as TenantId;
@@ -119,7 +126,7 @@ export class ConsumerLag {
       let micros = 0;
       while (count < appended.length && appended[count].offset < offset) micros += appended[count++].micros;
       appended.splice(0, count);
-      // At a start the head takes what stood in the log before: its tenants wait for nothing of theirs.
+      // At its start the head reads earlier records of the log: no push waits for those.
       if (count > 0) this.#take(tenant, lag, micros);
     }
   }
@@ -151,7 +158,7 @@ export class ConsumerLag {
   #take(tenant: TenantId, lag: TenantLag, micros: number): void {
     lag.micros -= micros;
     lag.movedMs = this.#clock.monotonicMs();
-    // Sums of fractions may end a little beside zero.
+    // Sums of fractions may end slightly off zero.
     if (lag.micros < 1) this.#tenants.delete(tenant);
     lag.moved?.resolve();
     lag.moved = undefined;

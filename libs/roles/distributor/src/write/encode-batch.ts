@@ -3,7 +3,7 @@ import type { Workers } from '@loki/ports';
 import { encodeRecords, encodeRecordsTask } from '@loki/segment';
 import type { RowWriter } from '@loki/segment';
 
-/** Batches below this are encoded at once: a hop to another thread and back costs more than it saves. */
+/** Smaller batches are encoded at once: a hop to another thread and back costs more than it saves. */
 const inlineBytesMax = 32 * 1024;
 
 /** Whether another thread encodes the batch. */
@@ -14,7 +14,7 @@ export function isEncodedElsewhere(writers: Iterable<RowWriter>): boolean {
 }
 
 /**
- * The payloads of a batch: none when there are no rows, several when one would be larger than the log takes.
+ * Encodes the payloads of a batch: none without rows, several when one would be larger than the log takes.
  * The writers are empty afterwards.
  */
 export async function encodeBatch(
@@ -27,6 +27,6 @@ export async function encodeBatch(
   if (sections.length === 0) return [];
   if (isInline) return encodeRecords(sections, bytesMax);
   const { records } = await workers.run(encodeRecordsTask, { sections, bytesMax }, { isUrgent: true });
-  // Bytes that crossed a thread are a plain Uint8Array.
+  // Bytes from another thread are a plain Uint8Array.
   return records.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }

@@ -11,7 +11,7 @@ import type { ConsumeCosts, ConsumerLag } from './consumer-lag.ts';
 import { encodeBatch, isEncodedElsewhere } from './encode-batch.ts';
 
 export interface BatcherOptions {
-  /** The longest that a batch waits for the pushes that are expected. 0: each push is a batch. */
+  /** The longest wait of a batch for expected pushes. 0: each push is a batch. */
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed at once. */
   readonly batchBytesMax: number;
@@ -24,9 +24,9 @@ interface BatcherDeps {
   readonly writeLog: WriteLog;
   readonly logger: Logger;
   readonly metrics: DistributorMetrics;
-  /** This process in the log's records. */
+  /** This process's identity in the log's records. */
   readonly writerId: string;
-  /** Told of rows on their way to a head of this process; absent: heads are elsewhere. */
+  /** Receives rows on their way to a head of this process; absent: heads are in other processes. */
   readonly lag?: ConsumerLag;
 }
 
@@ -36,7 +36,7 @@ interface Batch {
   readonly acked: PromiseWithResolvers<void>;
   readonly beganMs: number;
   pushes: number;
-  /** Resolves when it is encoded, and so are those before it that have rows of its tenants. */
+  /** Resolves when the batch is encoded, and earlier batches with rows of its tenants are too. */
   encoded: Promise<unknown>;
 }
 
@@ -45,12 +45,14 @@ interface Batch {
  * took 200 ms.
  */
 const batchStreamsMax = 4096;
-/** The same of names of structured metadata: a block with 50,000 columns took 200 ms to be looked into. */
+/**
+ * Names of structured metadata at which a batch is sealed: reading a block with 50,000 columns took 200 ms.
+ */
 const batchNamesMax = 2048;
 
 /**
- * Without a push for so long, expected pushes are not on their way: a client near by takes less from its
- * answer to its next push.
+ * Without a push for this long, expected pushes are not on their way: a nearby client needs less time from
+ * its answer to its next push.
  */
 const quietMs = 2;
 
@@ -58,15 +60,14 @@ const quietMs = 2;
  * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended
  * as one record (group commit), or several when one would be larger than the log takes.
  *
- * A lone push is sealed at once. While an append is under way pushes join the next batch, so that the batches
- * grow with the load. When the append ends, its pushes and those that came meanwhile are the clients that
- * push now: they are expected again, and the log waits until they are all there, or none has come for
- * `quietMs`, or the batch is `lingerMs` old. A large batch is sealed in any case. Appends of a partition
- * happen one after another, in the order of their sequence; compression of the next overlaps with the append
- * before it.
+ * A lone push is sealed at once. During an append, pushes join the next batch, so batches grow with the load.
+ * When the append ends, the clients of its pushes and of those that came meanwhile are likely to push again:
+ * the log waits until all of them have, or none has for `quietMs`, or the batch is `lingerMs` old. A large
+ * batch is sealed in any case. Appends of a partition happen one after another, in the order of their
+ * sequence; compression of the next overlaps with the append before it.
  *
- * A batch that another thread compresses holds up the tenants that it has rows of, and no others: a small
- * push beside large ones does not wait for a thread that has less of the processor.
+ * A batch that another thread compresses delays only the tenants whose rows it has: a small push beside large
+ * ones does not wait for a thread that has less of the processor.
  */
 export class PartitionBatcher {
   readonly #partition: number;
@@ -77,9 +78,9 @@ export class PartitionBatcher {
   /** Pushes of the last append, and of the batch that was open when it ended. */
   #pushesExpected = 1;
   #sequence = 0;
-  /** Batches that another thread encodes. */
+  /** Batches that another thread is encoding. */
   readonly #encoding = new Set<Batch>();
-  /** Batches that are encoded, and not appended yet. */
+  /** Encoded batches that are not appended yet. */
   #appending = 0;
   #tail: Promise<void> = Promise.resolve();
 
@@ -90,7 +91,7 @@ export class PartitionBatcher {
   }
 
   /**
-   * Where rows of `tenant` go now. Valid until the next turn of the event loop: write, then call `commit`.
+   * The writers for rows of `tenant`. Valid until the next turn of the event loop: write, then call `commit`.
    */
   writer(tenant: TenantId): RowWriter {
     const batch = (this.#open ??= this.#begin());
@@ -99,7 +100,7 @@ export class PartitionBatcher {
     return writer;
   }
 
-  /** Says what the rows that were just written will cost the head. */
+  /** Reports the cost for the head of the rows that were just written. */
   wrote(tenant: TenantId, micros: number): void {
     const { lag } = this.#deps;
     if (!lag || !this.#open) return;
@@ -109,7 +110,7 @@ export class PartitionBatcher {
   }
 
   /**
-   * Says that a push has written its rows.
+   * Ends the rows of one push.
    *
    * @returns resolves when the write log has them; rejects with LokiError `logNotAcked`
    */
@@ -137,7 +138,7 @@ export class PartitionBatcher {
     return bytes >= batchBytesMax || streams >= batchStreamsMax || names >= batchNamesMax;
   }
 
-  /** Seals what is open and waits until nothing is under way. */
+  /** Seals the open batch and waits until nothing is in progress. */
   async drain(): Promise<void> {
     if (this.#open) this.#seal();
     while (this.#encoding.size > 0) await Promise.all(Array.from(this.#encoding, ({ encoded }) => encoded));
@@ -146,7 +147,7 @@ export class PartitionBatcher {
 
   #begin(): Batch {
     const acked = Promise.withResolvers<void>();
-    // A push whose client is gone may not be waiting any more.
+    // A push whose client is gone may no longer wait for it.
     acked.promise.catch(() => {});
     const beganMs = this.#deps.clock.monotonicMs();
     return {
@@ -159,19 +160,19 @@ export class PartitionBatcher {
     };
   }
 
-  /** Whether nothing is under way that the batch has to wait for. */
+  /** Whether the batch has to wait for something in progress. */
   #isFree(batch: Batch): boolean {
     return this.#appending === 0 && this.#encodingBefore(batch).length === 0;
   }
 
-  /** Batches with rows of its tenants: these stay in their order. */
+  /** Earlier batches with rows of its tenants: these stay in their order. */
   #encodingBefore({ writers }: Batch): Batch[] {
     return [...this.#encoding].filter((before) =>
       writers.keys().some((tenant) => before.writers.has(tenant)),
     );
   }
 
-  /** With no append under way. */
+  /** Called while no append is in progress. */
   #sealOrWait(batch: Batch): void {
     if (batch.pushes >= this.#pushesExpected || this.#isOld(batch)) return this.#seal();
     const { pushes } = batch;
@@ -208,7 +209,7 @@ export class PartitionBatcher {
     batch.encoded = Promise.allSettled([payloads, ...before.map(({ encoded }) => encoded)]).then(append);
   }
 
-  /** Never rejects: the outcome goes to those who wait for the batch. */
+  /** Never rejects: the batch's waiting pushes receive the outcome. */
   async #append(batch: Batch, encoded: Promise<readonly Buffer[]>): Promise<void> {
     const { clock, lag, metrics, writeLog, writerId } = this.#deps;
     const startMs = clock.monotonicMs();
@@ -216,8 +217,8 @@ export class PartitionBatcher {
     try {
       for (const payload of await encoded) {
         this.#sequence++;
-        // Behind an append that the log does not take, a batch would wait for two time-outs: longer than
-        // clients.
+        // Behind an append that the log does not answer, a batch would wait for two time-outs: longer than
+        // clients do.
         const waitedMs = clock.monotonicMs() - batch.beganMs;
         const record = { writerId, sequence: this.#sequence, payload };
         lastOffset = await writeLog.append(this.#partition, record, waitedMs);

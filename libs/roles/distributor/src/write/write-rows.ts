@@ -17,7 +17,7 @@ import type { ResolvedStream } from '../streams/resolve-stream.ts';
 
 const levelName = 'detected_level';
 
-/** Rows that stand one after the other in a push, of the stream that it names at `place`. */
+/** Consecutive rows of a push, of the stream that it names at `place`. */
 interface RowSpan {
   readonly place: number;
   readonly from: number;
@@ -31,14 +31,15 @@ interface StreamRun {
 }
 
 /**
- * A row counts for so much beside its line, and for each pair of its metadata: runs of empty lines end, too.
+ * Bytes that a row counts for beside its line, and for each pair of its metadata: runs of empty lines end,
+ * too.
  */
 const bytesPerRow = 12;
 const bytesPerPair = 64;
 
 /**
  * The rows of one stream, from all places where the push names it, as runs of about `bytesMax`: some clients
- * name a stream anew for each line, and a head looks at each run by itself.
+ * name a stream anew for each line, and a head handles each run separately.
  *
  * @param partition of all rows, or of each
  */
@@ -76,7 +77,7 @@ export function* runsOfStream(
   if (spans.length > 0) yield { partition: current, spans };
 }
 
-/** Writes the rows of a run that were not refused, with the level each is found to have. */
+/** Writes the valid rows of a run, with the detected level of each. */
 export function writeRun(rows: PushRows, { spans }: StreamRun, limits: Limits, writer: RowWriter): void {
   writer.beginRun(rows.streams[spans[0].place].labels);
   try {
@@ -84,7 +85,7 @@ export function writeRun(rows: PushRows, { spans }: StreamRun, limits: Limits, w
       writeRows(rows, from, end, limits, rows.streams[place], writer);
     }
   } finally {
-    // An open run would spoil the batch for all who share it.
+    // An open run would spoil the batch for every push in it.
     writer.endRun();
   }
 }
@@ -111,7 +112,7 @@ function writeRows(
     );
     const pairEnd = rows.pairEnd[row];
     for (let pair = rows.pairStart(row); pair < pairEnd; pair++) {
-      // An empty value means that there is no such metadata.
+      // An empty value means that the pair is absent.
       if (rows.pairValues[pair] !== '') writer.addMetadata(rows.pairNames[pair], rows.pairValues[pair]);
     }
     if (findsLevel) writer.addMetadata(levelName, levelOfRow(rows, row, stream, limits));
