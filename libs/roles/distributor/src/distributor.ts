@@ -544,7 +544,7 @@ function sharedStreams(deps: DistributorDeps): SharedStreams | undefined {
   const { streamLimitOwners: limiters, healthyDistributors } = deps;
   return (
     limiters && {
-      limiters,
+      counters: limiters,
       healthyDistributors,
       claims: new StreamLimitClaims({ ...deps, owners: limiters }),
     }

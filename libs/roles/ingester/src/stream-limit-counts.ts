@@ -51,16 +51,16 @@ export class StreamLimitCounts implements StreamLimitService {
   }
 
   #claim(
-    { tenant, activeMax, activeStreams: held, newStreams: wanted }: StreamClaim,
+    { tenant, activeMax, activeStreams, newStreams }: StreamClaim,
     nowMs: number,
   ): Uint8Array {
     let streams = this.#tenants.get(tenant);
     if (!streams) this.#tenants.set(tenant, (streams = { seenMs: new Map(), sweptMs: nowMs }));
     const { seenMs } = streams;
-    for (const stream of held) seenMs.set(stream, nowMs);
-    const admitted = new Uint8Array(wanted.length);
-    for (let i = 0; i < wanted.length; i++) {
-      const stream = wanted[i];
+    for (const stream of activeStreams) seenMs.set(stream, nowMs);
+    const admitted = new Uint8Array(newStreams.length);
+    for (let i = 0; i < newStreams.length; i++) {
+      const stream = newStreams[i];
       if (!seenMs.has(stream)) {
         if (seenMs.size >= activeMax && nowMs - streams.sweptMs >= fullSweepMs) this.#sweep(streams, nowMs);
         if (seenMs.size >= activeMax) continue;

@@ -66,7 +66,11 @@ function world(distributors: number, limit: number) {
       timers: new NodeTimers(),
       logger: quietLogger,
     });
-    return new StreamRegistry(options, { claims, limiters, healthyDistributors: () => distributors });
+    return new StreamRegistry(options, {
+      claims,
+      counters: limiters,
+      healthyDistributors: () => distributors,
+    });
   });
   const stream = (name: string): ResolvedStream => resolveStream(tenant, `{app="${name}"}`, limits);
   /** Pushes one row of each stream to a distributor; which were admitted. */

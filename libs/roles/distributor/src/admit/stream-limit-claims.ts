@@ -45,9 +45,9 @@ interface TenantClaim {
   readonly answers: ((verdict: StreamVerdict) => void)[];
 }
 
-interface Away {
+interface AnswerFailures {
   /** Number of calls in a row without an answer. */
-  readonly times: number;
+  readonly count: number;
   /** No call is made until then. */
   readonly untilMs: number;
 }
@@ -86,7 +86,7 @@ export class StreamLimitClaims {
   readonly #deps: StreamLimitClaimsDeps;
   readonly #lines = new Map<string, Line>();
   /** Counters that failed to answer a call. */
-  readonly #away = new BoundedMap<string, Away>(awayKeptMax);
+  readonly #failures = new BoundedMap<string, AnswerFailures>(awayKeptMax);
   #waitingCount = 0;
 
   constructor(deps: StreamLimitClaimsDeps) {
@@ -97,16 +97,21 @@ export class StreamLimitClaims {
   ownerOf(tenant: TenantId): StreamLimitOwner | undefined {
     const owner = this.#deps.owners.ownerOf(tenant);
     if (!owner) return undefined;
-    const away = this.#away.get(owner.id);
-    if (away === undefined) return owner;
-    if (away.untilMs > this.#deps.clock.monotonicMs()) return undefined;
+    const failures = this.#failures.get(owner.id);
+    if (failures === undefined) return owner;
+    if (failures.untilMs > this.#deps.clock.monotonicMs()) return undefined;
     // A counter that failed to answer may not know the streams of that call: its id changes here, so all
     // streams are reported again.
-    return { ...owner, id: `${owner.id}/${away.times}` };
+    return { ...owner, id: `${owner.id}/${failures.count}` };
   }
 
   /** Asks whether a new stream is within the limit. Never rejects. */
-  ask(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): Promise<StreamVerdict> {
+  claim(
+    owner: StreamLimitOwner,
+    tenant: TenantId,
+    stream: number,
+    activeMax: number,
+  ): Promise<StreamVerdict> {
     if (this.#waitingCount >= streamsWaitingMax) return Promise.resolve(undefined);
     const claim = this.#claimOf(owner, tenant, activeMax);
     claim.newStreams.push(stream);
@@ -118,7 +123,7 @@ export class StreamLimitClaims {
    * Reports a stream as in use. Fire and forget. False: the queue is full, and the caller reports the stream
    * again later.
    */
-  tell(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): boolean {
+  report(owner: StreamLimitOwner, tenant: TenantId, stream: number, activeMax: number): boolean {
     if (this.#waitingCount >= streamsWaitingMax) return false;
     this.#claimOf(owner, tenant, activeMax).activeStreams.push(stream);
     this.#waitingCount++;
@@ -126,7 +131,7 @@ export class StreamLimitClaims {
   }
 
   /** Reports many streams as in use, in slices: hashing a million takes a third of a second. */
-  async tellAll(
+  async reportAll(
     owner: StreamLimitOwner,
     tenant: TenantId,
     texts: Iterable<string>,
@@ -134,7 +139,7 @@ export class StreamLimitClaims {
   ): Promise<void> {
     let count = 0;
     for (const text of texts) {
-      while (!this.tell(owner, tenant, streamHash(text), activeMax)) {
+      while (!this.report(owner, tenant, streamHash(text), activeMax)) {
         await this.#deps.timers.sleep(fullPauseMs);
       }
       if (++count % hashedAtOnce === 0) await nextTurn(this.#deps.timers);
@@ -182,10 +187,10 @@ export class StreamLimitClaims {
     }
     let verdicts: readonly Uint8Array[] | undefined;
     try {
-      if (!this.#isAway(owner.id)) verdicts = await owner.service.claim(calls);
+      if (!this.#isPaused(owner.id)) verdicts = await owner.service.claim(calls);
     } catch (error) {
-      this.#leaveAlone(owner.id);
-      this.#deps.logger.warn('streams are not counted: their limiter does not answer', {
+      this.#pauseCalls(owner.id);
+      this.#deps.logger.warn('streams are not counted: their counter does not answer', {
         owner: owner.id,
         err: String(error),
       });
@@ -195,14 +200,14 @@ export class StreamLimitClaims {
     });
   }
 
-  #isAway(id: string): boolean {
-    const away = this.#away.get(baseOf(id));
-    return away !== undefined && away.untilMs > this.#deps.clock.monotonicMs();
+  #isPaused(id: string): boolean {
+    const failures = this.#failures.get(baseOf(id));
+    return failures !== undefined && failures.untilMs > this.#deps.clock.monotonicMs();
   }
 
-  #leaveAlone(id: string): void {
-    const times = (this.#away.get(baseOf(id))?.times ?? 0) + 1;
-    this.#away.set(baseOf(id), { times, untilMs: this.#deps.clock.monotonicMs() + awayMs });
+  #pauseCalls(id: string): void {
+    const failureCount = (this.#failures.get(baseOf(id))?.count ?? 0) + 1;
+    this.#failures.set(baseOf(id), { count: failureCount, untilMs: this.#deps.clock.monotonicMs() + awayMs });
   }
 }
 
@@ -214,14 +219,14 @@ function baseOf(id: string): string {
 /** Takes the claims of the next call. */
 function takeClaims(waiting: Map<TenantId, TenantClaim>): [TenantId, TenantClaim][] {
   const batch: [TenantId, TenantClaim][] = [];
-  let left = streamsPerCallMax;
+  let room = streamsPerCallMax;
   for (const [tenant, claim] of waiting) {
-    if (left <= 0) break;
-    const activeStreams = claim.activeStreams.splice(0, left);
-    left -= activeStreams.length;
-    const newStreams = claim.newStreams.splice(0, left);
-    const answers = claim.answers.splice(0, left);
-    left -= newStreams.length;
+    if (room <= 0) break;
+    const activeStreams = claim.activeStreams.splice(0, room);
+    room -= activeStreams.length;
+    const newStreams = claim.newStreams.splice(0, room);
+    const answers = claim.answers.splice(0, room);
+    room -= newStreams.length;
     batch.push([tenant, { activeMax: claim.activeMax, activeStreams, newStreams, answers }]);
     if (claim.activeStreams.length === 0 && claim.newStreams.length === 0) waiting.delete(tenant);
   }

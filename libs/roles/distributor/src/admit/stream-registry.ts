@@ -57,7 +57,7 @@ interface StreamRegistryOptions {
 /** Services that distributors share. */
 export interface SharedStreams {
   readonly claims: StreamLimitClaims;
-  readonly limiters: StreamLimitOwners;
+  readonly counters: StreamLimitOwners;
   /** Number of distributors, this one included: limits are divided by it while no counter answers. */
   readonly healthyDistributors: () => number;
 }
@@ -65,7 +65,7 @@ export interface SharedStreams {
 interface StreamState {
   seenMs: number;
   /** Time of the last report to the counter that the stream is in use. */
-  toldMs: number;
+  reportedMs: number;
   newestSeconds: number;
   newestNanos: number;
   rate: StreamRate | undefined;
@@ -76,14 +76,14 @@ interface TenantState {
   /** Streams that the counter refused, each with the time until which it is not claimed again. */
   readonly refusedUntilMs: Map<string, number>;
   /** The counter that knows all `streams`. */
-  limiterId: string | undefined;
+  counterId: string | undefined;
   sweptMs: number;
 }
 
 /** Sweeps for idle streams in each `streamIdleMs`. */
 const sweepsPerIdleTime = 8;
 /** Reports of a used stream to its counter in each `streamIdleMs`. */
-const tellsPerIdleTime = 4;
+const reportsPerIdleTime = 4;
 /** A refused stream is not claimed again for this long: its client goes on sending it. */
 const refusedMs = 1_000;
 const refusedMax = 10_000;
@@ -118,15 +118,15 @@ export class StreamRegistry implements StreamAdmission {
   ): Promise<void> | undefined {
     const activeMax = this.#activeMax(limits);
     if (!this.#shared || activeMax === Number.POSITIVE_INFINITY) return undefined;
-    const limiter = this.#shared.claims.ownerOf(tenant);
-    if (!limiter) return undefined;
+    const counter = this.#shared.claims.ownerOf(tenant);
+    if (!counter) return undefined;
     const tenantState = this.#tenantState(tenant, nowMs);
-    this.#introduce(tenant, tenantState, limiter, activeMax, nowMs);
+    this.#introduce(tenant, tenantState, counter, activeMax, nowMs);
     const questions = new Map<string, Promise<void>>();
     for (const { text } of streams) {
       const isKnown = tenantState.streams.has(text) || (tenantState.refusedUntilMs.get(text) ?? 0) > nowMs;
       if (!isKnown && !questions.has(text)) {
-        questions.set(text, this.#ask(limiter, tenant, tenantState, { text, activeMax, nowMs }));
+        questions.set(text, this.#claim(counter, tenant, tenantState, { text, activeMax, nowMs }));
       }
     }
     return questions.size === 0 ? undefined : Promise.all(questions.values()).then(() => undefined);
@@ -149,12 +149,12 @@ export class StreamRegistry implements StreamAdmission {
       }
       state = newState(nowMs);
       // The stream was admitted without a claim: the next counter gets a report of all streams.
-      if (this.#shared) tenantState.limiterId = undefined;
+      if (this.#shared) tenantState.counterId = undefined;
       tenantState.streams.set(stream.text, state);
     }
     state.seenMs = nowMs;
-    if (this.#shared && nowMs - state.toldMs > this.#options.streamIdleMs / tellsPerIdleTime) {
-      this.#tell(tenant, tenantState, stream.text, state, limits, nowMs);
+    if (this.#shared && nowMs - state.reportedMs > this.#options.streamIdleMs / reportsPerIdleTime) {
+      this.#report(tenant, tenantState, stream.text, state, limits, nowMs);
     }
     if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime) {
       this.#sweep(tenantState, nowMs);
@@ -179,7 +179,7 @@ export class StreamRegistry implements StreamAdmission {
   #tenantState(tenant: TenantId, nowMs: number): TenantState {
     let state = this.#tenants.get(tenant);
     if (!state) {
-      state = { streams: new Map(), refusedUntilMs: new Map(), limiterId: undefined, sweptMs: nowMs };
+      state = { streams: new Map(), refusedUntilMs: new Map(), counterId: undefined, sweptMs: nowMs };
       this.#tenants.set(tenant, state);
     }
     return state;
@@ -188,7 +188,7 @@ export class StreamRegistry implements StreamAdmission {
   /** Streams that a tenant may have. */
   #activeMax({ maxStreamsPerUser: perIngester, maxGlobalStreamsPerUser: global }: Limits): number {
     const local = perIngester > 0 ? perIngester : Number.POSITIVE_INFINITY;
-    const shares = this.#shared ? Math.max(1, this.#shared.limiters.ingesterShares()) : 1;
+    const shares = this.#shared ? Math.max(1, this.#shared.counters.ingesterShares()) : 1;
     return Math.min(Math.floor(local * shares), global > 0 ? global : Number.POSITIVE_INFINITY);
   }
 
@@ -209,24 +209,24 @@ export class StreamRegistry implements StreamAdmission {
   #introduce(
     tenant: TenantId,
     tenantState: TenantState,
-    limiter: StreamLimitOwner,
+    counter: StreamLimitOwner,
     activeMax: number,
     nowMs: number,
   ): void {
-    if (tenantState.limiterId === limiter.id) return;
-    tenantState.limiterId = limiter.id;
+    if (tenantState.counterId === counter.id) return;
+    tenantState.counterId = counter.id;
     if (tenantState.streams.size === 0) return;
-    for (const state of tenantState.streams.values()) state.toldMs = nowMs;
-    void this.#shared!.claims.tellAll(limiter, tenant, tenantState.streams.keys(), activeMax);
+    for (const state of tenantState.streams.values()) state.reportedMs = nowMs;
+    void this.#shared!.claims.reportAll(counter, tenant, tenantState.streams.keys(), activeMax);
   }
 
-  async #ask(
-    limiter: StreamLimitOwner,
+  async #claim(
+    counter: StreamLimitOwner,
     tenant: TenantId,
     tenantState: TenantState,
     { text, activeMax, nowMs }: { text: string; activeMax: number; nowMs: number },
   ): Promise<void> {
-    const verdict = await this.#shared!.claims.ask(limiter, tenant, streamHash(text), activeMax);
+    const verdict = await this.#shared!.claims.claim(counter, tenant, streamHash(text), activeMax);
     const { streams, refusedUntilMs } = tenantState;
     if (verdict === true) {
       refusedUntilMs.delete(text);
@@ -237,12 +237,12 @@ export class StreamRegistry implements StreamAdmission {
       refusedUntilMs.set(text, nowMs + refusedMs);
     } else {
       // The counter may not know the streams that were reported with this call.
-      tenantState.limiterId = undefined;
+      tenantState.counterId = undefined;
     }
   }
 
   /** Reports that the stream is still in use. */
-  #tell(
+  #report(
     tenant: TenantId,
     tenantState: TenantState,
     text: string,
@@ -253,10 +253,10 @@ export class StreamRegistry implements StreamAdmission {
     const { claims } = this.#shared!;
     const activeMax = this.#activeMax(limits);
     if (activeMax === Number.POSITIVE_INFINITY) return;
-    const limiter = claims.ownerOf(tenant);
+    const counter = claims.ownerOf(tenant);
     // The next push reports all streams to the new counter.
-    if (limiter?.id !== tenantState.limiterId || !limiter) return;
-    if (claims.tell(limiter, tenant, streamHash(text), activeMax)) state.toldMs = nowMs;
+    if (counter?.id !== tenantState.counterId || !counter) return;
+    if (claims.report(counter, tenant, streamHash(text), activeMax)) state.reportedMs = nowMs;
   }
 
   #admitRows(
@@ -322,7 +322,7 @@ export class StreamRegistry implements StreamAdmission {
 
 function newState(nowMs: number): StreamState {
   const newestSeconds = Number.NEGATIVE_INFINITY;
-  return { seenMs: nowMs, toldMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
+  return { seenMs: nowMs, reportedMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
 }
 
 /** The rows of one stream in a push, and the state that decides about them. */
