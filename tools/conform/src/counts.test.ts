@@ -28,6 +28,6 @@ test('what a run has cut is what was counted since it began', () => {
 });
 
 test('caches are summed over processes, those of answers alone', () => {
-  const found = cachesOf(Counts.parse([before, after]));
-  expect(found).toEqual([{ name: 'frontend.results-cache', asked: 13, found: 2 }]);
+  const caches = cachesOf(Counts.parse([before, after]));
+  expect(caches).toEqual([{ name: 'frontend.results-cache', lookups: 13, hits: 2 }]);
 });

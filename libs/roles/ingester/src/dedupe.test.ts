@@ -101,9 +101,9 @@ describe('duplicates', () => {
     bounds.raise(streamOf(new Head(hasher()), 'x').hash, Number(base.ns / 1000n));
     const asked: bigint[] = [];
     const committed = {
-      mark: async (run: { rows: { first: number }; found: Uint8Array }, offset: number) => {
+      mark: async (run: { rows: { first: number }; marks: Uint8Array }, offset: number) => {
         asked.push(BigInt(offset));
-        run.found[run.rows.first] = 1;
+        run.marks[run.rows.first] = 1;
         return 1;
       },
     } as unknown as CommittedRows;

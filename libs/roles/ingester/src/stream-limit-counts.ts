@@ -50,10 +50,7 @@ export class StreamLimitCounts implements StreamLimitService {
     return this.#tenants.size;
   }
 
-  #claim(
-    { tenant, activeMax, activeStreams, newStreams }: StreamClaim,
-    nowMs: number,
-  ): Uint8Array {
+  #claim({ tenant, activeMax, activeStreams, newStreams }: StreamClaim, nowMs: number): Uint8Array {
     let streams = this.#tenants.get(tenant);
     if (!streams) this.#tenants.set(tenant, (streams = { seenMs: new Map(), sweptMs: nowMs }));
     const { seenMs } = streams;
