@@ -44,16 +44,16 @@ interface CommittedRowsOptions {
   readonly logger: Logger;
 }
 
-/** Footers kept. A backfill goes through few segments at a time; each footer is some hundred KiB. */
+/** Cached footers. A backfill reads few segments at a time; each footer is some hundred KiB. */
 const footersMax = 32;
 /**
- * Reads of a segment, at once, before the caller is told to try again later: damage may come from the way
- * here.
+ * Reads of a damaged segment in a row before the caller has to try again later: the damage may have happened
+ * on the way here.
  */
 const damagedReadsMax = 3;
 /**
- * A segment that stays damaged over so many tries is left out: a line twice harms less than a partition that
- * stands.
+ * A segment that stays damaged over this many tries is left out: a repeated line harms less than a partition
+ * that stops.
  */
 const damagedTriesMax = 6;
 /** Segments whose damage is remembered. */
@@ -67,18 +67,18 @@ interface TimedRun {
 }
 
 /**
- * Looks for incoming rows among the committed ones.
+ * Searches incoming rows among the committed ones.
  *
- * Cost: only runs that reach back to what has been flushed of their stream come here: late and repeated data.
- * For each, the catalog names the segments of that time; a kept footer tells whether the stream is in it,
- * then the timestamps of the stream's blocks are fetched, and their lines only when a timestamp is equal. Of
- * a stream that has many late runs the segment's entries are indexed.
+ * Cost: only late and repeated runs come here, those that begin before the newest flushed row of their
+ * stream. For each, the catalog names the segments of that time; a cached footer tells whether a segment has
+ * the stream; then the timestamps of the stream's blocks are fetched, and their lines only when a timestamp
+ * is equal. For a stream with many late runs, the segment's entries are indexed.
  */
 export class CommittedRows {
   readonly #options: CommittedRowsOptions;
   readonly #streams: StoredStreams;
   readonly #footers = new BoundedMap<string, StoredSegment>(footersMax);
-  /** Tries that met damage, in a row, by segment. */
+  /** By segment: consecutive tries that met damage. */
   readonly #damagedTries = new BoundedMap<string, number>(damagedMax);
 
   constructor(options: CommittedRowsOptions) {
@@ -89,8 +89,8 @@ export class CommittedRows {
   /**
    * Marks rows of `run` that are committed below `offset`.
    *
-   * @throws what the store throws; the caller tries again later, for skipping the look would let a line in
-   *   twice
+   * @throws the store's error; the caller tries again later, because without the search a line could be
+   *   stored twice
    */
   async mark(run: LateRun, offset: number, signal?: AbortSignal): Promise<number> {
     const { block, first, end } = run.rows;

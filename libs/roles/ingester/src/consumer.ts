@@ -15,32 +15,32 @@ import { isUnreadable, quarantine } from './quarantine.ts';
 import { retryLogged } from './retry.ts';
 import { TenantLanes } from './tenant-lanes.ts';
 
-/** Called with each record that entered the head, and with what has been consumed. */
+/** Called with each record that entered the head, and with the consumed offset. */
 interface ConsumeEvents {
   onRecord(record: HeadRecord): void;
   /** All records below `offset` have been consumed. */
   onConsumed(offset: number): void;
   /** A flush may be due. */
   onProgress(): void;
-  /**
-   * The log does not have the next offset any more: what was there may have been committed by another owner.
-   */
+  /** The log no longer has the next offset: another owner may have committed its record. */
   onGap(): Promise<void>;
-  /** The records below our offset cannot be read as they were: others may have committed more. */
+  /**
+   * Records below the ingester's offset can no longer be read as they were: other owners may have committed
+   * more.
+   */
   onOutdated(): Promise<void>;
 }
 
-/** How often a consumer that has no room looks again. A flush takes a second or so. */
+/** Pause of a consumer that waits for room. A flush takes a second or so. */
 const roomPollMs = 50;
 /**
- * Time on the event loop after which a consumer lets others run: heads replay for minutes, health checks do
- * not wait.
+ * Time on the event loop after which a consumer yields: heads replay for minutes, health checks do not wait.
  */
 const turnMaxMs = 20;
 
 /**
- * Records that are read while rows of some tenant before them are compared, and their bytes as a share of the
- * bound of a head: more wait in the log.
+ * Records that are read ahead while the rows of a tenant are compared, and their bytes as a share of the
+ * bound of a head: further records wait in the log.
  */
 const openRecordsMax = 256;
 const openShare = 0.5;
@@ -49,19 +49,18 @@ const openShare = 0.5;
 interface RecordPart {
   readonly record: LoggedRecord;
   readonly tenants: readonly string[];
-  /** The tenant that they are of, when they are not all. */
+  /** The tenant of the rows; undefined: rows of all tenants of the record. */
   readonly part?: string;
-  /** Throws `corrupt` when they cannot be read. */
+  /** Throws `corrupt` when the rows cannot be read. */
   readonly open: () => Segment;
 }
 
 /**
- * Reads one partition from where its commits end into the head.
- * For each record: drop it if its writer's number says that we had it; open it; drop rows we have; keep the
- * rest as it is.
+ * Reads one partition into the head, from the committed offset on. For each record: drop it if its writer's
+ * sequence shows a repeat; open it; drop repeated rows; keep the remaining bytes as they are.
  *
- * Records enter in order, tenant by tenant: comparing the rows of one may take seconds, and those of others
- * go on meanwhile. A record of several tenants that finds one of them busy is taken apart.
+ * Records enter in order, tenant by tenant: comparing the rows of one tenant may take seconds, while those of
+ * others continue. A record of several tenants is divided when one of them is busy.
  */
 export class Consumer {
   readonly #progress: PartitionProgress;
@@ -83,7 +82,7 @@ export class Consumer {
     this.#turnBeganMs = deps.clock.monotonicMs();
   }
 
-  /** Until the signal aborts; then rejects with its reason. */
+  /** Consumes until the signal aborts; then rejects with its reason. */
   async run(signal: AbortSignal): Promise<never> {
     const failure = new AbortController();
     try {
@@ -114,7 +113,7 @@ export class Consumer {
         await this.#events.onGap();
       }
       if (records.length === 0 && this.#deps.onForeignCommit) {
-        // A log of this process alone has a record for each offset: those it ended with before are
+        // A log with one writer process has a record for each offset: missing records at its end are
         // unreadable.
         if (endBeforeRead > from) {
           signal.throwIfAborted();
@@ -134,8 +133,8 @@ export class Consumer {
   }
 
   /**
-   * A log of this process alone gives each offset to a record: a gap before `offset` is records that were
-   * acknowledged and cannot be read. Offsets of a shared log may have gaps of its own.
+   * A log with one writer process gives each offset to a record: a gap before `offset` means acknowledged
+   * records that cannot be read. Offsets of a shared log may have gaps of their own.
    */
   #tellLost(offset: number): void {
     const { onForeignCommit, logger, metrics } = this.#deps;
@@ -148,8 +147,8 @@ export class Consumer {
   }
 
   /**
-   * Whether the log begins above `offset` and holds nothing. Only an owner who waits for others' records has
-   * to ask: it would wait for ever for what another owner has committed and truncated.
+   * Whether the log begins above `offset` and is empty. Only an owner that waits for others' records has to
+   * ask: otherwise it would wait for ever for records that another owner has committed and truncated.
    */
   async #isPassed(offset: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#progress.isAwaited) return false;
@@ -159,10 +158,10 @@ export class Consumer {
     return start > offset;
   }
 
-  /** Sends a record on its way into the head. Resolves when the next one may follow. */
+  /** Starts a record on its way into the head. Resolves when the next one may follow. */
   async #open(record: LoggedRecord, signal: AbortSignal): Promise<void> {
     const { offset, writerId, sequence, payload } = record;
-    // Delivered again by the log, or committed by another owner while we waited.
+    // The log delivered the record again, or another owner committed it during the wait.
     if (offset < this.#progress.readOffset) return;
     if (this.#progress.writers.isRepeat(writerId, sequence)) {
       this.#deps.metrics.recordRepeated();
@@ -172,7 +171,7 @@ export class Consumer {
     }
     const whole = wholeOf(record);
     const { tenants } = whole;
-    // A comparison that has just begun is nearly always over at once.
+    // A comparison is nearly always done after one step.
     const busyMs = this.#lanes.busyMs(tenants);
     if (busyMs !== undefined && busyMs < turnMaxMs) {
       const pause = this.#deps.timers.sleep(turnMaxMs - busyMs, signal);
@@ -219,7 +218,7 @@ export class Consumer {
     await this.#deps.timers.sleep(roomPollMs, signal);
   }
 
-  /** Rows for the head: undefined when all are there already. */
+  /** Rows for the head; undefined when all are repeats. */
   async #admit({ record, part, open }: RecordPart, signal: AbortSignal): Promise<HeadRecord | undefined> {
     const { clock, metrics, options } = this.#deps;
     const incoming = open();
@@ -232,8 +231,8 @@ export class Consumer {
   }
 
   /**
-   * Finding duplicates may need the store. While it is down this partition waits: to go on without looking
-   * would let an entry in twice, and owners of the same partition would come to differ.
+   * Finding repeats may need the store. While the store is down this partition waits: to continue without the
+   * search would store an entry twice, and owners of the same partition would come to differ.
    */
   #duplicates(record: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
     const { clock, timers } = this.#deps;
@@ -252,9 +251,9 @@ export class Consumer {
       try {
         return await findDuplicates(incoming, context);
       } catch (error) {
-        // Where we stand may be so long ago that what was committed below has been merged with what came
-        // after, and is gone: a leader that was cut off from the log, say, while another took its place.
-        // This owner alone moves its offset on.
+        // The partition's own offset may be far behind: then the records committed below it have been merged
+        // with later ones, and their rows can no longer be told apart. This happens to a leader that was cut
+        // off from the log while another took its place. Only this owner moves its offset forward.
         if (isOutdated(error)) await this.#events.onOutdated();
         throw error;
       }
@@ -281,15 +280,15 @@ export class Consumer {
 }
 
 /**
- * Whether an error means that this very record is damaged. Damage met elsewhere on its way (a manifest, a
- * committed segment, a read that went wrong) is no reason to put a sound record aside: it is tried again.
+ * Whether an error means that this very record is damaged. Damage elsewhere (a manifest, a committed segment,
+ * a failed read) is no reason to put an intact record aside: the record is tried again.
  */
 function isToBlame({ payload }: LoggedRecord, error: unknown): boolean {
   if (!isUnreadable(error)) return false;
   try {
     return damageOf(payload) !== undefined;
   } catch {
-    return true; // the parser itself fails on it
+    return true; // The parser itself fails at the record.
   }
 }
 
@@ -298,7 +297,7 @@ function isOutdated(error: unknown): boolean {
 }
 
 /**
- * Any error of the parser at a record means that it cannot be read: one writer's bug must not stop a
+ * Treats any error of the parser at a record as damage of the record: one writer's bug must not stop a
  * partition.
  */
 function openRecord(bytes: Buffer): Segment {
@@ -311,9 +310,9 @@ function openRecord(bytes: Buffer): Segment {
 }
 
 /**
- * All of a record. It is opened once, in the memory it stays in: what looking for duplicates decodes of it
- * (its streams' labels) serves the head's index. One that cannot be read is nobody's, and says so when it is
- * opened.
+ * Opens all rows of a record. It is opened once, in its final memory: the labels that the search for repeats
+ * decodes also serve the head's index. A record that cannot be read belongs to no tenant, and throws when it
+ * is opened.
  */
 function wholeOf(record: LoggedRecord): RecordPart {
   try {
@@ -333,7 +332,7 @@ function partOf(record: LoggedRecord, tenant: string): RecordPart {
   return { record, tenants: [tenant], part: tenant, open };
 }
 
-/** A copy that all threads see. Threads get a view of it with a message, whatever its size. */
+/** A copy in memory that all threads share: a message to a thread carries a view of it, whatever its size. */
 function shared(bytes: Uint8Array): Buffer {
   const copy = Buffer.from(new SharedArrayBuffer(bytes.length));
   copy.set(bytes);

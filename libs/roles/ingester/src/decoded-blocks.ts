@@ -9,8 +9,8 @@ export const entryColumns: ColumnMask =
   columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
 /**
- * Decoded blocks of head records. Duplicates come in streaks (a client that repeats a push, a stream with
- * coarse timestamps), so the block compared last is nearly always the one wanted next.
+ * Decoded blocks of head records. Repeats come in streaks (a client that repeats a push, a stream with coarse
+ * timestamps), so the block compared last is nearly always needed next.
  */
 export class DecodedBlocks {
   readonly #blocks: WeighedCache<Block>;

@@ -16,7 +16,7 @@ import { findSuspects } from './suspects.ts';
 import type { RunLinks, Suspect } from './suspects.ts';
 import { usAt, usBase } from './time.ts';
 
-/** Rows of one block that are in the head or the store already, ascending. */
+/** Rows of one block that the head or the store already has, ascending. */
 export interface DuplicateRows {
   readonly tenant: string;
   readonly block: number;
@@ -31,37 +31,37 @@ export interface DedupeDeps {
   readonly committed: CommittedRows;
   readonly blocks: DecodedBlocks;
   readonly hasher: EntryHasher;
-  /** The partition's committed offset, asked when the store is looked into. */
+  /** The partition's committed offset, read before the store is searched. */
   readonly committedOffset: () => number;
   readonly signal?: AbortSignal;
 }
 
-/** A block of the record, and its rows that are duplicates: one byte a row. */
+/** A block of the record with a mark for each row: 1 is a duplicate. */
 interface MarkedBlock {
   readonly block: Block;
   readonly marks: Uint8Array;
 }
 
 /**
- * Runs that may overlap with a suspect and are walked side by side with it. Of more, the entries are indexed:
- * pushes that all reach back to one moment would cost the square of their number.
+ * More overlapping runs than this are indexed by entry in place of a walk: pushes that all reach back to one
+ * moment would cost the square of their number.
  */
 const walkedRunsMax = 8;
-/** Runs of a stream that are looked at for such an overlap. */
+/** Runs of a stream that are checked for such an overlap. */
 const seenRunsMax = 1024;
 
 /**
- * Rows of a record that repeat an entry (stream, timestamp, line, structured metadata) of the head, of the
- * committed store, or of an earlier run of the same record. The answer depends on the log's content alone:
- * every owner of the partition removes the same rows, whatever has been flushed by then.
+ * Finds rows of a record that repeat an entry (stream, timestamp, line, structured metadata) of the head, of
+ * the committed store, or of an earlier run of the same record. The result depends on the log's content
+ * alone: every owner of the partition removes the same rows, whatever has been flushed by then.
  *
  * Cost for a run that begins after its stream's newest row, which is nearly every run: two map lookups.
- * Otherwise the stream's head runs are walked from the newest back, until all that is left is older; those
- * that overlap cost a walk over timestamps, and a decompression of both blocks where timestamps are equal.
- * Where many overlap, the stream gets an index of its entries, and each row costs a lookup. Only runs that
- * reach back to flushed time read the store.
+ * Otherwise the stream's head runs are walked from the newest back, until all others are older; each
+ * overlapping run costs a walk over timestamps, and a decompression of both blocks where timestamps are
+ * equal. Where many overlap, the stream gets an index of its entries, and each row costs a lookup. Only runs
+ * that reach back to flushed time read the store.
  *
- * The thread is others' every 10 ms.
+ * The work yields every 10 ms.
  */
 export async function findDuplicates(segment: Segment, context: DedupeDeps): Promise<DuplicateRows[]> {
   const { head, bounds, committed, committedOffset, signal } = context;
@@ -69,7 +69,7 @@ export async function findDuplicates(segment: Segment, context: DedupeDeps): Pro
   const suspects = await inSlices(findSuspects(segment, head, bounds), context, checkStopped);
   if (suspects.length === 0) return [];
   const record = new RecordRows(segment, context);
-  // The head first, then the bound, then the store: rows move from head to store at any await, never back.
+  // The head first, then the bound, then the store: at any await rows move from head to store, never back.
   await inSlices(record.markNear(suspects), context, checkStopped);
   for (const suspect of suspects) {
     const { section, info, run, streamHash, minUs } = suspect;
@@ -82,12 +82,12 @@ export async function findDuplicates(segment: Segment, context: DedupeDeps): Pro
   return record.duplicates();
 }
 
-/** The rows of an incoming record while they are compared with what is there. */
+/** The rows of an incoming record during the search for repeats. */
 class RecordRows {
   readonly #segment: Segment;
   readonly #context: DedupeDeps;
   readonly #blocks = new Map<BlockInfo, MarkedBlock>();
-  /** Of streams with many runs in the record: entries of the runs up to `last`. */
+  /** For streams with many runs in the record: an index of the entries of runs up to `last`. */
   readonly #indexes = new Map<RunLinks, Map<number, { readonly index: EntryIndex; last: number }>>();
 
   constructor(segment: Segment, context: DedupeDeps) {
@@ -108,7 +108,7 @@ class RecordRows {
     return rowsOf(this.blockOf(section, info).block, info, run);
   }
 
-  /** Marks rows that are in the record itself, before, or in the head. */
+  /** Marks rows that repeat an earlier one of the record itself, or one of the head. */
   *markNear(suspects: readonly Suspect[]): SlicedWork<void> {
     for (const suspect of suspects) {
       const { section, info, run } = suspect;
@@ -135,7 +135,7 @@ class RecordRows {
     return duplicates;
   }
 
-  /** Earlier runs of the same stream: two pushes that shared a group commit. */
+  /** Marks rows that repeat earlier runs of the same stream: two pushes of one batch. */
   *#markFromRuns(suspect: Suspect, rows: RunRows, marks: Uint8Array): SlicedWork<void> {
     const { section, links } = suspect;
     for (let at = suspect.previous; at >= 0; at = links.previous[at]) {
@@ -176,8 +176,8 @@ function* markFromHead(
   const { tenant } = suspect.section;
   const { head } = context;
   if (!head.has(suspect.stream, tenant)) return;
-  // One of two blocks cannot be decoded. When it is the new one it goes into quarantine, by this same error;
-  // a bad one in the head is found by its flush, and has nothing that we could compare with.
+  // One of two blocks cannot be decoded. The new one goes into quarantine, by this same error; for a damaged
+  // one in the head, the flush finds the damage, and there is nothing to compare with here.
   const leavesOut = (error: unknown): boolean => {
     if (!isDamage(error)) return false;
     decodeWhole(rows.block);
@@ -189,7 +189,7 @@ function* markFromHead(
     yield* index.mark(rows, marks, leavesOut);
     return;
   }
-  // Taken before others have the thread: a commit moves the runs of a stream.
+  // Copied before other work gets the thread: a commit moves the runs of a stream.
   for (const { record, block: index, run } of overlapping.map((each) => head.placeOf(each))) {
     try {
       const block = context.blocks.get(record, tenant, index);
@@ -214,7 +214,7 @@ function overlappingRuns(head: Head, { stream, minUs, maxUs }: Suspect): number[
   return overlapping;
 }
 
-/** The index of all entries that the head has of a stream: it is made once, then goes on where it ended. */
+/** The index of all entries of a stream in the head: made once, then continued from its end. */
 function* entriesOf(stream: number, tenant: string, context: DedupeDeps): SlicedWork<StreamEntries> {
   const { head, hasher } = context;
   for (;;) {
@@ -226,16 +226,16 @@ function* entriesOf(stream: number, tenant: string, context: DedupeDeps): Sliced
     try {
       yield* addRuns(entries, stream, tenant, context);
     } catch (error) {
-      // Runs that it counts as its own may be missing.
+      // Runs that it counts as indexed may be missing.
       head.forgetEntries(stream);
       throw error;
     }
-    // A commit that comes in between takes the index away with its runs.
+    // A commit in between removes the index with its runs.
     if (head.entries.get(stream) === entries || !head.has(stream, tenant)) return entries;
   }
 }
 
-/** Adds the runs that came since it was made, oldest first. */
+/** Adds the runs that came since the last time, oldest first. */
 function* addRuns(
   entries: StreamEntries,
   stream: number,
@@ -247,7 +247,7 @@ function* addRuns(
   for (let run = newest; run > entries.newestRun; run = head.runs.previous(run)) {
     places.push(head.placeOf(run));
   }
-  // Before anything is awaited: a commit renumbers runs, and this one with them.
+  // Before any await: a commit renumbers runs, this one included.
   entries.newestRun = newest;
   for (const { record, block: at, run } of places.reverse()) {
     if (head.entries.get(stream) !== entries) return;
@@ -259,7 +259,7 @@ function* addRuns(
       yield* entries.index.add(source);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      // Its flush finds it; nothing can be compared with it.
+      // The block's own flush finds the damage; there is nothing to compare with here.
     }
     head.weighEntries(stream, entries);
   }

@@ -9,13 +9,13 @@ import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterOptions } from './options.ts';
 import type { PatternSource } from './pattern-ingester.ts';
 
-/** The world that the ingester is given. */
+/** The services that an ingester uses. */
 export interface IngesterDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly workers: Workers;
-  /** Where results of heads are merged; absent: the ingester has it to itself. */
+  /** Budget of the memory in which results of heads are merged; absent: unbounded. */
   readonly queryThread?: QueryThread;
   readonly writeLog: WriteLog;
   readonly objectStore: ObjectStore;
@@ -25,42 +25,43 @@ export interface IngesterDeps {
   readonly logger: Logger;
   readonly metrics: IngesterMetrics;
   readonly limits: LimitsSource;
-  /** Whether this owner of the partition is the one that flushes. Absent: it is, as there is no other. */
+  /** Whether this owner of the partition flushes it. Absent: it is the only owner, and flushes. */
   readonly isLeader?: (partition: number) => boolean;
   /**
-   * Resolves when another owner answers for a partition that is not ours any more, or nobody waits for one
-   * any longer: until then it is kept and answered for. Absent: such a partition is let go at once.
+   * Resolves when a new owner answers for a partition that this process no longer owns, or no caller waits
+   * for one: until then this process keeps the partition and answers for it. Absent: such a partition is
+   * released at once.
    */
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
   /**
-   * Called when the manifests turn out to hold other records at offsets of this log; nothing was let go. It
-   * ends the process. Present where this process alone may write the log: absent, other owners commit the
-   * same records.
+   * Called when the manifests hold other records at offsets of this log; this process has released nothing.
+   * It ends the process. Present where this process alone may write the log; otherwise owners commit the same
+   * records.
    */
   readonly onForeignCommit?: (error: LokiError) => void;
-  /** Told of each record that enters a head which this owner leads. Absent: nobody clusters lines. */
+  /** Receives each record that enters a head which this owner leads. Absent: no patterns are collected. */
   readonly patterns?: { offer(record: PatternSource): void };
   /**
-   * Told that a partition was consumed up to an offset, by these tenants or, where none are named, by all.
-   * Absent: nobody in this process waits for it.
+   * Receives the consumed offset of a partition, for these tenants or for all. Absent: no push of this
+   * process waits for it.
    */
   readonly onConsumed?: (partition: number, offset: number, tenants?: readonly string[]) => void;
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;
 }
 
-/** The same with the options settled: what the parts of a partition share. */
+/** The same with complete options: shared by the parts of a partition. */
 export interface PartitionDeps extends IngesterDeps {
   readonly options: IngesterOptions;
   readonly queryThread: QueryThread;
   /** Memory of all heads of this process. */
   readonly budget: HeadBudget;
-  /** Bounds flushes side by side. */
+  /** Bounds the number of flushes side by side. */
   readonly flushSemaphore: Semaphore;
   /** Partitions that this process owns now. */
   readonly ownedCount: () => number;
   /**
-   * Tells this incarnation's records apart from those of another with the same offsets, in workers' caches.
+   * Identifies this incarnation in workers' caches: another one may have other records at the same offsets.
    */
   readonly instance: string;
 }

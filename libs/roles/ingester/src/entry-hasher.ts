@@ -1,24 +1,24 @@
-/** Keyed hashes of entries, for finding equal ones. */
+/** Keyed hashes of entries, to find equal ones. */
 import type { Block } from '@loki/segment';
 import { restNsAt, usAt } from './time.ts';
 import type { UsBase } from './time.ts';
 
-/** Hashes of the names and values of a block's structured metadata, each made when it is first needed. */
+/** Hashes of the names and values of a block's structured metadata, each computed at its first use. */
 interface MetadataHashes {
   readonly names: readonly number[];
   readonly values: readonly Float64Array[];
 }
 
 /**
- * Hashes of entries for finding equal ones: HalfSipHash-1-3, 32 bits. It has a key because clients choose the
- * entries: with a hash that they can compute, a push of lines that all collide costs n².
+ * Hashes of entries, to find equal ones: HalfSipHash-1-3, 32 bits. It has a key because clients choose the
+ * entries: with a hash that clients can compute, a push of lines that all collide costs n².
  */
 export class EntryHasher {
   readonly #k0: number;
   readonly #k1: number;
   readonly #word = new Uint8Array(4);
   readonly #metadata = new WeakMap<Block, MetadataHashes>();
-  /** Of each row of a block, NaN before it is needed: a row is compared with several runs. */
+  /** One hash for each row of a block, NaN before its first use: a row is compared with several runs. */
   readonly #entries = new WeakMap<Block, Float64Array<ArrayBuffer>>();
   #lastBlock: Block | undefined;
   #lastEntries = new Float64Array(0);
@@ -30,7 +30,7 @@ export class EntryHasher {
     this.#k1 = view.getInt32(4, true);
   }
 
-  /** Of a row's time alone. */
+  /** Hash of a row's time alone. */
   ofTime(base: UsBase, relativeNs: number): number {
     const us = usAt(base, relativeNs);
     // 21 bits of microseconds above the first 32, and 10 bits of nanoseconds.
@@ -38,7 +38,7 @@ export class EntryHasher {
     return this.#ofPair((us % 2 ** 32) | 0, high);
   }
 
-  /** Of time, line and structured metadata. */
+  /** Hash of time, line and structured metadata. */
   ofEntry(timeHash: number, block: Block, row: number): number {
     if (block !== this.#lastBlock) {
       let entries = this.#entries.get(block);
@@ -60,7 +60,7 @@ export class EntryHasher {
     return block.info.metadataNames.length === 0 ? hash : this.#withMetadata(hash, block, row);
   }
 
-  /** Of two texts, the first of which has no NUL; another hash for each `seed`. */
+  /** Hash of two texts, the first of which has no NUL; another one for each `seed`. */
   ofTexts(seed: number, first: string, second: string): number {
     const bytes = Buffer.from(`${first}\0${second}`);
     return this.#ofBytes(seed, bytes, 0, bytes.length);
@@ -104,7 +104,7 @@ export class EntryHasher {
     return this.#ofBytes(first, word, 0, 4);
   }
 
-  /** Of a word and bytes[start .. end) after it. */
+  /** Hash of a word and bytes[start .. end) after it. */
   #ofBytes(first: number, bytes: Uint8Array, start: number, end: number): number {
     let v0 = this.#k0;
     let v1 = this.#k1;

@@ -7,47 +7,50 @@ import { endOfEqual, isDamage, isSameEntry } from './same-entry.ts';
 import type { RunRows } from './same-entry.ts';
 import { restNsAt, usAt, usBase } from './time.ts';
 
-/** Gives a run in its decoded block, when the entries of it are needed. */
+/** Returns a run in its decoded block, when the index needs its entries. */
 type RunSource = () => RunRows;
 
-/** A row, and an entry that has its hash. */
+/** A row, and an entry with the same hash. */
 interface Match {
   readonly row: number;
-  /** The run that the entry is in: as many were added before. */
+  /** Position of the entry's run among the added runs. */
   readonly source: number;
   readonly entry: number;
 }
 
-/** An incoming block, and its marks: one byte a row. */
+/** An incoming block with a mark for each row, one byte each. */
 interface MarkedRows {
   readonly block: Block;
   readonly marks: Uint8Array;
 }
 
-/** Entries of one timestamp that are compared one by one; of more, lines and metadata are hashed too. */
+/**
+ * Entries of one timestamp that are compared one by one; when there are more, lines and metadata are hashed
+ * too.
+ */
 const momentMax = 16;
 
 /** Rows between two looks at the clock: some hundred nanoseconds each, and as much for each few pairs. */
 const rowsPerSlice = 1024;
 const namesPerRow = 8;
 
-/** Of rows that may have so much metadata. */
+/** The same for rows that may have much metadata. */
 function rowsBetweenLooks({ info }: Block): number {
   return Math.ceil(rowsPerSlice / (1 + info.metadataNames.length / namesPerRow));
 }
 
 const bytesPerEntry = 16;
 const bytesPerBucket = 4;
-/** A source, with the closure that it is. */
+/** Bytes of a source and its closure. */
 const bytesPerSource = 128;
 const bytesPerMoment = 48;
 
 /**
- * Entries of one stream by their hash: whether an entry is among n others costs the same for every n. A walk
- * over the runs that overlap in time costs less while these are few.
+ * Entries of one stream by their hash: the cost of a lookup does not depend on the number of entries. A walk
+ * over the runs that overlap in time costs less while there are few.
  *
- * An entry is known by its time, so that only timestamps have to be decoded. A timestamp with many entries is
- * *crowded*: its entries are known by time, line and metadata. Each match is compared with the entry itself.
+ * An entry's key is its time, so that only timestamps have to be decoded. A timestamp with many entries is
+ * *crowded*: the key of its entries is time, line and metadata. Each match is compared with the entry itself.
  */
 export class EntryIndex {
   readonly #hasher: EntryHasher;
@@ -55,21 +58,21 @@ export class EntryIndex {
   readonly #sources: RunSource[] = [];
   readonly #crowded = new Set<number>();
   #count = 0;
-  /** Of entries: hash, source, row, and the next entry of the bucket, or -1. */
+  /** For each entry: hash, source, row, and the next entry of the bucket, or -1. */
   #hashes = new Uint32Array(64);
   #sourceOf = new Uint32Array(64);
   #rows = new Uint32Array(64);
   #next = new Int32Array(64);
-  /** The first entry of each; a power of two of them. */
+  /** The first entry of each bucket; their number is a power of two. */
   #buckets = new Int32Array(64).fill(-1);
 
-  /** @param isCrowded every timestamp is: blocks are at hand now, and not later */
+  /** @param isCrowded every timestamp counts as crowded: blocks are decoded now, and not later */
   constructor(hasher: EntryHasher, { isCrowded = false }: { readonly isCrowded?: boolean } = {}) {
     this.#hasher = hasher;
     this.#isCrowded = isCrowded;
   }
 
-  /** Runs that were added. */
+  /** Number of added runs. */
   get runCount(): number {
     return this.#sources.length;
   }
@@ -79,7 +82,7 @@ export class EntryIndex {
     return entries + this.#sources.length * bytesPerSource + this.#crowded.size * bytesPerMoment;
   }
 
-  /** Takes a run's entries in. Of a run that cannot be read: those before the damage. Throws `corrupt`. */
+  /** Adds a run's entries; of an unreadable run those before the damage. Throws `corrupt`. */
   *add(source: RunSource): SlicedWork<void> {
     const at = this.#sources.push(source) - 1;
     const { block, first, end } = source();
@@ -99,10 +102,10 @@ export class EntryIndex {
   }
 
   /**
-   * Marks in `found` each row of `rows` that has an equal entry here.
+   * Marks each row of `rows` that has an equal entry here.
    *
-   * @param leavesOut says of an error that a run may be left out for it
-   * @returns how many rows were newly marked
+   * @param leavesOut whether a run may be left out because of an error
+   * @returns number of newly marked rows
    */
   *mark(
     rows: RunRows,
@@ -127,7 +130,7 @@ export class EntryIndex {
     return marked;
   }
 
-  /** Unmarked rows that have the hash of an entry here, one source after the other. */
+  /** Unmarked rows with the hash of an entry here, one source after the other. */
   *matches({ block, first, end }: RunRows, marks: Uint8Array): SlicedWork<Match[]> {
     const base = usBase(block.info.baseNs);
     const timestamps = block.timestamps();
@@ -146,7 +149,7 @@ export class EntryIndex {
     return this.#bySource(matches);
   }
 
-  /** Compares rows with their matches, which are all in the block `other`, and marks those that are equal. */
+  /** Compares rows with their matches, which are all in the block `other`, and marks equal ones. */
   *compare(matches: readonly Match[], { block, marks }: MarkedRows, other: Block): SlicedWork<number> {
     let marked = 0;
     const perSlice = rowsBetweenLooks(block);
@@ -183,7 +186,7 @@ export class EntryIndex {
     return false;
   }
 
-  /** Entries of a timestamp are from now on known by line and metadata too. */
+  /** From now on the key of this timestamp's entries has line and metadata, too. */
   #crowd(time: number): void {
     if (this.#isCrowdedAt(time)) return;
     this.#crowded.add(time);
@@ -193,13 +196,13 @@ export class EntryIndex {
         const { block } = this.#sources[this.#sourceOf[entry]]();
         this.#link(entry, this.#hasher.ofEntry(time, block, this.#rows[entry]));
       } catch (error) {
-        // Nothing can be compared with what cannot be decoded; the flush of its head finds it.
+        // An undecodable block has nothing to compare with; the flush of its head finds the damage.
         if (!isDamage(error)) throw error;
       }
     }
   }
 
-  /** Takes all entries with a hash out of their bucket. */
+  /** Removes all entries with a hash from their bucket. */
   #takeOut(hash: number): number[] {
     const rows: number[] = [];
     const bucket = hash & (this.#buckets.length - 1);

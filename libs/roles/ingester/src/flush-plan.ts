@@ -9,12 +9,12 @@ export interface FlushInput {
   readonly records: readonly HeadRecord[];
   readonly lineBytes: number;
   readonly memoryBytes: number;
-  /** All records below have been consumed. Records from there on are not all there yet. */
+  /** All records below have been consumed. Later records may be incomplete. */
   readonly consumedOffset: number;
   readonly committedOffset: number;
   /** The heads of this process together have reached their bound. */
   readonly isPressed: boolean;
-  /** When anything was consumed last. */
+  /** Time of the last consumed record. */
   readonly lastConsumedAtMs: number;
   readonly nowMs: number;
 }
@@ -26,7 +26,9 @@ interface FlushLimits {
   readonly flushIdleMs: number;
 }
 
-/** The first `count` records, which are all that was consumed of offsets committedOffset .. endOffset. */
+/**
+ * Flushes the first `count` records: all records that were consumed at offsets committedOffset .. endOffset.
+ */
 export interface FlushPlan {
   readonly reason: FlushReason;
   readonly count: number;
@@ -35,17 +37,16 @@ export interface FlushPlan {
 }
 
 /**
- * Share of the memory bound at which a head is flushed though its lines are few: compressed bytes and index,
- * not lines, are what fills memory when lines are tiny or streams are many. Low enough that consumption need
- * not stop meanwhile.
+ * Share of the memory bound at which a head is flushed though it has few line bytes: with tiny lines or many
+ * streams, compressed bytes and index fill the memory. Low enough that consumption need not stop meanwhile.
  */
 const memoryShare = 0.5;
 
 /**
  * Decides whether a head is to be flushed now, and how much of it: at most about one segment's worth, so that
- * merging is bounded; what is left is planned again afterwards.
+ * merging is bounded; the remainder is planned again afterwards.
  *
- * @param forced flush whatever is there
+ * @param forced flush in any case
  */
 export function planFlush(input: FlushInput, limits: FlushLimits, forced = false): FlushPlan | undefined {
   if (input.consumedOffset <= input.committedOffset) return undefined;
@@ -58,8 +59,7 @@ export function planFlush(input: FlushInput, limits: FlushLimits, forced = false
     reason,
     count,
     startOffset: input.committedOffset,
-    // Offsets above the last record were consumed too: repeats, quarantined records, records of duplicates
-    // only.
+    // Offsets above the last record were consumed too: repeated, quarantined and fully duplicate records.
     endOffset: isAll ? input.consumedOffset : input.records[count].offset,
   };
 }
@@ -93,7 +93,10 @@ function dueReason(
   return undefined;
 }
 
-/** How many of the first `most` records hold `lineBytes`: at least one, and all parts of the last one. */
+/**
+ * Number of records with `lineBytes` in total, of the first `most`: at least one, and all parts of the last
+ * one.
+ */
 function recordsOf(records: readonly HeadRecord[], most: number, lineBytes: number): number {
   let bytes = 0;
   let count = 0;

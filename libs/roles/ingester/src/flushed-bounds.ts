@@ -1,14 +1,14 @@
 /**
- * Streams remembered one by one. At about 70 bytes each: 14 MB for a partition, reached by none that is
- * healthy.
+ * Streams with a bound of their own. At about 70 bytes each: 14 MB for a partition, which a healthy one does
+ * not reach.
  */
 const streamsMaxDefault = 200_000;
 
 /**
- * How far, in time, each stream has been flushed: rows above are surely not in the store and need no look
- * there. Streams that are not remembered (flushed before this process started, or forgotten for room) share
- * one bound, the `floor`: the newest row among all of them. A stream is known by its hash: two that share one
- * share the higher bound, which costs a look and no row.
+ * The newest flushed row of each stream: later rows are surely not in the store and need no search there.
+ * Streams without a bound of their own (flushed before this process started, or forgotten for room) share
+ * one, the `floor`: the newest row among all of them. A stream is identified by its hash: two streams with
+ * one hash share the higher bound, which costs a search and no row.
  */
 export class FlushedBounds {
   readonly #streams = new Map<number, number>();
@@ -24,7 +24,7 @@ export class FlushedBounds {
     this.#streamsMax = streamsMax;
   }
 
-  /** The newest committed row a stream may have, in microseconds. */
+  /** The newest committed row that a stream may have, in microseconds. */
   newestUs(streamHash: number): number {
     return this.#streams.get(streamHash) ?? this.#floorUs;
   }
@@ -32,7 +32,7 @@ export class FlushedBounds {
   /** Rows of the stream up to `newestUs` have been committed. */
   raise(streamHash: number, newestUs: number): void {
     const before = this.#streams.get(streamHash) ?? this.#floorUs;
-    this.#streams.delete(streamHash); // so that the map stays ordered by last use
+    this.#streams.delete(streamHash); // Keeps the map in order of the last use.
     this.#streams.set(streamHash, Math.max(before, newestUs));
     if (this.#streams.size <= this.#streamsMax) return;
     const [oldest, bound] = this.#streams.entries().next().value!;
@@ -40,7 +40,7 @@ export class FlushedBounds {
     this.#floorUs = Math.max(this.#floorUs, bound);
   }
 
-  /** Another owner committed rows up to `newestUs`, of streams we do not know. */
+  /** Another owner committed rows up to `newestUs`, of unknown streams. */
   raiseAll(newestUs: number): void {
     this.#floorUs = Math.max(this.#floorUs, newestUs);
     for (const [streamHash, bound] of this.#streams) {

@@ -12,7 +12,7 @@ import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';
 import { retryLogged } from './retry.ts';
 
-/** A flush that was committed, to be counted. */
+/** A committed flush, for the metrics. */
 interface CountedFlush {
   readonly plan: FlushPlan;
   readonly segment: MergedSegment;
@@ -21,18 +21,18 @@ interface CountedFlush {
   readonly commitMs: number;
 }
 
-/** A segment made of records of the head; at least one section. */
+/** A segment of the head's records; at least one section. */
 interface MergedSegment extends MergeTaskOutput {
   readonly key: string;
 }
 
 /**
- * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One at a time for
- * each partition, while its consumption goes on.
+ * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One flush at a
+ * time for each partition, while its consumption continues.
  *
- * The order is what keeps the promise: the segment is durable before the manifest that names it, the manifest
- * is durable before the head lets go, and the log may forget only after that. A stop at any point leaves at
- * worst an object that no manifest names.
+ * The order keeps the promise: the segment is durable before the manifest that names it, the manifest is
+ * durable before the head drops the records, and only then may the log delete them. A stop at any point
+ * leaves at worst an object that no manifest names.
  */
 export class Flusher {
   readonly #progress: PartitionProgress;
@@ -46,12 +46,12 @@ export class Flusher {
     this.#stop = stop;
   }
 
-  /** Two leaders may believe in themselves for a while: the manifests decide between them. */
+  /** Two owners may act as leader for a while: the manifests decide between them. */
   get isLeader(): boolean {
     return this.#deps.isLeader?.(this.#progress.id) ?? true;
   }
 
-  /** Takes over what others have committed: how a follower's head becomes smaller. */
+  /** Takes over commits of other owners: this makes a follower's head smaller. */
   async followCommits(): Promise<void> {
     await this.idle();
     const commits = this.#deps.commits(this.#progress.id);
@@ -59,8 +59,8 @@ export class Flusher {
   }
 
   /**
-   * Takes over where the manifests end. Of a log that this process alone writes, a manifest must know every
-   * record that it passes: one that does not is of another log, and the records that it passes would be lost.
+   * Moves on to the end of the manifests. For a log that this process alone writes, each manifest must know
+   * every record that it passes: otherwise it belongs to another log, and the passed records would be lost.
    */
   #follow(committed: CommitState): void {
     const { id, writers, consumedOffset } = this.#progress;
@@ -75,7 +75,7 @@ export class Flusher {
     this.#progress.committed(committed);
   }
 
-  /** Begins a flush when one is due and none is on its way; flushes on while they are due. */
+  /** Begins a flush when one is due and none is running; continues while flushes are due. */
   flushIfDue(): void {
     if (this.#running || this.#stop.aborted || !this.isLeader || !this.#plan(false)) return;
     const work = async () => {
@@ -84,7 +84,7 @@ export class Flusher {
     this.#track(work()).catch((error: unknown) => this.#report(error));
   }
 
-  /** Flushes until everything below `offset` is committed; the caller has seen to it that it was consumed. */
+  /** Flushes until everything below `offset` is committed; the caller has waited for its consumption. */
   async flushUpTo(offset: number, signal?: AbortSignal): Promise<void> {
     while (this.#progress.committedOffset < offset) {
       signal?.throwIfAborted();
@@ -98,9 +98,9 @@ export class Flusher {
     }
   }
 
-  /** Resolves when nothing is on its way. */
+  /** Resolves when no flush is running. */
   async idle(): Promise<void> {
-    await this.#running?.catch(() => undefined); // whoever began it hears of its failure
+    await this.#running?.catch(() => undefined); // Its caller receives the failure.
   }
 
   #track(work: Promise<void>): Promise<void> {
@@ -129,11 +129,11 @@ export class Flusher {
     const { metrics, flushSemaphore } = this.#deps;
     metrics.flushStarted();
     try {
-      // Before its turn: a damaged partition keeps others from nothing.
+      // Before it waits for its turn: a damaged partition must not delay others.
       const commits = this.#deps.commits(this.#progress.id);
       await this.#retry('reading the manifests', () => commits.prove(this.#stop));
       await flushSemaphore.run(async () => {
-        // Planned only now: while we waited for our turn others may have committed some of it.
+        // Planned only now: other owners may have committed some of it while the flush waited for its turn.
         const plan = this.#plan(isForced);
         if (plan) await this.#mergeAndCommit(plan);
       });
@@ -146,12 +146,12 @@ export class Flusher {
     const { clock } = this.#deps;
     const beganMs = clock.monotonicMs();
     const records = this.#progress.head.records.slice(0, plan.count);
-    // The table at the plan's end, taken before anything is awaited: see Writers.
+    // The table at the plan's end, read before any await: see Writers.
     const writers = this.#progress.writers.tableAt(plan.endOffset);
     let segment: MergedSegment | undefined;
     if (records.length > 0) {
       const merged = await this.#merge(records);
-      if (!merged) return; // unreadable records were taken out: the next plan is without them
+      if (!merged) return; // Unreadable records were removed: the next plan is without them.
       if (merged.sections.length > 0) segment = { key: this.#keyOf(plan), ...merged };
     }
     const encodedMs = clock.monotonicMs();
@@ -168,7 +168,7 @@ export class Flusher {
     const commitMs = clock.monotonicMs() - commitBeganMs;
     await this.#deps.simHook?.('flush.afterCommit');
     if (isCommitted) {
-      const newestUs = Number.NEGATIVE_INFINITY; // nothing of it is unknown here: the head had every row
+      const newestUs = Number.NEGATIVE_INFINITY; // Every row was in the head, so nothing of it is unknown here.
       this.#progress.committed({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
@@ -179,7 +179,7 @@ export class Flusher {
     await this.truncateLog();
   }
 
-  /** Undefined when records had to be taken out because they cannot be read. */
+  /** Undefined when unreadable records had to be removed. */
   async #merge(records: readonly HeadRecord[]): Promise<MergeTaskOutput | undefined> {
     const inputs = records.map(({ bytes, offset }) => ({ bytes, name: `record ${offset}` }));
     const input = { inputs, options: { kind: 'flushed' as const } };
@@ -193,7 +193,10 @@ export class Flusher {
     }
   }
 
-  /** The record's own checksums hold (the log's did), so its writer made nonsense: aside with it, whole. */
+  /**
+   * The record's checksums hold (the log's did), so its writer encoded it wrongly: the whole record goes into
+   * quarantine.
+   */
   async #removeUnreadable(records: readonly HeadRecord[], cause: unknown): Promise<void> {
     const unreadable: HeadRecord[] = [];
     for (const record of records) {
@@ -207,14 +210,15 @@ export class Flusher {
         unreadable.push(record);
       }
     }
-    // Each record by itself is sound, and yet they do not merge: ours to mend, and no reason to drop data.
+    // Each record alone is intact, and yet they do not merge: a fault of this program, and no reason to drop
+    // data.
     if (unreadable.length === 0) throw cause;
     this.#progress.remove(unreadable);
   }
 
   /**
-   * Another manifest stands where ours should: go on from where the manifests end. True when it is ours after
-   * all, put by an attempt whose answer was not heard.
+   * Another manifest has this number: continue from the end of the manifests. True when that manifest is this
+   * flush's own, from an attempt whose answer was lost.
    */
   async #yieldToWinner(plan: FlushPlan, segment: MergedSegment | undefined): Promise<boolean> {
     const commits = this.#deps.commits(this.#progress.id);
@@ -239,7 +243,7 @@ export class Flusher {
     return false;
   }
 
-  /** A segment is thrown away only when no manifest names it: the one mistake here that would lose data. */
+  /** A segment is deleted only when no manifest names it: a mistake here would lose data. */
   #isNamed(segment: MergedSegment, endOffset: number): Promise<boolean> {
     const { tenant, minNs, maxNs } = segment.sections[0];
     return this.#retry('looking for a segment in the manifests', async () => {
@@ -249,7 +253,7 @@ export class Flusher {
     });
   }
 
-  /** Failing to forget loses nothing: the next flush tries again. */
+  /** A failure to truncate loses nothing: the next flush tries again. */
   async truncateLog(): Promise<void> {
     const offset = this.#progress.committedOffset - this.#deps.options.logMarginRecords;
     if (offset <= 0) return;
@@ -291,7 +295,7 @@ export class Flusher {
   }
 
   #report(error: unknown): void {
-    if (this.#stop.aborted) return; // told to stop in the middle of it: nothing failed
+    if (this.#stop.aborted) return; // Stopped on the way: nothing failed.
     this.#deps.metrics.flushFailed();
     this.#deps.logger.error('flush failed', {
       partition: this.#progress.id,

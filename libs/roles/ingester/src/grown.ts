@@ -1,11 +1,11 @@
 /** Growing typed arrays for columns. */
 const lengthMin = 16;
-/** Above it memory counts for more than the copies. */
+/** Larger columns grow by a smaller factor: their memory counts for more than the copies. */
 const doubledMax = 1 << 16;
 
 type Column = Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-/** The column with room for more, its new part filled with zeros. */
+/** A longer copy of the column; its new part is zero. */
 export function grown<C extends Column>(column: C): C {
   return resized(column, grownLength(column.length));
 }

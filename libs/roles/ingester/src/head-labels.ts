@@ -1,4 +1,4 @@
-/** Names and values of the labels in a head: what Grafana asks for before anything else. */
+/** Names and values of the labels in a head: Grafana asks for them first. */
 import { groupOf } from '@loki/engine';
 import type { StreamGrouping, StreamVolume } from '@loki/ports';
 import { HeadVolumes } from './head-volumes.ts';
@@ -8,8 +8,8 @@ import { selectStreams } from './select.ts';
 import type { HeadSelection } from './select.ts';
 
 /**
- * Labels of the selected streams as groups by name. All of a tenant's are its index, as long as all of its
- * rows lie in the range; otherwise the streams that match are looked at.
+ * Labels of the selected streams, grouped by name. When the range holds all rows of the tenant and all its
+ * streams are selected, its index answers; otherwise the matching streams are read.
  */
 export function headLabels(
   head: Head,

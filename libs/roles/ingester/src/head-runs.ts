@@ -2,11 +2,11 @@
 import { grownLength, resized } from './grown.ts';
 
 const none = -1;
-/** Columns of a head that has become small give their room back. */
+/** A head that has become small shrinks columns above this length. */
 const shrunkShare = 1 / 8;
 const keptLength = 1024;
 
-/** The rows of a run. */
+/** Bounds of a run: its rows and their times. */
 interface RunRows {
   /** Microseconds, rounded down, inclusive. */
   readonly minUs: number;
@@ -16,11 +16,11 @@ interface RunRows {
 }
 
 /**
- * The runs of a head as columns, in order of arrival, each linked to the run before it of the same stream.
- * Records leave in that order too: to forget them moves a border.
+ * The runs of a head as columns, in order of arrival, each linked to the previous run of the same stream.
+ * Records leave in that order too: dropping them moves a border.
  */
 export class HeadRuns {
-  /** Runs are numbers from `first` on; `end` is the next one. */
+  /** Runs have the numbers `first` .. `end` - 1. */
   first = 0;
   end = 0;
   #stream = new Int32Array(0);
@@ -32,7 +32,7 @@ export class HeadRuns {
   #minUs = new Float64Array(0);
   #maxUs = new Float64Array(0);
   /**
-   * The largest time of the stream's runs up to this one: a search from the newest run stops where it falls
+   * The largest time of the stream's runs up to this one: a search from the newest run back stops where it is
    * too low.
    */
   #newestUs = new Float64Array(0);
@@ -75,7 +75,7 @@ export class HeadRuns {
     return this.#lineBytes[run];
   }
 
-  /** The first run of a record, or of one after it. */
+  /** The first run of a record, or of a later one. */
   firstOf(record: number): number {
     let low = this.first;
     let high = this.end;
@@ -92,13 +92,13 @@ export class HeadRuns {
     return this.#stream.slice(start, end);
   }
 
-  /** The run before it of the same stream; -1: there is none, or it has been forgotten. */
+  /** The previous run of the same stream; -1: none, or dropped. */
   previous(run: number): number {
     const previous = this.#previous[run];
     return previous < this.first ? none : previous;
   }
 
-  /** @param previous the newest run of the stream up to now, -1: none */
+  /** @param previous the newest run of the stream so far; -1: none */
   push(
     stream: number,
     place: { readonly record: number; readonly block: number; readonly run: number },
@@ -121,9 +121,9 @@ export class HeadRuns {
   }
 
   /**
-   * Moves what is there to the front, where more than half has been forgotten.
+   * Moves the runs to the front where more than half were dropped.
    *
-   * @param recordShift taken off the numbers of records
+   * @param recordShift subtracted from the numbers of records
    * @returns the shift of the numbers of runs; 0: nothing has changed
    */
   compact(recordShift: number): number {

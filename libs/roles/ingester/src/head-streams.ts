@@ -9,17 +9,19 @@ import type { LabelName } from './label-values.ts';
 export interface TenantStreams {
   readonly tenant: string;
   readonly names: Map<string, LabelName>;
-  /** Of its streams, and of their rows. */
+  /** Numbers of its streams, and of their rows. */
   count: number;
   rows: number;
-  /** Begins the list of its streams; -1: it has none. */
+  /** The first stream of its list; -1: none. */
   first: number;
-  /** The time that its rows span, in microseconds, inclusive. */
+  /** The time span of its rows, in microseconds, inclusive. */
   minUs: number;
   maxUs: number;
 }
 
-/** A stream as a record has it: its hash, and the numbers of its label values in order of their names. */
+/**
+ * A stream in the form of a record: its hash, and the numbers of its label values in order of their names.
+ */
 export interface StreamKey {
   readonly high: number;
   readonly low: number;
@@ -33,13 +35,13 @@ const none = -1;
 
 /**
  * The streams of a head as columns: a stream is a number, its labels are numbers of values. Some 120 bytes a
- * stream, and no object. Numbers of streams that have gone are given again.
+ * stream, and no object. Numbers of dropped streams are reused.
  */
 export class HeadStreams {
   readonly values: LabelValues;
   readonly tenants = new Map<string, TenantStreams>();
   #size = 0;
-  /** Numbers given so far, those of streams that have gone included. */
+  /** Numbers in use so far, those of dropped streams included. */
   #end = 0;
   readonly #freeStreams: number[] = [];
   readonly #tenantOf: (TenantStreams | undefined)[] = [];
@@ -47,14 +49,16 @@ export class HeadStreams {
   #low = new Uint32Array(0);
   #firstPair = new Uint32Array(0);
   #pairCount = new Uint32Array(0);
-  /** The next stream of the same bucket, and neighbours among those of the tenant. */
+  /** The next stream of the same bucket, and the neighbours in the tenant's list. */
   #nextInBucket = new Int32Array(0);
   #next = new Int32Array(0);
   #previous = new Int32Array(0);
   #buckets = new Int32Array(16).fill(none);
-  /** Pairs of a stream stand together: the number of a value, and neighbours in the list of that value. */
+  /**
+   * Pairs of a stream are consecutive: the number of a value, and the neighbours in the list of that value.
+   */
   #pairEnd = 0;
-  /** First pairs of streams that have gone, by how many pairs there are. */
+  /** First pairs of dropped streams, by number of pairs. */
   readonly #freePairs = new Map<number, number[]>();
   #pairValue = new Int32Array(0);
   #pairStream = new Int32Array(0);
@@ -69,17 +73,17 @@ export class HeadStreams {
     return this.#size;
   }
 
-  /** Numbers of streams lie below it. */
+  /** All numbers of streams are below it. */
   get end(): number {
     return this.#end;
   }
 
-  /** Whether the number is one of a stream that is there. */
+  /** Whether a stream has the number now. */
   isThere(stream: number): boolean {
     return this.#tenantOf[stream] !== undefined;
   }
 
-  /** Of a stream that is there. */
+  /** The tenant of a present stream. */
   tenantOf(stream: number): TenantStreams {
     return this.#tenantOf[stream]!;
   }
@@ -93,12 +97,12 @@ export class HeadStreams {
     return this.#pairCount[stream];
   }
 
-  /** The value of its label at a place in the order of names. */
+  /** The value of the label at a place in the order of names. */
   valueAt(stream: number, place: number): number {
     return this.#pairValue[this.#firstPair[stream] + place];
   }
 
-  /** @param pairOfValue pairs by the number of the value: streams share them */
+  /** @param pairOfValue cache of pairs by the number of the value: streams share them */
   pairs(stream: number, pairOfValue: Map<number, LabelPair>): LabelPair[] {
     const pairs: LabelPair[] = [];
     for (let place = 0; place < this.#pairCount[stream]; place++) {
@@ -110,7 +114,7 @@ export class HeadStreams {
     return pairs;
   }
 
-  /** In no order. Streams may be deleted on the way, the one at hand included. */
+  /** Visits the tenant's streams in no order. The callback may drop any stream, the visited one included. */
   *ofTenant({ first }: TenantStreams): Generator<number> {
     for (let stream = first; stream !== none;) {
       const next = this.#next[stream];
@@ -119,14 +123,14 @@ export class HeadStreams {
     }
   }
 
-  /** Streams that have a value, in no order. */
+  /** Streams with a value, in no order. */
   *withValue(value: number): Generator<number> {
     for (let pair = this.values.firstPair(value); pair !== none; pair = this.#nextPair[pair]) {
       yield this.#pairStream[pair];
     }
   }
 
-  /** The number of a stream that is there; -1: it is not. */
+  /** The number of a present stream; -1: absent. */
   find(tenant: TenantStreams | undefined, key: StreamKey): number {
     if (!tenant) return none;
     const { high, low, values, start, end } = key;
@@ -151,7 +155,7 @@ export class HeadStreams {
     return tenant;
   }
 
-  /** Takes in a stream that is not there, all of whose values have numbers. */
+  /** Adds an absent stream, all of whose values have numbers. */
   add(tenant: TenantStreams, { high, low, values, start, end }: StreamKey): number {
     if (this.#size === this.#buckets.length) this.#growBuckets();
     const stream = this.#freeStreams.pop() ?? this.#end++;
@@ -259,7 +263,7 @@ export class HeadStreams {
   }
 }
 
-/** A hash of two halves, as a number that is exact. */
+/** A number of 53 bits from the two halves of a hash. */
 export function hash53(high: number, low: number): number {
   return (high & 0x1f_ffff) * 2 ** 32 + low;
 }

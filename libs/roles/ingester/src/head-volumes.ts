@@ -1,4 +1,4 @@
-/** Entries and bytes that a head holds of a stream in a range, to the row. */
+/** Exact entries and bytes of a stream in a time range of a head. */
 import { BoundedMap, usOf } from '@loki/model';
 import { columns } from '@loki/segment';
 import type { BlockInfo } from '@loki/segment';
@@ -6,7 +6,7 @@ import type { Head, HeadRecord } from './head.ts';
 import type { HeadSelection } from './select.ts';
 import { nsAt } from './time.ts';
 
-/** Blocks kept decoded while a question is answered. */
+/** Blocks that stay decoded during one request. */
 const edgesMax = 128;
 
 interface Volume {
@@ -15,7 +15,7 @@ interface Volume {
 }
 
 /**
- * Reads volumes of one question. Runs inside the range count by the index alone; the few that reach over its
+ * Reads the volumes of one request. Runs inside the range count by the index alone; the few runs across its
  * ends have their timestamps and lengths decoded.
  */
 export class HeadVolumes {
@@ -23,7 +23,7 @@ export class HeadVolumes {
   readonly #selection: HeadSelection;
   readonly #startUs: number;
   readonly #endUs: number;
-  /** At the ends of the range: streams take turns in a few blocks. */
+  /** At the ends of the range, streams alternate between few blocks. */
   readonly #edges = new BoundedMap<string, Edge>(edgesMax);
 
   constructor(head: Head, selection: HeadSelection) {
@@ -57,7 +57,7 @@ export class HeadVolumes {
     return false;
   }
 
-  /** The run, or the first before it, that reaches into the range; -1: none. */
+  /** The newest run from `run` back that reaches into the range; -1: none. */
   #next(run: number): number {
     const { runs } = this.#head;
     for (let at = run; at >= 0 && runs.newestUs(at) >= this.#startUs; at = runs.previous(at)) {
@@ -66,7 +66,7 @@ export class HeadVolumes {
     return -1;
   }
 
-  /** By the microsecond: at the very ends rows have to be looked at. */
+  /** Exact to the microsecond: at the very ends rows are decoded. */
   #isInside(run: number): boolean {
     const { runs } = this.#head;
     return runs.minUs(run) > this.#startUs && runs.maxUs(run) < this.#endUs;

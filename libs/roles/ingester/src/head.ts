@@ -15,21 +15,22 @@ import type { TenantStreams } from './head-streams.ts';
 import { SectionStreams } from './section-streams.ts';
 import { usAt, usBase } from './time.ts';
 
-/** A write-log record as the head keeps it: its bytes as they came; line bytes stay compressed. */
+/** A write-log record in the head: its bytes as received; line bytes stay compressed. */
 export class HeadRecord {
   readonly offset: number;
-  /** Set where the record's tenants entered the head each by itself: whose rows these are. */
+  /** Set when the record's tenants entered the head separately: the tenant of these rows. */
   readonly part: string | undefined;
   /**
-   * In shared memory: worker threads that scan or merge it see these very bytes, nothing is copied. Never
-   * written after it is in the head, so that queries in progress may go on when the head has dropped it.
+   * In shared memory: worker threads that scan or merge the record read these very bytes without a copy.
+   * Never written after the record has entered the head, so that running queries continue when the head has
+   * dropped it.
    */
   readonly bytes: Buffer;
   readonly rowCount: number;
-  /** Uncompressed. */
+  /** Uncompressed line bytes. */
   readonly lineBytes: number;
   readonly consumedAtMs: number;
-  /** Its number in the head that it entered. */
+  /** Its number in the head. */
   number = -1;
   #segment: Segment | undefined;
 
@@ -49,30 +50,30 @@ export class HeadRecord {
     this.lineBytes = lineBytes;
   }
 
-  /** A view of the bytes. Opened each time once the record is closed: some ten microseconds at least. */
+  /** A view of the bytes. A closed record is opened anew each time: some ten microseconds at least. */
   get segment(): Segment {
     return this.#segment ?? openSegment(this.bytes, 'a record of the head');
   }
 
   /**
-   * Lets go of the view and of all that it has decoded: ten kilobytes of a record with one row, more than the
-   * bytes themselves of one with a thousand streams.
+   * Drops the view and everything that it has decoded: ten kilobytes for a record with one row, more than the
+   * bytes themselves for one with a thousand streams.
    */
   close(): void {
     this.#segment = undefined;
   }
 }
 
-/** The entries of a stream by their hashes, where many of its runs overlap in time. */
+/** The entries of a stream by their hashes, for streams with many runs that overlap in time. */
 export interface StreamEntries {
   readonly index: EntryIndex;
-  /** The newest run whose entries are in it; -1: none. */
+  /** The newest indexed run; -1: none. */
   newestRun: number;
-  /** Bytes of the index in the memory of the head. */
+  /** Bytes of the index, counted in the memory of the head. */
   bytes: number;
 }
 
-/** A place in the head: a run of a block of a record. */
+/** A run of a block of a record of the head. */
 interface RunPlace {
   readonly record: HeadRecord;
   /** Index of the block in the section of the stream's tenant, and of the run in the block. */
@@ -80,13 +81,13 @@ interface RunPlace {
   readonly run: number;
 }
 
-/** Bytes of one run over its compressed bytes: its columns, with the room that they have to grow. */
+/** Memory of one run beside its compressed bytes: its columns, with their spare room. */
 const bytesPerRun = 68;
-/** Of a stream: its columns, and its place in the buckets. */
+/** Memory of a stream: its columns, and its place in the buckets. */
 const bytesPerStream = 70;
-/** Of one of its labels: the pair, and its share of the text of the value. */
+/** Memory of one label of a stream: the pair, and its share of the text of the value. */
 const bytesPerLabel = 46;
-/** Of a record: objects about its bytes. */
+/** Memory of a record: objects about its bytes. */
 const bytesPerRecord = 320;
 
 /**
@@ -94,15 +95,15 @@ const bytesPerRecord = 320;
  * columns. Memory is about the compressed bytes; `memoryBytes` counts it.
  */
 export class Head {
-  /** Told of streams that come (+1) and go (-1). */
+  /** Called with +1 for each new stream and -1 for each dropped one. */
   readonly #onStream: (tenant: string, difference: 1 | -1) => void;
   /** Ascending by offset. */
   readonly records: HeadRecord[] = [];
-  /** In the order in which they entered: their numbers follow each other. */
+  /** In the order of entry: their numbers are consecutive. */
   #entered: HeadRecord[] = [];
   readonly streams: HeadStreams;
   readonly runs = new HeadRuns();
-  /** Of streams that needed it. */
+  /** Indexes of the streams that needed one. */
   readonly entries = new Map<number, StreamEntries>();
   #firstRecord = 0;
   /** By stream. */
@@ -123,8 +124,8 @@ export class Head {
   }
 
   /**
-   * Whether a number that was a tenant's stream still is. A commit may have taken it away, and another tenant
-   * may have the number now; of the tenant itself only the record at hand enters.
+   * Whether a number still stands for the tenant's stream. A commit may have dropped the stream, and another
+   * tenant may have the number now; of the tenant itself only the present record enters.
    */
   has(stream: number, tenant: string): boolean {
     return stream >= 0 && this.streams.isThere(stream) && this.streams.tenantOf(stream).tenant === tenant;
@@ -134,18 +135,18 @@ export class Head {
     return this.streams.tenants.get(tenant)?.rows ?? 0;
   }
 
-  /** The newest run of a stream; -1: the stream is not there. */
+  /** The newest run of a stream; -1: the stream is absent. */
   newestRun(stream: number): number {
     return stream >= 0 && this.streams.isThere(stream) ? this.#newestRun[stream] : -1;
   }
 
-  /** The newest timestamp held of a stream; -Infinity when none is. */
+  /** The newest timestamp of a stream in the head; -Infinity: none. */
   newestUs(stream: number): number {
     const run = this.newestRun(stream);
     return run < 0 ? Number.NEGATIVE_INFINITY : this.runs.newestUs(run);
   }
 
-  /** No row of the tenant is older; undefined: it has none. */
+  /** The oldest row of the tenant is not older; undefined: it has no rows. */
   oldestNs(tenant: string): bigint | undefined {
     if (this.#areSpansStale) this.#measureSpans();
     const minUs = this.streams.tenants.get(tenant)?.minUs ?? Infinity;
@@ -158,7 +159,7 @@ export class Head {
     return tenant.minUs > usOf(startNs) && tenant.maxUs < usOf(endNs);
   }
 
-  /** The time that each tenant's rows span: one look at every run, after runs have gone. */
+  /** Computes the time span of each tenant's rows from every run, after runs were dropped. */
   #measureSpans(): void {
     for (const tenant of this.streams.tenants.values()) {
       tenant.minUs = Infinity;
@@ -183,7 +184,7 @@ export class Head {
     };
   }
 
-  /** The streams of a tenant's runs in a record that is there, run by run. */
+  /** The streams of a tenant's runs in a present record, run by run. */
   streamsOf(record: HeadRecord, tenant: string): Int32Array {
     const { runs, streams } = this;
     const ofTenant = streams.tenants.get(tenant);
@@ -199,11 +200,11 @@ export class Head {
     return this.#entered[this.runs.record(run) - this.#firstRecord];
   }
 
-  /** Takes a record in, whose offset is above all others' of its tenants. O(its labels and runs). */
+  /** Adds a record, whose offset is above all others' of its tenants. O(its labels and runs). */
   add(record: HeadRecord): void {
     record.number = this.#firstRecord + this.#entered.length;
     this.#entered.push(record);
-    // At the end, but where other tenants' records overtook it.
+    // At the end, unless records of other tenants overtook it.
     this.records.splice(countBelow(this.records, record.offset + 1), 0, record);
     this.lineBytes += record.lineBytes;
     this.rowCount += record.rowCount;
@@ -243,21 +244,22 @@ export class Head {
   }
 
   /**
-   * Forgets the records below `offset`, which are committed now. O(their runs).
+   * Drops the committed records below `offset`. O(their runs).
    *
    * @param onStream called for each stream that loses runs, with its hash and the newest timestamp among them
    */
   dropBelow(offset: number, onStream: (streamHash: number, newestUs: number) => void): void {
     const count = countBelow(this.records, offset);
     if (count === 0) return;
-    // A record that entered before one of these, and stays: all that stay enter again, behind the others.
+    // A record that stays has entered before one of these: all records that stay enter again, behind the
+    // others.
     const overtakers = this.#entered.slice(0, count).some((record) => record.offset >= offset);
     const staying = overtakers ? this.records.slice(count) : [];
     this.#drop(count + staying.length, onStream);
     for (const record of staying) this.add(record);
   }
 
-  /** Forgets the records with the lowest offsets, which are those that entered first. */
+  /** Drops the records with the lowest offsets, which entered first. */
   #drop(count: number, onStream: (streamHash: number, newestUs: number) => void): void {
     this.#entered.splice(0, count);
     for (const record of this.records.splice(0, count)) {
@@ -276,7 +278,7 @@ export class Head {
     for (const entries of this.entries.values()) entries.newestRun -= shift;
   }
 
-  /** The runs of records that have gone, the newest of each stream first. */
+  /** The runs of dropped records, the newest of each stream first. */
   #dropRuns(onStream: (streamHash: number, newestUs: number) => void): void {
     const { runs, streams } = this;
     const { first } = runs;
@@ -307,15 +309,15 @@ export class Head {
     this.entries.delete(stream);
   }
 
-  /** Counts the memory of a stream's index of entries, which has grown. */
+  /** Counts the memory of a stream's index of entries after it has grown. */
   weighEntries(stream: number, entries: StreamEntries): void {
-    // While the index grew, a commit may have taken the stream out.
+    // While the index grew, a commit may have dropped the stream.
     if (this.entries.get(stream) !== entries) return;
     this.memoryBytes += entries.index.memoryBytes - entries.bytes;
     entries.bytes = entries.index.memoryBytes;
   }
 
-  /** Takes single records out. O(all runs): for records found unreadable, which is rare. */
+  /** Removes single records. O(all runs): for unreadable records, which are rare. */
   remove(records: ReadonlySet<HeadRecord>): void {
     const remaining = this.records.filter((record) => !records.has(record));
     const last = this.records.at(-1);
@@ -332,7 +334,7 @@ function bytesOf({ bytes }: HeadRecord): number {
   return bytesPerRecord + bytes.length;
 }
 
-/** How many of the records, ascending by offset, lie below `offset`. */
+/** Number of records below `offset`; they are ascending by offset. */
 function countBelow(records: readonly HeadRecord[], offset: number): number {
   let low = 0;
   let high = records.length;

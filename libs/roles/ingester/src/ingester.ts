@@ -22,10 +22,13 @@ import type { IngesterOptions } from './options.ts';
 import { Partition } from './partition.ts';
 import type { PartitionStatus } from './partition.ts';
 
-/** Says which partitions this ingester owns, now and after each change; returns how to stop listening. */
+/**
+ * The partitions that this ingester owns: now, and after each change. Returns a function that ends the
+ * subscription.
+ */
 export type OwnedPartitions = (onChange: (partitions: readonly number[]) => void) => () => void;
 
-/** All of `count` partitions, for ever: one process alone. */
+/** Owns all of `count` partitions for ever: one process alone. */
 export function ownsAll(count: number): OwnedPartitions {
   return (onChange) => {
     onChange(Array.from({ length: count }, (_, partition) => partition));
@@ -38,9 +41,9 @@ export class Ingester implements IngesterService {
   readonly #deps: PartitionDeps;
   readonly #owned: OwnedPartitions;
   readonly #partitions = new Map<number, Partition>();
-  /** Partitions on their way out: the same one must not be taken again before it is gone. */
+  /** Partitions that are stopping: a partition is not taken again before it has stopped. */
   readonly #leaving = new Map<number, Promise<void>>();
-  /** Partitions that are not ours any more, and answered for until their new owners have read them. */
+  /** Partitions that are no longer owned, kept and answered for until their new owners have read them. */
   readonly #handingOver = new Map<number, AbortController>();
   #stopListening: (() => void) | undefined;
   #ownedIds: ReadonlySet<number> = new Set();
@@ -60,19 +63,19 @@ export class Ingester implements IngesterService {
     this.#owned = owned;
   }
 
-  /** Begins to consume. Returns at once; `isReady` tells when it has caught up. */
+  /** Begins to consume. Returns at once; `isReady` tells when all partitions have caught up. */
   start(): void {
     this.#stopListening = this.#owned((partitions) => this.#own(new Set(partitions)));
   }
 
-  /** Whether it can answer for every partition it owns. */
+  /** Whether it can answer for every partition that it owns. */
   isReady(): boolean {
     if (this.#isStopped || !this.#stopListening) return false;
     for (const id of this.#ownedIds) if (!this.#partitions.get(id)?.isCaughtUp) return false;
     return true;
   }
 
-  /** Bytes held in memory for what is not committed. */
+  /** Bytes of uncommitted records in memory. */
   headBytes(): number {
     return this.#deps.budget.bytes;
   }
@@ -83,7 +86,7 @@ export class Ingester implements IngesterService {
     return ids.sort((a, b) => a - b);
   }
 
-  /** Where each partition stands, owned or on its way out. */
+  /** The state of each partition, owned or stopping. */
   async status(): Promise<readonly PartitionStatus[]> {
     const all = await Promise.all([...this.#partitions.values()].map((partition) => partition.status()));
     const statuses = all.filter((status) => status !== undefined);
@@ -106,7 +109,7 @@ export class Ingester implements IngesterService {
     const questions = partitions.map(async (id) => this.#partition(id).headBounds(tenant, signal));
     const answers = await Promise.allSettled(questions);
     signal?.throwIfAborted();
-    // The caller asks another owner for the others.
+    // The caller asks another owner for the other partitions.
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   }
 
@@ -132,7 +135,7 @@ export class Ingester implements IngesterService {
   }
 
   /**
-   * Lets go of everything. Flushing before it is the caller's choice: nothing is lost without, only read
+   * Releases all partitions. A flush before it is the caller's choice: without it nothing is lost, only read
    * again. Idempotent.
    */
   async stop(): Promise<void> {
@@ -155,7 +158,7 @@ export class Ingester implements IngesterService {
     for (const id of ownedIds) if (!this.#partitions.has(id) && !this.#leaving.has(id)) this.#take(id);
   }
 
-  /** A caller that asks before the new owner has read the partition finds it here. */
+  /** A caller that asks before the new owner has read the partition still gets its answer here. */
   #handOver(id: number): void {
     if (this.#handingOver.has(id)) return;
     const cancel = new AbortController();

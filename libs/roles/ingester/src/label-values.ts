@@ -12,8 +12,8 @@ export interface LabelName {
 const slicedTextMin = 13;
 
 /**
- * The label values that streams of a head have: each once, as a number, with the streams that have it as a
- * linked list. A hundred thousand streams of one app share the text of its name.
+ * The label values of a head's streams: each once, as a number, with a linked list of its streams. A hundred
+ * thousand streams of one app share the text of its name.
  */
 export class LabelValues {
   readonly #hasher: EntryHasher;
@@ -22,7 +22,7 @@ export class LabelValues {
   readonly #free: number[] = [];
   #high = new Uint32Array(0);
   #low = new Uint32Array(0);
-  /** Streams that have the value, and the first of their pairs. */
+  /** Number of streams with the value, and the first of their pairs. */
   #counts = new Uint32Array(0);
   #firstPairs = new Int32Array(0);
 
@@ -30,7 +30,7 @@ export class LabelValues {
     this.#hasher = hasher;
   }
 
-  /** Values that streams have. */
+  /** Values that at least one stream has. */
   get size(): number {
     return this.#texts.length - this.#free.length;
   }
@@ -60,12 +60,14 @@ export class LabelValues {
     return this.#low[value];
   }
 
-  /** Half of the hash of a name with its value. Keyed: who names labels cannot make streams collide. */
+  /**
+   * Half of the hash of a name with its value. Keyed: clients that choose labels cannot make streams collide.
+   */
   half(which: 'high' | 'low', name: string, text: string): number {
     return this.#hasher.ofTexts(which === 'high' ? 1 : 2, name, text);
   }
 
-  /** The number of a value that streams will have. */
+  /** The number of a value, added if it is new. */
   intern(name: LabelName, text: string): number {
     const existing = name.values.get(text);
     if (existing !== undefined) return existing;
@@ -82,14 +84,14 @@ export class LabelValues {
     return value;
   }
 
-  /** One more stream has the value, by a pair that begins its list now. */
+  /** Counts one more stream with the value; its pair is the first of the list now. */
   linked(value: number, pair: number): void {
     this.#counts[value]++;
     this.#firstPairs[value] = pair;
   }
 
   /**
-   * One stream less has it; `firstPair` begins its list now.
+   * Counts one stream less with the value; `firstPair` is the first of the list now.
    *
    * @returns false when no stream has the value any more: its number is free
    */

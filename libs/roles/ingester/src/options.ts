@@ -5,57 +5,57 @@ import { mib } from '@loki/model';
 /** Knobs of the ingester. Sizes in bytes, times in milliseconds. */
 export interface IngesterOptions {
   /**
-   * Raw line bytes of a partition at which it is flushed. Large enough that a segment is worth its object.
+   * Raw line bytes of a partition at which it is flushed: large enough that a segment is worth its object.
    */
   readonly flushRawBytes: number;
   /** The oldest record in a head is flushed at this age at the latest (Loki's `max_chunk_age`). */
   readonly flushAgeMs: number;
-  /** A head that nothing came into for so long is flushed (Loki's `chunk_idle_period`). */
+  /** A head without a new record for this long is flushed (Loki's `chunk_idle_period`). */
   readonly flushIdleMs: number;
-  /** How often age and idleness are looked at. */
+  /** Interval at which age and idleness are checked. */
   readonly flushCheckMs: number;
-  /** Flushes side by side, over all partitions: each holds one segment's bytes more. */
+  /** Flushes side by side, over all partitions: each needs the memory of one segment. */
   readonly flushesMax: number;
   /**
-   * Memory of a partition's head at which its consumption stops until a flush made room. Back-pressure is to
-   * stop reading: the write log holds what we do not take.
+   * Memory of a partition's head at which its consumption pauses until a flush made room. Back-pressure is to
+   * stop reading: the write log holds the records meanwhile.
    */
   readonly headBytesPartitionMax: number;
   /** The same over all partitions of this process. */
   readonly headBytesMax: number;
-  /** Bytes asked of the write log at once. */
+  /** Bytes of one read from the write log. */
   readonly readBytesMax: number;
-  /** How long one read waits for a first record. */
+  /** The longest wait of one read for a first record. */
   readonly readWaitMs: number;
-  /** A query waits so long for the head to hold what was acknowledged before it. */
+  /** The longest wait of a query until the head has the records that were acknowledged before it. */
   readonly queryWaitMs: number;
   /** First and longest pause between attempts while the store or the log is down. */
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
-  /** Decoded blocks kept for finding duplicates, for each partition. */
+  /** Blocks that stay decoded to find duplicates, for each partition. */
   readonly decodedBlocksBytesMax: number;
   /**
-   * Bytes of records a follower may lag behind before the oldest are dropped for it. The head has them too;
-   * of records that it has let go a quarter is kept, over all partitions of this process.
+   * Bytes of records by which a follower may lag before the oldest are dropped for it. The head has these
+   * records too; of records that the head has dropped a quarter is kept, over all partitions of this process.
    */
   readonly tailBytesMax: number;
   /**
-   * Line bytes that are decoded for a follower at a time, or one record: lines that say the same compress by
-   * the hundred, and a follower that is slow holds a frame.
+   * Line bytes that are decoded for a follower at a time, or one record: equal lines compress by the hundred,
+   * and a slow follower holds a frame.
    */
   readonly tailFrameBytes: number;
   /** Followers of one partition. */
   readonly tailsMax: number;
   /**
-   * Records kept in the write log below the committed offset. An owner that lags behind finds them in the
-   * store (it takes over the commit that passed it), so nothing needs them but a follower who comes from
-   * another owner in the moment of a flush. Default 0: an embedded log has one owner for ever. With a shared
-   * log the wiring asks for a thousand.
+   * Records that stay in the write log below the committed offset. An owner that lags behind finds its
+   * records in the store, so only a follower needs them that comes from another owner at the moment of a
+   * flush. Default 0: an embedded log has one owner for ever. With a shared log the wiring asks for a
+   * thousand.
    */
   readonly logMarginRecords: number;
-  /** Writers remembered for dropping repeated records; the longest silent is forgotten first. */
+  /** Writers that are remembered to drop repeated records; the longest silent is forgotten first. */
   readonly writersMax: number;
-  /** Off only where a test wants to see (writerId, sequence) at work alone. */
+  /** Off only in tests that examine (writerId, sequence) alone. */
   readonly dropDuplicates: boolean;
 }
 
@@ -81,7 +81,7 @@ const ingesterOptionsDefault: IngesterOptions = {
   dropDuplicates: true,
 };
 
-/** Defaults for what is not given; refuses what cannot work. */
+/** Completes options with defaults; refuses impossible ones. */
 export function ingesterOptions(overrides: Partial<IngesterOptions> = {}): IngesterOptions {
   const options = { ...ingesterOptionsDefault, ...overrides };
   assert(options.headBytesMax >= options.headBytesPartitionMax, 'a process holds at least one full head');

@@ -11,21 +11,23 @@ import { Writers } from './writers.ts';
 
 interface Waiter {
   readonly offset: number;
-  /** The tenant of the records that are waited for; undefined: all. */
+  /** The tenant of the awaited records; undefined: all tenants. */
   readonly tenant: string | undefined;
   readonly resolve: () => void;
 }
 
-/** A record that was read; rows of it are on their way into the head. */
+/** A record that was read; some of its rows have not entered the head yet. */
 interface OpenRecord {
   readonly offset: number;
-  /** Tenants of rows that are still to come. */
+  /** Tenants whose rows have not entered yet. */
   readonly tenants: Set<string>;
 }
 
-/** Of the rows of a head: a tenant with more is one that fills it. */
+/** Share of a head's rows above which a tenant counts as one that fills it. */
 const heavyRows = 0.1;
-/** Such tenants wait at this share of the process's bound, and at a partition's; all wait at so much more. */
+/**
+ * Such tenants wait at this share of the process's bound and of a partition's; at the bound itself all wait.
+ */
 const heavyShare = 0.875;
 const lightShare = 1.5;
 
@@ -33,25 +35,24 @@ const lightShare = 1.5;
 const waitersMax = 10_000;
 
 /**
- * Where one partition stands. Changes happen between awaits, all at once: whoever looks sees head, consumed
- * and committed offset that belong together.
+ * The offsets of one partition and its head. Changes happen between awaits, all at once: every reader sees a
+ * head, a consumed and a committed offset that belong together.
  *
- *     committedOffset <= consumedOffset <= readOffset
- *     committedOffset <= every record in the head < readOffset
+ * committedOffset <= consumedOffset <= readOffset; committedOffset <= every record in the head < readOffset
  *
- * Between consumedOffset and readOffset are records that wait for rows of some tenant; those of others may be
- * in the head already. Each tenant's records enter in the order of their offsets.
+ * Records between consumedOffset and readOffset wait for rows of some tenant; rows of other tenants may be in
+ * the head already. Each tenant's records enter in the order of their offsets.
  */
 export class PartitionProgress {
   readonly id: number;
   readonly head: Head;
-  /** Of the partition's streams and entries: its key is this process's. */
+  /** Hasher of the partition's streams and entries: its key belongs to this process. */
   readonly hasher: EntryHasher;
   bounds: FlushedBounds;
   writers: Writers;
   /** All records below have been consumed. */
   consumedOffset: number;
-  /** All records below have been read, and consumed or opened. */
+  /** All records below have been read, and are consumed or open. */
   readOffset: number;
   committedOffset: number;
   lastConsumedAtMs: number;
@@ -59,7 +60,7 @@ export class PartitionProgress {
   #waiters: Waiter[] = [];
   /** Ascending by offset. */
   #open: OpenRecord[] = [];
-  /** Of each tenant: the offsets of its open records, ascending. */
+  /** For each tenant: the offsets of its open records, ascending. */
   readonly #openOf = new Map<string, number[]>();
   /** Bytes of the head in the budget. */
   #countedBytes = 0;
@@ -93,8 +94,8 @@ export class PartitionProgress {
   }
 
   /**
-   * The same for rows of tenants that have a good part of what fills the head. Those of others have a
-   * reserve: they do not wait for the flush of what is not theirs.
+   * The same for rows of tenants that take much of the head. Other tenants have a reserve: they do not wait
+   * for the flush of others' rows.
    */
   isFullFor(tenants: readonly string[]): boolean {
     const { budget, options } = this.#deps;
@@ -104,7 +105,7 @@ export class PartitionProgress {
     return tenants.some((tenant) => this.head.rowsOf(tenant) > this.head.rowCount * heavyRows);
   }
 
-  /** A record was read, which has rows of these tenants for the head. None: it is done with. */
+  /** Adds a record that was read, with rows of these tenants for the head. None: it is done. */
   opened(offset: number, writerId: string, sequence: number, tenants: readonly string[]): void {
     assert(offset >= this.readOffset, 'records are opened in their order');
     this.writers.saw(offset, writerId, sequence);
@@ -121,10 +122,10 @@ export class PartitionProgress {
   }
 
   /**
-   * The rows that some tenants have in an open record are done with: `entered` is what the head keeps of
-   * them, if anything. Ignored when another owner committed beyond it meanwhile.
+   * Ends the rows of some tenants in an open record: `entered` is the record that the head keeps of them, if
+   * any. Ignored when another owner has committed beyond it meanwhile.
    *
-   * @returns whether the head has them now
+   * @returns whether the head has the rows now
    */
   consumed(offset: number, tenants: readonly string[], entered: HeadRecord | undefined): boolean {
     if (offset < this.committedOffset) return false;
@@ -143,17 +144,17 @@ export class PartitionProgress {
     return entered !== undefined;
   }
 
-  /** Records below `offset` that were not read cannot be read any more. */
+  /** Skips unread records below `offset`, which can no longer be read. */
   skip(offset: number): void {
     this.readOffset = Math.max(this.readOffset, offset);
     this.#deps.onConsumed?.(this.id, offset);
     this.#advance();
   }
 
-  /** The partition is committed up to `state.endOffset`, by us or by another owner. */
+  /** The partition is committed up to `state.endOffset`, by this owner or another one. */
   committed(state: CommitState): void {
     if (state.endOffset <= this.committedOffset) return;
-    // Rows that we never saw: those between what we consumed and what the other owner committed.
+    // Rows unknown here: those between the consumed offset and the other owner's commit.
     if (state.endOffset > this.consumedOffset) this.bounds.raiseAll(state.newestUs);
     this.#changeHead(() =>
       this.head.dropBelow(state.endOffset, (streamHash, newestUs) => this.bounds.raise(streamHash, newestUs)),
@@ -167,7 +168,7 @@ export class PartitionProgress {
     this.skip(state.endOffset);
   }
 
-  /** Takes records out that turned out to be unreadable. */
+  /** Removes unreadable records. */
   remove(records: readonly HeadRecord[]): void {
     this.#changeHead(() => this.head.remove(new Set(records)));
   }
@@ -214,7 +215,7 @@ export class PartitionProgress {
     });
   }
 
-  /** Gives the memory back when this process lets go of the partition. */
+  /** Returns the memory when this process releases the partition. */
   release(): void {
     this.#deps.budget.add(-this.#countedBytes);
     this.#countedBytes = 0;
@@ -222,7 +223,7 @@ export class PartitionProgress {
 
   #changeHead(change: () => void): void {
     change();
-    // Indices of entries have grown since the last change, too.
+    // Counts indexes of entries that have grown since the last change, too.
     this.#deps.budget.add(this.head.memoryBytes - this.#countedBytes);
     this.#countedBytes = this.head.memoryBytes;
   }

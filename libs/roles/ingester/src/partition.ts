@@ -20,19 +20,19 @@ import { retryLogged } from './retry.ts';
 import { headBounds, headStreams, queryHead } from './serve.ts';
 import { Tails } from './tails.ts';
 
-/** Where a partition stands in one ingester, for operators. */
+/** The state of a partition in one ingester, for operators. */
 export interface PartitionStatus {
   readonly partition: number;
   /** Whether this ingester flushes it. */
   readonly isLeader: boolean;
   readonly isCaughtUp: boolean;
-  /** Offsets below are in the store, */
+  /** Offsets below are in the store. */
   readonly committedOffset: number;
-  /** those below have been read from the log, */
+  /** Offsets below have been read from the log. */
   readonly consumedOffset: number;
-  /** and here the log ends; absent when it does not answer. */
+  /** The log's end; absent when the log does not answer. */
   readonly endOffset?: number;
-  /** Held in memory. */
+  /** Bytes in memory. */
   readonly headRecords: number;
   readonly headBytes: number;
 }
@@ -43,7 +43,7 @@ interface Parts {
   readonly flusher: Flusher;
 }
 
-/** One owned partition, from the moment it is owned until it is let go. */
+/** One partition, from its assignment to its release. */
 export class Partition {
   readonly id: number;
   readonly #deps: PartitionDeps;
@@ -59,14 +59,14 @@ export class Partition {
     this.#tails = new Tails(id, deps);
   }
 
-  /** Whether it has consumed all that stood in the log when it was taken over: before, it answers nothing. */
+  /** Whether it has consumed all records that the log had at the assignment: before, it answers no query. */
   get isCaughtUp(): boolean {
     return this.#isCaughtUp;
   }
 
   start(): void {
     this.#work = this.#run().catch((error: unknown) => {
-      if (this.#stop.signal.aborted) return; // told to stop: that is how it ends
+      if (this.#stop.signal.aborted) return; // Stopped: this is its regular end.
       this.#isCaughtUp = false;
       this.#deps.logger.error('a partition stopped consuming after an error', {
         partition: this.id,
@@ -94,7 +94,7 @@ export class Partition {
     return this.#tails.follow(this.#ready(), request, { signal, fromOffset });
   }
 
-  /** Commits all that was in the log at the call. */
+  /** Commits all records that the log has at the call. */
   async flush(signal?: AbortSignal): Promise<void> {
     if (!this.#parts) throw notReady(this.id);
     const { progress, flusher } = this.#parts;
@@ -125,7 +125,7 @@ export class Partition {
     };
   }
 
-  /** Stops reading and flushing; what is not committed is read again by the next owner. */
+  /** Stops reading and flushing; the next owner reads uncommitted records again. */
   async stop(): Promise<void> {
     this.#stop.abort(new LokiError('unavailable', `partition ${this.id} is being handed over`));
     this.#isCaughtUp = false;
@@ -147,7 +147,7 @@ export class Partition {
     void progress
       .waitConsumed(target, { timeoutMs: Number.MAX_SAFE_INTEGER, signal })
       .then(() => this.#caughtUp(target))
-      .catch(() => undefined); // let go before it caught up
+      .catch(() => undefined); // Released before it caught up.
     await Promise.all([consumer.run(signal), this.#watch()]);
   }
 
@@ -157,9 +157,9 @@ export class Partition {
     this.#deps.logger.info('partition caught up', { partition: this.id, offset: target });
   }
 
-  /** Where the manifests end is where consumption begins: there is no other state to recover. */
+  /** Consumption begins at the end of the manifests: there is no other state to recover. */
   async #recover(): Promise<Parts> {
-    // In this order: another owner may commit and truncate meanwhile, and what is truncated was committed
+    // In this order: another owner may commit and truncate meanwhile, and truncated records were committed
     // before.
     const oldest = await this.#retry('asking the write log for its start', () =>
       this.#deps.writeLog.startOffset(this.id),
@@ -167,7 +167,7 @@ export class Partition {
     const committed = await this.#retry('reading the manifests', () =>
       this.#deps.commits(this.id).load(this.#stop.signal),
     );
-    // Of a log of this process alone the consumer tells each gap, this one too.
+    // For a log with one writer process the consumer reports each gap, this one too.
     if (oldest > committed.endOffset && !this.#deps.onForeignCommit) {
       this.#deps.metrics.recordsLost(oldest - committed.endOffset);
       this.#deps.logger.error('the write log has lost records that were not committed yet', {
@@ -195,9 +195,9 @@ export class Partition {
   }
 
   /**
-   * Of a log that this process alone writes. It must not end below the manifests: the next records would get
-   * offsets that count as committed. The log is opened above the manifests' end, so another log has moved it
-   * since.
+   * For a log with one writer process: its end must not be below the manifests, or the next records would get
+   * offsets that count as committed. The log is opened above the manifests' end, so another log has moved
+   * that end since.
    */
   async #rescue(committed: CommitState): Promise<void> {
     const endOffset = await this.#retry('asking the write log for its end', () =>
@@ -211,7 +211,7 @@ export class Partition {
     await rescueRecords(this.id, committed, this.#deps, this.#stop.signal);
   }
 
-  /** Looks at age and idleness from time to time, and tells the gauges. */
+  /** Checks age and idleness from time to time, and sets the gauges. */
   async #watch(): Promise<never> {
     for (;;) {
       await this.#deps.timers.sleep(this.#deps.options.flushCheckMs, this.#stop.signal);
@@ -228,7 +228,7 @@ export class Partition {
     const streams = new Map<string, number>();
     for (const [tenant, { count }] of progress.head.streams.tenants) streams.set(tenant, count);
     const endOffset = await writeLog.endOffset(this.id).catch(() => progress.consumedOffset);
-    // The partition may have been let go meanwhile.
+    // The partition may have been released meanwhile.
     if (this.#stop.signal.aborted) return;
     const { head, consumedOffset, committedOffset } = progress;
     const oldestMs = head.records.length === 0 ? undefined : head.records[0].consumedAtMs;

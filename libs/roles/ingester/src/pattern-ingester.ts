@@ -12,11 +12,9 @@ interface PatternIngesterDeps {
 }
 
 interface PatternIngesterOptions {
-  /** Memory of patterns; streams that were silent for longest are forgotten first. */
+  /** Memory of patterns; the streams that were silent for longest are forgotten first. */
   readonly storeBytesMax: number;
-  /**
-   * Records that wait for a worker; beyond, they are left out: patterns are worth no delay of anything else.
-   */
+  /** Records that wait for a worker; further ones are left out: patterns must not delay other work. */
   readonly pendingBytesMax: number;
 }
 
@@ -25,15 +23,15 @@ const patternIngesterOptionsDefault: PatternIngesterOptions = {
   pendingBytesMax: 16 * mib,
 };
 
-/** A record of the head, as far as patterns need it. */
+/** The parts of a head's record that patterns need. */
 export interface PatternSource {
   readonly bytes: Uint8Array;
   readonly rowCount: number;
 }
 
 /**
- * Clusters the lines of records as they enter the head, of the last hours, in memory only: after a restart it
- * knows the lines that were not flushed yet.
+ * Clusters the lines of records that enter the heads, over the last hours, in memory only: after a restart it
+ * has the lines that were not flushed before.
  */
 export class PatternIngester implements PatternService {
   readonly #deps: PatternIngesterDeps;
@@ -48,7 +46,7 @@ export class PatternIngester implements PatternService {
     this.#store = new PatternStore({ bytesMax: this.#options.storeBytesMax });
   }
 
-  /** Takes a record in when there is room, and returns at once. */
+  /** Adds a record if there is room, and returns at once. */
   offer(record: PatternSource): void {
     const { bytes, rowCount } = record;
     if (this.#pendingBytes > 0 && this.#pendingBytes + bytes.length > this.#options.pendingBytesMax) {
@@ -56,7 +54,7 @@ export class PatternIngester implements PatternService {
       return;
     }
     this.#pendingBytes += bytes.length;
-    // One at a time: patterns never take more than one of the threads that queries need.
+    // One at a time: patterns take one of the threads of queries at most.
     this.#pending = this.#pending.then(async () => {
       try {
         await this.#take(bytes);
@@ -69,7 +67,7 @@ export class PatternIngester implements PatternService {
     });
   }
 
-  /** Resolves when all that was offered has been looked at. */
+  /** Resolves when all offered records are clustered. */
   idle(): Promise<void> {
     return this.#pending;
   }

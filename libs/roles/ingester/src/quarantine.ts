@@ -3,7 +3,7 @@ import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
 import { retryLogged } from './retry.ts';
 
-/** A record that cannot be taken, with all that is known of it. */
+/** A record that cannot be consumed, with all known facts about it. */
 interface BadRecord {
   readonly partition: number;
   readonly offset: number;
@@ -14,9 +14,9 @@ interface BadRecord {
 }
 
 /**
- * Puts a record aside whole, so that its partition can move on and somebody can look at it later. Returns
- * when it is durable: only then may the offset be passed. The key says where it stood; putting it again
- * changes nothing.
+ * Stores a record as it is, so that its partition can continue and an operator can examine it later. Resolves
+ * when it is durable: only then may its offset be passed. The key names its place; storing it again changes
+ * nothing.
  */
 export async function quarantine(record: BadRecord, deps: PartitionDeps, signal: AbortSignal): Promise<void> {
   const { partition, offset, writerId, sequence } = record;
@@ -42,7 +42,7 @@ export async function quarantine(record: BadRecord, deps: PartitionDeps, signal:
   });
 }
 
-/** Whether bytes are to blame, so that no other attempt can end otherwise. */
+/** Whether the bytes are damaged, so that no other attempt can succeed. */
 export function isUnreadable(error: unknown): boolean {
   return error instanceof LokiError && error.code === 'corrupt';
 }

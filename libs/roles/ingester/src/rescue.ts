@@ -9,7 +9,7 @@ import type { LoggedRecord } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
 import { retryLogged } from './retry.ts';
 
-/** Read at once while looking for records. */
+/** Bytes of one read while searching for records. */
 const readBytes = 4 << 20;
 
 /**
@@ -17,8 +17,8 @@ const readBytes = 4 << 20;
  * log has committed their offsets to the same store, and consumption begins above them. One small read when
  * there are none.
  *
- * A record keeps its sequence, under a writer id made from its own: a crash in the middle repeats records
- * that readers know as such. Rows that were committed all the same are found as duplicates.
+ * A record keeps its sequence, under a writer id derived from its own: a crash on the way repeats records
+ * that readers recognise. Rows that were committed nevertheless are found as duplicates.
  */
 export async function rescueRecords(
   partition: number,
@@ -43,8 +43,8 @@ export async function rescueRecords(
     writeLog.startOffset(partition),
   );
   if (startOffset >= endOffset) return;
-  // A writer's sequences rise with the offsets, and the writer heard last is in the table: the last record
-  // speaks for all.
+  // A writer's sequences rise with the offsets, and the table has the newest writer: the last record decides
+  // for all.
   const [last] = await readBelow(endOffset - 1, 1);
   if (last && isKnown(last)) return;
   let count = 0;
@@ -68,7 +68,7 @@ export async function rescueRecords(
   });
 }
 
-/** Two processes with embedded logs share a store: this one must end before it lets go of anything. */
+/** Two processes with embedded logs share a store: this one must end before it drops a record. */
 export function foreignCommit(partition: number, endOffset: number): LokiError {
   return new LokiError(
     'internal',

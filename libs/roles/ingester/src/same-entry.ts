@@ -17,7 +17,8 @@ export function endOfEqual(timestamps: Float64Array, from: number, end: number):
 }
 
 /**
- * Timestamps are equal already. Cheapest column first: each is decoded when the one before did not decide.
+ * Compares entries whose timestamps are equal. Cheapest column first: each is decoded only when the previous
+ * ones were equal.
  */
 export function isSameEntry(a: Block, i: number, b: Block, j: number): boolean {
   const aEnds = a.lineEnds();

@@ -5,26 +5,25 @@ import { EntryIndex } from './entry-index.ts';
 import { endOfEqual, isSameEntry } from './same-entry.ts';
 import type { RunRows } from './same-entry.ts';
 
-/** Pairs of rows with equal timestamps that are compared one by one; above it entries are hashed first. */
+/** Pairs of rows with equal timestamps that are compared one by one; with more, entries are hashed first. */
 const pairsMax = 1024;
 
-/** Timestamps are doubles relative to their block; bases further apart than this share no row. */
+/** Timestamps are doubles relative to their block; blocks whose bases are further apart have no equal row. */
 const deltaMax = 2 ** 53;
 
 /** Timestamps that are walked between two looks at the clock: some 10 µs. */
 const rowsPerSlice = 4096;
 
 /**
- * Marks in `found` each row of `rows` that has an equal entry (timestamp, line, structured metadata) in
- * `others`.
+ * Marks each row of `rows` that has an equal entry (timestamp, line, structured metadata) in `others`.
  *
- * Both are sorted by time, so equal timestamps are found by walking them side by side: O(rows + others) steps
- * on the timestamp columns alone. Only where timestamps are equal are lengths looked at, and only where those
- * are equal too are lines decompressed and compared. A group of n × m equal timestamps costs n + m hashes
- * when it is large, never n × m.
+ * Both are sorted by time, so a walk side by side finds equal timestamps: O(rows + others) steps on the
+ * timestamp columns alone. Lengths are compared only where timestamps are equal; lines are decompressed and
+ * compared only where lengths are equal too. A large group of n × m equal timestamps costs n + m hashes,
+ * never n × m.
  *
- * @param marks  one byte for each row of rows.block, 1: duplicate
- * @returns      how many rows were newly marked
+ * @param marks one byte for each row of rows.block, 1: duplicate
+ * @returns number of newly marked rows
  */
 export function* markSameRows(
   rows: RunRows,

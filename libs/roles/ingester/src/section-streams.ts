@@ -8,14 +8,14 @@ import type { HeadStreams, StreamKey } from './head-streams.ts';
 const looksPerSlice = 2048;
 const unknown = -1;
 
-/** The streams of a record's section, found in a head by the numbers of their label values. */
+/** Finds the streams of a record's section in a head, by the numbers of their label values. */
 export class SectionStreams {
-  /** By stream of the section: its number in the head, -1 when it is not there. */
+  /** By stream of the section: its number in the head; -1: absent. */
   readonly numbers: Int32Array;
   readonly #section: Section;
   readonly #high: Uint32Array;
   readonly #low: Uint32Array;
-  /** By cell of the section: the number of the value, -1 when the head does not have it. */
+  /** By cell of the section: the number of the value; -1: the head does not have it. */
   readonly #values: Int32Array;
 
   private constructor(section: Section) {
@@ -28,8 +28,8 @@ export class SectionStreams {
   }
 
   /**
-   * O(cells), in slices. A commit in between takes streams away, whose numbers then stand for no stream, or
-   * for one of a tenant whose record enters meanwhile.
+   * O(cells), in slices. A commit in between drops streams: their numbers then stand for no stream, or for
+   * one of a tenant whose record enters meanwhile.
    */
   static *of(section: Section, streams: HeadStreams): SlicedWork<SectionStreams> {
     const result = new SectionStreams(section);
@@ -37,12 +37,12 @@ export class SectionStreams {
     return result;
   }
 
-  /** 53 bits of a stream's hash, which is the same in and out of the head. */
+  /** 53 bits of a stream's hash, the same in the section and in the head. */
   hash(stream: number): number {
     return hash53(this.#high[stream], this.#low[stream]);
   }
 
-  /** Takes a stream into the head that is not there. */
+  /** Adds an absent stream to the head. */
   add(stream: number, streams: HeadStreams): number {
     const { labelIndex } = this.#section;
     const { starts, column, code } = labelIndex.cells();
@@ -100,7 +100,7 @@ export class SectionStreams {
   }
 }
 
-/** The values of one label of a section, as the head knows them. */
+/** The values of one label of a section, by their numbers in the head. */
 interface ValueColumn {
   readonly numbers: Int32Array;
   readonly highs: Uint32Array;
@@ -126,7 +126,7 @@ function* valueColumn(
   return { numbers, highs, lows };
 }
 
-/** Halves are keyed already: to spread them is enough. */
+/** The halves are keyed hashes already: spreading them is enough. */
 function mixed(hash: number, half: number): number {
   const product = Math.imul(hash ^ half, 0x9e37_79b1);
   return (product ^ (product >>> 15)) >>> 0;

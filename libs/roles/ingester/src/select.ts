@@ -14,7 +14,7 @@ export interface HeadSelection {
   readonly matchers: readonly StringMatcher[];
 }
 
-/** The streams and the time that a leaf's entries stand in. */
+/** The streams of a leaf, and the time range of its entries. */
 export function selectionOfLeaf(request: LeafRequest): HeadSelection {
   const expr = parseExpr(request.expr);
   const log = logExprOf(expr);
@@ -37,7 +37,7 @@ export function selectionOfStreams(request: StreamsRequest): HeadSelection {
   return { ...request, matchers: matchers.map(compileMatcher) };
 }
 
-/** Streams of the head that are selected by their labels, in no order. */
+/** Streams of the head that the matchers select, in no order. */
 export function selectStreams({ streams }: Head, { tenant, matchers }: HeadSelection): number[] {
   const ofTenant = streams.tenants.get(tenant);
   return ofTenant ? selectedStreams(streams, ofTenant, matchers) : [];
@@ -45,7 +45,7 @@ export function selectStreams({ streams }: Head, { tenant, matchers }: HeadSelec
 
 /**
  * Records with a run of a selected stream in the selected time, oldest first. O(runs of the tenant's selected
- * streams); the runs of a stream are skipped whole when its newest is too old.
+ * streams); a stream whose newest run is too old is skipped as a whole.
  */
 export function selectRecords(head: Head, selection: HeadSelection): HeadRecord[] {
   const startUs = usOf(selection.startNs);

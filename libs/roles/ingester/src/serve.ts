@@ -18,18 +18,20 @@ import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
 
 /**
- * Records whose offsets agree down to this many are scanned by one task. Boundaries do not move as the head
- * grows, so the same worker gets the same records again and has them decoded; and one task is some ten
- * thousand lines at least.
+ * Records whose offsets are equal above this many low bits are scanned by one task. The borders do not move
+ * as the head grows, so the same worker gets the same records again and has them decoded; and one task is
+ * some ten thousand lines at least.
  */
 const offsetsPerTask = 256;
 
-/** Tasks of one leaf that a worker has before it. */
+/** Tasks of one leaf that are queued at a worker. */
 const scansPerWorker = 4;
 
 const allTime = { startNs: -(1n << 63n), endNs: (1n << 63n) - 1n };
 
-/** Answers a leaf from the head alone: exactly what lies at or above the committed offset that it reports. */
+/**
+ * Answers a leaf from the head alone: exactly the records at or above the committed offset that it reports.
+ */
 export async function queryHead(
   progress: PartitionProgress,
   deps: PartitionDeps,
@@ -38,8 +40,8 @@ export async function queryHead(
 ): Promise<HeadAnswer<LeafResult>> {
   const selection = selectionOfLeaf(request);
   await catchUp(progress, deps, request.tenant, signal);
-  // From here to the list of records nothing is awaited: offset and records belong together. Records that a
-  // commit drops from the head afterwards stay alive through this list.
+  // No await from here to the list of records: offset and records belong together. Records that a commit
+  // drops from the head afterwards stay alive through this list.
   const committedOffset = progress.committedOffset;
   const records = selectRecords(progress.head, selection);
   const groups = groupRecords(records);
@@ -54,7 +56,7 @@ export async function queryHead(
   return { committedOffset, result };
 }
 
-/** The offset and the oldest row of a tenant: a query of older rows finds nothing in the head. */
+/** The committed offset and the oldest row of a tenant: a query of older rows finds nothing in the head. */
 export async function headBounds(
   progress: PartitionProgress,
   deps: PartitionDeps,
@@ -80,7 +82,7 @@ export async function headStreams(
   await catchUp(progress, deps, request.tenant, signal);
   if (request.volume) {
     const { committedOffset } = progress;
-    // All of a selected stream counts, also what lies outside of the range: its volume is shared out by time.
+    // All of a selected stream counts, also outside of the range: its volume is divided by time.
     const records = selectRecords(progress.head, { ...selection, ...allTime });
     const { head } = progress;
     const sources = sourcesOf(records, progress.id, deps).map((source, i) => ({
@@ -129,8 +131,8 @@ function scan(
 }
 
 /**
- * The same for a frame of a tail, which has few lines and a reader that waits: not behind the scans of
- * queries.
+ * The same for a frame of a tail, which has few lines and a waiting reader: it is not queued behind the scans
+ * of queries.
  */
 export async function scanFrame(
   deps: PartitionDeps,
@@ -161,7 +163,7 @@ function sourcesOf(
   }));
 }
 
-/** Waits until the head holds all of a tenant that was acknowledged before the call. */
+/** Waits until the head has all records of a tenant that were acknowledged before the call. */
 async function catchUp(
   progress: PartitionProgress,
   deps: PartitionDeps,

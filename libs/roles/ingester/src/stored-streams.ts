@@ -33,18 +33,18 @@ interface StoredStreamsOptions {
 }
 
 /**
- * Late runs of one stream that are walked side by side with a segment's. Of more, the entries of the segment
- * are indexed: late pushes would each read what is stored of their time again. A run of many rows counts for
- * several.
+ * Late runs of one stream that are walked side by side with a segment's runs. With more, the entries of the
+ * segment are indexed: late pushes would each read the stored rows of their time again. A run of many rows
+ * counts for several.
  */
 const walkedRunsMax = 8;
 const rowsPerWalkedRun = 512;
 /** Streams of segments whose late runs are counted. */
 const countedMax = 4096;
-/** For each partition: blocks that are compared with, and indices. */
+/** Decoded blocks and indexes for comparison, for each partition. */
 const blocksBytesMax = 8 * mib;
 const indicesBytesMax = 32 * mib;
-/** Rows of a stream in one segment that are indexed; of more, each late run is walked. */
+/** Rows of a stream in one segment that are indexed; with more, each late run is walked. */
 const indexedRowsMax = indicesBytesMax / 32;
 
 /** Finds rows of incoming runs among the rows of committed segments. */
@@ -58,7 +58,7 @@ export class StoredStreams {
     this.#options = options;
   }
 
-  /** Marks rows that the stream has. */
+  /** Marks rows that the stored stream has. */
   async mark(stored: StoredStream, run: MarkedRun, signal?: AbortSignal): Promise<number> {
     const key = `${stored.segment.key} ${stored.section.tenant} ${stored.stream}`;
     const weight = 1 + Math.floor((run.rows.end - run.rows.first) / rowsPerWalkedRun);
@@ -75,7 +75,7 @@ export class StoredStreams {
     return this.#markByIndex(stored, indexed, run, signal);
   }
 
-  /** A segment was read damaged: its blocks decode their columns later, and would be damaged for ever. */
+  /** The segment's read was damaged: its blocks decode their columns later, and would stay damaged. */
   forget(segmentKey: string): void {
     this.#blocks.deleteAll(`${segmentKey} `);
     this.#indices.deleteAll(`${segmentKey} `);
@@ -141,7 +141,7 @@ export class StoredStreams {
   }
 }
 
-/** A run of a section: in which block, and which of its runs. */
+/** A run of a section: its block, and its place in the block. */
 interface RunPlace {
   readonly block: number;
   readonly run: number;
@@ -189,7 +189,7 @@ function overlaps(rows: RunRows, section: Section, index: number, run: number): 
   );
 }
 
-/** Whether any timestamp is on both sides; both ascend. */
+/** Whether both sides share a timestamp; both ascend. */
 function sharesTimestamp(a: RunRows, b: RunRows): boolean {
   const delta = Number(b.block.info.baseNs - a.block.info.baseNs);
   const aTimes = a.block.timestamps();
@@ -206,9 +206,8 @@ function sharesTimestamp(a: RunRows, b: RunRows): boolean {
 }
 
 /**
- * Index of a stream in a section, by its labels. Walks the shortest of its labels' posting lists and compares
- * whole label sets there: a list is short when any label is selective, and a stream that is not there usually
- * lacks a value.
+ * Finds a stream of a section by its labels. Walks the shortest posting list of its labels and compares whole
+ * label sets there: a list is short when any label is selective, and an absent stream usually lacks a value.
  */
 export function findStream(section: Section, labels: Labels): number | undefined {
   const { labelIndex, streams } = section;

@@ -3,25 +3,25 @@ import type { TenantId } from '@loki/model';
 import type { Clock, StreamClaim, StreamLimitService } from '@loki/ports';
 
 interface StreamLimitCountsOptions {
-  /** A stream that nobody claims or holds for so long is no longer active. */
+  /** A stream that no distributor claims or reports for this long is no longer active. */
   readonly streamIdleMs: number;
 }
 
 interface TenantStreams {
-  /** When each was last heard of. */
+  /** Time of the last claim or report of each stream. */
   readonly seenMs: Map<number, number>;
   sweptMs: number;
 }
 
-/** How often, relative to `streamIdleMs`, idle streams are looked for. */
+/** Sweeps for idle streams in each `streamIdleMs`. */
 const sweepsPerIdleTime = 8;
-/** A tenant at its limit has its idle streams looked for no oftener than this: it asks with every push. */
+/** Least time between two sweeps of a tenant at its limit: such a tenant claims streams with every push. */
 const fullSweepMs = 1_000;
 
 /**
- * The active streams of tenants, counted in one place for all distributors. It is in memory only: after a
- * restart, or when another process leads, distributors say again what they have admitted (`held`), so the
- * count is low for a moment and then right.
+ * The active streams of tenants, counted in one place for all distributors. The counts are in memory only:
+ * after a restart, or when another process leads, distributors report all admitted streams again
+ * (`activeStreams`), so the count is low for a moment and then right.
  */
 export class StreamLimitCounts implements StreamLimitService {
   readonly #clock: Clock;

@@ -5,9 +5,10 @@ import type { HeadStreams, TenantStreams } from './head-streams.ts';
 /**
  * The streams of a tenant that all matchers accept, in no order.
  *
- * A matcher that accepts an empty value accepts streams without its label, so it narrows nothing. Of the
- * others, one that lists its values names its streams at once, and the rest are asked about values, not about
- * streams, while a label has fewer values than there are streams to test: the cost follows the matches.
+ * A matcher that accepts an empty value accepts streams without its label, so it does not narrow the search.
+ * Of the others, one that lists its values gives its streams at once. The remaining matchers are tested on
+ * values, not on streams, while a label has fewer values than there are streams to test: the cost follows the
+ * matches.
  */
 export function selectedStreams(
   streams: HeadStreams,
@@ -26,7 +27,7 @@ export function selectedStreams(
   return selected;
 }
 
-/** Values that name all streams to be tested, and the matchers that these have still to pass. */
+/** Values whose streams are the candidates, and the matchers that these still have to pass. */
 interface Narrowed {
   /** Undefined: all streams of the tenant. */
   readonly values: readonly number[] | undefined;
@@ -53,7 +54,7 @@ function narrow(streams: HeadStreams, tenant: TenantStreams, matchers: readonly 
   return { values, otherMatchers: matchers.filter((matcher) => matcher !== narrowest) };
 }
 
-/** Values to look at before it is known which streams a matcher accepts. */
+/** Number of values to test before a matcher's streams are known. */
 function lookupsOf({ names }: TenantStreams, { name, listed }: StringMatcher): number {
   const size = names.get(name)?.values.size ?? 0;
   return listed?.isNegated === false ? Math.min(listed.values.size, size) : size;
@@ -73,7 +74,7 @@ function acceptedValues({ names }: TenantStreams, { name, listed, matches }: Str
   return accepted;
 }
 
-/** Whether a matcher accepts streams: asked once for each value that they have. */
+/** Whether a matcher accepts a stream: tested once for each value. */
 class ValueTest {
   readonly #streams: HeadStreams;
   readonly #matcher: StringMatcher;

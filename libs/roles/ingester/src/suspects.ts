@@ -6,24 +6,24 @@ import type { Head } from './head.ts';
 import { SectionStreams } from './section-streams.ts';
 import { usAt, usBase } from './time.ts';
 
-/** A run of the incoming record which begins at or before the newest known row of its stream. */
+/** A run of the incoming record that begins at or before the newest known row of its stream. */
 export interface Suspect {
   readonly section: Section;
   readonly info: BlockInfo;
   readonly run: number;
-  /** Of its stream, as `Head` and `FlushedBounds` know it: -1 when the head does not have it. */
+  /** The stream's number in the head; -1: the head does not have it. */
   readonly stream: number;
   readonly streamHash: number;
   readonly minUs: number;
   readonly maxUs: number;
-  /** Earlier runs of the same stream in this record, as linked by `RunLinks`; -1: none. */
+  /** The previous run of the same stream in this record, as linked by `RunLinks`; -1: none. */
   readonly previous: number;
-  /** How many there are. */
+  /** Number of earlier runs. */
   readonly earlierRuns: number;
   readonly links: RunLinks;
 }
 
-/** The runs of a section, over all its blocks: which run before had the same stream. */
+/** For each run of a section, over all its blocks, the previous run of the same stream. */
 export interface RunLinks {
   readonly block: Int32Array;
   readonly run: Int32Array;

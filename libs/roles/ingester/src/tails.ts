@@ -22,7 +22,7 @@ export class Tails {
     this.#deps = deps;
   }
 
-  /** A record entered the head. Costs nothing when nobody follows. */
+  /** A record entered the head. Costs nothing without followers. */
   onRecord(record: HeadRecord): void {
     for (const tail of this.#tails) tail.offer(record);
   }
@@ -32,14 +32,14 @@ export class Tails {
     for (const tail of this.#tails) tail.passed(offset);
   }
 
-  /** The head has let go of all records below: what a follower has not read of them is held for it alone. */
+  /** The head has dropped all records below: unread ones stay in memory for their follower alone. */
   onCommitted(committedOffset: number): void {
     for (const tail of this.#tails) tail.releaseBelow(committedOffset);
   }
 
   /**
-   * Follows from now on, or from `fromOffset` on when another owner's frames ended there, until the signal
-   * aborts or the reader lets go.
+   * Follows from now on, or from `fromOffset` on, where another owner's frames ended. Ends when the signal
+   * aborts or the reader stops.
    */
   follow(
     progress: PartitionProgress,
@@ -53,8 +53,7 @@ export class Tails {
     const from = fromOffset ?? progress.consumedOffset;
     const tail = new Tail(selectionOfLeaf(request), from, this.#deps);
     this.#tails.add(tail);
-    // Nothing is awaited since the tail is among those that hear of new records: none is missed, none comes
-    // twice.
+    // No await since the tail was added: it misses no record, and gets none twice.
     const { committedOffset } = progress;
     for (const record of progress.head.records) tail.offer(record);
     tail.passed(progress.consumedOffset);
@@ -70,7 +69,7 @@ export class Tails {
     return closing(frames, leave, () => tail.end());
   }
 
-  /** Ends all: the partition is let go. */
+  /** Ends all tails: the partition is released. */
   close(): void {
     for (const tail of this.#tails) tail.end();
   }
@@ -81,7 +80,8 @@ export class Tails {
     signal: AbortSignal,
     { fromOffset, missedBelow }: { fromOffset: number; missedBelow: number },
   ): AsyncGenerator<TailFrame> {
-    // Every line of what has arrived, in order of arrival: a limit is the reader's business, not a batch's.
+    // Every line of the new records, in order of arrival: the limit is applied by the reader, not to each
+    // batch.
     const all = { ...request, direction: 'forward', limit: 0 } as const;
     const missed = fromOffset < missedBelow ? await this.#readAgain(fromOffset, missedBelow, signal) : [];
     if (missed.length === 0) yield nothing(fromOffset);
@@ -94,7 +94,7 @@ export class Tails {
       );
       yield { result, dropped: 0, nextOffset: missed[0]?.offset ?? missedBelow };
     }
-    // Between two frames the generator stands still, and holds nothing of the last one.
+    // The generator pauses between two frames, and holds nothing of the last one.
     while (await tail.hasNext()) yield await this.#frameOf(tail.take(), all, signal);
   }
 
@@ -109,9 +109,8 @@ export class Tails {
   }
 
   /**
-   * Records that are committed already, from the log, as far as it still has them and a follower may lag:
-   * between the end of one owner and the word of the next there are seconds. Entries that were repeats of
-   * others come twice.
+   * Reads committed records from the log, as far as the log still has them and a follower may lag: seconds
+   * pass between the end of one owner and the start of the next. Repeated entries are returned twice.
    */
   async #readAgain(fromOffset: number, toOffset: number, signal: AbortSignal): Promise<HeadRecord[]> {
     const { writeLog, options, clock, logger } = this.#deps;
@@ -139,10 +138,10 @@ export class Tails {
   }
 }
 
-/** A record that is there is read at once. */
+/** A record in the log is read at once. */
 const readAgainMs = 100;
 
-/** A frame without lines: it says how far the follower has come. */
+/** A frame without lines: it moves the follower's offset. */
 function nothing(nextOffset: number): TailFrame {
   const result: LogLeafResult = {
     kind: 'log',
@@ -156,7 +155,7 @@ function nothing(nextOffset: number): TailFrame {
   return { result, dropped: 0, nextOffset };
 }
 
-/** Records without a line for a follower after which it hears how far it has come all the same. */
+/** After this many records without a line, a follower gets its new offset all the same. */
 const quietRecordsMax = 200;
 
 interface TailBatch {
@@ -165,12 +164,12 @@ interface TailBatch {
   readonly nextOffset: number;
 }
 
-/** Part of a follower's bound that records may have which the head has let go. */
+/** Share of a follower's bound for records that the head has dropped. */
 const committedShare = 4;
 
 /**
- * The records that one follower has not read yet: references to head records, so that its bound is the only
- * memory it may hold.
+ * The unread records of one follower: references to head records, so that its bound is the only memory it may
+ * hold.
  */
 class Tail {
   readonly #selection: HeadSelection;
@@ -182,7 +181,7 @@ class Tail {
   #ended = false;
   /** All records below were offered. */
   #nextOffset: number;
-  /** Of these, the last one that the follower has heard of. */
+  /** The last offset that the follower was sent. */
   #toldOffset: number;
 
   constructor(selection: HeadSelection, fromOffset: number, deps: PartitionDeps) {
@@ -192,7 +191,9 @@ class Tail {
     this.#deps = deps;
   }
 
-  /** Keeps the record if the follower may want lines of it; the oldest ones go when it lags too far. */
+  /**
+   * Keeps the record if the follower may want lines of it; the oldest ones are dropped when it lags too far.
+   */
   offer(record: HeadRecord): void {
     if (this.#ended || record.offset < this.#nextOffset) return;
     // Records of other tenants may be behind: see `passed`.
@@ -208,7 +209,7 @@ class Tail {
     this.#wake?.();
   }
 
-  /** Drops the oldest of the records below, but for some that a follower which keeps up is about to take. */
+  /** Drops the oldest of the records below, except some that a follower which keeps up is about to read. */
   releaseBelow(offset: number): void {
     const { options, ownedCount } = this.#deps;
     const bytesMax = options.tailBytesMax / committedShare / Math.max(1, ownedCount());
@@ -229,7 +230,7 @@ class Tail {
     return length;
   }
 
-  /** Waits for something to tell; false at the end. */
+  /** Waits for a record or an offset to send; false at the end. */
   async hasNext(): Promise<boolean> {
     while (this.#records.length === 0 && this.#dropped === 0 && !this.#isQuiet && !this.#ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -238,14 +239,14 @@ class Tail {
     return !this.#ended;
   }
 
-  /** Nothing below `offset` is to come. */
+  /** No record below `offset` is still to come. */
   passed(offset: number): void {
     if (this.#ended || offset <= this.#nextOffset) return;
     this.#nextOffset = offset;
     if (this.#isQuiet) this.#wake?.();
   }
 
-  /** The oldest that is waiting, a frame of it. */
+  /** A frame of the oldest waiting records. */
   take(): TailBatch {
     const { tenant } = this.#selection;
     const records = takeFrame(this.#records, tenant, this.#deps.options.tailFrameBytes);
@@ -267,7 +268,7 @@ class Tail {
   }
 }
 
-/** Takes the oldest records, as many as have so many line bytes of the tenant; one at least. */
+/** Takes the oldest records with this many line bytes of the tenant in total; at least one. */
 function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number): HeadRecord[] {
   let [count, lineBytes] = [0, 0];
   for (const { segment } of records) {
@@ -279,8 +280,8 @@ function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number):
 }
 
 /**
- * Rows of the selected streams: what a follower loses, before its line filters, when the record is dropped
- * for it.
+ * Rows of the selected streams in a record: the follower's loss, before its line filters, when the record is
+ * dropped.
  */
 function rowsOf(record: HeadRecord, selection: HeadSelection): number {
   const section = record.segment.section(selection.tenant);
@@ -294,7 +295,7 @@ function rowsOf(record: HeadRecord, selection: HeadSelection): number {
 }
 
 /**
- * Calls `leave` once when the frames end, however they end; a reader that stops early wakes one that waits.
+ * Calls `leave` once when the frames end, however they end; a reader that stops early wakes a waiting one.
  */
 function closing(
   frames: AsyncGenerator<TailFrame>,

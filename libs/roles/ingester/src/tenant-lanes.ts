@@ -6,15 +6,15 @@ import type { Clock } from '@loki/ports';
 
 /** The works of one tenant, one after the other. */
 interface Lane {
-  /** When it got its first work. */
+  /** Time of its first work. */
   readonly beganMs: number;
   works: number;
   tail: Promise<void>;
 }
 
 /**
- * Works on records, in order for each tenant: those of different tenants go on side by side. A work that
- * fails ends all: none is begun after it.
+ * Runs works on records, in order for each tenant; those of different tenants run side by side. A work that
+ * fails ends all: no other begins after it.
  */
 export class TenantLanes {
   readonly #clock: Clock;
@@ -26,11 +26,11 @@ export class TenantLanes {
   #works = 0;
   #ended = Promise.withResolvers<void>();
 
-  /** @param onBytes told of bytes that come under way (above zero) and go, also of works that never begin */
+  /** @param onBytes called with bytes that start (above zero) and end, also for works that never begin */
   constructor(clock: Clock, onBytes: (difference: number) => void = () => {}) {
     this.#clock = clock;
     this.#onBytes = onBytes;
-    // Heard by those who wait for it.
+    // The callers that wait for it receive it.
     this.#failure.promise.catch(() => undefined);
   }
 
@@ -39,7 +39,9 @@ export class TenantLanes {
     return this.#failure.promise;
   }
 
-  /** For how long one of these tenants has had work without a break, the longest; undefined: none has any. */
+  /**
+   * The longest time for which one of these tenants has had work without a break; undefined: none has any.
+   */
   busyMs(tenants: readonly string[]): number | undefined {
     let longest: number | undefined;
     for (const tenant of tenants) {
@@ -49,7 +51,7 @@ export class TenantLanes {
     return longest;
   }
 
-  /** Begins a work of these tenants once all their works before it have ended. */
+  /** Begins a work of these tenants once all their earlier works have ended. */
   run(tenants: readonly string[], bytes: number, work: () => Promise<void>): void {
     this.#bytes += bytes;
     this.#onBytes(bytes);
@@ -75,7 +77,7 @@ export class TenantLanes {
     }
   }
 
-  /** Resolves when what is under way is less than both; rejects when a work has failed. */
+  /** Resolves when the running works are below both bounds; rejects when a work has failed. */
   async room({ bytes, works }: { readonly bytes: number; readonly works: number }): Promise<void> {
     while (this.#bytes >= bytes || this.#works >= works) await this.#ended.promise;
     if (this.#hasFailed) await this.#failure.promise;

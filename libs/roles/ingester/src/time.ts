@@ -1,9 +1,10 @@
-/** Times of rows in microseconds and nanoseconds, for comparing with the catalog. */
+/** Times of rows in microseconds and nanoseconds, for comparisons with the catalog. */
 import { usOf } from '@loki/model';
 import type { BlockInfo } from '@loki/segment';
 
 /**
- * Microseconds in a nanosecond count; doubles hold them exactly until the year 2255, nanoseconds they do not.
+ * Microseconds in a nanosecond count; doubles hold microseconds exactly until the year 2255, nanoseconds they
+ * do not.
  */
 const nsPerUs = 1000;
 

@@ -1,6 +1,6 @@
 /**
- * Values up to a bound of bytes, most recently used last. The value that was asked for last stays, whatever
- * it weighs.
+ * Values up to a bound of bytes, most recently used last. The value of the last request stays, whatever it
+ * weighs.
  */
 export class WeighedCache<V> {
   readonly #bytesMax: number;
@@ -24,7 +24,7 @@ export class WeighedCache<V> {
     this.#use(key, { value, bytes: 0 });
   }
 
-  /** Forgets all values whose keys begin so. */
+  /** Forgets all values whose keys have this prefix. */
   deleteAll(prefix: string): void {
     for (const [key, { bytes }] of this.#entries) {
       if (!key.startsWith(prefix)) continue;
@@ -34,7 +34,7 @@ export class WeighedCache<V> {
   }
 
   #use(key: string, entry: { readonly value: V; bytes: number }): void {
-    // Values grow while they are used: the one before is done with.
+    // Values grow while they are used: the previous one has its final size now.
     this.#reweigh(this.#lastKey);
     this.#entries.delete(key);
     this.#entries.set(key, entry);

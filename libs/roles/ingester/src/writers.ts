@@ -2,14 +2,13 @@
 import type { WriterTable } from '@loki/catalog';
 
 /**
- * The last sequence number seen of each writer. A record whose number is not above it is a repeat: the log
- * may deliver twice (a producer's retry whose first attempt was stored after all), we take once. A writer
- * appends to a partition one record at a time, so its numbers rise in the log's order.
+ * The last sequence number of each writer. A record whose number is not above it is a repeat: the log may
+ * deliver a record twice (a producer's retry whose first attempt was stored after all), and the head takes it
+ * once. A writer appends to a partition one record at a time, so its numbers rise in the log's order.
  *
- * A manifest must hold the table as it stood at its end offset, not as it stands when it is written: a record
- * above that offset is read again after a restart, and a table that knew it already would drop it, the only
- * copy. So what was heard since the committed offset is kept as a trail, and a table for any offset between
- * is made from it.
+ * A manifest must hold the table as of its end offset, not as of the time when it is written: a record above
+ * that offset is read again after a restart, and a later table would drop it, the only copy. So changes since
+ * the committed offset are kept as a trail, from which the table for any offset between is made.
  */
 export class Writers {
   readonly #writersMax: number;
@@ -17,7 +16,7 @@ export class Writers {
   #trail: { offset: number; writerId: string; sequence: number }[] = [];
   #current: Map<string, number>;
 
-  /** @param committed the table at the offset from which consumption goes on */
+  /** @param committed the table at the offset where consumption begins */
   constructor(writersMax: number, committed: WriterTable = []) {
     this.#writersMax = writersMax;
     this.#committed = committed;
@@ -33,7 +32,7 @@ export class Writers {
     this.#apply(this.#current, writerId, sequence);
   }
 
-  /** The table as records below `offset` leave it. */
+  /** The table after the records below `offset`. */
   tableAt(offset: number): WriterTable {
     const table = new Map(this.#committed);
     for (const heard of this.#trail) {
