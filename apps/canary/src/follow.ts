@@ -18,7 +18,7 @@ interface FollowOptions {
 /** One frame of a tail may hold many lines. */
 const frameBytesMax = 16 << 20;
 const handshakeTimeoutMs = 10_000;
-/** Loki pings each connection now and then; one that says nothing for so long is dead. */
+/** Loki pings each connection now and then; a connection that is silent for this long is dead. */
 const silenceMs = 180_000;
 
 /** Follows queries at `/loki/api/v1/tail`. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 /**
- * The canary: writes lines of its own to Loki, follows them, and serves metrics of what is late, missing,
- * doubled or out of order. With -ledger.file it numbers each line, keeps what was answered, and judges all in
- * the end: exit code 1 when something is lost or doubled.
+ * The canary: writes lines of its own to Loki, follows them, and serves metrics of late, missing, repeated
+ * and disordered lines. With -ledger.file it numbers each line, stores each answer, and judges all of them at
+ * the end: exit code 1 when a line is lost or repeated.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -24,7 +24,7 @@ import { followTail } from './follow.ts';
 import { serveAdmin } from './serve-admin.ts';
 
 const exitUsage = 2;
-/** Pause before a query of the ledger is asked again; the canary's own pushes say how long they wait. */
+/** Pause before a query of the ledger is repeated; the canary's own pushes have a pause of their own. */
 const retryAfterMs = 500;
 
 async function main(): Promise<number> {
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
     process.stderr.write('-addr must be set: Loki’s host:port\n');
     return exitUsage;
   }
-  // As Loki's canary: what is pushed is another stream than what an agent takes from stdout.
+  // As Loki's canary: pushed lines are another stream than those that an agent reads from stdout.
   if (options.push && options.streamvalue === canaryFlags.streamvalue.value) {
     options = { ...options, streamvalue: 'push' };
   }
@@ -131,11 +131,11 @@ async function judge(client: LokiClient, options: CanaryOptions): Promise<number
   return report.isGood ? 0 : 1;
 }
 
-/** @returns how to stop listening */
+/** @returns a function that ends the subscription */
 function untilSignal(stop: () => void): () => void {
   const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const signal of signals) process.once(signal, stop);
-  // Timers of ours keep no process alive: this one does.
+  // The timers of the ports do not keep a process alive: this one does.
   const alive = setInterval(() => undefined, 60_000);
   return () => {
     clearInterval(alive);

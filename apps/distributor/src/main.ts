@@ -4,7 +4,7 @@ import { enableCompileCache } from 'node:module';
 import { takeMemorySettings } from '@loki/launch';
 
 takeMemorySettings();
-// Sources are stripped of types and compiled once, not at each start: what follows must be loaded after this.
+// Node compiles the sources once, not at each start. All imports below must come after this line.
 enableCompileCache();
 const { run } = await import('@loki/process');
 await run({ target: 'distributor' });

@@ -4,7 +4,7 @@ import https from 'node:https';
 import { UsageError } from './command.ts';
 import type { CommandIo, FlagSpec, ParsedArgs } from './command.ts';
 
-/** Flags of every command that asks a running process. */
+/** Flags of every command that calls a running process. */
 export const adminFlags: readonly FlagSpec[] = [
   {
     name: 'addr',
@@ -27,7 +27,7 @@ interface AdminAnswer {
   readonly text: string;
 }
 
-/** A process was asked and did not answer as it should. */
+/** A process did not answer, or answered with an error. */
 export class AdminError extends Error {
   readonly code = 'admin';
 }
@@ -44,7 +44,7 @@ export class AdminClient {
     this.#tls = tls;
   }
 
-  /** Of every address that is named, one or several separated by commas. */
+  /** A client of every address in `--addr`, one or several separated by commas. */
   static async all({ flags }: ParsedArgs, io: CommandIo): Promise<AdminClient[]> {
     const seconds = Number(flags.get('timeout') ?? '30');
     if (!(seconds > 0)) throw new UsageError('--timeout needs a number of seconds above 0');
@@ -59,14 +59,14 @@ export class AdminClient {
     return text.split(',').map((each) => new AdminClient(addressOf(each.trim()), seconds * 1000, tls));
   }
 
-  /** The one that is named. */
+  /** A client of the only address in `--addr`. */
   static async one(args: ParsedArgs, io: CommandIo): Promise<AdminClient> {
     const [client, ...more] = await AdminClient.all(args, io);
     if (more.length > 0) throw new UsageError('--addr takes one address here');
     return client;
   }
 
-  /** @throws AdminError when it is not answered by 200 with JSON */
+  /** @throws AdminError unless the answer is 200 with JSON */
   async json<T>(path: string, headers: Readonly<Record<string, string>> = {}): Promise<T> {
     const { status, text } = await this.send('GET', path, undefined, headers);
     if (status === 404) throw new AdminError(`${this.address}: ${path} is not answered there`);
@@ -78,7 +78,7 @@ export class AdminClient {
     }
   }
 
-  /** @throws AdminError when nobody answers in time */
+  /** @throws AdminError without an answer in time */
   send(
     method: string,
     path: string,
@@ -99,8 +99,8 @@ export class AdminClient {
   }
 
   /**
-   * Gives the answer's bytes as they come; it may take as long as it likes, but not be silent for longer than
-   * the time-out.
+   * Passes the answer's bytes on as they arrive. The answer may take any time, but must not be silent for
+   * longer than the time-out.
    *
    * @returns the status
    * @throws AdminError when the answer breaks off
@@ -120,7 +120,7 @@ export class AdminClient {
       readonly form?: URLSearchParams;
       readonly more: Readonly<Record<string, string>>;
       readonly signal?: AbortSignal;
-      /** How long nothing may come; absent: as long as `signal` lets it. */
+      /** The longest silence; absent: only `signal` ends the request. */
       readonly silenceMs?: number;
       readonly onChunk: (chunk: Buffer, response: http.IncomingMessage) => void;
     },
@@ -164,7 +164,7 @@ export class AdminClient {
   }
 }
 
-/** `host:port` is meant as HTTP. */
+/** `host:port` means HTTP. */
 function addressOf(text: string): string {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {

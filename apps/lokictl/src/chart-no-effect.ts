@@ -1,4 +1,7 @@
-/** Why keys of Loki's chart have no effect here, by the beginning of their path; the longest one wins. */
+/**
+ * The reasons why keys of Loki's chart have no effect here, by the beginning of their path; the longest one
+ * wins.
+ */
 const noEffectReasons: ReadonlyMap<string, string> = new Map([
   ['backend', 'what is not named here is of a StatefulSet that the compactor and the ruler are instead'],
   ['bloomBuilder', 'there are no blooms: a line filter reads columns as they are'],

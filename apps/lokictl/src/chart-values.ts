@@ -1,4 +1,4 @@
-/** A tree of values from which parts are taken: what is left in the end had no use. */
+/** A tree of values from which the conversion takes parts: values that remain at the end have no effect. */
 
 export type Values = Readonly<Record<string, unknown>>;
 
@@ -9,7 +9,7 @@ export class TakenValues {
     this.#tree = structuredClone(tree) as Record<string, unknown>;
   }
 
-  /** The value at a path of keys, which is then taken; undefined: it is not there, or empty. */
+  /** Takes and returns the value at a path of keys; undefined: absent or empty. */
   take(path: string): unknown {
     const keys = path.split('.');
     const last = keys.pop()!;
@@ -31,13 +31,13 @@ export class TakenValues {
     return typeof value === 'string' ? value : '';
   }
 
-  /** Those of the keys below a path that are there. */
+  /** The present ones of the keys below a path. */
   takeAll(path: string, keys: readonly string[]): Values {
     const entries = keys.map((key) => [key, this.take(`${path}.${key}`)] as const);
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 
-  /** Paths of all values that nobody took, as far as they say anything. */
+  /** Paths of all values that were not taken, except empty ones. */
   untakenPaths(): string[] {
     return leavesOf(this.#tree, '');
   }
@@ -60,7 +60,7 @@ function isEmpty(value: unknown): boolean {
   return Array.isArray(value) ? value.length === 0 : isMap(value) && Object.values(value).every(isEmpty);
 }
 
-/** Sets what is not empty at a path of keys. */
+/** Sets a value that is not empty at a path of keys. */
 export function put(target: Record<string, unknown>, path: string, value: unknown): void {
   if (isEmpty(value)) return;
   const [key, ...rest] = path.split('.');
@@ -73,7 +73,7 @@ export function put(target: Record<string, unknown>, path: string, value: unknow
   target[key] = inner;
 }
 
-/** The second over the first: maps are merged, all else replaced. */
+/** Merges the second into the first: maps are merged, other values replaced. */
 export function mergeValues(base: Values, over: Values): Values {
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {

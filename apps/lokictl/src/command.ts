@@ -1,15 +1,15 @@
-/** The surroundings that a command may touch: replaced in tests. */
+/** The surroundings of a command: replaced in tests. */
 export interface CommandIo {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
   readonly readFile: (path: string) => Promise<Buffer>;
   /** A variable of the environment. */
   readonly env: (name: string) => string | undefined;
-  /** Waits before something is tried again; absent: as long as it says. */
+  /** Waits before a retry; absent: waits for the given time. */
   readonly pause?: (ms: number) => Promise<void>;
 }
 
-/** A flag of a command. Flags with `value` take the next word, or what follows `=`. */
+/** A flag of a command. Flags with `value` take the next word, or the text after `=`. */
 export interface FlagSpec {
   readonly name: string;
   readonly summary: string;
@@ -19,14 +19,14 @@ export interface FlagSpec {
 
 export interface ParsedArgs {
   readonly positional: readonly string[];
-  /** Flags given: '' for those without a value. */
+  /** The flags of the call: '' for those without a value. */
   readonly flags: ReadonlyMap<string, string>;
 }
 
-/** One verb of lokictl. `words` is how it is called: `segment inspect`. */
+/** One command of lokictl; `words` are its name: `segment inspect`. */
 export interface Command {
   readonly words: readonly string[];
-  /** Positional arguments as the help shows them; `PATH...` takes one or more, `[NAME]` may be left out. */
+  /** Positional arguments as the help shows them; `PATH...` takes one or more, `[NAME]` is optional. */
   readonly arguments: readonly string[];
   readonly summary: string;
   readonly flags: readonly FlagSpec[];
@@ -42,7 +42,7 @@ export class UsageError extends Error {
   }
 }
 
-/** Words after the command's own, checked against what it takes. `--` ends the flags. */
+/** Reads the words after the command's own by its arguments and flags. `--` ends the flags. */
 export function parseArgs(command: Command, words: readonly string[]): ParsedArgs {
   const positional: string[] = [];
   const flags = new Map<string, string>();

@@ -3,7 +3,7 @@ import { adminFlags, AdminClient } from './admin-client.ts';
 import type { Command } from './command.ts';
 import { ageText, bytesText, tableText } from './table.ts';
 
-/** As `/compaction` says it. */
+/** The answer of `/compaction`. */
 interface CompactionAnswer {
   readonly compactors: readonly {
     readonly instance: string;

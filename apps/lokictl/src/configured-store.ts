@@ -1,4 +1,4 @@
-/** Commands that read the object store themselves: the configuration that names it. */
+/** Opens the configured object store, for commands that read it without a running process. */
 import { loadConfig } from '@loki/config';
 import type { Config, LimitSyntaxChecks } from '@loki/config';
 import { hasCode } from '@loki/model';
@@ -49,12 +49,12 @@ export async function openStore(
   io: CommandIo,
 ): Promise<ObjectStore> {
   if (directory !== undefined) return new FilesystemObjectStore({ disk: new NodeDisk(directory) });
-  // All roles and their adapters: nothing that every other command should wait for.
+  // Loaded only here: it imports all roles and adapters, which would delay every other command.
   const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
   return openObjectStore((await readConfig(flags, io, limitSyntaxChecks)).storage);
 }
 
-/** Reads a file's text; undefined: there is none. */
+/** Reads a file's text; undefined: there is no such file. */
 export function textReader(io: CommandIo): (path: string) => Promise<string | undefined> {
   return async (path) => {
     try {

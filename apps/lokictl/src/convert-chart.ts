@@ -1,6 +1,6 @@
 /**
- * Values of Loki's own chart (6.x, its three modes) as values of ours. Everything is taken from a copy of the
- * values: what is left has no effect, and is named.
+ * Converts values of Loki's own chart (6.x, its three modes) to values of ours. It takes each value from a
+ * copy: values that remain have no effect, and are reported.
  */
 import YAML from 'yaml';
 import { loadConfig } from '@loki/config';
@@ -10,7 +10,7 @@ import type { Values } from './chart-values.ts';
 
 interface Conversion {
   readonly values: Values;
-  /** A line for each key without effect, and for what somebody has to decide. */
+  /** A line for each key without effect, and for each decision that is left to the operator. */
   readonly notes: readonly string[];
 }
 
@@ -42,7 +42,7 @@ const sameKeys = [
   'lifecycle',
 ] as const;
 
-/** Which of our components a workload of theirs is. */
+/** The component here that a workload of Loki's chart stands for. */
 const successors: Readonly<Record<string, readonly string[]>> = {
   read: ['gateway', 'querier'],
   write: ['distributor', 'ingester'],
@@ -58,7 +58,7 @@ const successors: Readonly<Record<string, readonly string[]>> = {
 
 const stateful = ['ingester', 'compactor', 'single'];
 
-/** Blocks of the configuration file by their names in the chart, where these differ. */
+/** Blocks of the configuration file by their names in the chart, where the names differ. */
 const blockNames: ReadonlyMap<string, string> = new Map([
   ['commonConfig', 'common'],
   ['schemaConfig', 'schema_config'],
@@ -86,7 +86,7 @@ const blocks = [
   ...blockNames.keys(),
 ];
 
-/** Keys that our chart sets itself: another value would part the processes, or their probes. */
+/** Keys that this chart sets itself: another value would separate the processes, or their probes. */
 const ownKeys: readonly [path: string, reason: string][] = [
   ['server.http_listen_port', 'pods listen on 3100'],
   ['server.grpc_listen_port', 'pods listen on 9095'],
@@ -99,7 +99,7 @@ const ownKeys: readonly [path: string, reason: string][] = [
   ['frontend_worker.frontend_address', 'queriers find gateways by the ring'],
 ];
 
-/** @throws Error for values that cannot be run here: another kind of bucket */
+/** @throws Error for values that cannot work here: another kind of bucket */
 export async function convertChart(text: string): Promise<Conversion> {
   const parsed = YAML.parse(text) as unknown;
   const source = new TakenValues(isMap(parsed) ? parsed : {});
@@ -206,12 +206,12 @@ function convertStorage(source: TakenValues, target: Target, isSingle: boolean):
   if (!isSingle && !isMinio) put(target, 'minio.bundled', false);
   put(target, 'storage.type', type === 'filesystem' ? type : isMinio && isSingle ? 's3' : undefined);
   put(target, 'storage.bucket', source.take('loki.storage.bucketNames.chunks'));
-  // Rules are beside logs.
+  // Rules are stored beside logs.
   source.take('loki.storage.bucketNames.ruler');
   source.take('loki.storage.bucketNames.admin');
   const own = source.takeAll(s3, ['endpoint', 'region', 'insecure', ...Object.keys(credentials)]);
   for (const [key, value] of Object.entries({ ...partsOfUrl(source, `${s3}.s3`), ...own })) {
-    // In the chart's Secret a variable would stay as it is written.
+    // The chart writes its Secret as it is, without variables.
     const isVariable = Object.hasOwn(credentials, key) && String(value).includes('${');
     if (isVariable) put(target, `loki.config.common.storage.s3.${credentials[key]}`, value);
     else if (key !== 'bucket' || !isMap(target['storage']) || !('bucket' in target['storage'])) {
@@ -229,7 +229,7 @@ const credentials: Readonly<Record<string, string>> = {
   secretAccessKey: 'secret_access_key',
 };
 
-/** `s3://key:secret@host/bucket`; a host without a dot and a port is a region. Others are not taken. */
+/** `s3://key:secret@host/bucket`; a host without a dot and a port is a region. Other forms are refused. */
 function partsOfUrl(source: TakenValues, path: string): Values {
   const text = source.takeText(path);
   if (!URL.canParse(text)) return {};
@@ -318,7 +318,7 @@ function remove(tree: Target, path: string): void {
   if (isMap(tree[key]) && Object.keys(tree[key]).length === 0) delete tree[key];
 }
 
-/** The program's own words about the configuration: keys that it does not know or use. */
+/** The configuration's own messages: keys that it does not know or use. */
 async function configNotes(config: Values): Promise<string[]> {
   const loaded = await loadConfig({
     argv: ['-config.file=loki.config', '-verify-config'],

@@ -6,13 +6,13 @@ import type { Command, CommandIo, ParsedArgs } from './command.ts';
 import { paramsOf, rangeFlags, tenantHeaders } from './query-flags.ts';
 
 /**
- * Times in a row that an export may break off without any progress: three quarters of a minute, for a server
- * to restart.
+ * Consecutive breaks of an export without progress: three quarters of a minute, enough for a server to
+ * restart.
  */
 const triesMax = 10;
 const pauseMinMs = 250;
 const pauseMaxMs = 10_000;
-/** Answers of a server, or of one before it, that restarts or is busy. */
+/** Statuses of a server that restarts or is busy, or of a proxy before it. */
 const passing: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** `lokictl export` */
@@ -46,7 +46,7 @@ export const exportLogs: Command = {
         return 0;
       } catch (error) {
         if (progress.cursor !== before) tries = 0;
-        // A server that never answered is asked no second time: the address may be wrong.
+        // A server that has never answered gets no retry: the address may be wrong.
         if (!(error instanceof BrokenOff) || !progress.hasBegun || tries + 1 >= triesMax) {
           io.err(`${progress.lines} lines; cursor ${progress.cursor ?? ''}\n`);
           throw error;
@@ -58,7 +58,7 @@ export const exportLogs: Command = {
   },
 };
 
-/** May be gone on with. */
+/** Whether the export can continue. */
 class BrokenOff extends AdminError {}
 
 async function part(
@@ -85,17 +85,17 @@ async function part(
 }
 
 /**
- * Lines of an export: those after a cursor are printed when the next one has come, so that none is printed
- * twice.
+ * Prints the lines of an export: those after a cursor only when the next cursor has come, so that no line is
+ * printed twice.
  */
 class Progress {
   cursor: string | undefined;
-  /** Printed. */
+  /** Number of printed lines. */
   lines = 0;
   isEnded = false;
-  /** There is somebody who answers. */
+  /** The server has answered. */
   hasBegun = false;
-  /** Of a line that has not ended. */
+  /** The beginning of a line whose end has not come. */
   #partialLine = '';
   #waiting: string[] = [];
   readonly #io: CommandIo;
@@ -105,7 +105,7 @@ class Progress {
     this.#io = io;
   }
 
-  /** Bytes that came and are no part of an export: a refusal. */
+  /** Bytes that are no part of an export: a refusal. */
   get unread(): string {
     return [...this.#waiting, this.#partialLine].join(' ').trim();
   }

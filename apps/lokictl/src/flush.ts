@@ -3,7 +3,7 @@ import { adminFlags, AdminClient, AdminError } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { Command } from './command.ts';
 
-/** A flush writes all that ingesters hold. */
+/** A flush writes all entries in the ingesters' memory. */
 const timeoutSeconds = '300';
 
 /** `lokictl flush` */

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { loadHash } from '@loki/model';
 import { run } from './run.ts';
 
-/** A reader may have enough of the output, as `head` has: the command did not fail. */
+/** The reader of the output may close it early, as `head` does: that is no failure. */
 function onUnread(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);

@@ -3,7 +3,7 @@ import { adminFlags, AdminClient } from './admin-client.ts';
 import type { Command } from './command.ts';
 import { bytesText, tableText } from './table.ts';
 
-/** As `/partitions` says it. */
+/** The answer of `/partitions`. */
 interface PartitionsAnswer {
   readonly partitions: readonly {
     readonly partition: number;

@@ -4,8 +4,7 @@ import { UsageError } from './command.ts';
 import type { FlagSpec, ParsedArgs } from './command.ts';
 
 /**
- * Flags of every command that asks for logs. Times are handed on as they are: the server knows all their
- * forms.
+ * Flags of every command that queries logs. Times are passed on unchanged: the server knows all their forms.
  */
 export const rangeFlags: readonly FlagSpec[] = [
   {
@@ -31,7 +30,7 @@ export const queryFlags: readonly FlagSpec[] = [
   ...adminFlags,
 ];
 
-/** The parameters among the flags, as the API calls them. */
+/** Parameters of the API from the flags. */
 export function paramsOf({ flags }: ParsedArgs, names: readonly string[]): URLSearchParams {
   const params = new URLSearchParams();
   for (const name of names) {

@@ -26,7 +26,7 @@ export const retention: Command = {
     if (!flags.has('dry-run')) {
       throw new UsageError('only --dry-run is possible: compactors remove');
     }
-    // All roles and their adapters: nothing that every other command should wait for.
+    // Loaded only here: it imports all roles and adapters, which would delay every other command.
     const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
     const config = await readConfig(flags, io, limitSyntaxChecks);
     const limits = await limitsOf(config, io, limitSyntaxChecks);
@@ -73,7 +73,7 @@ class Report {
     this.#env = env;
   }
 
-  /** One line for each segment that loses entries by this removal. */
+  /** Prints one line for each segment that loses entries by this removal. */
   async tell(tenant: string, removal: LeafDelete, reason: string): Promise<void> {
     for (const ref of this.#catalog.segmentsFor(tenant, removal.startNs, removal.endNs)) {
       const rows = await this.#rowsOf(tenant, [removal], ref);
@@ -83,7 +83,7 @@ class Report {
     }
   }
 
-  /** Adds up what several reasons take together. */
+  /** Prints the entries that several removals together take. */
   async count(tenant: string, removals: readonly LeafDelete[]): Promise<void> {
     for (const ref of this.#catalog.segmentsFor(tenant, timeMinNs, timeMaxNs)) {
       this.#rows += await this.#rowsOf(tenant, removals, ref);

@@ -4,7 +4,7 @@ import { UsageError } from './command.ts';
 import type { Command, ParsedArgs } from './command.ts';
 import { ageText, tableText } from './table.ts';
 
-/** Rings by the component that each is of, with their routes. */
+/** Components with a ring, and the route of each. */
 const ringPaths: ReadonlyMap<string, string> = new Map([
   ['ingester', '/ring'],
   ['distributor', '/distributor/ring'],
@@ -16,7 +16,7 @@ const ringPaths: ReadonlyMap<string, string> = new Map([
 ]);
 const ringNames = [...ringPaths.keys()].join(', ');
 
-/** As `/ring` says it. */
+/** The answer of `/ring`. */
 interface RingAnswer {
   readonly shards: readonly {
     readonly id: string;
@@ -105,7 +105,7 @@ function pathOf(name: string): string {
   return path;
 }
 
-/** The part of all hashes that each member holds, by the distances between tokens. */
+/** Each member's share of all hashes, from the distances between tokens. */
 function sharesOf({ shards }: RingAnswer): number[] {
   const shares = shards.map(() => 0);
   const tokens = shards.flatMap((each, member) => each.tokens.map((token) => ({ token, member })));

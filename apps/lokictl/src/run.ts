@@ -39,7 +39,7 @@ const commands: readonly Command[] = [
 
 const exitUsage = 2;
 
-/** Runs what `words` (without node and script) ask for; returns the exit code. */
+/** Runs the command that `words` (without node and script) name; returns the exit code. */
 export async function run(words: readonly string[], io: CommandIo): Promise<number> {
   const isHelp =
     words.length === 0 || words.includes('--help') || words.includes('-h') || words[0] === 'help';

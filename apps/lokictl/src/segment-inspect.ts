@@ -18,7 +18,7 @@ export const segmentInspect: Command = {
 };
 
 function toJson(inspection: SegmentInspection): string {
-  // Nanoseconds exceed what JSON numbers hold: text, as everywhere in the API.
+  // Nanoseconds exceed JSON's exact numbers: text, as everywhere in the API.
   const text = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
   return `${JSON.stringify(inspection, text, 2)}\n`;
 }
@@ -58,7 +58,7 @@ function sectionLines(section: SectionInspection): string[] {
   return lines;
 }
 
-/** A hostile client's thousands of keys should not fill the terminal. */
+/** A bounded list: a hostile client's thousands of keys should not fill the terminal. */
 function namesText(names: readonly string[]): string {
   const text = names.slice(0, 20).join(', ');
   return names.length > 20 ? `${text} and ${names.length - 20} more` : text;
@@ -72,7 +72,7 @@ function ratio(rawBytes: number, storedBytes: number): string {
   return rawBytes === 0 ? '' : `, ${(storedBytes / rawBytes).toFixed(4)} stored per raw byte`;
 }
 
-/** RFC 3339 with nanoseconds; the number itself beyond what a date can be. */
+/** RFC 3339 with nanoseconds; the number itself when no date can have it. */
 function time(ns: bigint): string {
   let ms = ns / 1_000_000n;
   if (ms * 1_000_000n > ns) ms--;

@@ -7,7 +7,7 @@ import { tableText } from './table.ts';
 interface ProcessServices {
   readonly address: string;
   readonly isReady: boolean;
-  /** Why not, when it is not. */
+  /** The reason why it is not ready. */
   readonly reason: string;
   readonly version: string;
   /** Components with their states. */

@@ -1,4 +1,4 @@
-/** Columns as wide as their widest cell; the last one as it comes. */
+/** Text of a table: columns as wide as their widest cell, the last one unpadded. */
 export function tableText(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heads, ...rows];
   const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column].length)));
