@@ -10,9 +10,7 @@ interface HeldRecord {
   readonly bytes: Buffer;
 }
 
-/**
- * Partitions' heads without an ingester: records as they are given, flushed to a store when a test says so.
- */
+/** Partitions' heads without an ingester: a test adds records, and flushes them to a store. */
 export class PlainHeads {
   readonly #objectStore: ObjectStore;
   readonly #writers: readonly PartitionCatalog[];
@@ -28,18 +26,18 @@ export class PlainHeads {
     this.#committed = ids.map(() => 0);
   }
 
-  /** Takes a record: the bytes of a segment. */
+  /** Adds a record: the bytes of a segment. */
   append(partition: number, bytes: Buffer): void {
     const records = this.#records[partition];
     records.push({ offset: records.length, bytes });
   }
 
-  /** Every record ever, in order of arrival, one partition after the other. */
+  /** Every record so far, in order of arrival, one partition after the other. */
   get all(): Buffer[] {
     return this.#records.flat().map(({ bytes }) => bytes);
   }
 
-  /** Commits what the partition's head holds. */
+  /** Commits the records in the partition's head. */
   async flush(partition: number, createdMs = 0): Promise<void> {
     const startOffset = this.#committed[partition];
     const records = this.#uncommitted(partition);
@@ -55,7 +53,7 @@ export class PlainHeads {
     this.#committed[partition] = endOffset;
   }
 
-  /** Answers for the heads, which tell no streams; `onAsked` sees what they are asked for. */
+  /** Answers for the heads, without streams; `onAsked` receives each request. */
   service(onAsked?: (request: LeafRequest) => void): IngesterService {
     const env = { objectStore: this.#objectStore, cache: new Map(), cacheBytesMax: 1 << 20 };
     const notHere = (): never => {

@@ -3,8 +3,8 @@ import type { ClusterFaults } from './cluster-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
 
 /**
- * Faults that a run may have in every seed, and often; all others are as each seed draws them. Times are
- * means between two, in virtual milliseconds; a model without an entry does not know the fault.
+ * Faults that a run may have often and in every seed; all others are as each seed draws them. Times are means
+ * of intervals, in virtual milliseconds; a model without an entry does not know the fault.
  */
 export const alwaysFaults = {
   'disk-full': {
@@ -28,7 +28,7 @@ export const alwaysFaults = {
 } as const satisfies Record<
   string,
   {
-    /** Events of the trace that are this fault. */
+    /** Events of the trace that count as this fault. */
     readonly labels: readonly string[];
     readonly process?: Partial<FaultProfile>;
     readonly cluster?: Partial<ClusterFaults>;
@@ -38,7 +38,7 @@ export const alwaysFaults = {
 /** Name of a fault that a run may have in every seed (`npm run sim -- --always NAME`). */
 export type AlwaysFault = keyof typeof alwaysFaults;
 
-/** Settings that a run with this fault lays over those that a seed draws. */
+/** Settings that a run with this fault puts in place of those that a seed draws. */
 export function alwaysOf(fault: AlwaysFault | undefined): {
   readonly process?: Partial<FaultProfile>;
   readonly cluster?: Partial<ClusterFaults>;

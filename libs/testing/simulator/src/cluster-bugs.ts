@@ -5,7 +5,7 @@ import type { VirtualProcess } from '@loki/virtual';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
 
 /**
- * Mistakes in the protocol between processes, as switches; planted from outside, as those of one process are.
+ * Mistakes in the protocol between processes, as switches; planted from outside, like those of one process.
  */
 export const clusterBugs = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
@@ -22,7 +22,7 @@ export const clusterBugs = {
 /** Name of a mistake that the simulator of several processes must find. */
 export type ClusterBug = keyof typeof clusterBugs;
 
-/** The parts of a process that are given instead of the real thing. */
+/** Parts of a process that replace the real ones. */
 interface PlantedParts {
   store(store: ObjectStore, process: VirtualProcess): ObjectStore;
   ingesterLog(log: WriteLog): WriteLog;

@@ -4,7 +4,7 @@ import type { LogFaults, NetworkFaults, Prng, RingFaults, StoreFaults } from '@l
 
 const never = Number.POSITIVE_INFINITY;
 
-/** Which faults a seed has, and how strong. Times are means between two of a kind; Infinity: none. */
+/** The faults of a seed, with their strength. Times are means of intervals; Infinity: never. */
 export interface ClusterFaults {
   readonly network: NetworkFaults;
   readonly store: StoreFaults;
@@ -73,7 +73,7 @@ export function drawClusterFaults(random: Prng): ClusterFaults {
   };
 }
 
-/** Nothing goes wrong, and quickly. */
+/** A cluster without faults, and with short delays. */
 export const noClusterFaults: ClusterFaults = {
   network: noNetworkFaults,
   store: noStoreFaults,

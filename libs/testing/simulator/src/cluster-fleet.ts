@@ -8,7 +8,7 @@ import { isExcused } from './sim-clients.ts';
 
 type NodeOf<Kind extends NodeKind> = Extract<ClusterNode, { kind: Kind }>;
 
-/** A place for one process: what crashes there starts there again. */
+/** A place for one process: a crashed process starts there again. */
 interface Place {
   readonly kind: NodeKind;
   readonly name: string;
@@ -16,13 +16,13 @@ interface Place {
   process: VirtualProcess | undefined;
   node: ClusterNode | undefined;
   incarnation: number;
-  /** It was taken away for good. */
+  /** The process was removed for good. */
   isGone: boolean;
 }
 
 const ingestersMax = 7;
 
-/** All processes of a simulated cluster: started, crashed, started again, added and taken away. */
+/** All processes of a simulated cluster: started, crashed, started again, added and removed. */
 export class Fleet {
   onCrash: () => void = () => undefined;
   readonly #scheduler: VirtualScheduler;
@@ -55,7 +55,7 @@ export class Fleet {
     this.#boot(this.#place('ingester', `ingester-${i}`, `zone-${i % this.#zones}`));
   }
 
-  /** Takes an ingester away as an orderly scale-down does, when enough are left. */
+  /** Removes an ingester as an orderly scale-down does, if enough remain. */
   removeIngester(): void {
     const standing = this.#standing('ingester');
     if (standing.length <= this.#world.replicationFactor) return;
@@ -65,7 +65,7 @@ export class Fleet {
     place.isGone = true;
     this.#scheduler.note(`${place.name} leaves`);
     const leave = async () => {
-      await node.ingester.flush().catch(() => undefined); // the log has what could not be flushed
+      await node.ingester.flush().catch(() => undefined); // The log has the records that could not be flushed.
       await node.leave!();
       await process.timers.sleep(5_000);
     };
@@ -75,7 +75,7 @@ export class Fleet {
     );
   }
 
-  /** The node that answers for one of a kind now. */
+  /** Draws the node of a kind that answers a client now. */
   drawNode<Kind extends NodeKind>(
     kind: Kind,
     random: Prng,
@@ -86,7 +86,7 @@ export class Fleet {
   } {
     const standing = this.#standing(kind);
     const running = standing.filter(({ node }) => node);
-    // Clients mostly know who is there.
+    // Clients mostly know the running nodes.
     const place = random.pick(running.length > 0 && random.chance(0.9) ? running : standing);
     return {
       name: place.name,
@@ -110,7 +110,7 @@ export class Fleet {
     return this.#places.filter(({ isGone }) => !isGone).map(({ name }) => name);
   }
 
-  /** A running process, whatever it is. */
+  /** A running process of any kind. */
   anyProcess(): VirtualProcess | undefined {
     const running = this.#places.flatMap(({ process }) => (process?.alive ? [process] : []));
     return running.length === 0 ? undefined : this.#random.pick(running);
@@ -128,7 +128,7 @@ export class Fleet {
     for (const { process } of this.#places) if (process) this.crash(process);
   }
 
-  /** Paused nodes go on, and clocks are right again. */
+  /** Paused nodes continue, and clocks are right again. */
   heal(): void {
     for (const { process } of this.#places) {
       if (!process) continue;

@@ -11,13 +11,13 @@ interface ClusterNemesisDeps {
   readonly world: ClusterWorld;
   readonly fleet: Fleet;
   readonly faults: ClusterFaults;
-  /** Nothing goes wrong any more once this holds. */
+  /** No more faults once this holds. */
   readonly isOver: () => boolean;
-  /** An ingester comes or goes. */
+  /** Adds or removes an ingester. */
   readonly onMove: () => void;
 }
 
-/** Lets go wrong, each about as often as the seed has it, what can. */
+/** Injects each fault about as often as the seed has drawn. */
 export function startClusterNemesis(deps: ClusterNemesisDeps): void {
   const { scheduler, random, world, fleet, faults } = deps;
   const { network, bucket, log, rings } = world;

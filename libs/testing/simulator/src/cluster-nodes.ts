@@ -51,12 +51,12 @@ const distributorLimits: Limits = {
 };
 const limits: LimitsSource = { forTenant: () => distributorLimits };
 
-/** Rings are faster than in production, so that what takes minutes there is seen within a seed. */
+/** Rings are faster than in production: minutes there must fit into a seed. */
 const heartbeatMs = 2_000;
 const heartbeatTimeoutMs = 9_000;
 const pollMs = 2_500;
 
-/** Starts one process over its links. Rejects when what it needs at its start does not answer. */
+/** Starts one process over its links. Rejects when a service that it needs at its start does not answer. */
 export async function bootNode(kind: NodeKind, birth: Birth, world: ClusterWorld): Promise<ClusterNode> {
   switch (kind) {
     case 'distributor':
@@ -94,7 +94,7 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
 }
 
 /**
- * Steps begin sooner than in production, so that a seed sees some; later than a store that is down comes
+ * Steps begin sooner than in production, so that a seed reaches some; but later than a failed store comes
  * back.
  */
 const shardLeadSeconds = 14;
@@ -256,7 +256,7 @@ async function viewOf(key: string, birth: Birth, world: ClusterWorld): Promise<R
   return view;
 }
 
-/** Registers the process; returns how it takes leave. */
+/** Registers the process; returns the function that ends its membership. */
 async function join(
   key: string,
   birth: Birth,
@@ -289,7 +289,7 @@ async function join(
   };
 }
 
-/** Stops the process at a named point, or lets it wait there a while. */
+/** Stops the process at a named point, or pauses it there. */
 async function hook(process: VirtualProcess, world: ClusterWorld): Promise<void> {
   if (!process.random.chance(world.faults().hookCrash)) return;
   if (process.random.chance(0.5)) world.onHookCrash(process);

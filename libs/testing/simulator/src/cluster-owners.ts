@@ -15,8 +15,8 @@ interface NetworkOwnersDeps {
 }
 
 /**
- * Members that answer for a partition, over the network: its owners in turn, then leaving members, then those
- * that come next.
+ * Members that answer for a partition, over the network: its owners in turn, then leaving members, then the
+ * next ones on the ring.
  */
 export class NetworkOwners implements PartitionOwners {
   readonly #deps: NetworkOwnersDeps;
@@ -47,7 +47,7 @@ export class NetworkOwners implements PartitionOwners {
     return names.map((name) => this.#ingester(name));
   }
 
-  /** Of all ingesters that are healthy by the ring. */
+  /** The number of healthy ingesters by the ring. */
   async flush(): Promise<void> {
     const healthy = this.#deps.view.ring.instances.filter(({ isHealthy }) => isHealthy);
     await Promise.all(healthy.map(({ id }) => this.#ingester(id).flush()));

@@ -6,11 +6,11 @@ import type { ClusterBug } from './cluster-bugs.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import type { SimStreamRates } from './sim-node.ts';
 
-/** The counts of a simulation of several processes, to show that it went where it should. */
+/** Counts of a simulation of several processes: they prove that it reached its subjects. */
 export type ClusterCount =
   'sharded' | 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
 
-/** The world that outlives all processes, and that they share. */
+/** The shared world, which outlives all processes. */
 export interface ClusterWorld {
   readonly network: VirtualNetwork;
   readonly bucket: VirtualBucket;
@@ -23,16 +23,16 @@ export interface ClusterWorld {
   /** Limits of a stream's rate; undefined: no seed's clients reach them. */
   readonly streamRates: SimStreamRates | undefined;
   readonly bug: ClusterBug | undefined;
-  /** Read at each use: the faults of the moment. */
+  /** The faults of the moment: read at each use. */
   readonly faults: () => ClusterFaults;
   readonly onCount: (name: ClusterCount, by: number) => void;
-  /** Called instead of going on at a named point, when the seed says so. */
+  /** Called at a named point in place of continuing, when the seed draws it. */
   readonly onHookCrash: (process: VirtualProcess) => void;
-  /** The ingester that answers under a name now. */
+  /** The ingester with this name now. */
   readonly ingesterOf: (name: string) => IngesterNode | undefined;
 }
 
-/** One process as it is born: its name outlives it. */
+/** A new process; its name outlives it. */
 export interface Birth {
   readonly name: string;
   readonly zone: string;

@@ -1,7 +1,7 @@
 /** A client's knowledge of an entry that it sent. `pending` until the answer comes. */
 export type Outcome = 'pending' | 'acked' | 'unknown' | 'rejected';
 
-/** One log line with all that makes it that line and no other. */
+/** One log line with everything that identifies it. */
 export interface LedgerEntry {
   readonly tenant: string;
   /** Canonical labels text. */
@@ -30,8 +30,8 @@ export interface Violation {
 }
 
 /**
- * A request to delete what `matches`; entries that were acked before it was sent must go once it was
- * acknowledged.
+ * A request to delete the entries that `matches`; entries that were acknowledged before the request was sent
+ * must be gone once it was acknowledged.
  */
 interface LedgerDelete {
   readonly matches: (entry: LedgerEntry) => boolean;
@@ -40,27 +40,25 @@ interface LedgerDelete {
 
 interface Fate {
   readonly entry: LedgerEntry;
-  /** Requests that were sent when the entry was acked. */
+  /** Requests that had been sent when the entry was acknowledged. */
   readonly deletes: LedgerDelete[];
   outcome: Outcome;
   /** An earlier attempt may have been stored; a later rejection does not undo that. */
   maybeStored: boolean;
 }
 
-/** Violations kept for one judgement: the first ones tell the story. */
+/** Violations that one judgement keeps: the first ones are enough to understand a run. */
 const violationsMax = 20;
 
 /**
- * The promises to clients, kept outside of the system, and the judge who compares them with what can be read.
- * acked: there exactly once. unknown or pending: never twice. rejected: not there. Anything else: a phantom.
+ * The promises to clients, recorded outside of the system, and the comparison of answers with them.
+ * Acknowledged: returned exactly once. Unknown or pending: never twice. Rejected: absent. Any other line: a
+ * phantom.
  */
 export class Ledger {
   readonly #fates = new Map<string, Fate>();
   readonly #deletes: LedgerDelete[] = [];
-  /**
-   * Lines are unique to their tenant in a simulation, so a line in the wrong tenant's answer is named for
-   * what it is.
-   */
+  /** Lines are unique to their tenant in a simulation, so a line in another tenant's answer is recognised. */
   readonly #ownerOfLine = new Map<string, string>();
 
   /** An attempt to push these entries begins. */
@@ -69,7 +67,7 @@ export class Ledger {
       const key = keyOf(entry);
       const fate = this.#fates.get(key);
       if (!fate) this.#fates.set(key, { entry, deletes: [], outcome: 'pending', maybeStored: false });
-      // Sent again after a delete, the entry is a new one for the delete's purposes.
+      // An entry that is sent again after a delete counts as new for the delete.
       else fate.deletes.length = 0;
       this.#ownerOfLine.set(entry.line, entry.tenant);
     }
@@ -86,20 +84,20 @@ export class Ledger {
     }
   }
 
-  /** A request to delete is on its way: from now on what it matches may be missing. */
+  /** A delete request is on its way: from now on the entries that it matches may be missing. */
   deleteSent(matches: (entry: LedgerEntry) => boolean): LedgerDelete {
     const request: LedgerDelete = { matches, isAcked: false };
     this.#deletes.push(request);
     for (const fate of this.#fates.values()) {
-      // A record of an attempt without an answer may reach the log after the delete.
+      // The record of an attempt without an answer may reach the log after the delete.
       if (fate.outcome === 'acked' && !fate.maybeStored && matches(fate.entry)) fate.deletes.push(request);
     }
     return request;
   }
 
   /**
-   * Entries acknowledged so far: what a query that starts now must find. Entries that a delete request names
-   * may be gone.
+   * Entries acknowledged so far: a query that starts now must return them, except those that a delete request
+   * matches.
    */
   acked(tenant: string): LedgerEntry[] {
     return [...this.#fates.values()]
@@ -109,7 +107,8 @@ export class Ledger {
   }
 
   /**
-   * Entries that were stored before a request to delete them was acknowledged: nobody may find them any more.
+   * Entries that were stored before a request to delete them was acknowledged: no query may return them any
+   * more.
    */
   deleted(tenant: string): LedgerEntry[] {
     return [...this.#fates.values()]
@@ -117,7 +116,7 @@ export class Ledger {
       .map(({ entry }) => entry);
   }
 
-  /** How many entries have each outcome. */
+  /** Number of entries of each outcome. */
   counts(): Record<Outcome, number> {
     const counts = { pending: 0, acked: 0, unknown: 0, rejected: 0 };
     for (const fate of this.#fates.values()) counts[fate.outcome]++;
@@ -127,8 +126,8 @@ export class Ledger {
   /**
    * Compares a tenant's answer with the ledger.
    *
-   * @param read    all that a query for everything of the tenant returned
-   * @param must    entries that were acked before the query began
+   * @param read the answer to a query for everything of the tenant
+   * @param must entries that were acknowledged before the query began
    * @param mustNot entries whose delete was acknowledged before the query began
    */
   judge(
@@ -154,7 +153,7 @@ export class Ledger {
         if (!fate || fate.outcome === 'rejected') add('phantom', entry);
       }
     }
-    // A delete request may have named it since the question.
+    // A delete request may have matched it since the query began.
     const mayBeGone = (entry: LedgerEntry) => this.#deletes.some(({ matches }) => matches(entry));
     for (const entry of must) if (!counts.has(keyOf(entry)) && !mayBeGone(entry)) add('lost', entry);
     for (const entry of mustNot) if (counts.has(keyOf(entry))) add('undead', entry);

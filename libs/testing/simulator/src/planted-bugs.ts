@@ -5,8 +5,8 @@ import type { Disk, LoggedRecord, ObjectStore, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';
 
 /**
- * Possible mistakes, as switches: each must be found within 500 seeds. They are planted from
- * outside, in what the code is given, so that the code itself holds no bug to switch on.
+ * Possible mistakes, as switches: each must be found within 500 seeds. They are planted from outside, in the
+ * objects that the code receives, so the code itself has no bug to switch on.
  */
 export const plantedBugs = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
@@ -23,19 +23,19 @@ export const plantedBugs = {
 /** Name of a mistake that the simulator of one process must find. */
 export type PlantedBug = keyof typeof plantedBugs;
 
-/** Segments are called durable at once and travel later; a crash in between loses them. */
+/** Segments are reported as durable at once and uploaded later; a crash in between loses them. */
 export function storeThatAnswersEarly(store: ObjectStore, process: VirtualProcess): ObjectStore {
   const put: ObjectStore['put'] = (key, bytes, signal) => {
     if (!key.startsWith('segments/')) return store.put(key, bytes, signal);
     process.after(process.random.float() * 2_000, `late put ${key}`, () => {
-      store.put(key, bytes).catch(() => undefined); // nobody is left to be told: that is the bug
+      store.put(key, bytes).catch(() => undefined); // The bug: no caller is left to receive the failure.
     });
     return Promise.resolve();
   };
   return overriding(store, { put });
 }
 
-/** Create-if-absent that looks first and puts then. */
+/** Create-if-absent as a read followed by a put. */
 export function storeThatOverwrites(store: ObjectStore): ObjectStore {
   const putIfAbsent: ObjectStore['putIfAbsent'] = async (key, bytes, signal) => {
     await store.put(key, bytes, signal);
@@ -44,7 +44,7 @@ export function storeThatOverwrites(store: ObjectStore): ObjectStore {
   return overriding(store, { putIfAbsent });
 }
 
-/** The first read of a partition after a start begins one too late. */
+/** The first read of a partition after a start begins one record too late. */
 export function logThatSkipsOne(log: WriteLog): WriteLog {
   const started = new Set<number>();
   const read: WriteLog['read'] = (partition, from, options) => {
@@ -55,7 +55,7 @@ export function logThatSkipsOne(log: WriteLog): WriteLog {
   return overriding(log, { read });
 }
 
-/** Hides who wrote a record: each seems to be the first of a writer of its own. */
+/** Hides the writer of a record: each record seems to be the first of a new writer. */
 export function logWithoutSequences(log: WriteLog): WriteLog {
   const read: WriteLog['read'] = async (partition, from, options) => {
     const records = await log.read(partition, from, options);
@@ -68,7 +68,7 @@ export function logWithoutSequences(log: WriteLog): WriteLog {
   return overriding(log, { read });
 }
 
-/** Commits name every writer that was heard so far, also above the commit's end. */
+/** Commits name every writer so far, also those above the commit's end. */
 export function commitsAhead(
   commits: PartitionCommitter,
   heard: ReadonlyMap<string, number>,
@@ -81,7 +81,7 @@ export function commitsAhead(
   });
 }
 
-/** Tells of each record that is read. */
+/** Reports each record that is read. */
 export function logThatTells(
   log: WriteLog,
   onRecord: (partition: number, record: LoggedRecord) => void,
@@ -94,10 +94,7 @@ export function logThatTells(
   return overriding(log, { read });
 }
 
-/**
- * Appends a record once more, or does not say that it was taken, as producers' retries and brokers make it
- * happen.
- */
+/** Appends a record twice, or fails after the append: the effects of producers' retries and brokers. */
 export function logThatRepeats(
   log: WriteLog,
   odds: { repeats: () => boolean; losesAnswer: () => boolean },
@@ -132,7 +129,7 @@ export function overriding<T extends object>(target: T, methods: Partial<T>): T 
   });
 }
 
-/** All rows of a stream, old ones too, go to as many partitions as were wanted last. */
+/** All rows of a stream, old ones too, go to as many partitions as were requested last. */
 export function shardsByRate(): Pick<StreamShards, 'of' | 'want'> {
   const steps = new Map<number, ShardStep>();
   const always = { fromSeconds: 0, untilSeconds: Number.POSITIVE_INFINITY };

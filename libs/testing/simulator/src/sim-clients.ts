@@ -6,10 +6,10 @@ import type { LedgerEntry } from './ledger.ts';
 import { metadataText } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 
-/** How a client sees its call end. */
+/** The end of a call for its client. */
 export type PushAnswer = 'acked' | 'unknown' | 'rejected';
 
-/** A push as HTTP brings it. */
+/** A push in the form of HTTP. */
 export function pushRequest(push: Push, signal: AbortSignal): HttpRequest {
   return {
     method: 'POST',
@@ -24,8 +24,8 @@ export function pushRequest(push: Push, signal: AbortSignal): HttpRequest {
 }
 
 /**
- * 2xx: there. 4xx of a single entry: not there. Anything else, a partly refused push too: nobody knows, and
- * it is sent again.
+ * 2xx: stored. 4xx of a single entry: absent. Any other answer, a partly refused push too: unknown, and the
+ * client repeats it.
  */
 export function answerOf(status: number, push: Push): PushAnswer {
   if (status >= 200 && status < 300) return 'acked';
@@ -33,9 +33,7 @@ export function answerOf(status: number, push: Push): PushAnswer {
   return status >= 400 && status < 500 && push.entries.length === 1 ? 'rejected' : 'unknown';
 }
 
-/**
- * A call over a network: its answer, or `timeout` when none came in time; also when the other side is dead.
- */
+/** A call over a network: its answer, or `timeout` when none came in time, also from a dead process. */
 export function calling<T>(client: VirtualProcess, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = () => reject(new LokiError('timeout', 'no answer in time'));
@@ -46,7 +44,7 @@ export function calling<T>(client: VirtualProcess, timeoutMs: number, work: () =
   });
 }
 
-/** Errors that a query may answer while things are broken. Anything else is a finding. */
+/** Errors that a query may return during faults. Any other error is a finding. */
 const excuses = new Set(['unavailable', 'timeout', 'corrupt', 'overloaded', 'notFound', 'clientGone']);
 
 export function isExcused(error: unknown): boolean {
@@ -80,7 +78,7 @@ export function entriesOf(tenant: string, result: LogLeafResult): LedgerEntry[] 
   }));
 }
 
-/** Whether timestamps go one way only. */
+/** Whether timestamps are monotonic. */
 export function isInOrder(entries: readonly LedgerEntry[], direction: 'forward' | 'backward'): boolean {
   const sign = direction === 'forward' ? 1n : -1n;
   return entries.every(

@@ -2,7 +2,10 @@
 import { noDiskFaults, noStoreFaults } from '@loki/virtual';
 import type { DiskFaults, Prng, StoreFaults } from '@loki/virtual';
 
-/** Which faults a seed has, and how strong: a swarm, since faults that are always all on hide each other. */
+/**
+ * The faults of a seed, with their strength: different ones in each seed, because faults that are always on
+ * hide each other.
+ */
 export interface FaultProfile {
   readonly store: StoreFaults;
   readonly disk: DiskFaults;
@@ -50,7 +53,7 @@ export function drawFaults(random: Prng): FaultProfile {
   };
 }
 
-/** Nothing goes wrong, and quickly. */
+/** A process without faults, and with short delays. */
 export const noFaults: FaultProfile = {
   store: noStoreFaults,
   disk: noDiskFaults,

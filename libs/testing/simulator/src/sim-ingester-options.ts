@@ -2,7 +2,7 @@
 import type { IngesterOptions } from '@loki/ingester';
 import type { Prng } from '@loki/virtual';
 
-/** Small enough that everything happens within some hundred lines. */
+/** So small that every kind of event happens within some hundred lines. */
 export function drawIngesterOptions(random: Prng): Partial<IngesterOptions> {
   return {
     flushRawBytes: random.pick([500, 5_000, 50_000]),

@@ -33,7 +33,7 @@ export interface SimWorld {
   readonly disk: VirtualDisk;
   readonly bucket: VirtualBucket;
   readonly partitionCount: number;
-  /** Read at each use: the faults of the moment. */
+  /** The faults of the moment: read at each use. */
   readonly faults: () => FaultProfile;
   readonly bug: PlantedBug | undefined;
   readonly hasRival: boolean;
@@ -43,11 +43,11 @@ export interface SimWorld {
   readonly onCount: (name: SimCount, by: number) => void;
   /** The store belongs to one of several logs. Absent: there is no other log. */
   readonly owner?: SimOwner;
-  /** Called instead of going on at a named point, when the seed says so. */
+  /** Called at a named point in place of continuing, when the seed draws it. */
   readonly onHookCrash: (point: string) => void;
 }
 
-/** How a process with a log of its own keeps the store to itself. */
+/** Ownership of the store by a process with a log of its own. */
 interface SimOwner {
   readonly place: string;
   readonly ignoresMark: boolean;
@@ -57,7 +57,7 @@ interface SimOwner {
   readonly onLost: () => void;
 }
 
-/** The counts of a simulation, to show that it went where it should. */
+/** Counts of a simulation: they prove that it reached its subjects. */
 export type SimCount = 'repeats' | 'duplicates' | 'quarantined' | 'flushes' | 'flushesLost' | 'sharded';
 
 const distributorLimits: Limits = {
@@ -67,14 +67,14 @@ const distributorLimits: Limits = {
   rejectOldSamples: false,
 };
 
-/** So low that clients of a seed are refused, and their streams become several shards. */
+/** So low that a seed's clients are refused, and their streams get several shards. */
 export interface SimStreamRates {
   readonly desiredRateBytes: number;
   readonly rateBytes: number;
   readonly burstBytes: number;
 }
 
-/** Each third seed has them; none of the seeds that once failed does, so that they play as they did then. */
+/** Each third seed has these limits; seeds of former failures do not, so that they play as they did then. */
 export function drawStreamRates(seed: number, bug?: string): SimStreamRates | undefined {
   if (seed % 3 !== 1 && bug !== 'shardsByRate') return undefined;
   const random = new Prng(`stream rates ${seed}`);
@@ -103,7 +103,7 @@ export class SimNode {
   readonly process: VirtualProcess;
   readonly distributor: Distributor;
   readonly ingester: Ingester;
-  /** A second owner of all partitions, in a process of its own, who believes to be the leader too. */
+  /** A second owner of all partitions, in a process of its own, that acts as a leader too. */
   readonly rival: { readonly process: VirtualProcess; readonly ingester: Ingester } | undefined;
   readonly querier: Querier;
   readonly catalog: Catalog;
@@ -121,7 +121,7 @@ export class SimNode {
   }
 
   /**
-   * Opens what the last incarnation left. Rejects when disk or store fail meanwhile: try again in a new
+   * Opens the data of the previous incarnation. Rejects when disk or store fail meanwhile: try again in a new
    * process.
    */
   static async boot(process: VirtualProcess, world: SimWorld): Promise<SimNode> {
@@ -180,7 +180,9 @@ export class SimNode {
   }
 }
 
-/** As the product does: identity of the log, mark of the store, and the end when the mark is moved. */
+/**
+ * As in the product: identity of the log, mark of the store, and the end of the process when the mark moves.
+ */
 async function own(process: VirtualProcess, objectStore: ObjectStore, world: SimWorld): Promise<void> {
   const { owner } = world;
   if (!owner) return;
@@ -202,8 +204,8 @@ async function own(process: VirtualProcess, objectStore: ObjectStore, world: Sim
 }
 
 /**
- * Reads that must be done before the process starts. The catalog says below which offset of the log nothing
- * new may stand.
+ * Reads that must succeed before the process starts. The catalog says below which offset of the log no new
+ * record may stand.
  */
 async function patiently(read: () => Promise<void>, process: VirtualProcess): Promise<void> {
   for (;;) {
@@ -276,7 +278,7 @@ function plantInCommits(
   return bug === 'writersAhead' ? commitsAhead(commits, heard) : commits;
 }
 
-/** A log that sometimes takes a record twice, and sometimes does not say that it took it. */
+/** A log that sometimes stores a record twice, and sometimes reports a stored one as failed. */
 function nastyLog(log: WriteLog, world: SimWorld, process: VirtualProcess): WriteLog {
   const random = process.random.fork('nasty log');
   return logThatRepeats(log, {
@@ -285,7 +287,7 @@ function nastyLog(log: WriteLog, world: SimWorld, process: VirtualProcess): Writ
   });
 }
 
-/** Stops the process at a named point, or lets it wait there a while. */
+/** Stops the process at a named point, or pauses it there. */
 async function hook(point: string, process: VirtualProcess, world: SimWorld): Promise<void> {
   if (!process.random.chance(world.faults().hookCrash)) return;
   process.scheduler.note(`hook ${point}`);
@@ -304,7 +306,7 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
   };
 }
 
-/** A distributor's questions about shards. */
+/** Requests of a distributor for shards. */
 export type SimShards = Pick<StreamShards, 'of' | 'want'> & Partial<Pick<StreamShards, 'caughtUp'>>;
 
 async function startShards(
@@ -320,7 +322,7 @@ async function startShards(
   return countingShards(bug === 'shardsByRate' ? shardsByRate() : shards, onCount);
 }
 
-/** Counts streams of pushes for which there are steps. */
+/** Counts streams of pushes that have steps. */
 export function countingShards(shards: SimShards, onCount: (name: 'sharded', by: number) => void): SimShards {
   return {
     caughtUp: () => shards.caughtUp?.(),

@@ -22,7 +22,7 @@ interface WorkloadProfile {
   readonly paddingMax: number;
 }
 
-/** One push: what the client sends, and what it will want to read back. */
+/** One push: the sent entries, which the client expects to read back. */
 export interface Push {
   readonly tenant: string;
   readonly entries: readonly LedgerEntry[];

@@ -30,20 +30,19 @@ type ClusterCounts = Record<
 /** Violated promises and counts of one seed with several processes. */
 export type ClusterSimResult = SimulationResult<ClusterCounts>;
 
-/** Virtual time that a healed cluster has to settle in. */
+/** Virtual time in which a cluster without faults must settle. */
 const settleMs = 60_000;
-/** Longer than a distributor tries to append what it was given. */
+/** Longer than a distributor tries to append a batch. */
 const pushesOverMs = 25_000;
 /**
- * Deletes that were carried out are applied to answers for a quarter of an hour more; after that rows must be
- * gone.
+ * Finished deletes are applied to answers for a quarter of an hour more; after that the rows must be gone.
  */
 const deletesOverMs = 20 * 60_000;
 
 /**
  * One seed: clients push, query and delete over several distributors, ingesters in zones, queriers and
- * compactors, while everything that the seed draws goes wrong; then all faults end, and the ledger is held
- * against what can be read: from the heads, flushed, compacted, and after all processes crashed.
+ * compactors, under all faults that the seed draws. Then the faults end, and answers are compared with the
+ * ledger: from the heads, flushed, compacted, and after a crash of all processes.
  */
 export function simulateCluster(options: SimulationOptions<ClusterBug>): Promise<ClusterSimResult> {
   return new ClusterSimulation(options).run();
@@ -143,7 +142,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     return response.status;
   }
 
-  /** Now and then somebody wants some lines of a stream gone. */
+  /** Now and then a client deletes some lines of a stream. */
   async #delete(): Promise<void> {
     const client = new VirtualProcess(this.scheduler, 'deleter');
     const { random } = client;
@@ -208,7 +207,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   async #finalJudgement(): Promise<void> {
     const judge = new VirtualProcess(this.scheduler, 'judge');
     const rows = () => this.#patiently(judge, () => this.#checkAll(judge));
-    // Pushes that nobody waits for any more may still be on their way.
+    // Pushes whose clients have given up may still be on their way.
     await judge.timers.sleep(pushesOverMs);
     const before = await rows();
     await this.#patiently(judge, () =>
@@ -228,12 +227,12 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   }
 
   #compare(before: number, after: number, change: string): void {
-    // A delete that was sent may be carried out at any time.
+    // A delete that was sent may take effect at any time.
     if (this.#hasDeletes || before === after) return;
     this.add([{ kind: 'changed', text: `changed: ${before} rows, ${after} after ${change}` }]);
   }
 
-  /** All faults are gone: within a minute everybody must be answered. */
+  /** All faults have ended: within a minute every request must be answered. */
   async #patiently<T>(judge: VirtualProcess, work: () => Promise<T>): Promise<T> {
     const untilMs = this.scheduler.nowMs + settleMs;
     for (;;) {
@@ -256,7 +255,8 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   }
 
   /**
-   * Manifests are gapless (a catalog that loads proves it), and each segment that is read is there and sound.
+   * Manifests are gapless (a catalog that loads proves it), and each segment that is read is present and
+   * intact.
    */
   async #checkStore(judge: VirtualProcess): Promise<void> {
     const { bucket, partitionCount } = this.#world;
@@ -299,7 +299,7 @@ function drawCompactorOptions(random: Prng, removesRows: boolean): Partial<Compa
 
 /**
  * Steps of sharded streams promise nothing to a clock that is hours wrong, nor to a process that only the
- * store cannot hear.
+ * store cannot reach.
  */
 function withinShardPromises(faults: ClusterFaults): ClusterFaults {
   return { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY, cutEveryMs: Number.POSITIVE_INFINITY };

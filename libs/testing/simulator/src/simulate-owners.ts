@@ -13,7 +13,7 @@ import type { Push } from './sim-workload.ts';
 import { Simulation } from './simulation.ts';
 import type { PushMessage, SimulationOptions, SimulationResult } from './simulation.ts';
 
-/** Mistakes that the judge must find. */
+/** Mistakes that the judgement must find. */
 export const ownerBugs = {
   marksIgnored: 'a second embedded log starts on a store that belongs to another one',
   foreignCommitsTaken: 'records at offsets that another log has committed are let go',
@@ -40,9 +40,9 @@ interface Site {
 const settleMs = 120_000;
 
 /**
- * One seed: two processes with embedded write logs want one object store, an operator moves the mark between
- * them while both take pushes, crash and stand still. All that either has acknowledged must be in the store
- * once each log was its owner one more time.
+ * One seed: two processes with embedded write logs want one object store; an operator moves the mark between
+ * them while both accept pushes, crash and pause. All lines that either has acknowledged must be in the store
+ * once each log has owned it one more time.
  */
 export function simulateOwners(options: SimulationOptions<OwnerBug>): Promise<OwnersSimResult> {
   return new OwnersSimulation(options).run();
@@ -132,7 +132,7 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
 
   // ---- clients
 
-  /** A client pushes to either process, as a load balancer that knows of no owner sends it. */
+  /** A client pushes to either process, as a load balancer does that knows of no owner. */
   protected async send(
     client: VirtualProcess,
     push: Push,
@@ -164,7 +164,7 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
     );
   }
 
-  /** The process is gone; its supervisor starts the next one. */
+  /** The process has ended; its supervisor starts the next one. */
   #end(site: Site): void {
     site.node?.kill();
     site.process?.kill();
@@ -186,7 +186,7 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
     const owner = { logId: site.logId, place: site.name, sinceMs: operator.clock.nowMs() };
     this.scheduler.note(`mark to ${site.name}`);
     await mark.move(owner).catch((error: unknown) => {
-      if (!(error instanceof LokiError)) throw error; // the store is away: the operator hears of it
+      if (!(error instanceof LokiError)) throw error; // The store does not answer: the operator gets the error.
     });
     this.counts.moves++;
   }
@@ -225,7 +225,7 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
 
   // ---- the judgement
 
-  /** Each log owns the store one more time and flushes; then the last owner is asked for everything. */
+  /** Each log owns the store one more time and flushes; then the last owner is queried for everything. */
   async #judge(): Promise<void> {
     const judge = new VirtualProcess(this.scheduler, 'judge');
     const [blue, green] = this.#sites;
@@ -255,7 +255,7 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
     }
   }
 
-  /** Repeats until it succeeds; a process may end in the middle of it and come back. */
+  /** Repeats until it succeeds; a process may end meanwhile and start again. */
   async #within(judge: VirtualProcess, complaint: string, attempt: () => Promise<boolean>): Promise<void> {
     const untilMs = this.scheduler.nowMs + settleMs;
     for (;;) {

@@ -22,15 +22,15 @@ type SimCounts = Record<SimCount | 'crashes' | 'queries' | 'queriesFailed', numb
 /** Violated promises and counts of one seed with one process. */
 export type SimResult = SimulationResult<SimCounts>;
 
-/** Virtual time that a healed cluster has to settle in. */
+/** Virtual time in which a process without faults must settle. */
 const settleMs = 60_000;
 const pushTimeoutMs = 2_000;
 const queryTimeoutMs = 20_000;
 
 /**
- * One seed: clients push and query a whole process of roles while everything that the seed draws goes wrong;
- * then all faults end, and the ledger is held against what can be read: from the heads, after a flush, and
- * after one more crash.
+ * One seed: clients push to and query a whole process of roles, under all faults that the seed draws. Then
+ * the faults end, and answers are compared with the ledger: from the heads, after a flush, and after one more
+ * crash.
  */
 export function simulate(options: SimulationOptions<PlantedBug>): Promise<SimResult> {
   return new ProcessSimulation(options).run();
@@ -50,7 +50,7 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
     queries: 0,
     queriesFailed: 0,
   };
-  /** No client retries and no line is sent twice: then (writerId, sequence) alone keeps entries single. */
+  /** No client retries and no line is sent twice: then (writerId, sequence) alone prevents repeats. */
   readonly #isSequenceOnly: boolean;
   #faults: FaultProfile;
   #node: SimNode | undefined;
@@ -245,7 +245,7 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
   }
 
   /**
-   * All faults are gone: within a minute everything must be up and caught up, and pushes on their way be
+   * All faults have ended: within a minute the process must be up and caught up, and pushes on their way be
    * stored.
    */
   async #settled(judge: VirtualProcess): Promise<void> {
@@ -269,7 +269,7 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
     return rows;
   }
 
-  /** Answers that were slow to come when the faults went keep a partition waiting for some seconds more. */
+  /** Slow answers from the end of the faults delay a partition for some seconds more. */
   async #patiently<T>(judge: VirtualProcess, ask: () => Promise<T>): Promise<T> {
     const untilMs = this.scheduler.nowMs + settleMs;
     for (;;) {
@@ -283,7 +283,8 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
   }
 
   /**
-   * Manifests are gapless (a catalog that loads proves it), and each segment they name is there and sound.
+   * Manifests are gapless (a catalog that loads proves it), and each segment that they name is present and
+   * intact.
    */
   async #checkStore(judge: VirtualProcess): Promise<void> {
     const { bucket, partitionCount } = this.#world;

@@ -12,9 +12,9 @@ import type { Push, Workload } from './sim-workload.ts';
 export interface SimulationOptions<Bug> {
   readonly seed: number;
   readonly bug?: Bug;
-  /** A fault that this run has whatever the seed draws. */
+  /** A fault that this run has in every seed. */
   readonly always?: AlwaysFault;
-  /** Each line of the trace, when given. */
+  /** Receives each line of the trace, if present. */
   readonly onTrace?: (line: string) => void;
 }
 
@@ -29,16 +29,16 @@ export interface SimulationResult<Counts> {
   readonly virtualMs: number;
 }
 
-/** Faults are over, and it is not well yet. */
+/** The faults have ended, but the system has not recovered. */
 export class Stuck extends Error {}
 
 export type Direction = 'forward' | 'backward';
 export type PushMessage = ReturnType<typeof pushRequest>;
 
 /**
- * One seed of any of the simulations: clients push and read what the seed draws, the ledger keeps their
- * answers, and all violations of its promises are collected. Subclasses say which processes there are, how
- * they fail, and when to judge.
+ * One seed of any of the simulations: clients push and read as the seed draws, the ledger records their
+ * answers, and all violations of its promises are collected. Subclasses define the processes, their failures,
+ * and the times of judgement.
  */
 export abstract class Simulation<Counts> {
   protected readonly scheduler: VirtualScheduler;
@@ -62,14 +62,14 @@ export abstract class Simulation<Counts> {
     this.random = this.scheduler.random.fork(fork);
   }
 
-  /** Plays the seed with nothing of the real world in reach. */
+  /** Plays the seed without access to the real world. */
   async run(): Promise<SimulationResult<Counts>> {
     await loadHash();
     const lift = guardRealWorld();
     try {
       await this.play();
     } catch (error) {
-      // No error that a client may be given: a case without handling.
+      // An error that no client may receive: a case without handling.
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       const kind = error instanceof Stuck ? 'stuck' : 'threw';
       this.add([{ kind, text: `${kind}: ${text}` }]);
@@ -90,7 +90,7 @@ export abstract class Simulation<Counts> {
   /** From the start of the processes to the judgement. */
   protected abstract play(): Promise<void>;
 
-  /** Hands a push to a process. Returns the status, undefined when there is no process to ask. */
+  /** Sends a push to a process. Returns the status; undefined when there is no process. */
   protected abstract send(
     client: VirtualProcess,
     push: Push,
@@ -165,18 +165,18 @@ export abstract class Simulation<Counts> {
   }
 }
 
-/** A simulation with readers beside the writers: each answer is held against the ledger. */
+/** A simulation with readers beside the writers: each answer is compared with the ledger. */
 export abstract class ReadSimulation<
   Counts extends { queries: number; queriesFailed: number },
 > extends Simulation<Counts> {
-  /** Asks a process for all that a tenant has. */
+  /** Queries a process for everything of a tenant. */
   protected abstract read(
     client: VirtualProcess,
     tenant: string,
     direction: Direction,
   ): Promise<LedgerEntry[]>;
 
-  /** False: no process could be asked, not even in vain. */
+  /** False: there was no process to query. */
   protected canRead(): boolean {
     return true;
   }
@@ -199,7 +199,7 @@ export abstract class ReadSimulation<
     }
   }
 
-  /** Asks for all that a tenant has, and holds it against what was acked before the question. */
+  /** Queries everything of a tenant, and compares it with the entries that were acknowledged before. */
   protected async check(client: VirtualProcess, tenant: string): Promise<LedgerEntry[]> {
     const must = this.ledger.acked(tenant);
     const mustNot = this.ledger.deleted(tenant);

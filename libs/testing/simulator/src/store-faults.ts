@@ -4,9 +4,7 @@ import { verifySegment } from '@loki/segment';
 import type { VirtualBucket } from '@loki/virtual';
 import type { Violation } from './ledger.ts';
 
-/**
- * The faults of a store: segments that are read and not there or not sound, and objects that were put twice.
- */
+/** The faults of a store: segments that are read but missing or damaged, and objects that were put twice. */
 export function storeFaults(bucket: VirtualBucket, keys: Iterable<string>): Violation[] {
   const faults: Violation[] = [];
   for (const key of new Set(keys)) {

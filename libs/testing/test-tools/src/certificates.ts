@@ -8,7 +8,7 @@ const days = ['-days', '2'];
 
 /**
  * Makes `NAME.crt` and `NAME.key` of each name in the directory, for localhost and 127.0.0.1, signed by
- * `AUTHORITY.crt`, which is made when it is not there. By openssl, which throws where it is missing.
+ * `AUTHORITY.crt`, which is made if absent. Uses openssl, and throws where it is missing.
  */
 export function certify(directory: string, authority: string, names: readonly string[]): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });

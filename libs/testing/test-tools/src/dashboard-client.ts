@@ -1,7 +1,4 @@
-/**
- * A dashboard over lines, opened as Grafana opens it: variables are asked for and filled in, panels are
- * drawn.
- */
+/** Opens a dashboard over lines as Grafana does: fills in variables, and queries for all panels. */
 
 interface Variable {
   readonly name: string;
@@ -63,7 +60,7 @@ interface Answer {
 /** Points of a panel as wide as a screen. */
 const dataPoints = 240;
 
-/** Asks all that the panels of a dashboard ask, as a browser with Grafana would. */
+/** Sends all queries of a dashboard's panels, as a browser with Grafana would. */
 export class DashboardClient {
   readonly #options: DashboardOptions;
 
@@ -71,7 +68,7 @@ export class DashboardClient {
     this.#options = options;
   }
 
-  /** The button *Save & test*: the value of the only sample, `2` when all is well. */
+  /** The button *Save & test*: the value of the only sample, `2` for a working data source. */
   async health(): Promise<string | undefined> {
     const params = { query: 'vector(1)+vector(1)', direction: 'backward', time: '4000000000' };
     const { data } = await this.#get<Answer>('query', params);
@@ -156,7 +153,9 @@ export class DashboardClient {
   }
 }
 
-/** Values of a list are escaped and joined; the pattern of All, and the text of a box, stand as they are. */
+/**
+ * Values of a list are escaped and joined; the pattern of All, and the text of a box, are used as they are.
+ */
 function valueOf(
   { type, allValue, current }: Variable,
   values: readonly string[] | undefined,

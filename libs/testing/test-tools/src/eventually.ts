@@ -1,16 +1,16 @@
 /** Waits in tests for a condition, never for a fixed time. */
 interface EventuallyOptions {
-  /** How long is waited; 40 s by default. */
+  /** The longest wait; 40 s by default. */
   readonly withinMs?: number;
-  /** Between two looks; 20 ms by default. */
+  /** Pause between two looks; 20 ms by default. */
   readonly everyMs?: number;
-  /** Text to add to the failure: a log, say. */
+  /** Text to add to the failure, such as a log. */
   readonly details?: () => string;
 }
 
 /**
- * Waits until `look` finds something: neither undefined nor false; a look that throws found nothing yet.
- * Fails in the end with the look, and with what it threw last as the cause.
+ * Waits until `look` returns a value, neither undefined nor false; a look that throws is repeated. Fails at
+ * the end with the source of the look, and its last error as the cause.
  */
 export async function eventually<T>(
   look: () => T | Promise<T>,
@@ -33,7 +33,7 @@ export async function eventually<T>(
   }
 }
 
-/** Waits until all that `check` expects holds. */
+/** Waits until all expectations of `check` hold. */
 export async function eventuallyHolds(
   check: () => void | Promise<void>,
   options?: EventuallyOptions,

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-// Fields of Grafana's objects, as the tests look at them.
+// Fields of Grafana's objects that the tests read.
 // oxlint-disable-next-line typescript/no-explicit-any
 type Fields = Record<string, any>;
 
@@ -14,9 +14,9 @@ export class FakeGrafana {
   /** `METHOD path` of each request that wants a login. */
   readonly requests: string[] = [];
   authorization = `Basic ${Buffer.from('admin:secret').toString('base64')}`;
-  /** Answers of a Service whose pods are not there yet. */
+  /** Number of requests to answer like a Service without pods. */
   startsAfter = 0;
-  /** Requests that such an answer was given to. */
+  /** Requests that got such an answer. */
   requestsBeforeStart = 0;
   readonly #server = http.createServer((request, response) => void this.#answer(request, response));
 

@@ -4,13 +4,13 @@ import net from 'node:net';
 
 const host = '127.0.0.1';
 /**
- * Below those that the kernel gives to connections: one of these would take a port between the moment it was
- * found free and the start of the process that it is for.
+ * Below the ports that the kernel gives to connections: one of these could take a port between the search and
+ * the start of its process.
  */
 const firstPort = 15_000;
 const endPort = 32_000;
 
-/** Ports of this host that are free now: held together first, so that no two are the same. */
+/** Ports of this host that are free now: bound together first, so that no two are the same. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, listen));
   const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
@@ -36,7 +36,7 @@ export function isListening(port: number): Promise<boolean> {
   });
 }
 
-/** At a port that is free, tried at random. */
+/** Binds a free port, tried at random. */
 async function listen(): Promise<net.Server> {
   for (;;) {
     const port = randomInt(firstPort, endPort);

@@ -1,11 +1,14 @@
-/** The fuzzer inside `npm test`: each target of a library for a moment, each golden file in each way. */
+/**
+ * The fuzzer inside `npm test`: a short run of each target of a library, and each golden file damaged in each
+ * way.
+ */
 import { cutAtEveryByte, flipEveryBit } from './fuzzing/damage.ts';
 import { fuzz } from './fuzzing/fuzz.ts';
 import { cpuMsMaxDefault } from './fuzzing/target.ts';
 import type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
 import { casesOf } from './thorough.ts';
 
-/** Beside other tests, and compiled anew, code is slower than in `npm run fuzz`. */
+/** Beside other tests, and freshly compiled, code is slower than in `npm run fuzz`. */
 const slack = 5;
 
 /** Declares the tests; `npm run fuzz -- --target NAME` runs longer. */
@@ -22,7 +25,7 @@ export function testTargets(targets: readonly FuzzTarget[]): void {
 }
 
 /**
- * Declares the tests of golden files: each is damaged at every bit and cut at every byte, and none of it may
+ * Declares the tests of golden files: each is damaged at every bit and cut at every byte, and no damage may
  * pass.
  */
 export function testGoldenFiles(files: readonly GoldenFile[]): void {

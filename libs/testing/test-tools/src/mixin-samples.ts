@@ -1,4 +1,4 @@
-/** The samples that dashboards and alerts of a mixin ask for, and those that a scrape has. */
+/** The samples that dashboards and alerts of a mixin query, and those of a scrape. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { compileRegex } from '@loki/regex';
@@ -9,16 +9,16 @@ interface Matcher {
   readonly value: string;
 }
 
-/** A metric with one value of each label: a sample has to be there for it. */
+/** A metric with one value of each label, of which a sample must exist. */
 interface SampleClaim {
   readonly name: string;
   readonly matchers: readonly Matcher[];
 }
 
-/** A series of a scrape: its labels, those that the scrape adds included. */
+/** A series of a scrape: its labels, including those that the scrape adds. */
 type Labels = ReadonlyMap<string, string>;
 
-/** As Grafana fills them in where All is chosen. */
+/** Values that Grafana fills in where All is chosen. */
 const variables: ReadonlyMap<string, string> = new Map([
   ['cluster', '.*'],
   ['namespace', '.+'],
@@ -50,9 +50,8 @@ export function mixinExpressions(mixin: string): string[] {
 }
 
 /**
- * Claims of an expression. A pattern of alternatives becomes a claim for each: one value with samples does
- * not speak for the others. The job of a panel is one claim: it names the separate app and the single
- * process.
+ * Claims of an expression. A pattern of alternatives becomes a claim for each: samples of one value prove
+ * nothing for the others. The job of a panel is one claim: it names the separate app and the single process.
  */
 export function sampleClaims(expr: string): SampleClaim[] {
   const claims: SampleClaim[] = [];
@@ -113,7 +112,7 @@ function isMatch(labels: Labels, { label, operator, value }: Matcher): boolean {
   return (operator === '=~') === compileRegex(value, { anchored: true, dotAll: true }).test(own);
 }
 
-/** As PromQL has it. */
+/** The same semantics as PromQL. */
 export function claimText({ name, matchers }: SampleClaim): string {
   return `${name}{${matchers.map(({ label, operator, value }) => `${label}${operator}"${value}"`).join(', ')}}`;
 }

@@ -3,12 +3,14 @@ export const slowTenant = 'slow';
 const tenant = 'panels';
 const minuteNs = 60_000_000_000n;
 
-/** All that moves the metrics of a system: pushes in each form, questions of each kind, rules, deletes. */
+/**
+ * Creates activity for all metrics of a system: pushes in each form, queries of each kind, rules, deletes.
+ */
 export class PanelLoad {
   readonly #urls: readonly string[];
   #rounds = 0;
 
-  /** @param urls of gateways, which take it in turn */
+  /** @param urls of gateways, which are used in turn */
   constructor(urls: readonly string[]) {
     this.#urls = urls;
   }
@@ -40,7 +42,7 @@ rules:
     );
   }
 
-  /** Everything once, from each gateway. */
+  /** Sends each kind of request once to each gateway. */
   async round(): Promise<void> {
     for (let i = 0; i < this.#urls.length; i++) {
       this.#rounds++;
@@ -64,7 +66,7 @@ rules:
     const hour = { start: String(nowNs - 60n * minuteNs), end: String(nowNs) };
     const selector = { query: '{app="panels"}' };
     const counts = { query: 'sum(count_over_time({app="panels"}[1m]))' };
-    // Old enough for the cache of results; the same each time.
+    // Old enough for the results cache; the same each time.
     const oldEnd = nowNs - (nowNs % (30n * minuteNs)) - 30n * minuteNs;
     const old = { start: String(oldEnd - 60n * minuteNs), end: String(oldEnd), step: '60' };
     const questions: [string, Record<string, string>][] = [

@@ -1,7 +1,7 @@
 /**
- * While a simulation runs, the real clock, timers and randomness throw: code that reaches past
- * `libs/words/ports` is found the first time a seed comes by. Returns how to lift the guard. Nested guards
- * are refused.
+ * During a simulation the real clock, timers and randomness throw: the first seed that reaches them finds
+ * code that does not use `libs/words/ports`. Returns the function that lifts the guard. Nested guards are
+ * refused.
  */
 export function guardRealWorld(): () => void {
   if (lift) throw new Error('the real world is guarded already');
@@ -39,7 +39,7 @@ export function guardRealWorld(): () => void {
 
 let lift: (() => void) | undefined;
 
-/** Dates made from a given moment are pure; those that ask the time throw. */
+/** Dates of a given moment are pure; those that read the time throw. */
 function guardedDate(real: DateConstructor): DateConstructor {
   return new Proxy(real, {
     construct(target, args, newTarget) {

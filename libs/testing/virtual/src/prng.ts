@@ -17,7 +17,7 @@ export class Prng implements Random {
     this.#a = mix(text, 0x9e3779b9);
     this.#b = mix(text, 0x243f6a88);
     this.#c = mix(text, 0xb7e15162);
-    // The first outputs of near-equal seeds are related; a dozen steps part them.
+    // The first outputs of similar seeds are related; a dozen steps separate them.
     for (let i = 0; i < 12; i++) this.uint32();
   }
 
@@ -55,7 +55,7 @@ export class Prng implements Random {
     return items[this.int(0, items.length - 1)];
   }
 
-  /** An independent sequence: what one component draws must not shift what another draws. */
+  /** An independent sequence: the draws of one component must not shift those of another. */
   fork(name: string): Prng {
     return new Prng(`${this.uint32()}/${name}`);
   }

@@ -1,10 +1,10 @@
 /** Virtual time: runs events in order on one thread. */
 import { Prng } from './prng.ts';
 
-// Taken before any guard replaces it: the one real macro-task the simulator needs, to let micro-tasks drain.
+// Saved before any guard replaces it: the one real macro-task of the simulator, which lets micro-tasks drain.
 const realSetImmediate = setImmediate;
 
-/** A scheduled event; cancelling what ran or was cancelled does nothing. */
+/** A scheduled event; cancelling it twice, or after it ran, has no effect. */
 export interface EventHandle {
   cancel(): void;
 }
@@ -18,23 +18,22 @@ interface Event {
   callback: (() => void) | undefined;
 }
 
-/** When `VirtualScheduler.run` stops. */
+/** Conditions that end `VirtualScheduler.run`. */
 interface RunOptions {
   /** Stops as soon as this holds (asked after each event). */
   readonly until?: () => boolean;
   /** Stops before the first event later than this, and moves the time there. */
   readonly untilMs?: number;
-  /** Throws after so many events: a loop that never settles is a finding, not a hang. */
+  /** Throws after this many events: a loop that never settles is a finding, not a hang. */
   readonly eventsMax?: number;
 }
 
-/** Ten million events take about ten seconds; nothing a seed does needs as many. */
+/** Ten million events take about ten seconds; no seed needs as many. */
 const eventsMaxDefault = 10_000_000;
 
 /**
- * Virtual time on one thread. Runs one event, drains the micro-tasks it caused, then the next; so everything
- * that happens is a function of the seed. Its trace hash covers the time and label of each event that ran and
- * each `note`.
+ * Virtual time on one thread. Runs one event, drains the micro-tasks that it caused, then runs the next, so a
+ * run is a function of its seed. Its trace hash covers the time and label of each event, and each `note`.
  */
 export class VirtualScheduler {
   readonly random: Prng;
@@ -46,7 +45,7 @@ export class VirtualScheduler {
   readonly #heap: Event[] = [];
   readonly #ties: Prng;
   #failure: { error: unknown } | undefined;
-  /** Called with each trace line, when set: for finding where two runs part. */
+  /** Called with each trace line, if set: to find where two runs differ. */
   onTrace: ((line: string) => void) | undefined;
 
   constructor(seed: string | number) {
@@ -85,17 +84,17 @@ export class VirtualScheduler {
     this.onTrace?.(line);
   }
 
-  /** 16 hex digits over all that happened so far. */
+  /** 16 hex digits over all events so far. */
   traceHash(): string {
     return hex(this.#traceA) + hex(this.#traceB);
   }
 
-  /** Ends `run` by throwing `error`: for failures found where nobody awaits. */
+  /** Ends `run` by throwing `error`: for failures that no caller awaits. */
   fail(error: unknown): void {
     this.#failure ??= { error };
   }
 
-  /** Runs events until an option says stop or none is left. */
+  /** Runs events until an option stops it or none is left. */
   async run(options: RunOptions = {}): Promise<void> {
     const eventsMax = options.eventsMax ?? eventsMaxDefault;
     const untilMs = options.untilMs ?? Number.POSITIVE_INFINITY;
@@ -120,7 +119,7 @@ export class VirtualScheduler {
     }
   }
 
-  /** Runs events until `promise` settles, and hands back what it settled to. */
+  /** Runs events until `promise` settles, and returns its value. */
   async settle<T>(promise: Promise<T>, options: Omit<RunOptions, 'until'> = {}): Promise<T> {
     let settled = false;
     const mark = () => void (settled = true);

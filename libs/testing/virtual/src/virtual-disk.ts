@@ -3,25 +3,22 @@ import type { Disk, DiskFile } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** How nasty the disk is. Probabilities are per operation. */
+/** Faults of the disk. Probabilities are per operation. */
 export interface DiskFaults {
-  /** Bytes the disk takes; an append beyond writes what fits, then fails with ENOSPC. */
+  /** Capacity in bytes; an append beyond it writes as much as fits, then fails with ENOSPC. */
   capacityBytes: number;
   /** A write fails with EIO, perhaps after a part of it. */
   writeError: number;
-  /**
-   * An fsync fails with EIO. As on Linux, what it should have saved then counts as clean and may never be
-   * saved.
-   */
+  /** An fsync fails with EIO. As on Linux, its unsaved bytes then count as clean and may never be saved. */
   syncError: number;
   readError: number;
-  /** Creating, renaming, linking, removing, truncating. */
+  /** Probability for creating, renaming, linking, removing, truncating. */
   changeError: number;
   /** An operation takes up to this long, uniform; only with a process to wait in. */
   delayMaxMs: number;
 }
 
-/** A disk that fails at nothing and answers within 2 ms. */
+/** A disk without faults that answers within 2 ms. */
 export const noDiskFaults: DiskFaults = {
   capacityBytes: Number.POSITIVE_INFINITY,
   writeError: 0,
@@ -31,17 +28,17 @@ export const noDiskFaults: DiskFaults = {
   delayMaxMs: 2,
 };
 
-/** A disk writes whole sectors: a torn write is torn at multiples of this. */
+/** A disk writes whole sectors: a torn write ends at a multiple of this. */
 const sectorBytes = 512;
 
-/** An operation, told of before it happens. */
+/** An operation that is about to happen. */
 interface DiskOperation {
   readonly kind:
     'append' | 'sync' | 'read' | 'truncate' | 'create' | 'rename' | 'link' | 'remove' | 'syncDirectory';
   readonly path: string;
 }
 
-/** A file's contents as programs see them, and as they would be after the power fails. */
+/** A file's contents as programs see them, and as they would be after a power failure. */
 class Inode {
   cache: Buffer = Buffer.alloc(0);
   saved: Buffer = Buffer.alloc(0);
@@ -49,26 +46,26 @@ class Inode {
   dirty: { start: number; end: number }[] = [];
 }
 
-/** A change of names that no directory sync has made durable; `undefined`: the name goes. */
+/** A change of names that no directory sync has made durable; `undefined`: the name is removed. */
 interface NameChange {
   readonly names: readonly { readonly path: string; readonly inode: Inode | undefined }[];
 }
 
 /**
- * A disk in memory that outlives processes and forgets, at `crash`, as real ones do: unsynced bytes survive
- * in whole, in part or not at all, sector by sector; unsynced changes of directories survive one by one. All
- * by the seed.
+ * A disk in memory that outlives processes and loses data at `crash` as real ones do: unsynced bytes survive
+ * in whole, in part or not at all, sector by sector; unsynced changes of directories survive one by one. The
+ * seed decides.
  */
 export class VirtualDisk {
   readonly random: Prng;
   faults: DiskFaults = { ...noDiskFaults };
-  /** Called before each operation; what it throws is how the operation fails. For faults at exact moments. */
+  /** Called before each operation, which fails with the error that it throws. For faults at exact moments. */
   onOperation: ((operation: DiskOperation) => void) | undefined;
   #names = new Map<string, Inode>();
   #savedNames = new Map<string, Inode>();
   #changes: NameChange[] = [];
   #directories = new Set<string>(['']);
-  /** Rises at each crash: handles from before are dead. */
+  /** Rises at each crash: older handles are dead. */
   #generation = 0;
 
   constructor(random: Prng) {
@@ -80,7 +77,7 @@ export class VirtualDisk {
     return new DiskClient(this, process);
   }
 
-  /** The power fails. Open files are dead; what survived is what the disk holds from now on. */
+  /** A power failure. Open files are dead; the surviving bytes are the disk's content from now on. */
   crash(): void {
     this.#generation++;
     const luck = this.random.pick([0, 0.5, 0.9, 1]);
@@ -111,7 +108,7 @@ export class VirtualDisk {
     return Buffer.from(this.inode(path).cache);
   }
 
-  /** Puts a file there, durably, as if by another hand: for cuts and bit flips. */
+  /** Stores a file durably, as if by another program: for cuts and bit flips. */
   place(path: string, bytes: Uint8Array): void {
     const inode = new Inode();
     inode.cache = Buffer.from(bytes);
@@ -219,7 +216,8 @@ export class VirtualDisk {
   sync(inode: Inode, path: string): void {
     const isLost = this.random.chance(this.faults.syncError);
     if (isLost) {
-      // Some of it may have reached the disk; the rest will not, for the cache now calls it clean.
+      // Some of it may have reached the disk; the remainder never will, because the cache now counts it as
+      // clean.
       const saved = this.#partlySaved(inode, 0.5);
       inode.saved = saved;
       inode.dirty = [];
@@ -242,7 +240,10 @@ export class VirtualDisk {
     this.#changes.push(change);
   }
 
-  /** After a crash: the saved bytes with some luck for what was dirty; a shortening may be undone. */
+  /**
+   * The content after a crash: the saved bytes, with some of the dirty ones by chance; a shortening may be
+   * undone.
+   */
   #tear(inode: Inode): void {
     const luck = this.random.pick([0, 0.5, 0.9, 1]);
     const torn = this.random.chance(0.5) ? this.#partlySaved(inode, luck) : Buffer.from(inode.saved);
@@ -314,7 +315,7 @@ class DiskClient implements Disk {
     return this.run({ kind: 'syncDirectory', path: directory }, () => this.#disk.syncDirectory(directory));
   }
 
-  /** Does `action` after a while, unless the disk crashed or the process died meanwhile. */
+  /** Runs `action` after a while, unless the disk crashed or the process died meanwhile. */
   run<T>(operation: DiskOperation, action: () => T): Promise<T> {
     const outcome = (): T => {
       if (this.#disk.generation !== this.#generation) throw diskError('EIO', operation.kind, operation.path);

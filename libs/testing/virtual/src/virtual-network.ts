@@ -3,10 +3,10 @@ import { LokiError } from '@loki/model';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** How nasty the network is. Probabilities are per message. */
+/** Faults of the network. Probabilities are per message. */
 export interface NetworkFaults {
   lost: number;
-  /** A request arrives twice, as when something on the way tries again. */
+  /** A request arrives twice, as after a retry of a proxy. */
   repeated: number;
   delayMinMs: number;
   delayMaxMs: number;
@@ -15,20 +15,19 @@ export interface NetworkFaults {
 /** A network that loses nothing and delivers within 2 ms. */
 export const noNetworkFaults: NetworkFaults = { lost: 0, repeated: 0, delayMinMs: 0, delayMaxMs: 2 };
 
-/** A caller gives up after so long without an answer. */
+/** A caller gives up after this long without an answer. */
 const deadlineMs = 5_000;
 
 /**
- * Links between places (processes, the store, the log, the ring's store), each way of which may be cut by
- * itself.
+ * Links between places (processes, the store, the log, the ring's store), each direction of which may be cut.
  */
 interface VirtualLink {
   readonly from: string;
-  /** The process that has this name now; undefined: none, and the caller hears so at once. */
+  /** The process with this name now; undefined: none, and the caller learns it at once. */
   readonly to: { readonly name: string; readonly process: VirtualProcess | undefined };
 }
 
-/** Calls between processes, each of which the faults may delay, lose or repeat. */
+/** Calls between processes, which the faults may delay, lose or repeat. */
 export class VirtualNetwork {
   faults: NetworkFaults = { ...noNetworkFaults };
   readonly #random: Prng;
@@ -61,10 +60,10 @@ export class VirtualNetwork {
   }
 
   /**
-   * A call to another process: it may get lost on either way, run twice, or be answered when nobody waits any
-   * more.
+   * Calls another process. The call may get lost on either way, run twice, or be answered after its caller
+   * has given up.
    *
-   * @throws LokiError `unavailable` when no answer comes in time; what `work` throws
+   * @throws LokiError `unavailable` without an answer in time; the error of `work`
    */
   call<T>(
     caller: VirtualProcess,
@@ -102,8 +101,8 @@ export class VirtualNetwork {
   }
 
   /**
-   * An adapter of a process, whose calls travel a link: cut one way nothing is done, cut the other nobody is
-   * told.
+   * An adapter of a process whose calls travel a link: with the way there cut nothing is done, with the way
+   * back cut the caller gets no answer.
    */
   linked<T extends object>(
     target: T,

@@ -4,16 +4,16 @@ import type { ObjectInfo, ObjectStore } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** How nasty the store is. Probabilities are per call. */
+/** Faults of the store. Probabilities are per call. */
 export interface StoreFaults {
-  /** Refused before anything happened. */
+  /** Refused without any effect. */
   errorBefore: number;
-  /** Done, but the caller hears an error. */
+  /** Done, but the caller gets an error. */
   answerLost: number;
-  /** One bit of what a read returns is wrong; a second read may be right. */
+  /** One bit of a read is wrong; a second read may be right. */
   bitFlip: number;
   /**
-   * The shape of a bit flip; `unseen` damages bytes so that CRC32C does not change: as if nobody checked it.
+   * The form of a bit flip; `unseen` damages bytes without changing their CRC32C: as if no reader checked it.
    */
   flipShape: 'bit' | 'unseen';
   /** Every call fails while this is set. */
@@ -23,7 +23,7 @@ export interface StoreFaults {
   delayMaxMs: number;
 }
 
-/** A store that fails at nothing and answers within 20 ms. */
+/** A store without faults that answers within 20 ms. */
 export const noStoreFaults: StoreFaults = {
   errorBefore: 0,
   answerLost: 0,
@@ -34,13 +34,14 @@ export const noStoreFaults: StoreFaults = {
   delayMaxMs: 20,
 };
 
-/** The bucket itself: outlives all processes. Keys in byte order at listing. */
+/** The bucket, which outlives all processes. Listings are in byte order of keys. */
 export class VirtualBucket {
   readonly objects = new Map<string, Buffer>();
   faults: StoreFaults = { ...noStoreFaults };
   readonly random: Prng;
   /**
-   * Keys whose bytes a plain `put` changed: immutable objects must not be among them. A retry puts the same.
+   * Keys whose bytes a plain `put` changed: immutable objects must not be among them. A retry puts the same
+   * bytes.
    */
   readonly overwritten: string[] = [];
 
@@ -115,7 +116,7 @@ class BucketClient implements ObjectStore {
 
   /**
    * A write travels to the store, is done there whether or not the sender still lives, and the answer travels
-   * back: two events, so that a crash may fall between.
+   * back: two events, so that a crash may come between.
    */
   #write<T>(label: string, signal: AbortSignal | undefined, apply: () => T): Promise<T> {
     const { random } = this.#bucket;
@@ -124,10 +125,10 @@ class BucketClient implements ObjectStore {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const answer = (settle: () => void) => void this.#process.after(back, `answer ${label}`, settle);
-      // Aborting is only heard by the caller: what is on its way arrives.
+      // Aborting affects the caller only: a request on its way still arrives.
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       this.#process.scheduler.after(there, `store ${label}`, () => {
-        const { faults } = this.#bucket; // of the moment it arrives
+        const { faults } = this.#bucket; // The content at the moment of arrival.
         if (faults.down || random.chance(faults.errorBefore)) return answer(() => reject(storeError(label)));
         const result = apply();
         if (random.chance(faults.answerLost)) {
@@ -161,7 +162,7 @@ class BucketClient implements ObjectStore {
     return object;
   }
 
-  /** A copy always: nobody may change what is stored by writing into what was read. */
+  /** Always a copy: writing into a read must not change the stored bytes. */
   #flip(bytes: Buffer): Buffer {
     const copy = Buffer.from(bytes);
     const { faults, random } = this.#bucket;

@@ -7,8 +7,8 @@ import type { EventHandle, VirtualScheduler } from './scheduler.ts';
 export const virtualEpochMs = 1_704_067_200_000;
 
 /**
- * One incarnation of a process: the ports that it sees, and the power to stop it. All that its code waits for
- * comes as events of this object; so when it is killed nothing of it ever runs again, whatever it was doing.
+ * One incarnation of a process: its ports, and the power to stop it. Everything that its code awaits is an
+ * event of this object; so when it is killed, none of its code ever runs again.
  */
 export class VirtualProcess {
   readonly name: string;
@@ -40,13 +40,13 @@ export class VirtualProcess {
     this.scheduler.note(`kill ${this.name}`);
   }
 
-  /** STOP, and CONT after `ms`: what should have happened meanwhile happens late. */
+  /** SIGSTOP, and SIGCONT after `ms`: events of the meantime happen late. */
   pause(ms: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.scheduler.nowMs + ms);
     this.scheduler.note(`pause ${this.name} ${ms.toFixed(3)}`);
   }
 
-  /** CONT, before the pause is over. */
+  /** SIGCONT before the end of the pause. */
   resume(): void {
     this.#pausedUntilMs = 0;
     const late = [...this.#late];
@@ -77,8 +77,8 @@ export class VirtualProcess {
   }
 
   /**
-   * The outcome of something outside the process (disk, network), told to it after `delayMs`. A dead process
-   * is never told: the promise stays pending for ever.
+   * The outcome of a service outside the process (disk, network), delivered after `delayMs`. A dead process
+   * never receives it: the promise stays pending for ever.
    */
   tell<T>(delayMs: number, label: string, outcome: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -93,10 +93,12 @@ export class VirtualProcess {
   }
 }
 
-/** Time of the scheduler. The wall clock may be set apart from it; the monotonic one never. */
+/**
+ * The clock of a process. Its wall clock may differ from the scheduler's time; the monotonic one never does.
+ */
 class VirtualClock implements Clock {
   readonly #scheduler: VirtualScheduler;
-  /** How far this component's wall clock is off. */
+  /** Offset of this process's wall clock. */
   offsetMs = 0;
 
   constructor(scheduler: VirtualScheduler) {

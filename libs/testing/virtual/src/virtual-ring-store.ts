@@ -4,21 +4,21 @@ import type { RingNews, RingStore } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** How nasty the store of the rings is. Probabilities are per call. */
+/** Faults of the rings' store. Probabilities are per call. */
 export interface RingFaults {
   error: number;
-  /** A write is done, and the writer hears an error. */
+  /** A write is done, and the writer gets an error. */
   answerLost: number;
-  /** A watcher is not told of a change. */
+  /** A watcher misses a change. */
   newsLost: number;
   down: boolean;
   delayMaxMs: number;
 }
 
-/** A store of rings that fails at nothing and answers within 5 ms. */
+/** A store of rings without faults that answers within 5 ms. */
 export const noRingFaults: RingFaults = { error: 0, answerLost: 0, newsLost: 0, down: false, delayMaxMs: 5 };
 
-/** States of the past that a rewind may bring back. */
+/** Earlier states that a rewind may bring back. */
 const historyMax = 200;
 
 /** Ring state that outlives processes: late, at times unreachable, and now and then emptied or set back. */
@@ -80,14 +80,14 @@ export class VirtualRings {
     };
   }
 
-  /** Everything is forgotten. */
+  /** Removes all state. */
   wipe(): void {
     const keys = [...this.#rings.keys()];
     this.#rings.clear();
     for (const key of keys) this.#tell(key, undefined);
   }
 
-  /** Some state of the past is back. */
+  /** Brings an earlier state back. */
   rewind(): void {
     if (this.#history.length === 0) return;
     const { key, entries } = this.#random.pick(this.#history);

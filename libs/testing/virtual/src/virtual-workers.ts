@@ -2,7 +2,7 @@
 import type { ObjectStore, Task, WorkerEnv, Workers } from '@loki/ports';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** Bytes of decoded blocks the virtual worker may keep: small, so that eviction happens. */
+/** Bytes of decoded blocks that a virtual worker may keep: small, so that eviction happens. */
 const cacheBytesMax = 4 * 1024 * 1024;
 
 /** Tasks of one process, on the scheduler: each starts after a delay that the seed draws. */

@@ -4,15 +4,15 @@ import type { LoggedRecord, LogRecord, WriteLog } from '@loki/ports';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** How nasty the brokers are. Probabilities are per call. */
+/** Faults of the brokers. Probabilities are per call. */
 export interface LogFaults {
-  /** An append is refused before anything happened. */
+  /** An append is refused without any effect. */
   appendError: number;
-  /** An append is done, but the writer hears an error. */
+  /** An append is done, but the writer gets an error. */
   ackLost: number;
-  /** A record stands in the log twice: a producer's retry after a lost answer. */
+  /** A record is stored twice: a producer's retry after a lost answer. */
   repeat: number;
-  /** A read, or a question for an offset, fails. */
+  /** A read, or a request for an offset, fails. */
   readError: number;
   /** No broker answers while this is set. */
   down: boolean;
@@ -21,7 +21,7 @@ export interface LogFaults {
   delayMaxMs: number;
 }
 
-/** Brokers that fail at nothing and answer within 5 ms. */
+/** Brokers without faults that answer within 5 ms. */
 export const noLogFaults: LogFaults = {
   appendError: 0,
   ackLost: 0,
@@ -43,18 +43,20 @@ interface Partition {
   readonly waiting: Set<() => void>;
 }
 
-/** An append that no broker has answered in so long has failed, as far as its writer knows. */
+/** After this long without an answer an append has failed for its writer. */
 const appendTimeoutMs = 10_000;
 
 /**
- * A partitioned log as Kafka gives it, which outlives all processes: appends are seen once they are
- * replicated, a new leader may lack what only the old one had, answers get lost, and what was sent arrives
- * though its sender is dead.
+ * A partitioned log with Kafka's behaviour, which outlives all processes: appends are visible once they are
+ * replicated, a new leader may lack records of the old one, answers get lost, and a request arrives though
+ * its sender is dead.
  */
 export class VirtualLog {
   readonly partitionCount: number;
   faults: LogFaults = { ...noLogFaults };
-  /** A planted bug: the leader answers at once, and what it alone has is lost with it. */
+  /**
+   * A planted bug: the leader answers at once, and a change of leader loses the records that it alone has.
+   */
   answersEarly = false;
   readonly #random: Prng;
   readonly #partitions: readonly Partition[];
@@ -77,7 +79,7 @@ export class VirtualLog {
   }
 
   /**
-   * Another broker leads: each pending record, from some point on, is gone; who waits for it hears an error.
+   * Another broker leads: each pending record, from some point on, is lost; its waiting writers get an error.
    */
   moveLeader(id: number): void {
     const partition = this.#partitions[id];
@@ -94,10 +96,7 @@ export class VirtualLog {
     return this.#partitions[id];
   }
 
-  /**
-   * The record reaches the leader; `settle` hears its offset, or undefined when nobody knows what became of
-   * it.
-   */
+  /** The record reaches the leader; `settle` gets its offset, or undefined when its fate is unknown. */
   arrive(
     id: number,
     record: LogRecord,
@@ -109,7 +108,7 @@ export class VirtualLog {
     return waiting;
   }
 
-  /** All replicas have it, and what arrived before it. */
+  /** All replicas have the record, and all earlier ones. */
   replicated(id: number, waiting: Partition['pending'][0]): void {
     const partition = this.#partitions[id];
     const at = partition.pending.indexOf(waiting);
@@ -138,7 +137,7 @@ class LogClient implements WriteLog {
   readonly #process: VirtualProcess;
   readonly #random: Prng;
   /**
-   * One append of each partition is on its way at a time: a writer's records stand in the order of their
+   * One append of each partition is in flight at a time: a writer's records stand in the order of their
    * sequence.
    */
   readonly #tails: Promise<unknown>[];
@@ -153,7 +152,7 @@ class LogClient implements WriteLog {
 
   append(id: number, record: LogRecord): Promise<number> {
     const done = this.#tails[id].then(() => this.#append(id, record));
-    this.#tails[id] = done.catch(() => undefined); // its own caller hears of it
+    this.#tails[id] = done.catch(() => undefined); // Its own caller gets the error.
     return done;
   }
 

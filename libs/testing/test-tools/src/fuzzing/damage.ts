@@ -3,15 +3,15 @@ import type { GoldenFile } from './target.ts';
 
 interface DamageReport {
   readonly tried: number;
-  /** Damage that passed, the first ones. */
+  /** The first damages that passed. */
   readonly faults: readonly string[];
 }
 
 const faultsMax = 5;
 
 /**
- * Each bit flipped, one at a time: the damage is refused, and of a file of records nothing is served but
- * sound records in their order, without the damaged one.
+ * Flips each bit, one at a time: the damage is refused; a file of records returns only intact records in
+ * their order, without the damaged one.
  */
 export async function flipEveryBit(file: GoldenFile, stepBits = 1): Promise<DamageReport> {
   const sound = file.bytes();
@@ -28,7 +28,7 @@ export async function flipEveryBit(file: GoldenFile, stepBits = 1): Promise<Dama
   return { tried, faults };
 }
 
-/** Each length shorter than the file's: refused, or exactly the whole records before the cut. */
+/** Cuts the file at each length: refused, or exactly the whole records before the cut. */
 export async function cutAtEveryByte(file: GoldenFile, stepBytes = 1): Promise<DamageReport> {
   const sound = file.bytes();
   const records = await file.read(Buffer.from(sound));

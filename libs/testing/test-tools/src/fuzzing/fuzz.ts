@@ -8,11 +8,11 @@ import { mutateText } from './mutate-text.ts';
 import { inputBytesMax } from './target.ts';
 import type { FuzzTarget } from './target.ts';
 
-/** An input that a target did not handle, with all that finds it again. */
+/** An input that a target did not handle, with its seed and number. */
 export interface FailedInput {
   readonly target: string;
   readonly seed: number;
-  /** Inputs of the seed up to this one, and including it. */
+  /** Number of inputs of the seed up to this one, inclusive. */
   readonly count: number;
   readonly input: Buffer;
   readonly finding: Finding;
@@ -20,7 +20,7 @@ export interface FailedInput {
 
 interface Round {
   readonly inputs: number;
-  /** How many kinds of outcomes there were. */
+  /** Number of different kinds of outcomes. */
   readonly outcomes: number;
   readonly cpuMsMost: number;
   readonly failures: readonly FailedInput[];
@@ -29,15 +29,15 @@ interface Round {
 interface RoundOptions {
   readonly seed: number;
   readonly count: number;
-  /** Told before each input is run: one that never returns is known by it. */
+  /** Called before each input: so an input that never returns is known. */
   readonly onInput?: (count: number) => void;
-  /** True: time is over. */
+  /** True: the time is over. */
   readonly isOver?: () => boolean;
 }
 
-/** Inputs with an outcome of a new kind join the corpus; more are not kept. */
+/** Inputs with a new kind of outcome join the corpus; further ones are dropped. */
 const poolMax = 400;
-/** Of a large input the changes are lost in it, and each costs. */
+/** Larger inputs are not changed: a change is lost in them, and each run is costly. */
 const poolInputBytesMax = 8 * 1024;
 
 const mutate = { bytes: mutateBytes, text: mutateText, protobuf: mutateProtobuf };
@@ -65,7 +65,7 @@ export async function fuzz(target: FuzzTarget, options: RoundOptions): Promise<R
   return { inputs, outcomes: signatures.size, cpuMsMost, failures: [...kinds.values()] };
 }
 
-/** The input that a seed comes to after so many; for one that never returned. */
+/** The input at a position of the seed; for one that never returned. */
 export async function inputAt(target: FuzzTarget, seed: number, count: number): Promise<Buffer> {
   let last = Buffer.alloc(0);
   const recorder: FuzzTarget = {

@@ -10,13 +10,16 @@ export interface Finding {
 }
 
 interface Outcome {
-  /** Alike for inputs that end alike: the outcome without its numbers and names. */
+  /** Equal for inputs with the same kind of end: the outcome without its numbers and names. */
   readonly signature: string;
   readonly cpuMs: number;
   readonly finding?: Finding;
 }
 
-/** One dear run may hold a compilation or a collection of garbage: only what is dear each time counts. */
+/**
+ * One costly run may contain a compilation or a garbage collection: only runs that are costly each time
+ * count.
+ */
 const repeats = 3;
 
 /**
@@ -57,7 +60,7 @@ function isDear({ cpuMs, bytes }: Measured, { bytesMax, cpuMsMax }: Bounds): boo
 }
 
 async function measure(target: FuzzTarget, input: Buffer): Promise<Measured> {
-  // A decoder may keep views of its input, or write to it: each run has a copy.
+  // A decoder may keep views of its input, or write to it: each run gets a copy.
   const copy = Buffer.from(input);
   const bytesBefore = heldBytes();
   const cpuBefore = process.threadCpuUsage();
@@ -101,7 +104,7 @@ function signatureOf(error: unknown): string {
     .slice(0, 80);
 }
 
-/** Answers of one kind and about one size count as one. */
+/** Answers of one kind and about one size count as one outcome. */
 function typeOf(answer: unknown): string {
   if (typeof answer === 'string') return answer.length > 24 ? `text ${Math.clz32(answer.length)}` : answer;
   if (typeof answer === 'number') return `number ${Math.clz32(answer)}`;

@@ -1,11 +1,11 @@
-/** The smallest input that still fails in the same way: a person has to understand it. */
+/** Finds the smallest input that still fails in the same way, for a person to understand. */
 import { judge } from './judge.ts';
 import type { FuzzTarget } from './target.ts';
 
-/** A slow input is slow at each try. */
+/** Bounds the time: a slow input is slow at each try. */
 const cpuMsDefault = 10_000;
 
-/** Removes pieces, large ones first, as long as the rest fails alike. Stops when its time is used. */
+/** Removes pieces, large ones first, while the remainder fails alike. Stops when its time is used. */
 export async function minimise(target: FuzzTarget, input: Buffer, cpuMs = cpuMsDefault): Promise<Buffer> {
   const before = process.threadCpuUsage();
   const isOver = (): boolean => {

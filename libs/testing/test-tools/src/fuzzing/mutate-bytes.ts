@@ -2,7 +2,7 @@
 import type { Prng } from '@loki/virtual';
 import { inputBytesMax } from './target.ts';
 
-/** Where decoders err: the ends of types, and lengths just beyond what is there. */
+/** Numbers at which decoders err: the ends of types, and lengths just beyond the input. */
 const numbers = [
   0,
   1,
@@ -108,7 +108,7 @@ function setNumber(bytes: Buffer, { random }: Material): Buffer {
 function setVarint(bytes: Buffer, { random }: Material): Buffer {
   if (bytes.length === 0) return bytes;
   const at = random.int(0, bytes.length - 1);
-  // In place of what reads as one number, so that what follows keeps its place.
+  // Replaces bytes that read as one number, so that the following bytes keep their place.
   let end = at;
   while (end < bytes.length - 1 && bytes[end] >= 0x80 && end - at < 9) end++;
   return Buffer.concat([bytes.subarray(0, at), varintOf(random.pick(numbers)), bytes.subarray(end + 1)]);

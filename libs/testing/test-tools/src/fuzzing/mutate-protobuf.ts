@@ -14,7 +14,7 @@ interface Field {
   bytes: Buffer;
 }
 
-/** Deeper than messages that anyone sends, and not so deep that the changes themselves fail. */
+/** Deeper than real messages, and not so deep that the changes themselves fail. */
 const depthMax = 40;
 
 export function mutateProtobuf(input: Buffer, material: Material): Buffer {
@@ -69,7 +69,7 @@ function changeValue(field: Field, material: Material): void {
   else field.bytes = mutateBytes(field.bytes, material);
 }
 
-/** The field within itself, many times over. */
+/** Nests the field in itself, many times. */
 function nest(list: Field[], at: number, random: Prng): void {
   let field = list[at];
   if (field.wire !== 2) return;

@@ -6,7 +6,7 @@ import { inputBytesMax } from './target.ts';
 
 const token = /[A-Za-z_][\w.]*|\d+(?:\.\d+)?|"(?:[^"\\]|\\.)*"|`[^`]*`|\s+|./gsu;
 
-/** Texts that decoders of texts trip over, whatever their language. */
+/** Texts that are hard for decoders of texts of any language. */
 const oddTexts = [
   '', '0', '-1', '1e309', '-0', 'NaN', 'Infinity', 'null', 'true', '__proto__', 'constructor', '"', "'", '`', '\\',
   '\\u0000', '\\ud800', '\u0000', '\ufeff', '\u2028', '\u0301', 'é', '\u{1f600}', '\ufffd', '%s', '%00', '%', '$1', '..', '/',
