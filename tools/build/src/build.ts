@@ -28,7 +28,7 @@ export interface Product {
   readonly packages: readonly ShippedPackage[];
 }
 
-/** Packages that `ws` and `debug` take when they are there: the product ships without them. */
+/** Optional packages of `ws` and `debug`: the product ships without them. */
 const optionalPackages = ['bufferutil', 'supports-color', 'utf-8-validate'];
 
 /** CommonJS packages in a bundle of ES modules `require` Node's own modules. */
@@ -41,7 +41,7 @@ const moduleBanner = [
 /**
  * Writes the product, its bill of materials and the licences of its packages.
  *
- * @throws Error when something of it would be looked for outside of the folder
+ * @throws Error when a bundle would load a file from outside of the folder
  */
 export async function build({ root, outdir, revision, builtAt }: ProductOptions): Promise<Product> {
   fs.rmSync(outdir, { recursive: true, force: true });
@@ -120,7 +120,7 @@ async function bundle(root: string, outdir: string, entries: Entries, revision: 
   return metafiles;
 }
 
-/** Everything that a bundle imports is Node's, in the product, or one of the packages it can do without. */
+/** Checks that a bundle imports only Node's modules, files of the product, and optional packages. */
 function checkIsWhole(metafile: Metafile): void {
   const builtin = new Set(builtinModules);
   for (const [file, output] of Object.entries(metafile.outputs)) {

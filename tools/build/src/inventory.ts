@@ -5,9 +5,9 @@ import path from 'node:path';
 export interface ShippedPackage {
   readonly name: string;
   readonly version: string;
-  /** By its SPDX name or expression. */
+  /** SPDX name or expression of the licence. */
   readonly licence: string;
-  /** The text that its licence wants to be passed on; undefined: the package has none. */
+  /** The text that the licence requires to be passed on; undefined: the package has none. */
   readonly licenceText: string | undefined;
   readonly homepage: string | undefined;
   /** `sha512-…` of the registry's archive, as the lock file has it. */
@@ -71,7 +71,7 @@ export function packageFolderOf(file: string): string | undefined {
   return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0];
 }
 
-/** One of the alternatives of `(MIT OR GPL-2.0)` is enough; of `MIT AND Zlib` all are needed. */
+/** Of `(MIT OR GPL-2.0)` one suffices; of `MIT AND Zlib` all are needed. */
 function isAllowed(licence: string): boolean {
   const alternatives = licence.replaceAll(/[()]/g, '').split(' OR ');
   return alternatives.some((each) => each.split(' AND ').every((name) => licencesAllowed.has(name)));

@@ -4,11 +4,11 @@ import path from 'node:path';
 
 export const nativePackages: readonly string[] = ['snappy'];
 
-/** Of a package's own files those that run. */
+/** The files of a package that are needed at run time. */
 const isRun = /(?:^|\/)(?:package\.json|[^/]+\.(?:js|node))$/;
 
 /**
- * Copies them, and the binaries for Linux that are installed, into the product's `node_modules`.
+ * Copies the packages, and their installed binaries for Linux, into the product's `node_modules`.
  *
  * @returns the paths of the copied files
  * @throws Error when a package has no binary
@@ -24,7 +24,7 @@ export function copyNativePackages(root: string, outdir: string): string[] {
   });
 }
 
-/** Names of the packages that hold a package's binary for a kind of Linux with glibc. */
+/** Names of the packages with a package's binary for a kind of Linux with glibc. */
 function binaryPackages(folder: string): string[] {
   const json = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
     readonly optionalDependencies?: Readonly<Record<string, string>>;

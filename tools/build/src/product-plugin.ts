@@ -1,4 +1,4 @@
-/** Rewrites the few expressions that hold only where the sources lie: names of files beside them. */
+/** Rewrites the few expressions that hold only beside the sources: names of neighbouring files. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Plugin } from 'esbuild';
@@ -7,8 +7,8 @@ import type { Entries } from './entries.ts';
 import { packageFolderOf } from './inventory.ts';
 
 /**
- * Packages that know their own folder: the folders of files which they read. None: the path is for texts of
- * errors, or for code that nothing here calls.
+ * Packages that read files of their own folder, and those folders. None: the path serves texts of errors, or
+ * code that is never called here.
  */
 const filesRead: ReadonlyMap<string, readonly string[]> = new Map([
   ['grpc-health-check', ['proto']],
@@ -31,16 +31,15 @@ interface ProductPluginOptions {
 export const productFolder = 'productFolder';
 
 /**
- * An import of this module reads each of its exports, and one of them loads Node's fetch client, which
- * nothing here uses: 29 ms of CPU and 3 MB in each thread. `process.getBuiltinModule` gives the module
- * without that.
+ * Importing this module reads each of its exports, and one of them loads Node's fetch client, which is not
+ * used here: 29 ms of CPU and 3 MB in each thread. `process.getBuiltinModule` returns the module without it.
  */
 const httpModule = /^(?:node:)?http$/;
 const httpNamespace = 'http-without-fetch';
 
 /**
- * Sources of ours name scripts and lazy packages as the product has them; `__dirname` of packages holds;
- * Node's `http` comes without its fetch client.
+ * Adapts sources to the product: names of scripts and lazy packages, `__dirname` of packages, Node's `http`
+ * without its fetch client.
  */
 export function productPlugin({ outdir, entries }: ProductPluginOptions): Plugin {
   return {
@@ -95,7 +94,7 @@ export function productPlugin({ outdir, entries }: ProductPluginOptions): Plugin
   }
 }
 
-/** The file of a package that is loaded by its first use. */
+/** The file of a package that is loaded at its first use. */
 export function lazyFile(name: string): string {
   return `${name.replaceAll('/', '-')}.cjs`;
 }

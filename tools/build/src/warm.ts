@@ -12,7 +12,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 const timeoutMs = 60_000;
-/** Nothing listens there: the clients of services are loaded, and try again until they are stopped. */
+/** No server listens there: the clients of services are loaded, and retry until they are stopped. */
 const away = '127.0.0.1:9';
 
 const main = path.join(path.resolve(process.argv[2]), 'main.js');

@@ -1,22 +1,25 @@
-/** Brokers that stay away: one must not be missed for long, without two nothing may be acknowledged. */
+/**
+ * Brokers that stay away: after the loss of one the delay is short, and without two no push may be
+ * acknowledged.
+ */
 import type { Told } from '@loki/canary';
 import { wait } from './fault.ts';
 import type { FaultWorld } from './fault.ts';
 import { brokerCount } from './services.ts';
 
 const beforeMs = 20_000;
-/** Acknowledgements are as fast as before so long after the loss. */
+/** Acknowledgements are as fast as before this long after the loss. */
 const usualAfterMs = 30_000;
 const measuredMs = 20_000;
 const slowerMax = 2;
-/** Below this a busy machine decides, not the system. */
+/** Below this duration the busy machine decides, not the system. */
 const noiseMs = 50;
 /** Requests in flight when the second broker goes may still be answered. */
 const inFlightMs = 1_000;
-/** Two attempts of a push, each as long as a distributor tries, and more. */
+/** Two attempts of a push, each as long as a distributor tries, and a margin. */
 const twoAwayMs = 40_000;
 
-/** Nothing fails (judged by the round), and 30 s later pushes take at most twice as long as before. */
+/** No push fails (judged by the round), and 30 s later pushes take at most twice as long as before. */
 export async function loseBroker(world: FaultWorld): Promise<string> {
   const { kafka } = world.system.services;
   const broker = world.random.int(1, brokerCount);

@@ -1,4 +1,4 @@
-/** One process has a clock that is a day off: nothing is lost by it, and ownership stays where it is. */
+/** One process has a clock that is a day off: no line is lost, and ownership does not move. */
 import type { AppName } from '@loki/dev-cluster';
 import { pick, wait } from './fault.ts';
 import type { FaultWorld } from './fault.ts';
@@ -6,7 +6,7 @@ import type { System } from './system.ts';
 
 const hoursOff = 24;
 const readyMs = 90_000;
-/** Owners move when a process comes; they have settled so long after it is ready. */
+/** Owners move when a process comes; they have settled this long after it is ready. */
 const settledMs = 15_000;
 const looks = 8;
 const lookMs = 3_000;

@@ -1,21 +1,26 @@
-/** Connections that end in place of an answer: the work is done, and who asked for it does not know. */
+/** Connections that break in place of an answer: the work is done, and the client does not know. */
 import { wait } from './fault.ts';
 import type { FaultWorld } from './fault.ts';
 
 /** Answers that one run of a fault cuts off. */
 const cutsPerRun = 50;
 const cutWithinMs = 45_000;
-/** Of so many answers of a broker one is cut off: a repeat that is cut off every time is never answered. */
+/**
+ * One in this many answers of a broker is cut off: a retry that is cut off every time would never succeed.
+ */
 const everyProduce = 3;
 
-/** Kafka has the records, and the distributor hears nothing. */
+/** Kafka has stored the records, and the distributor gets no answer. */
 export async function cutProduce(world: FaultWorld): Promise<string> {
   const { kafka } = world.system.services;
   await untilCut(world, kafka.cutProduceAnswers(cutsPerRun, everyProduce));
   return `${cutsPerRun} answers of brokers`;
 }
 
-/** A gateway has said 204, and the client hears nothing. It repeats the push at the other gateway. */
+/**
+ * A gateway has answered 204, and the client does not get it. The client repeats the push at the other
+ * gateway.
+ */
 export async function cutPush(world: FaultWorld): Promise<string> {
   const { system, random } = world;
   const number = random.int(0, system.gatewayLinks.length - 1);

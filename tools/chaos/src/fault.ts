@@ -1,4 +1,4 @@
-/** One thing that is broken and mended, and what it may use for that. */
+/** A fault: breaks one part of the system and mends it. */
 import type { Told } from '@loki/canary';
 import type { AppName, AppProcess } from '@loki/dev-cluster';
 import type { Prng } from '@loki/virtual';
@@ -11,7 +11,7 @@ export interface FaultWorld {
   readonly random: Prng;
   /** The shortest and the longest SIGSTOP. */
   readonly pauseMs: { readonly min: number; readonly max: number };
-  /** Aborted when the run is told to end: the fault ends at once, and what is broken stays so. */
+  /** Aborted at the end of the run: the fault ends at once, and the part stays broken. */
   readonly signal: AbortSignal;
   /** The content of Redis some rounds ago. */
   readonly redisImage: RedisImage;
@@ -19,20 +19,26 @@ export interface FaultWorld {
   readonly pushes: (fromMs: number, toMs: number) => readonly Told[];
 }
 
-/** Something that is broken, and mended again. */
+/** A kind of fault. */
 export interface Fault {
   readonly kind: string;
   /** The part of the system that loses capacity: two faults of one round never share it. */
   readonly group: AppName | 'kafka' | 'redis' | 'minio' | 'client';
-  /** Requests that may fail meanwhile, because nobody is left who could answer. */
+  /** Kinds of requests that may fail meanwhile, because no process is left to answer. */
   readonly excuses?: { readonly push?: boolean; readonly query?: boolean };
-  /** Not among all kinds: it is long, or needs something; a scenario or `--only` names it. */
+  /**
+   * The fault is not among all kinds, because it takes long or has requirements; a scenario or `--only` names
+   * it.
+   */
   readonly isSpecial?: true;
-  /** Breaks, waits, mends. Resolves with what was hit once the last process has been started again. */
+  /**
+   * Breaks, waits, mends. Resolves with the name of the broken part once its last process has been started
+   * again.
+   */
   readonly run: (world: FaultWorld) => Promise<string>;
 }
 
-/** How long something is down, unless the fault is about that. */
+/** Duration of an outage, unless the fault has its own. */
 const holdMs = { min: 1_000, max: 6_000 } as const;
 
 export function pick({ system, random }: FaultWorld, app: AppName): AppProcess {

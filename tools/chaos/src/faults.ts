@@ -13,14 +13,15 @@ import type { System } from './system.ts';
 
 const readyMs = 90_000;
 /**
- * How long a process that was replaced is ready before the next one goes: longer than clients wait to repeat.
+ * A replaced process is ready for this long before the next one stops: longer than clients wait before a
+ * retry.
  */
 const steadyMs = 1_000;
 
 const killed: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier', 'compactor'];
 const rolled: readonly AppName[] = ['gateway', 'distributor', 'ingester', 'querier'];
 const upgraded = killed;
-/** A distributor with a wrong clock refuses what is too old or too new by it, as it should. */
+/** A distributor with a wrong clock rightly refuses lines that are too old or too new by it. */
 const skewed: readonly AppName[] = ['gateway', 'ingester', 'querier', 'compactor'];
 
 export const faults: readonly Fault[] = [
@@ -34,7 +35,7 @@ export const faults: readonly Fault[] = [
   ...rolled.map((app): Fault => ({ kind: `roll-${app}`, group: app, run: (world) => roll(world, app) })),
   { kind: 'scale-ingester', group: 'ingester', run: scale },
   { kind: 'kill-broker', group: 'kafka', run: killBroker },
-  // A query too must know how far the log goes: what was acknowledged a moment ago may not be missing.
+  // A query too must know the log's end: a line that was just acknowledged must not be missing.
   { kind: 'kill-all-brokers', group: 'kafka', excuses: { push: true, query: true }, run: killAllBrokers },
   { kind: 'lose-broker', group: 'kafka', isSpecial: true, run: loseBroker },
   {
@@ -71,8 +72,8 @@ export const faults: readonly Fault[] = [
 ];
 
 /**
- * Which faults each round gets, without end: all kinds once, in an order that the seed decides, before any
- * comes again. Faults of one round never take from the same group.
+ * The faults of each round, without end: each kind once, in an order that the seed decides, before any comes
+ * again. Faults of one round never share a group.
  *
  * @param atOnce faults of each round; undefined: one, and often two
  */
@@ -129,8 +130,8 @@ async function restart(world: FaultWorld, app: AppName): Promise<string> {
 }
 
 /**
- * One after the other, each ready for some time before the next goes, as a rollout does it: who was refused
- * by the first just before it was ready, and repeats his request at the second, must find one of them.
+ * One after the other, each ready for some time before the next stops, as in a rollout: a client that the
+ * first one refused just before it was ready, and that retries at the second, must find one of them.
  */
 async function roll(world: FaultWorld, app: AppName, before: () => void = () => undefined): Promise<string> {
   const { system } = world;
@@ -176,7 +177,7 @@ async function killAllBrokers(world: FaultWorld): Promise<string> {
 async function stopRedis(world: FaultWorld): Promise<string> {
   const { redis } = world.system.services;
   await redis.stop();
-  // Longer than members may be silent: nobody may be forgotten because nobody can say a word.
+  // Longer than members may be silent: no member may be removed while heartbeats are impossible for all.
   await wait(world, world.random.int(5_000, 15_000));
   await redis.start();
   return 'stopped, and back empty';

@@ -144,7 +144,7 @@ interface Run {
   readonly ledger: Ledger;
 }
 
-/** `found`: a planted mistake was. */
+/** `found`: a planted mistake was detected. */
 async function allRounds({
   rounds,
   options,
@@ -153,7 +153,7 @@ async function allRounds({
 }: Run): Promise<'found' | undefined | { before: Findings; after: Findings }> {
   let number = 0;
   for (const drawn of drawRounds(random.fork('rounds'), options.faults, options.atOnce)) {
-    // Some rounds more where lines are missing, but not for ever.
+    // Some more rounds while lines are missing, but not for ever.
     const isEnough = number >= options.rounds && ledger.counts().acked >= options.ackedMin;
     if (isEnough || number >= 2 * options.rounds) break;
     if (!(await rounds.round(++number, drawn))) return undefined;
@@ -162,7 +162,7 @@ async function allRounds({
   return rounds.finish();
 }
 
-/** Undefined: only the lists are wanted. */
+/** Undefined: the command only lists kinds and scenarios. */
 function readOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {

@@ -12,8 +12,8 @@ export interface Place {
 }
 
 /**
- * One member's configuration, as JSON, which YAML is. Times are short where a production's are long, so that
- * each round sees flushes, compactions and moves of ownership.
+ * One member's configuration, as JSON, which is also YAML. Times are shorter than in production, so that each
+ * round has flushes, compactions and moves of ownership.
  */
 export function memberConfig(member: Member, { directory, services }: Place): string {
   return JSON.stringify({
@@ -52,7 +52,8 @@ export function memberConfig(member: Member, { directory, services }: Place): st
       topic: 'chaos',
       reader_config: { address: services.kafka.addresses },
       writer_config: { address: services.kafka.addresses },
-      // Longer than a leader takes to move, and shorter than a client waits: it reads why.
+      // Longer than a leader needs to move, and shorter than a client waits: the client still gets the
+      // reason.
       write_timeout: '8s',
     },
     limits_config: { ingestion_rate_mb: 1024, ingestion_burst_size_mb: 1024 },

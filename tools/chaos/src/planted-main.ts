@@ -1,6 +1,6 @@
 /**
- * An app with a mistake planted in what it is given: `planted-main.ts PLANT APP flags…`. Started by
- * `npm run chaos` alone.
+ * An app with a mistake planted in its adapters: `planted-main.ts PLANT APP flags…`. Started by `npm run
+ * chaos` alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog } from '@loki/catalog';
@@ -18,7 +18,7 @@ const adaptersOf: Readonly<Record<Plant, Adapters>> = {
   staleCatalog: { catalog: catalogThatProvesNothing },
 };
 
-/** Segments are called durable at once and travel later; a crash in between loses them. */
+/** Segments are reported as durable at once and uploaded later; a crash in between loses them. */
 function storeThatAnswersEarly(store: ObjectStore): ObjectStore {
   const put: ObjectStore['put'] = async (key, bytes, signal) => {
     if (!key.includes('segments/')) return store.put(key, bytes, signal);
@@ -30,7 +30,7 @@ function storeThatAnswersEarly(store: ObjectStore): ObjectStore {
   return overriding(store, { put });
 }
 
-/** Create-if-absent that looks at nothing. */
+/** Create-if-absent without a look at existing objects. */
 function storeThatOverwrites(store: ObjectStore): ObjectStore {
   const putIfAbsent: ObjectStore['putIfAbsent'] = async (key, bytes, signal) => {
     await store.put(key, bytes, signal);

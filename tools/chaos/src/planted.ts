@@ -1,7 +1,7 @@
 /** Planted mistakes, which the chaos test must detect. */
 import type { AppName } from '@loki/dev-cluster';
 
-/** Mistakes that somebody could make: a run with one must fail. */
+/** Plausible mistakes: a run with one must fail. */
 export const plants = {
   commitBeforeFlush: 'the manifest names a segment that is not durable yet',
   bothLeadersWin: 'all owners lead, and a manifest is put over that of another one',

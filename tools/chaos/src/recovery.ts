@@ -4,13 +4,13 @@ import type { Stretch } from './watch.ts';
 /** The cost of one fault in one round. */
 export interface Recovery {
   readonly kind: string;
-  /** From mended to: all ready, and no attempt fails any more. */
+  /** From the mending of the fault until all processes are ready and no attempt fails. */
   readonly seconds: number;
   readonly pushes: Stretch;
   readonly queries: Stretch;
 }
 
-/** A line for each kind: how often, how long until all was well, and what clients noticed. */
+/** A line for each kind: number of faults, times to recover, failures that clients noticed. */
 export function recoveryTable(recoveries: readonly Recovery[]): string {
   const kinds = [...new Set(recoveries.map(({ kind }) => kind))].sort();
   const rows = kinds.map((kind) => {

@@ -10,7 +10,7 @@ import type { RedisImage } from './services.ts';
 import type { System } from './system.ts';
 import { Watch } from './watch.ts';
 
-/** Loki's word for the streams of a canary. */
+/** Loki's label for the streams of a canary. */
 const labelName = 'name';
 
 interface RoundsOptions {
@@ -33,18 +33,18 @@ export interface LoadShape {
 
 const streams = 24;
 /**
- * With more faults at once than these a request may fail with its repeat: too many are gone who could answer.
+ * With more faults at once than these, a request may fail at its retry: too few processes are left to answer.
  */
 const faultsJudged = 2;
-/** Everything must be well so long after the last fault is mended. */
+/** The system must have recovered this long after the last fault is mended. */
 const settleMsMax = 60_000;
-/** Clean requests of each kind that show it. */
+/** Clean requests of each kind that prove it. */
 const cleanMin = 3;
 const steadyMs = 2_000;
-/** Rounds between what Redis holds and what it is put back to. */
+/** Rounds between a copy of Redis's content and its restoration. */
 const imageAge = 2;
 
-/** Rounds of faults under load, and what was found wrong in them. */
+/** Rounds of faults under load, and the violations found in them. */
 export class Rounds {
   readonly violations: string[] = [];
   readonly recoveries: Recovery[] = [];
@@ -55,7 +55,7 @@ export class Rounds {
   readonly #checks: LedgerChecks;
   readonly #judge: LedgerJudge;
   readonly #images: RedisImage[] = [];
-  /** Per stream, the first line that no round has judged yet. */
+  /** For each stream, the first line that no round has judged yet. */
   #judgedTo = new Map<number, number>();
   #excusesEnds = false;
   #checkFaults = 0;
@@ -143,7 +143,7 @@ export class Rounds {
     return true;
   }
 
-  /** A process ended that nobody ended. */
+  /** A process ended without a fault. */
   ended(name: string, reason: string): void {
     const text = `${name} ended by itself (${reason})`;
     if (this.#excusesEnds) this.#options.say(`${text}, while a service was away`);
@@ -151,7 +151,7 @@ export class Rounds {
   }
 
   /**
-   * Ends load and queries, and judges everything that was ever sent: before and after a flush of all heads.
+   * Ends load and queries, and judges every line that was ever sent: before and after a flush of all heads.
    */
   async finish(): Promise<{ before: Findings; after: Findings }> {
     await this.#stopLoad();
@@ -167,7 +167,7 @@ export class Rounds {
     await Promise.all([this.#load.stop(), this.#checks.stop()]);
   }
 
-  /** When everything was well again. */
+  /** The time at which the system had recovered. */
   async #settle(mendedMs: number, number: number): Promise<number> {
     const { system, signal } = this.#options;
     const endMs = mendedMs + settleMsMax;

@@ -29,7 +29,7 @@ export function hasMinio(): boolean {
   return findMinio(servicesCache) !== undefined;
 }
 
-/** @throws when Kafka or Redis cannot be had */
+/** @throws when Kafka or Redis is missing */
 export async function startBreakableServices(directory: string): Promise<BreakableServices> {
   const lacks = kafkaLacks(servicesCache);
   const redisBinary = findRedis();
@@ -59,7 +59,7 @@ export async function startBreakableServices(directory: string): Promise<Breakab
   }
 }
 
-/** All that Redis holds at one moment, to be put back later. */
+/** The content of Redis at one moment, to be restored later. */
 export type RedisImage = readonly { readonly key: string; readonly dump: Buffer }[];
 
 export function imageOf(port: number): Promise<RedisImage> {
@@ -73,7 +73,7 @@ export function imageOf(port: number): Promise<RedisImage> {
   });
 }
 
-/** Throws away what Redis holds, and puts back `image`. */
+/** Drops the content of Redis, and restores `image`. */
 export function rewind(port: number, image: RedisImage): Promise<void> {
   return withRedis(port, async (redis) => {
     await redis.flushall();
@@ -83,7 +83,7 @@ export function rewind(port: number, image: RedisImage): Promise<void> {
 
 async function withRedis<T>(port: number, work: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis({ host: '127.0.0.1', port, maxRetriesPerRequest: 5, connectTimeout: 2_000 });
-  // Told by the command that fails.
+  // The failing command reports it.
   redis.on('error', () => undefined);
   try {
     return await work(redis);

@@ -1,4 +1,4 @@
-/** The object store stays away for long: heads grow up to their bound, and drain faster than they grew. */
+/** The object store is away for long: heads grow up to their bound, and drain faster than they grew. */
 import { wait } from './fault.ts';
 import type { FaultWorld } from './fault.ts';
 import type { System } from './system.ts';
@@ -14,14 +14,14 @@ const tolerance = 1.1;
 const usualAgeSeconds = 45;
 
 interface Heads {
-  /** Of the fullest ingester. */
+  /** Bytes of the fullest ingester. */
   readonly bytes: number;
   readonly oldestSeconds: number;
   readonly lagRecords: number;
   readonly residentBytes: number;
 }
 
-/** Away for as long as a pause; all that waited is stored in no more time than that again. */
+/** An outage of the length of a pause; all waiting records must be stored within the same time. */
 export async function loseStore(world: FaultWorld): Promise<string> {
   const { system, random, pauseMs } = world;
   const minio = system.services.minio!;
@@ -56,14 +56,14 @@ async function headsOf(system: System): Promise<Heads> {
   const most = (name: string): number => Math.max(0, ...texts.flatMap((text) => valuesOf(text, name)));
   return {
     bytes: most('loki_ingester_memory_bytes'),
-    // Without an answer of each it is not known that all is stored.
+    // Without an answer of each ingester the end is unknown.
     oldestSeconds: texts.includes('') ? Infinity : most('loki_ingester_partition_oldest_seconds'),
     lagRecords: most('loki_ingester_partition_lag_records'),
     residentBytes: most('process_resident_memory_bytes'),
   };
 }
 
-/** An ingester that is busy may answer late: it is asked again at the next look. */
+/** A busy ingester may answer late: the next look asks it again. */
 async function metricsOf(url: string): Promise<string> {
   try {
     const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(lookMs) });

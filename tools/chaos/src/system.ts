@@ -21,9 +21,9 @@ const relaunchMs = 1_000;
 interface SystemOptions {
   readonly directory: string;
   readonly plant: Plant | undefined;
-  /** The tree of version N-1, from which all start; undefined: they are of this version. */
+  /** The tree of version N-1, with which all processes start; undefined: they have this version. */
   readonly previous: string | undefined;
-  /** A process ended though nobody ended it. */
+  /** A process ended without a fault. */
   readonly onEnded: (name: string, reason: string) => void;
 }
 
@@ -35,14 +35,14 @@ export class System {
   /** Ingesters that joined later. */
   readonly #added: Cluster[] = [];
   #addedCount = 0;
-  /** Apps that are of this version already. */
+  /** Apps that already have this version. */
   readonly #upgraded = new Set<AppName>();
   /** Hours by which the clock of a process is wrong. */
   readonly #skewed = new Map<string, number>();
   /** Ways to the gateways that can be cut, in their order. */
   readonly gatewayLinks: readonly Link[];
   readonly gatewayUrls: readonly string[];
-  /** Those that are down because a fault wants them to be. */
+  /** Processes that a fault has stopped. */
   readonly #down = new Set<AppProcess>();
   #isStopping = false;
 
@@ -61,7 +61,7 @@ export class System {
     this.gatewayUrls = linkPorts.map((port) => `http://127.0.0.1:${port}`);
   }
 
-  /** Starts all; ends what has started when one fails, or when `stopping` resolves first. */
+  /** Starts all processes; ends those that have started when one fails, or when `stopping` resolves first. */
   static async start(options: SystemOptions, stopping: Promise<void>): Promise<System> {
     const services = await startBreakableServices(path.join(options.directory, 'services'));
     let system: System | undefined;
@@ -149,14 +149,14 @@ export class System {
     return added;
   }
 
-  /** Takes leave, and is no part of the system any more. */
+  /** Leaves its ring, and is no part of the system any more. */
   async removeIngester(each: AppProcess): Promise<void> {
     await this.terminate(each);
     const at = this.#added.findIndex((cluster) => cluster.processes.includes(each));
     if (at >= 0) this.#added.splice(at, 1);
   }
 
-  /** The first that is not ready, and why; undefined: all are. */
+  /** The first process that is not ready, and the reason; undefined: all are ready. */
   async notReady(): Promise<string | undefined> {
     const answers = await Promise.all(this.#all().map((each) => this.whyNotReady(each)));
     return answers.find((answer) => answer !== undefined);
@@ -173,7 +173,7 @@ export class System {
     }
   }
 
-  /** Until this one is ready. */
+  /** Resolves when this process is ready. */
   async untilReady(each: AppProcess, withinMs: number): Promise<void> {
     const endMs = Date.now() + withinMs;
     for (;;) {
@@ -192,17 +192,17 @@ export class System {
     }
   }
 
-  /** Ends everything, whatever state it is in. */
+  /** Ends all processes, in any state. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const each of this.#all()) this.resume(each);
-    // Nothing is judged after this: there is nothing to be gentle for.
+    // No judgement follows: processes are killed.
     await Promise.all(this.#all().map(({ daemon }) => daemon.stop('SIGKILL')));
     await Promise.all(this.gatewayLinks.map((link) => link.close()));
     await this.services.stop();
   }
 
-  /** Of a process that nobody ended. */
+  /** A process ended without a fault. */
   ended(name: string, reason: string): void {
     const each = this.#all().find((process) => process.name === name);
     if (this.#isStopping || !each || this.#down.has(each)) return;
@@ -212,7 +212,7 @@ export class System {
     }, relaunchMs);
   }
 
-  /** Nothing may start once all is being ended. */
+  /** No process may start once the system ends. */
   #checkGoesOn(): void {
     if (this.#isStopping) throw new Error('the run ends');
   }

@@ -6,14 +6,14 @@ type RequestKind = Told['kind'];
 /** Counts of one kind of request in a stretch of time. */
 export interface Stretch {
   readonly count: number;
-  /** Attempts that failed first, and were repeated. */
+  /** Attempts that failed first, and succeeded at a retry. */
   readonly repeated: number;
-  /** Requests that failed with their repeat. */
+  /** Requests that failed at their retry, too. */
   readonly failed: number;
   readonly slowestMs: number;
 }
 
-/** All requests of the load and of the queries beside it, with when and how they ended. */
+/** All requests of the load and of the queries beside it, with their times and outcomes. */
 export class Watch {
   #requests: Told[] = [];
 
@@ -21,7 +21,7 @@ export class Watch {
     this.#requests.push(request);
   }
 
-  /** Of requests that ended after `sinceMs`. */
+  /** Counts of requests that ended after `sinceMs`. */
   stretch(kind: RequestKind, sinceMs: number): Stretch {
     const requests = this.#requests.filter((request) => request.kind === kind && request.endedMs >= sinceMs);
     return {
@@ -32,14 +32,14 @@ export class Watch {
     };
   }
 
-  /** Those that ended in [fromMs, toMs). */
+  /** Pushes that ended in [fromMs, toMs). */
   pushes(fromMs: number, toMs: number): Told[] {
     return this.#requests.filter(
       ({ kind, endedMs }) => kind === 'push' && endedMs >= fromMs && endedMs < toMs,
     );
   }
 
-  /** When the last attempt failed, counted from `sinceMs`; undefined: none has. */
+  /** Time of the last failed attempt since `sinceMs`; undefined: none failed. */
   lastFailureMs(sinceMs: number): number | undefined {
     const failed = this.#requests.filter(
       ({ endedMs, failures }) => endedMs >= sinceMs && failures.length > 0,
@@ -65,7 +65,7 @@ export class Watch {
       );
   }
 
-  /** Forgets what ended before: rounds go on for hours. */
+  /** Forgets requests that ended before: rounds continue for hours. */
   forget(beforeMs: number): void {
     this.#requests = this.#requests.filter(({ endedMs }) => endedMs >= beforeMs);
   }

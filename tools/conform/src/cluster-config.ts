@@ -10,16 +10,14 @@ interface ClusterPlace {
   /** Data of all processes. */
   readonly directory: string;
   readonly services: Services;
-  /** Of the topic, of the ring's keys, and of objects in the bucket. */
+  /** Prefix of the topic, of the ring's keys, and of objects in the bucket. */
   readonly runName: string;
   readonly way: Way;
 }
 
 const partitionCount = 4;
 
-/**
- * The configuration that the answers were recorded with, for one of several processes that share services.
- */
+/** The configuration of the recording, adapted for one of several processes that share services. */
 export function memberConfig(recorded: string, member: Member, place: ClusterPlace): string {
   const { directory, services, runName, way } = place;
   const { s3 } = services;

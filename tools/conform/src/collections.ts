@@ -14,16 +14,16 @@ export interface Collection {
   readonly isRequired: boolean;
 }
 
-/** Set to true once a collection passes whole, in every way and phase. */
+/** Set to true once a collection passes as a whole, in every way and phase. */
 const isRequired = { cases: true, 'cases-2': true, reports: true };
 
-/** Directories of the corpus's runner, those that are there. */
+/** Existing directories of the corpus's runner. */
 export const caseCollections: readonly Collection[] = existing([
   { directory: path.join(corpusDirectory, 'cases'), isRequired: isRequired.cases },
   { directory: path.join(corpusDirectory, 'cases-2'), isRequired: isRequired['cases-2'] },
 ]);
 
-/** Undefined: the reports are not there. */
+/** Undefined: the reports are not on this machine. */
 export const reports: Collection | undefined = existing([
   { directory: reportsDirectory, isRequired: isRequired.reports },
 ])[0];

@@ -21,7 +21,7 @@ interface CorpusSettings {
   readonly alertmanagerPort: number;
 }
 
-/** Of the data set, one tenant. */
+/** Data of one tenant of the data set. */
 export interface TenantData {
   readonly tenant: string;
   readonly pushes: readonly TenantPush[];
@@ -35,19 +35,19 @@ export interface TenantPush {
 
 /** Recorded requests and answers, with a runner of their own. */
 export class Corpus {
-  /** Where it is looked for. */
+  /** Directory of the corpus. */
   static readonly directory: string = directory;
 
   readonly #idsNotRequired: ReadonlySet<string> = new Set(
     caseCollections.filter(({ isRequired }) => !isRequired).flatMap(caseIds),
   );
 
-  /** Undefined: there is no corpus here. */
+  /** Undefined: the corpus is not on this machine. */
   static find(): Corpus | undefined {
     return fs.existsSync(path.join(directory, 'run.mjs')) ? new Corpus() : undefined;
   }
 
-  /** A file of the configuration that the answers were recorded with. */
+  /** A file of the configuration of the recording. */
   config(file: string, settings: CorpusSettings): string {
     return fs
       .readFileSync(path.join(directory, 'config', file), 'utf8')
@@ -68,7 +68,7 @@ export class Corpus {
       }));
   }
 
-  /** Pushes a data set and asks nothing; answers when its time began, in seconds. */
+  /** Pushes a data set without queries; returns the start of its time, in seconds. */
   async load(
     url: string,
     dataset: string,
@@ -86,7 +86,7 @@ export class Corpus {
   }
 
   /**
-   * Asks the server at `url` for the cases of `options`, or else of all collections; what differs is printed.
+   * Sends the cases of `options`, or of all collections, to the server at `url`; prints differences.
    *
    * @param expected cases that cannot pass there, with the reason
    */
@@ -104,7 +104,7 @@ export class Corpus {
     const args = [runner, '--url', url, '--json', jsonFile, ...cases, ...options];
     const child = spawn(process.execPath, args, { stdio: 'inherit' });
     await new Promise((resolve) => child.once('exit', resolve));
-    // Without an answer it could not even begin, and has said why.
+    // Without a result the runner could not begin, and has printed the reason.
     if (!fs.existsSync(jsonFile)) return { passed: 0, failed: ['all'], expected: 0, notRequired: 0 };
     const answer = JSON.parse(fs.readFileSync(jsonFile, 'utf8')) as Answer;
     const bad = answer.results.filter(({ ok }) => !ok).map(({ id }) => id);
@@ -118,7 +118,7 @@ export class Corpus {
     };
   }
 
-  /** The time that a run has put its data at, in seconds: to ask for them again. */
+  /** The start of a run's data, in seconds: to query the data again. */
   static startOf(jsonFile: string): string {
     return String(BigInt((JSON.parse(fs.readFileSync(jsonFile, 'utf8')) as Answer).t0) / 1_000_000_000n);
   }

@@ -1,4 +1,4 @@
-/** A process that says nothing for so long has a fault. */
+/** A process that is silent for this long has a fault. */
 const askTimeoutMs = 60_000;
 
 /** Metrics of all processes, summed over the processes and over labels that the caller does not name. */
@@ -27,7 +27,7 @@ export class Counts {
     return new Counts(values);
   }
 
-  /** Of all series of a name that have a label's value. */
+  /** Sum of all series of a name with a label's value. */
   sum(name: string, label = ''): number {
     let sum = 0;
     for (const [series, value] of this.#values) {
@@ -64,15 +64,15 @@ function labelsOf(series: string): string[] {
 }
 
 interface CutCounts {
-  /** Queries of which some leaf was cut by time, and into how many stretches. */
+  /** Queries with a leaf that was cut by time, and the number of stretches. */
   readonly splitQueries: number;
   readonly stretches: number;
-  /** Queries of which some part was cut by stream, and the parts of these queries. */
+  /** Queries with a part that was cut by stream, and the number of parts. */
   readonly shardedQueries: number;
   readonly parts: number;
 }
 
-/** How far queries were cut. */
+/** Counts of cut queries. */
 export function cutsOf(counts: Counts): CutCounts {
   const splits = 'loki_query_frontend_partitions';
   const shards = 'loki_query_frontend_shard_factor';

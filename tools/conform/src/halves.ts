@@ -1,15 +1,15 @@
 /** Cuts a data set in two, for answers from store and memory together. */
 import type { TenantData, TenantPush } from './corpus.ts';
 
-/** The same pushes, what came earlier and what came later. Put one after the other they are the whole. */
+/** The same pushes, earlier and later ones: together they are the whole. */
 interface Halves {
   readonly earlier: readonly TenantData[];
   readonly later: readonly TenantData[];
 }
 
 /**
- * Cuts a data set so that what either half holds of a stream is taken in as it is taken in at once: a stream
- * with several pushes between two of them, one with a single push where time goes on.
+ * Cuts a data set so that each half of a stream is stored as in one piece: a stream of several pushes between
+ * two of them, one of a single push where its time moves on.
  */
 export function halvesOf(dataset: readonly TenantData[]): Halves {
   const earlier: TenantData[] = [];
@@ -46,10 +46,7 @@ function countByStream(pushes: readonly TenantPush[]): Map<string, number> {
   return counts;
 }
 
-/**
- * The first place from the middle on before which everything is older than everything behind it; the end:
- * there is none.
- */
+/** The first place from the middle on that separates older from newer entries; the end: there is none. */
 function borderOf({ entries }: TenantPush): number {
   const times = entries.map(([offsetNs]) => BigInt(offsetNs));
   for (let border = Math.ceil(times.length / 2); border < times.length; border++) {

@@ -16,7 +16,8 @@ import type { System } from './system.ts';
 import type { Way } from './ways.ts';
 
 /**
- * Areas that only ask, and of what was pushed for all of them: asked again of what was flushed and compacted.
+ * Areas of cases that only query, of data that is pushed for all of them: their cases are repeated after a
+ * flush and after compaction.
  */
 const readAreas =
   '^(?=(log-.*|metric-.*|meta-.*|query-errors|limits-query|stats-shape|params-.*|whizard|detected-fields-.*|errors-in-.*|' +
