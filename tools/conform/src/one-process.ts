@@ -11,10 +11,10 @@ import { merge, waySettings } from './ways.ts';
 import type { Tree, Way } from './ways.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-/** So that flushes leave something to merge. */
+/** Several flushes, so that there is something to merge. */
 const partitionCount = 4;
 
-/** The recorded configuration in one process that has everything. */
+/** The recorded configuration in one process with all components. */
 export class OneProcess implements System {
   readonly url: string;
   readonly configText: string;
@@ -46,8 +46,8 @@ export class OneProcess implements System {
       'apps/loki/src/main.ts',
       ...args,
     ]);
-    // Beside the server, over the same store; it has a directory of its own, because a directory is one
-    // process's.
+    // A process beside the server, over the same store. It has a directory of its own, because a directory
+    // belongs to one process.
     const beside = {
       server: { http_listen_port: compactorPort, grpc_listen_port: compactorGrpcPort },
       common: { path_prefix: path.join(directory, 'compactor') },

@@ -73,7 +73,7 @@ interface PhasesOptions {
   readonly directory: string;
 }
 
-/** The recorded cases against one system: from memory, from what was flushed, and from what was compacted. */
+/** Runs the recorded cases against one system: from memory, after a flush, and after compaction. */
 export class Phases {
   readonly #corpus: Corpus;
   readonly #system: System;

@@ -4,16 +4,18 @@ import type { TenantData } from './corpus.ts';
 /** The sources that a query over one stream would read. */
 export interface ReadSources {
   readonly segments: number;
-  /** From memory. */
+  /** Lines in memory. */
   readonly unflushedLines: number;
 }
 
-/** Questions at once: enough for each querier to get some. */
+/** Requests at once: enough for each querier to get some. */
 const asksAtOnce = 8;
-/** As long as the queries of cases may take and more. */
+/** Longer than the queries of the cases may take. */
 const askTimeoutMs = 60_000;
 
-/** Of the first stream of each tenant, asked several times at once, so that every querier is heard. */
+/**
+ * Read sources of the first stream of each tenant; several requests at once, so that every querier answers.
+ */
 export async function readSources(
   url: string,
   dataset: readonly TenantData[],

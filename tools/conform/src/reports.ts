@@ -4,11 +4,11 @@ import path from 'node:path';
 import type { Collection } from './collections.ts';
 
 /**
- * Replays the cases from public bug reports against the server at `url`, in tenants of their own; what
- * differs is printed.
+ * Replays the cases from public bug reports against the server at `url`, in tenants of their own; prints
+ * differences.
  *
- * @param isFlushed the lines are flushed before they are asked for
- * @returns false: some answer is wrong, or the runner could not judge
+ * @param isFlushed the lines are flushed before the queries
+ * @returns false: an answer is wrong, or the runner could not judge
  */
 export async function replayReports(
   { directory }: Collection,

@@ -15,13 +15,13 @@ import type { Way } from './ways.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
-/** Cases about one process that is everything; a gateway says of itself what it is. `check` looks at all. */
+/** Cases about a process with all components; a gateway reports only itself. `check` covers the others. */
 const casesOfOneProcess: ReadonlyMap<string, string> = new Map([
   ['status-823490cd14', '/services of a gateway has no distributor, ingester and querier'],
   ['status-50d2fb6799', '/metrics of a gateway has no metrics of distributors'],
 ]);
 
-/** The recorded configuration in processes of their own that share services. */
+/** The recorded configuration in separate processes that share services. */
 export class SeparateApps implements System {
   readonly configText: string;
   readonly expectedFailures = casesOfOneProcess;
@@ -30,7 +30,7 @@ export class SeparateApps implements System {
   readonly #cluster: Cluster;
   #compactor: Daemon | undefined;
 
-  /** Undefined, after saying why: services are missing. */
+  /** Undefined, after printing the reason: services are missing. */
   static async make(corpus: Corpus, directory: string, way: Way): Promise<SeparateApps | undefined> {
     const services = await findServices(path.join(directory, 'services'));
     if (!services.kafka || !services.redis) {
@@ -93,7 +93,7 @@ export class SeparateApps implements System {
     return this.#cluster.start();
   }
 
-  /** Each process says what it is, and distributors count what came in. */
+  /** Each process reports its components, and distributors count the pushes. */
   async check(): Promise<void> {
     const { processes } = this.#cluster;
     for (const { name, url, member } of processes) {
@@ -106,7 +106,7 @@ export class SeparateApps implements System {
     console.log(`${processes.length} processes, ${lines} lines received`);
   }
 
-  /** In the place of the compactor, with its name, its ports and its settings. */
+  /** Replaces the compactor, with its name, its ports and its settings. */
   async compactUntil(isDone: () => Promise<boolean>): Promise<void> {
     const { name, daemon } = this.#cluster.first('compactor');
     await daemon.stop();
@@ -130,7 +130,7 @@ export class SeparateApps implements System {
   }
 }
 
-/** Those that `npm run test:services` has running, else our own. */
+/** The services of a running `npm run test:services`, else new ones. */
 async function findServices(directory: string): Promise<Services> {
   const kafka = process.env['LOKI_TEST_KAFKA_BROKERS'];
   const redis = process.env['LOKI_TEST_REDIS_URL'];

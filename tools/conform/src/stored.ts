@@ -7,9 +7,9 @@ import { NodeTimers } from '@loki/runtime';
 
 /** Rows of a tenant in the store. */
 interface StoredTenant {
-  /** Sections as they were flushed of which rows are read. */
+  /** Flushed sections with live rows. */
   readonly flushed: number;
-  /** Segments that compactors wrote. */
+  /** Segments of compactors. */
   readonly compacted: number;
   readonly rows: number;
 }

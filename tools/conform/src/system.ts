@@ -2,24 +2,24 @@
 export interface System {
   /** Address to which the cases are sent. */
   readonly url: string;
-  /** All processes, by what they count. */
+  /** All processes, whose metrics are read. */
   readonly urls: readonly string[];
   /** A configuration that names the store. */
   readonly configText: string;
   /** Cases that cannot pass here, with the reason. */
   readonly expectedFailures: ReadonlyMap<string, string>;
-  /** Until it is ready. */
+  /** Resolves when it is ready. */
   start(): Promise<void>;
-  /** Throws when a process is not what it should be. */
+  /** Throws when a process has not the expected components. */
   check(): Promise<void>;
-  /** Compactors for which today is over run until `isDone`. */
+  /** Runs compactors with the clock of tomorrow until `isDone`. */
   compactUntil(isDone: () => Promise<boolean>): Promise<void>;
-  /** Where each process writes its log, by name. */
+  /** The log file of each process, by name. */
   readonly logs: ReadonlyMap<string, string>;
   stop(): Promise<void>;
 }
 
-/** Tried four times a second. Throws, naming what was waited for, when it takes too long. */
+/** Polls four times a second. Throws with the name of the state when it takes too long. */
 export async function waitFor(
   state: string,
   isSo: () => Promise<boolean>,
@@ -32,7 +32,7 @@ export async function waitFor(
   }
 }
 
-/** For which today is over; it takes the flags of an app. */
+/** A compactor with the clock of tomorrow; it takes the flags of an app. */
 export function tomorrowCommand(target: string, args: readonly string[]): string[] {
   const main = 'tools/conform/src/tomorrow-main.ts';
   return [process.execPath, '--disable-warning=ExperimentalWarning', main, target, ...args];

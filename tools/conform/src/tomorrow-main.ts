@@ -1,6 +1,6 @@
 /**
- * An app for which today is over, so that it compacts all that was stored: `tomorrow-main.ts TARGET flags…`.
- * Started by `npm run conform` alone.
+ * An app with the clock of tomorrow, which therefore compacts all stored days: `tomorrow-main.ts TARGET
+ * flags…`. Started by `npm run conform` alone.
  */
 import type { Clock } from '@loki/ports';
 import { run } from '@loki/process';

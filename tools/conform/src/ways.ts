@@ -3,13 +3,13 @@ export type Tree = Record<string, unknown>;
 
 /** Settings of a system beyond the recorded ones and its own addresses. */
 export interface Way {
-  /** Every kind of answer is kept. */
+  /** Every kind of answer is cached. */
   readonly isCached: boolean;
-  /** Queries are cut by time and by stream as far as it goes. */
+  /** Queries are cut by time and by stream as far as possible. */
   readonly isCut: boolean;
 }
 
-/** Blocks of `query_range`, each a cache of its own, so that each is counted by itself. */
+/** Blocks of `query_range`, each a cache with its own counters. */
 const caches = [
   { switch: 'cache_results', block: 'results_cache' },
   { switch: 'cache_instant_metric_results', block: 'instant_metric_results_cache' },
@@ -22,7 +22,7 @@ const caches = [
 /**
  * Settings of a way. None of them may change an answer.
  *
- * @param redis `host:port` of the one that keeps answers; absent: they are kept in memory
+ * @param redis `host:port` of the cache; absent: the cache is in memory
  */
 export function waySettings({ isCached, isCut }: Way, redis?: string): Tree {
   return merge(isCached ? cachedSettings(redis) : {}, isCut ? cutSettings : {});
@@ -36,7 +36,8 @@ function cachedSettings(redis: string | undefined): Tree {
   ]);
   return {
     query_range: Object.fromEntries(blocks) as Tree,
-    // The recorded lines are some hours old: by default labels are kept of what is older than a day.
+    // The recorded lines are some hours old: by default only answers about labels older than a day are
+    // cached.
     limits_config: {
       max_cache_freshness_per_query: '0s',
       max_metadata_cache_freshness: '0s',
@@ -46,8 +47,8 @@ function cachedSettings(redis: string | undefined): Tree {
 }
 
 /**
- * About what a block of the recorded lines holds; intervals whose borders are those of no case; a number of
- * shards that is no power of two.
+ * About the size of a block of the recorded lines; intervals whose borders no case has; a number of shards
+ * that is no power of two.
  */
 const cutSettings: Tree = {
   limits_config: {
@@ -63,7 +64,7 @@ const cutSettings: Tree = {
   query_range: { shard_aggregations: 'quantile_over_time,first_over_time,last_over_time' },
 };
 
-/** Of two trees the second counts; maps are merged. */
+/** Merges two trees; where both have a value, the second counts. */
 export function merge(base: Tree, over: Tree): Tree {
   const merged: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {

@@ -95,7 +95,7 @@ async function main(): Promise<number> {
     for (let round = 1; round <= rounds; round++) {
       await sleep(200 + random.float() * 1300);
       if (round % 7 === 0) {
-        void fetch(`${url}/flush`, { method: 'POST' }).catch(() => undefined); // killed in the middle of it
+        void fetch(`${url}/flush`, { method: 'POST' }).catch(() => undefined); // Killed during the request.
         await sleep(random.float() * 300);
       }
       await server.stop('SIGKILL');

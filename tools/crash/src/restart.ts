@@ -13,7 +13,7 @@ const servingWithinMs = 30_000;
 const clients = 8;
 /** With this many partitions, none has enough bytes for a flush by size. */
 const partitions = 16;
-/** Streams fall on partitions by their labels: many, so that none gets too many. */
+/** Streams choose partitions by their labels: with many, no partition gets too many. */
 const streams = 400;
 /** Bytes of lines in one push. */
 const pushBytes = 400 * 120;
@@ -65,7 +65,7 @@ async function main(): Promise<number> {
 
 const consumedMetric = 'loki_ingester_records_consumed_total';
 
-/** Asked again and again until it holds. */
+/** Polls until the condition holds. */
 async function when(since: () => number, holds: () => Promise<boolean>): Promise<number> {
   for (;;) {
     const isSo = await holds().catch(() => false); // not listening yet

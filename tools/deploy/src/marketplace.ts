@@ -1,7 +1,8 @@
 /** The command line by which KubeSphere's Marketplace installs the extension. */
 
 /**
- * `host`: the release on the host cluster with what it alone has. `agent`: the one on each selected cluster.
+ * `host`: the release on the host cluster with its own components. `agent`: the release on each selected
+ * cluster.
  */
 export type Part = 'host' | 'agent';
 
@@ -15,7 +16,7 @@ const ofPart: Readonly<Record<Part, readonly string[]>> = {
   ],
 };
 
-/** How the release is called that has a part. */
+/** Name of the release with a part. */
 export function releaseOf(part: Part): string {
   return part === 'host' ? 'loki' : 'loki-agent';
 }

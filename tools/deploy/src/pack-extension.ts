@@ -58,8 +58,8 @@ function chartOf({ name, version, description, icon, annotations, ...rest }: Ext
 }
 
 /**
- * Copies a directory, with what its links lead to. JSON (dashboards, schemas) goes without the space that
- * makes it readable: the package is kept in a ConfigMap.
+ * Copies a directory and the targets of its links. JSON (dashboards, schemas) is written without white space:
+ * the package is stored in a ConfigMap.
  */
 function copyTree(from: string, to: string): void {
   fs.mkdirSync(to, { recursive: true });

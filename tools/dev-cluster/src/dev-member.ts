@@ -7,7 +7,7 @@ export const root = path.resolve(import.meta.dirname, '../../..');
 export const defaultData = path.join(root, 'data/dev');
 export const defaultPort = 3100;
 
-/** How a process of development is started: what follows its main, and what it finds in its environment. */
+/** The start of a process of development: its arguments and its environment. */
 export function devCommand(
   member: Member,
   data: string,

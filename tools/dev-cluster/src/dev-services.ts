@@ -16,10 +16,10 @@ interface DevServices {
 const lookMs = 500;
 
 /**
- * Kafka, Redis and MinIO with their data below `data`, where they are found again at the next start; the file
- * they are announced in tells other terminals where they are.
+ * Kafka, Redis and MinIO with their data below `data`, which the next start uses again; a file there tells
+ * other terminals their addresses.
  *
- * @throws when Kafka or Redis cannot be had
+ * @throws when Kafka or Redis is missing
  */
 export async function startDevServices(
   data: string,
@@ -50,7 +50,7 @@ export async function startDevServices(
   };
 }
 
-/** Services that run: those of the environment, else those that are announced and answer; undefined: none. */
+/** Running services: those of the environment, else announced ones that answer; undefined: none. */
 export async function findDevServices(data: string): Promise<ServiceVariables | undefined> {
   const { KAFKA_BROKERS, REDIS_ENDPOINT } = process.env;
   if (KAFKA_BROKERS && REDIS_ENDPOINT) return {}; // inherited
@@ -66,7 +66,7 @@ export async function findDevServices(data: string): Promise<ServiceVariables | 
   return answers.every(Boolean) ? variables : undefined;
 }
 
-/** As `findDevServices`, for those that another terminal is about to start. */
+/** Like `findDevServices`; waits for services that another terminal is about to start. */
 export async function waitForDevServices(data: string, waitMs: number): Promise<ServiceVariables> {
   const deadlineMs = Date.now() + waitMs;
   let isTold = false;

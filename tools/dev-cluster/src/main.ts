@@ -38,7 +38,7 @@ async function main(): Promise<number> {
   const { data, port, brokers, only } = values as Record<'data' | 'port' | 'brokers' | 'only', string>;
   fs.mkdirSync(data, { recursive: true });
   const stopping = new Promise<void>((resolve) => {
-    // A second Ctrl-C is no more than the first: what is flushed is flushed.
+    // A second Ctrl-C has no further effect: flushes in progress are finished.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
   const running = await findDevServices(data);

@@ -11,7 +11,7 @@ export const appNames = [
 
 export type AppName = (typeof appNames)[number];
 
-/** A process of the distributed system: which app, under which name, where. */
+/** A process of the distributed system: its app, its name, its addresses. */
 export interface Member {
   readonly app: AppName;
   readonly name: string;
@@ -48,7 +48,7 @@ export function memberOf(app: AppName, number: number, basePort: number): Member
   };
 }
 
-/** How many of each app make the whole system. */
+/** Number of processes of each app in the whole system. */
 export const wholeSystem: Readonly<Partial<Record<AppName, number>>> = {
   ingester: 3,
   distributor: 2,
@@ -58,7 +58,7 @@ export const wholeSystem: Readonly<Partial<Record<AppName, number>>> = {
   gateway: 2,
 };
 
-/** All members of a system of so many of each. */
+/** All members of a system with these numbers. */
 export function membersOf(
   counts: Readonly<Partial<Record<AppName, number>>>,
   member: (app: AppName, number: number) => Member,

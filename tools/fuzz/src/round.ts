@@ -14,10 +14,10 @@ export interface RoundAnswer {
   })[];
 }
 
-/** No input takes as long on a machine however busy. */
+/** No input takes this long, however busy the machine is. */
 const hangMs = 20_000;
 const tickMs = 250;
-/** Memory that a thread may take: beyond it the input that it works on is a finding. */
+/** Memory of a thread: beyond it the present input is a finding. */
 const heapMb = 1024;
 
 export function runRound(input: Omit<WorkerInput, 'progress'>): Promise<RoundAnswer> {
@@ -35,7 +35,7 @@ export function runRound(input: Omit<WorkerInput, 'progress'>): Promise<RoundAns
     };
     let lastProgress = '';
     let ticks = 0;
-    // Ticks, not times: a process that is stopped and goes on later has no hang.
+    // Ticks, not times: a process that is stopped and continues later does not count as a hang.
     const watch = setInterval(() => {
       const now = `${progress[0]}/${progress[1]}`;
       ticks = now === lastProgress ? ticks + 1 : 0;

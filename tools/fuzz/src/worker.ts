@@ -24,7 +24,7 @@ export interface WorkerAnswer {
 
 const { target: name, seed, count, untilMs, isShrinking, progress } = workerData as WorkerInput;
 
-// Messages of errors are part of what tells outcomes apart; their stacks cost more than the decoders.
+// Messages of errors distinguish outcomes; their stacks would cost more than the decoders.
 Error.stackTraceLimit = 6;
 await loadHash();
 const { targets } = await findTargets();

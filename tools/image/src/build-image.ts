@@ -7,7 +7,7 @@ import { runProgram } from './programs.ts';
 export const root = path.resolve(import.meta.dirname, '../../..');
 
 interface ImageOptions {
-  /** Where buildah keeps its layers. */
+  /** Directory of buildah's layers. */
   readonly store: string;
   /** `localhost/loki:1.2.3`. */
   readonly tag: string;
@@ -23,7 +23,7 @@ interface ImageOptions {
   readonly volumes?: readonly string[];
 }
 
-/** Builds of what is committed, whatever else lies in the work tree. */
+/** Builds the committed files, independently of the work tree. */
 export async function buildImage(options: ImageOptions): Promise<void> {
   const { store, tag, version, revision, sourceDate, platform, buildArgs = {}, volumes = [] } = options;
   const context = path.join(store, 'context');
@@ -80,7 +80,7 @@ export async function exportImage(store: string, tag: string, file: string): Pro
 export async function buildah(store: string, args: readonly string[]): Promise<string> {
   const places = [`--root=${path.join(store, 'layers')}`, `--runroot=${path.join(store, 'run')}`];
   return await runProgram('buildah', ['--storage-driver=vfs', ...places, ...args], {
-    // A machine's policy of signatures is for images from elsewhere.
+    // A machine's policy of signatures applies to images from elsewhere.
     BUILDAH_ISOLATION: 'chroot',
     HOME: process.env['HOME'] ?? '/root',
   });

@@ -1,4 +1,4 @@
-/** Prints each check as it ends, and counts. */
+/** Prints each check at its end, and counts them. */
 export class Checks {
   #passed = 0;
   #failed = 0;

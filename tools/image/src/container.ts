@@ -75,7 +75,7 @@ export class Container {
     return fs.readFileSync(path.join(this.#options.directory, 'log'), 'utf8');
   }
 
-  /** Of its first process, as this machine sees it; undefined: it does not run. */
+  /** Process id of its first process on this machine; undefined: it does not run. */
   get pid(): number | undefined {
     const { stdout, status } = spawnSync('runc', ['state', this.#options.name], { encoding: 'utf8' });
     if (status !== 0) return undefined;
@@ -93,7 +93,7 @@ export class Container {
     return code;
   }
 
-  /** Its exit code, when it ends by itself. */
+  /** Resolves with its exit code when it ends by itself. */
   get ended(): Promise<number> {
     return this.#ended;
   }
@@ -105,7 +105,8 @@ function runtimeConfig(
   options: ContainerOptions & { readonly volume: string; readonly files: string },
 ): RuntimeConfig {
   const none = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] };
-  // To raise limits of files and of the killer of memory takes rights that root of a sandbox may lack.
+  // Raising the limits of files and the priority of the memory killer needs rights that root of a sandbox may
+  // lack.
   const { oomScoreAdj: _, rlimits: __, ...process } = image.process;
   return {
     ...image,

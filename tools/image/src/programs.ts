@@ -16,9 +16,9 @@ const packagesOf: Readonly<Record<string, string>> = {
 };
 
 /**
- * Installs what is not there of `programs`, as far as the machine lets it.
+ * Installs missing ones of `programs`, if the machine allows it.
  *
- * @returns why they cannot be had; undefined: all are there
+ * @returns the reason when some are missing; undefined: all are present
  */
 export function lackOf(programs: readonly string[]): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'it takes Linux, and root';
@@ -46,8 +46,8 @@ function isThere(program: string): boolean {
 /**
  * Runs a program to its end.
  *
- * @returns what it prints to its standard output
- * @throws Error with what it printed, when it fails
+ * @returns its standard output
+ * @throws Error with its output when it fails
  */
 export function runProgram(
   file: string,

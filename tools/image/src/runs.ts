@@ -1,4 +1,7 @@
-/** Containers of the image under runc: each app becomes ready, or says what it misses, and ends well. */
+/**
+ * Runs containers of the image under runc: each app becomes ready, or names the missing service, and ends
+ * well.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { freePorts } from '@loki/test-tools';
@@ -155,7 +158,7 @@ const alone: NamedConfig = {
   text: 'common: {path_prefix: /var/loki, ring: {kvstore: {store: inmemory}}}\n',
 };
 
-/** Nothing listens there. */
+/** No server listens there. */
 const away = '127.0.0.1:9';
 const kafka = `write_log: {kind: kafka}
 kafka_config: {topic: loki, reader_config: {address: '${away}'}, writer_config: {address: '${away}'}}
@@ -194,7 +197,7 @@ function portFlags(port: number, grpcPort: number): string[] {
   return [`-server.http-listen-port=${port}`, `-server.grpc-listen-port=${grpcPort}`];
 }
 
-/** The first answer that is good, or the last one before the container ends or the time is up. */
+/** The first good answer, or the last one before the container ends or the time is over. */
 async function answerOf(
   container: Container,
   url: string,

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { runProgram } from './programs.ts';
 
-/** Kept between runs: a minute's work. */
+/** Cached between runs: it takes a minute to make. */
 const cache = process.env['LOKI_IMAGE_CACHE'] || path.join(os.homedir(), '.cache', 'loki-image');
 
 const release = 'bookworm';
@@ -33,7 +33,7 @@ export async function nodeRoot(nodeDirectory: string): Promise<string> {
   return folder;
 }
 
-/** A folder that is whole, or not there. */
+/** Makes a folder as a whole or not at all. */
 async function once(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {
   if (fs.existsSync(folder)) return;
   const partial = `${folder}.partial`;

@@ -41,7 +41,7 @@ export async function buildTestImage(directory: string, revision = 'HEAD'): Prom
   return archive;
 }
 
-/** How this machine reaches the registry of packages is not in an image: the build sees its files. */
+/** The machine's access to the registry of packages is in no image: the build sees its files. */
 function registryAccess(): string[] {
   const files = [
     ['/etc/ssl/certs', '/etc/ssl/certs'],

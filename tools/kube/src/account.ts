@@ -19,7 +19,7 @@ const extraRules: readonly Rule[] = [
   'metrics.k8s.io',
 ].map((group) => ({ apiGroups: [group], resources: ['*'], verbs: ['*'] }));
 
-/** Longer than a token of a run lives. */
+/** Longer than a run. */
 const tokenLifeSeconds = 4 * 3600;
 /** Authorizers see a change of a role a moment later. */
 const rolesSettleMs = 500;
@@ -34,7 +34,7 @@ export async function createAccount(plane: ControlPlane): Promise<string> {
         name: namespace,
         labels: {
           'kubesphere.io/workspace': 'system-workspace',
-          // Stricter than KubeSphere's own: a pod that is not restricted is refused.
+          // Stricter than KubeSphere's own: an unrestricted pod is refused.
           'pod-security.kubernetes.io/enforce': 'restricted',
           'pod-security.kubernetes.io/enforce-version': 'latest',
         },
@@ -61,7 +61,7 @@ export async function createAccount(plane: ControlPlane): Promise<string> {
   return plane.writeKubeconfig('account', body['status'].token as string);
 }
 
-/** Gives the account these rights, and takes what it had before. */
+/** Gives the account these rights in place of its former ones. */
 export async function grant(plane: ControlPlane, { role, clusterRole }: Permissions): Promise<void> {
   const subjects = [{ kind: 'ServiceAccount', name: account, namespace }];
   const apiGroup = 'rbac.authorization.k8s.io';

@@ -1,5 +1,6 @@
 /**
- * The namespace has a quota, and refuses pods that are not restricted; policies let in what is to come in.
+ * The namespace has a quota and refuses unrestricted pods; network policies allow only the intended
+ * connections.
  */
 import { grafanaNamespace, namespace } from './account.ts';
 import { listOf } from './control-plane.ts';
@@ -53,7 +54,7 @@ export async function checkAdmission(world: World): Promise<void> {
   await plane.kubectl(['delete', 'resourcequota', 'quota', `--namespace=${namespace}`]);
 }
 
-/** Pods that must be refused, so that those which pass have passed something. */
+/** Pods that must be refused: they prove that the admission is in effect. */
 async function controls({ checks, plane }: World): Promise<void> {
   const resources = { requests: { cpu: '1', memory: '1Mi' }, limits: { memory: '1Mi' } };
   const restricted = {
@@ -79,7 +80,7 @@ async function controls({ checks, plane }: World): Promise<void> {
   }
 }
 
-/** Connections between the pods that run, by the policies that the API server has. */
+/** Connections between running pods, by the policies of the API server. */
 async function checkPolicies({ checks, plane }: World, name: string): Promise<void> {
   const policies = await plane.api.list(`/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`);
   const pods = await plane.api.list(`/api/v1/namespaces/${namespace}/pods`);

@@ -1,4 +1,4 @@
-/** A Kubernetes control plane of real programs. Nodes and pods only seem to run: no container starts. */
+/** A Kubernetes control plane of real programs with simulated nodes and pods: no container starts. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ const storageClass = 'standard';
 
 export class ControlPlane {
   readonly programs: Programs;
-  /** Of the administrator. */
+  /** Kubeconfig of the administrator. */
   readonly kubeconfig: string;
   readonly api: KubeApi;
   /** Each request of the account `audited`, as a line of JSON. */
@@ -56,7 +56,7 @@ export class ControlPlane {
     }
   }
 
-  /** For another account. */
+  /** Kubeconfig of another account. */
   writeKubeconfig(name: string, token: string): string {
     const file = path.join(this.#directory, `${name}.kubeconfig`);
     const config = {
@@ -71,7 +71,7 @@ export class ControlPlane {
     return file;
   }
 
-  /** As the administrator. @returns its standard output */
+  /** Runs kubectl as the administrator. @returns its standard output */
   kubectl(args: readonly string[], input?: string): Promise<string> {
     return run(this.programs.kubectl, ['--kubeconfig', this.kubeconfig, ...args], { input });
   }
@@ -84,7 +84,7 @@ export class ControlPlane {
     for (const object of objects) await this.api.apply(object);
   }
 
-  /** In the reverse order: the API server does not end without its store. */
+  /** In the reverse order: the API server needs its store to end. */
   async stop(): Promise<void> {
     this.api.close();
     for (const daemon of this.#daemons.splice(0).reverse()) await daemon.stop();

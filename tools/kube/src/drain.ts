@@ -13,7 +13,7 @@ const drainTimeout = '240s';
 interface Case {
   readonly name: string;
   readonly values: Values;
-  /** Most ingesters that may be away at a time. */
+  /** Ingesters that may be away at a time. */
   readonly awayMax: number;
 }
 
@@ -28,8 +28,8 @@ const cases: readonly Case[] = [
 ];
 
 /**
- * Pods are on one half of the nodes; all of these are drained at once, into the other half. One at a time
- * would be no test: the drain itself would keep most pods.
+ * Pods are on one half of the nodes; all of these are drained at once, into the other half. One node at a
+ * time would be no test: the drain itself would keep most pods.
  */
 export async function checkDrain(world: World): Promise<void> {
   const { plane, kubeconfig } = world;
@@ -50,7 +50,7 @@ export async function checkDrain(world: World): Promise<void> {
   await checkBroken(world);
 }
 
-/** Pods that crash are in nobody's way: their budget, which nothing can meet, does not hold up a drain. */
+/** Crashing pods do not block a drain, although their budget can never be met. */
 async function checkBroken(world: World): Promise<void> {
   const { checks, plane, kubeconfig } = world;
   const broken = { podLabels: { [brokenLabel]: 'yes' } };
@@ -98,7 +98,7 @@ async function drainAll(
     watch.evictedCount === watch.replicas && watch.awayMax <= awayMax,
     `${watch.evictedCount} of ${watch.replicas} moved, ${watch.awayMax} were away at once: ${watch.awayAtWorst}`,
   );
-  // With the budget of one, two zones are never without a pod at once.
+  // With the budget of one, at most one zone is without a pod at a time.
   const pods = await plane.api.list(`/api/v1/namespaces/${namespace}/pods`);
   const stayed = pods
     .filter(({ spec }) => drained.includes(spec.nodeName as string))

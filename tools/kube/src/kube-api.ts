@@ -56,7 +56,7 @@ export class KubeApi {
     return body;
   }
 
-  /** Makes the object, or gives it these fields. */
+  /** Creates the object, or sets these fields. */
   async apply(object: object): Promise<void> {
     const { collection, name } = placeOf(object as KubeObject);
     const created = await this.request('POST', collection, object);
@@ -74,9 +74,9 @@ export class KubeApi {
   }
 
   /**
-   * Tells of the objects that are there, then of each change.
+   * Reports the existing objects, then each change.
    *
-   * @returns its end
+   * @returns the end of the watch
    */
   watch(path: string, onEvent: (event: WatchEvent) => void): () => void {
     const request = https.request(`${this.#url}${path}?watch=true`, this.#options('GET'), (response) => {
@@ -107,7 +107,7 @@ export class KubeApi {
   }
 }
 
-/** Where objects of its kind are. */
+/** Path of objects of its kind. */
 function placeOf({ apiVersion, kind, metadata }: KubeObject): { collection: string; name: string } {
   const root = apiVersion === 'v1' ? '/api/v1' : `/apis/${String(apiVersion)}`;
   const scope = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;

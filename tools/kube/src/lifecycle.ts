@@ -41,7 +41,7 @@ function autoscaled(bounds: Values): Values {
 export async function checkLifecycle(world: World, helm: HelmVersion): Promise<void> {
   const { checks, kubeconfig } = world;
   const options = { helm, kubeconfig };
-  // The guide's, where an autoscaler goes: Helm 4 does not take a field from it otherwise.
+  // The guide's way to give a field to an autoscaler: Helm 4 refuses it otherwise.
   const forced = helm === 'helm4' ? ['--force-conflicts'] : [];
   const checkOutcome = (name: string, { isGood, text }: Outcome): void => {
     checks.check(`${helm}: ${name}`, isGood, isGood ? '' : text.slice(-800));
@@ -133,7 +133,7 @@ export async function checkUpgradeFrom(world: World, commit: string, helm: HelmV
   }
 }
 
-/** The commit before the last one that changed the chart; undefined: the history here does not reach it. */
+/** The commit before the last change of the chart; undefined: the history here does not reach it. */
 export function previousChart(): string | undefined {
   const log = [
     'log',
@@ -150,7 +150,7 @@ export function previousChart(): string | undefined {
   }
 }
 
-/** Until none has fewer pods than it may. */
+/** Resolves when each workload has its least number of pods. */
 async function autoscalersSettle({ plane }: World): Promise<void> {
   const path = `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers`;
   const isSettled = ({ spec, status }: KubeObject): boolean => status.currentReplicas >= spec.minReplicas;
@@ -160,7 +160,7 @@ async function autoscalersSettle({ plane }: World): Promise<void> {
   });
 }
 
-/** Sees each change of `spec.replicas`, and each Service. */
+/** Records each change of `spec.replicas`, and each Service. */
 class ReplicasWatch {
   /** `workload: 3 to 1`. */
   readonly falls: string[] = [];

@@ -1,4 +1,4 @@
-/** Clients of the gateway: as many pushes, or queries, as are answered. */
+/** Clients of the gateway: they push or query as fast as it answers. */
 
 const tenant = 'whizard-logs-ks';
 const timeoutMs = 60_000;

@@ -15,7 +15,7 @@ const rulesFile = path.resolve(
   import.meta.dirname,
   '../../../deploy/helm/loki/files/prometheus-adapter-values.yaml',
 );
-/** As a kubelet: the average of so long. */
+/** The average of this long, as a kubelet reports it. */
 const windowSeconds = 15;
 const queryTimeoutMs = 10_000;
 const resourceGroup = 'metrics.k8s.io/v1beta1';
@@ -24,7 +24,7 @@ const externalGroup = 'external.metrics.k8s.io/v1beta1';
 /** Value of each series, by one of its labels. */
 type Query = (promql: string, label: string) => Promise<ReadonlyMap<string, number>>;
 
-/** Asks a Prometheus. */
+/** Queries a Prometheus. */
 export function queryOf(url: string): Query {
   return async (promql, label) => {
     const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(promql)}`, {

@@ -1,4 +1,4 @@
-/** permissions.yaml of the extension, as rules that can be taken away one by one. */
+/** permissions.yaml of the extension, as rules that a test can remove one by one. */
 import { parseAllDocuments } from 'yaml';
 
 export interface Rule {
@@ -53,7 +53,7 @@ export function rightsOf(permissions: Permissions): Right[] {
   );
 }
 
-/** The permissions but for one right. */
+/** The permissions without one right. */
 export function without(permissions: Permissions, right: Right): Permissions {
   const remaining = permissions[right.scope].flatMap((rule): Rule[] => {
     if (!rule.apiGroups.includes(right.group) || !rule.resources.includes(right.resource)) return [rule];

@@ -1,4 +1,4 @@
-/** For each pod that seems to run, the process of the product that its container would be. */
+/** For each simulated pod, a process of the product with the configuration of its container. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Daemon } from '@loki/services';
@@ -21,7 +21,7 @@ interface Options {
   readonly plane: ControlPlane;
   readonly namespace: string;
   readonly directory: string;
-  /** Others stay pods alone. */
+  /** Apps without a process: their pods stay simulated. */
   readonly components: ReadonlySet<string>;
   /** Prometheus finds targets in this file. */
   readonly targetsFile: string;
@@ -61,7 +61,7 @@ export class PodProcesses {
     this.#timer = setInterval(() => void this.#probe(), readyEveryMs);
   }
 
-  /** Of processes that are ready. */
+  /** Addresses of ready processes. */
   urlsOf(component: string): string[] {
     return [...this.#processes.values()]
       .filter((each) => each.component === component && each.isReady)
@@ -125,7 +125,7 @@ export class PodProcesses {
     this.#ending.add(ended);
   }
 
-  /** A process that is not ready is no target: what its start costs is no load. */
+  /** A process that is not ready is no target: the cost of its start is no load. */
   async #probe(): Promise<void> {
     const waiting = [...this.#processes.values()].filter(({ isReady }) => !isReady);
     for (const each of waiting) {

@@ -21,7 +21,7 @@ interface Selector {
 interface Peer {
   readonly podSelector?: Selector;
   readonly namespaceSelector?: Selector;
-  /** Of addresses: no pod of the cluster is meant. */
+  /** A rule for addresses: it matches no pod of the cluster. */
   readonly ipBlock?: object;
 }
 
@@ -41,7 +41,8 @@ interface Link {
 }
 
 /**
- * Both ends must allow it: a pod that a policy selects for a direction takes what a rule names, and no more.
+ * Both ends must allow a connection: a pod that a policy selects for a direction accepts only connections
+ * that a rule names.
  */
 export function mayConnect(policies: readonly KubeObject[], link: Link): boolean {
   return allows(policies, 'Egress', link) && allows(policies, 'Ingress', link);

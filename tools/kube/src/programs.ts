@@ -17,7 +17,7 @@ export interface Programs extends Readonly<Record<HelmVersion, string>> {
   readonly 'kube-apiserver': string;
   readonly 'kube-controller-manager': string;
   readonly 'kube-scheduler': string;
-  /** Has nodes and pods pretend to run. */
+  /** Simulates nodes and pods. */
   readonly kwok: string;
 }
 
@@ -27,7 +27,7 @@ const kubernetesPrograms = ['kube-apiserver', 'kube-controller-manager', 'kube-s
 const directory = path.join(servicesCache, `kube-${kubernetes}`);
 const builds = [...kubernetesPrograms, 'kwok'] as const;
 
-/** @returns why they cannot be had, or the programs */
+/** @returns the programs, or the reason why some are missing */
 export function findPrograms(): Programs | string {
   const lacking = builds.filter((name) => !fs.existsSync(path.join(directory, name)));
   if (lacking.length > 0) {
@@ -53,7 +53,7 @@ export function findPrograms(): Programs | string {
   }
 }
 
-/** Builds and installs what is not there. */
+/** Builds and installs missing programs. */
 export async function installPrograms(say: (text: string) => void): Promise<void> {
   if (!isThere('etcd')) {
     say('installing etcd-server from Debian');
@@ -98,7 +98,7 @@ async function buildKubernetes(): Promise<void> {
   await run('go', args, { directory: source, env: { GOFLAGS: flags } });
 }
 
-/** go.mod of a module of our own, from that of Kubernetes. */
+/** go.mod of our own module, derived from that of Kubernetes. */
 function moduleOf(goMod: string): string {
   const language = /^go .*$/m.exec(goMod)?.[0] ?? '';
   const staged = [...goMod.matchAll(/^\t(k8s\.io\/[a-z-]+) v0\.0\.0$/gm)].map(([, name]) => name);

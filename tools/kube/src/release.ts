@@ -28,7 +28,7 @@ const clearMsMax = 120_000;
 const pods = `/api/v1/namespaces/${namespace}/pods`;
 export const claims = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
 
-/** Kinds that the charts have, with what owns others first. */
+/** Kinds of the charts' objects, owners first. */
 const groups = [
   { path: '/apis/keda.sh/v1alpha1', kinds: ['scaledobjects'] },
   { path: '/apis/autoscaling/v2', kinds: ['horizontalpodautoscalers'] },
@@ -82,7 +82,7 @@ export class Helm {
     ]);
   }
 
-  /** As the guide has it. */
+  /** The guide's flags. */
   upgrade(release: string, chart: string, options: HelmOptions): Promise<Outcome> {
     return this.#install(release, chart, options, options.flags ?? []);
   }
@@ -97,7 +97,8 @@ export class Helm {
   }
 
   /**
-   * Removes, as the administrator, all that releases may have left, claims too; their volumes are free again.
+   * Removes, as the administrator, everything that releases may have left, claims too; their volumes are free
+   * again.
    */
   async clear(): Promise<void> {
     const { api } = this.#plane;

@@ -1,5 +1,5 @@
 /**
- * The account of permissions.yaml installs, upgrades and removes every mode, by rights none of which is idle.
+ * The account of permissions.yaml installs, upgrades and removes every mode, and needs each of its rights.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -27,7 +27,7 @@ interface Mode {
   readonly next: Values;
 }
 
-/** All that the charts render, in few installations. */
+/** All kinds of objects of the charts, in few installations. */
 const modes: readonly Mode[] = [
   { name: 'host, defaults', part: 'host', values: {}, next: { 'loki-grafana': { nameOverride: 'other' } } },
   {
@@ -71,7 +71,7 @@ function allOptions(seconds: number): Values {
   };
 }
 
-/** Little more than what a right of `permissions.yaml` is for, so that each trial is short. */
+/** Few objects beside those that need a right of `permissions.yaml`, so that each trial is short. */
 function briefly(seconds: number): Readonly<Record<Part, Values>> {
   const none = { replicas: 0 };
   const { monitoring } = (allOptions(seconds) as { loki: Record<string, object> }).loki;
@@ -93,12 +93,12 @@ function briefly(seconds: number): Readonly<Record<Part, Values>> {
   };
 }
 
-/** Those of the file as it is. */
+/** The rights of the file, unchanged. */
 export function readAccountPermissions(): Permissions {
   return readPermissions(fs.readFileSync(permissionsFile, 'utf8'));
 }
 
-/** A brief one goes through few modes, and takes no right away. */
+/** A brief run goes through few modes, and removes no right. */
 export async function checkRights(world: World): Promise<void> {
   const { plane } = world;
   const text = fs.readFileSync(permissionsFile, 'utf8');
@@ -108,7 +108,7 @@ export async function checkRights(world: World): Promise<void> {
     const briefModes = modes.filter(({ name }) => ['host, defaults', 'agent, all options'].includes(name));
     for (const mode of world.isBrief ? briefModes : modes) await live(world, helm, mode, text);
     events[helm] = auditEvents(plane, fromBytes);
-    // Helm 3 looks whether a namespace is there, and goes on where it may not.
+    // Helm 3 checks for the namespace, and continues where it must not read it.
     const isIgnored = ({ verb, resource }: AuditEvent): boolean =>
       verb === 'get' && resource === 'namespaces';
     const refused = events[helm].filter((each) => each.code === 403 && !isIgnored(each)).map(describe);
@@ -229,7 +229,7 @@ async function refusals({ checks, plane, kubeconfig }: World): Promise<void> {
     const isRefused = !isGood && /forbidden/i.test(text);
     checks.check(`the account is refused ${name}`, isRefused, isRefused ? '' : text.slice(0, 300));
   }
-  // The one that it must be given, so that refusals are not for want of an account.
+  // One request that must be allowed, so that refusals are not for want of an account.
   const own = ['get', 'secret', 'grafana', `--namespace=${grafanaNamespace}`];
   const { isGood, text } = await plane.kubectlAs(kubeconfig, own);
   checks.check('the account reads Grafana’s Secret', isGood, isGood ? '' : text);
@@ -237,7 +237,7 @@ async function refusals({ checks, plane, kubeconfig }: World): Promise<void> {
 
 function isUsed(events: readonly AuditEvent[], { scope, group, resource, verb }: Right): boolean {
   if (resource === 'secrets' && verb === 'get' && scope === 'clusterRole') {
-    // Not asked for: it is held so that a Role may grant it.
+    // Not requested: the account holds it so that it may grant it to a Role.
     return true;
   }
   return events.some(

@@ -7,7 +7,7 @@ interface RunOptions {
   readonly directory?: string;
 }
 
-/** Of a program that has ended. */
+/** Result of a program that has ended. */
 export interface Outcome {
   readonly isGood: boolean;
   readonly stdout: string;
@@ -18,7 +18,7 @@ export interface Outcome {
 /** Longest run of a program: a build of Kubernetes on a busy machine. */
 const runMsMax = 3 * 3_600_000;
 
-/** Runs a program to its end, whatever comes of it. */
+/** Runs a program to its end; a failure is a result, too. */
 export function attempt(
   file: string,
   args: readonly string[],
@@ -38,7 +38,7 @@ export function attempt(
       text += part;
     });
     child.stderr.setEncoding('utf8').on('data', (part: string) => (text += part));
-    child.stdin.on('error', () => undefined); // a program may end before it has read all
+    child.stdin.on('error', () => undefined); // A program may end before it has read its whole input.
     child.stdin.end(input ?? '');
     child.once('error', reject);
     child.once('close', (code) => resolve({ isGood: code === 0, stdout, text }));
@@ -46,7 +46,7 @@ export function attempt(
 }
 
 /**
- * As `attempt`, for what must succeed.
+ * Like `attempt`, for a program that must succeed.
  *
  * @returns its standard output
  */

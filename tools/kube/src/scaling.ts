@@ -1,8 +1,8 @@
 /**
- * The chart's autoscalers on real figures: each pod that seems to run of gateway, distributor, ingester and
- * querier has a real process with its own command and configuration, on real Kafka and Redis. A Prometheus
- * scrapes them, and the metrics APIs answer from it. Under load an autoscaler asks for more, and for fewer
- * when it is over.
+ * The chart's autoscalers on real figures: each simulated pod of gateway, distributor, ingester and querier
+ * has a real process with its own command and configuration, on real Kafka and Redis. A Prometheus scrapes
+ * them, and the metrics APIs answer from it. Under load an autoscaler adds replicas, and removes them
+ * afterwards.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -24,18 +24,18 @@ import type { World } from './world.ts';
 const components = ['gateway', 'distributor', 'ingester', 'querier'] as const;
 const lookMs = 2_000;
 const readyMsMax = 240_000;
-/** With so many clients; then more come. */
+/** Clients at the start; then more come. */
 const riseMsMax = 45_000;
 const clientsMax = 72;
-/** Load stays so long after the first rise, so that the table shows where it goes. */
+/** Load continues this long after the first rise, so that the table shows its end. */
 const holdMs = 45_000;
-/** The rule of the querier's metric looks two minutes back. */
+/** The rule of the querier's metric covers two minutes. */
 const fallMsMax = 420_000;
 
 interface Phase {
   readonly component: 'distributor' | 'querier';
   readonly load: 'push' | 'query';
-  /** At first, and more where they are too few for this machine. */
+  /** Clients at first, and more where they are too few for this machine. */
   readonly clients: number;
   readonly pauseMs: number;
 }
@@ -176,7 +176,7 @@ class Timeline {
     this.#component = component;
   }
 
-  /** @returns the first sample that is as wished, or the last one in time */
+  /** @returns the first sample that fulfils the condition, or the last one in time */
   async until(load: string, isWished: (sample: Sample) => boolean, withinMs: number): Promise<Sample> {
     const endMs = Date.now() + withinMs;
     for (;;) {
@@ -186,7 +186,7 @@ class Timeline {
     }
   }
 
-  /** Rows where something changed. */
+  /** Rows in which a value changed. */
   print(): void {
     console.log(
       '\n| s | load | metric / target | desiredReplicas | processes ready |\n|---|---|---|---|---|',
@@ -208,7 +208,7 @@ class Timeline {
       ({ type }) => type === 'ScalingActive',
     );
     const isActive = active?.status === 'True';
-    // At rest it may not have seen a figure yet.
+    // At rest it may have no figure yet.
     if (!isActive && load !== 'at rest') this.inactive.push(`${load}: ${active?.message}`);
     const sample = {
       seconds: Math.round((Date.now() - this.#beganMs) / 1000),
@@ -274,9 +274,9 @@ async function startPrometheus(
 }
 
 /**
- * Values of the chart for processes of this machine: they share a directory in the place of a bucket, and are
- * known by the names of their pods. Autoscalers are the chart's own, but for how long they wait before they
- * take away.
+ * Values of the chart for processes of this machine: they share a directory in place of a bucket, and have
+ * the names of their pods. The autoscalers are the chart's own, but they wait less before they remove
+ * replicas.
  */
 function settings(directory: string, { kafka, redis }: Services): Values {
   const store = path.join(directory, 'store');

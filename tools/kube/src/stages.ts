@@ -1,10 +1,10 @@
-/** How kwok lets nodes and pods seem to run. */
+/** Stages of kwok: the simulated life of nodes and pods. */
 
-/** Pods take so long to be ready, so that a disruption is seen. */
+/** Time until pods are ready, long enough for a disruption to be seen. */
 const readyAfterMs = 2_000;
 /** Pods with this label never get ready. */
 export const brokenLabel = 'broken';
-/** Pods take so long to end. */
+/** Time that pods take to end. */
 const endAfterMs = 1_000;
 
 const now = '{{ Now | Quote }}';

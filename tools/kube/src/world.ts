@@ -16,7 +16,7 @@ export interface World {
   readonly ends: (() => Promise<void> | void)[];
 }
 
-/** In the reverse order of their starts; one that fails keeps no other from its end. */
+/** In the reverse order of their starts; the failure of one does not stop the others. */
 export async function endAll(ends: World['ends']): Promise<void> {
   for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
     try {

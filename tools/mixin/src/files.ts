@@ -1,4 +1,4 @@
-/** The files that the definitions become: the mixin's own, and the copies inside the charts. */
+/** The files that the definitions produce: the mixin's own, and the copies inside the charts. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { dashboards } from './dashboards.ts';

@@ -15,7 +15,7 @@ export interface Panel {
   readonly unit: Unit;
   readonly targets: readonly Target[];
   readonly isStacked?: boolean;
-  /** Of 24 columns. Default: the row is shared evenly. */
+  /** Width in 24 columns. Default: the row is divided evenly. */
   readonly width?: number;
   readonly height?: number;
 }
@@ -41,7 +41,7 @@ export interface Variable {
 }
 
 export interface Dashboard {
-  /** Never changes: links and provisioning know the dashboard by it. */
+  /** Never changes: links and provisioning identify the dashboard by it. */
   readonly uid: string;
   readonly title: string;
   readonly tags: readonly string[];
@@ -49,7 +49,7 @@ export interface Dashboard {
   readonly refresh: string;
   readonly timeFrom: string;
   readonly variables: readonly Variable[];
-  /** Type of the data source that the panels ask, and the variable that names it. */
+  /** Type of the panels' data source, and the variable that names it. */
   readonly datasource: { readonly type: 'prometheus' | 'loki'; readonly variable: string };
   readonly rows: readonly Row[];
 }

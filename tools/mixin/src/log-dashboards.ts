@@ -70,7 +70,7 @@ interface Kind {
   readonly dataSource: string;
   readonly description: string;
   readonly labels: readonly (readonly [name: string, allValue: string])[];
-  /** Label that the histogram is drawn by. */
+  /** Label whose values the histogram shows. */
   readonly by: string;
 }
 

@@ -2,7 +2,7 @@
 
 interface Threshold {
   readonly alert: string;
-  /** The numbers of `alerts.yaml` that are this limit, each with the text around it that names it. */
+  /** Numbers of `alerts.yaml` that have this limit, each with the text around it. */
   readonly places: readonly (readonly [before: string, number: string, after: string])[];
 }
 
