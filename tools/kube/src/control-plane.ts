@@ -8,9 +8,12 @@ import { KubeApi } from './kube-api.ts';
 import type { Programs } from './programs.ts';
 import { attempt, run } from './run.ts';
 import type { Outcome } from './run.ts';
-import { stages } from './stages.ts';
 
 const host = '127.0.0.1';
+/** The stages of nodes and pods, in kwok's own form. */
+const stagesFile = path.join(import.meta.dirname, '../kwok-stages.yaml');
+/** Pods with this label never get ready. */
+export const brokenLabel = 'broken';
 /** Each node is a zone of its own. */
 export const nodes = ['node-1', 'node-2', 'node-3', 'node-4', 'node-5', 'node-6'] as const;
 /** More than all releases of a run claim. */
@@ -100,7 +103,6 @@ export class ControlPlane {
     fs.writeFileSync(at('accounts.key'), privateKey, { mode: 0o600 });
     fs.writeFileSync(at('accounts.pub'), publicKey);
     fs.writeFileSync(at('tokens.csv'), `${token},administrator,1,system:masters\n`, { mode: 0o600 });
-    fs.writeFileSync(at('stages.yaml'), stages);
     fs.writeFileSync(at('audit.yaml'), JSON.stringify(auditPolicy(audited)));
     const { programs } = this;
     await this.#daemon('etcd', [
@@ -152,7 +154,7 @@ export class ControlPlane {
     ]).launch();
     this.#daemon('kwok', [
       programs.kwok,
-      `--config=${at('stages.yaml')}`,
+      `--config=${stagesFile}`,
       `--kubeconfig=${this.kubeconfig}`,
       '--manage-all-nodes=true',
       `--node-ip=${host}`,

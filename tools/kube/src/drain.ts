@@ -1,10 +1,9 @@
 /** Nodes are drained: budgets let the ingesters go one by one, and every drain ends. */
 import { namespace } from './account.ts';
-import { nodes } from './control-plane.ts';
+import { brokenLabel, nodes } from './control-plane.ts';
 import type { KubeObject } from './kube-api.ts';
 import { chart } from './lifecycle.ts';
 import type { Values } from './release.ts';
-import { brokenLabel } from './stages.ts';
 import type { World } from './world.ts';
 
 const release = 'loki';
