@@ -34,7 +34,7 @@ import { inMib, memoryBoundsOf, processMemoryBytes, threadsOf } from './stores/m
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
 
-interface ProcessDeps extends RunConfig {
+export interface ProcessDeps extends RunConfig {
   readonly logger: Logger;
   readonly control: LogControl;
   /** Own log lines that were lost since the start. */
@@ -44,7 +44,7 @@ interface ProcessDeps extends RunConfig {
   readonly adapters?: Adapters;
 }
 
-interface RunningProcess {
+export interface RunningProcess {
   /** Called for each line that this process logs. */
   readonly countLine: (level: LogLevel) => void;
   /** Resolves when the process has stopped; rejects on a fatal error. */
@@ -72,34 +72,14 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const machineClock = new NodeClock();
   const clock = deps.adapters?.clock?.(machineClock) ?? machineClock;
   const timers = new NodeTimers();
-  const metrics = new Metrics(config.metricsNamespace);
-  const common = commonMetrics(metrics);
-  droppedLogLinesMetric(metrics, deps.droppedLogLines);
-  buildInfoMetric(metrics, deps.info, { os: os.platform(), arch: os.arch() });
-  collectProcessMetrics(metrics);
-  const sweeps = new AbortController();
-  void new IdleTenants(metrics, { idleMs: tenantIdleMs }).run({ clock, timers }, sweeps.signal);
+  const { metrics, common, sweeps } = openMetrics(deps, { clock, timers });
   const stopTracing = await startTracing({
     serviceName: 'loki',
     serviceVersion: deps.info.version,
     endpoint: config.tracing.otlpEndpoint || (process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? ''),
     samplingRatio: config.tracing.samplingRatio,
   });
-
-  const limits = new RuntimeConfig({
-    ...config.runtimeConfig,
-    readText: deps.readText,
-    readOverrides: overridesReader(),
-    timers,
-    logger,
-    globalValues: config.limitValues,
-    limitContext: {
-      maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors,
-      shardAggregations: config.queryRange.shardAggregations,
-      checks: limitSyntaxChecks,
-    },
-    onReload: (outcome) => common.runtimeConfigReloaded('runtime-config', outcome),
-  });
+  const limits = runtimeConfig(deps, timers, common);
   await limits.start();
 
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
@@ -181,6 +161,43 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     target: config.target.join(','),
   });
   return { countLine: (level) => common.logLine(level), ended, stop };
+}
+
+/** The metrics of every process; `sweeps` ends the removal of idle tenants. */
+function openMetrics(
+  { config, droppedLogLines, info }: ProcessDeps,
+  ports: { clock: Clock; timers: Timers },
+) {
+  const metrics = new Metrics(config.metricsNamespace);
+  const common = commonMetrics(metrics);
+  droppedLogLinesMetric(metrics, droppedLogLines);
+  buildInfoMetric(metrics, info, { os: os.platform(), arch: os.arch() });
+  collectProcessMetrics(metrics);
+  const sweeps = new AbortController();
+  void new IdleTenants(metrics, { idleMs: tenantIdleMs }).run(ports, sweeps.signal);
+  return { metrics, common, sweeps };
+}
+
+/** The limits of all tenants, read from the files of `runtime_config`. */
+function runtimeConfig(
+  { config, readText, logger }: ProcessDeps,
+  timers: Timers,
+  metrics: ReturnType<typeof commonMetrics>,
+): RuntimeConfig {
+  return new RuntimeConfig({
+    ...config.runtimeConfig,
+    readText,
+    readOverrides: overridesReader(),
+    timers,
+    logger,
+    globalValues: config.limitValues,
+    limitContext: {
+      maxReturnedStreamErrors: config.ingester.maxReturnedStreamErrors,
+      shardAggregations: config.queryRange.shardAggregations,
+      checks: limitSyntaxChecks,
+    },
+    onReload: (outcome) => metrics.runtimeConfigReloaded('runtime-config', outcome),
+  });
 }
 
 /**

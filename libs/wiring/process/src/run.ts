@@ -2,11 +2,14 @@
 import fs from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@loki/config';
+import type { Config } from '@loki/config';
 import { hasCode, loadHash, LokiError, mib } from '@loki/model';
+import type { Logger } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
 import { startProcess } from './process.ts';
+import type { ProcessDeps, RunningProcess } from './process.ts';
 import { runGrafanaProvision } from './roles/grafana-provision.ts';
 import { limitSyntaxChecks } from './roles/limit-syntax-checks.ts';
 import type { Adapters } from './stores/adapters.ts';
@@ -55,19 +58,47 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
     onLine: (level) => onLine(level),
   });
   for (const notice of loaded.notices) logger[notice.level](notice.message);
-
   if (loaded.config.components.has('grafana-provision')) {
-    // As the first process of a container it has no default for signals; the next run continues the work.
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        logger.info('stopping', { signal });
-        process.exit(0);
-      });
-    }
-    process.exitCode = await runGrafanaProvision(loaded.config.grafanaProvision, logger);
+    process.exitCode = await provisionGrafana(loaded.config.grafanaProvision, logger);
     return;
   }
-  let running: Awaited<ReturnType<typeof startProcess>> | undefined;
+  await serve(
+    {
+      ...loaded,
+      logger,
+      control,
+      droppedLogLines: () => output.droppedCount,
+      info,
+      readText,
+      adapters,
+    },
+    (countLine) => (onLine = countLine),
+  );
+}
+
+/** Provisions a Grafana once; returns the exit code. */
+function provisionGrafana(config: Config['grafanaProvision'], logger: Logger): Promise<number> {
+  // As the first process of a container it has no default for signals; the next run continues the work.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      logger.info('stopping', { signal });
+      process.exit(0);
+    });
+  }
+  return runGrafanaProvision(config, logger);
+}
+
+/**
+ * Runs the process until a signal or a fatal error ends it.
+ *
+ * @param onStart receives the function that counts log lines, once the process has started
+ */
+async function serve(
+  deps: ProcessDeps,
+  onStart: (countLine: (level: LogLevel) => void) => void,
+): Promise<void> {
+  const { logger } = deps;
+  let running: RunningProcess | undefined;
   const stop = (signal: NodeJS.Signals) => {
     logger.info('stopping', { signal });
     // A start may wait for a service for hours. It has acknowledged nothing, and the first process of a
@@ -84,16 +115,8 @@ export async function run({ target, adapters }: RunOptions = {}): Promise<void> 
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
   try {
-    running = await startProcess({
-      ...loaded,
-      logger,
-      control,
-      droppedLogLines: () => output.droppedCount,
-      info,
-      readText,
-      adapters,
-    });
-    onLine = running.countLine;
+    running = await startProcess(deps);
+    onStart(running.countLine);
     await running.ended;
     process.exit(0);
   } catch (error) {

@@ -4,7 +4,7 @@ import { ConsumerLag } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
 import { PatternIngester, StreamLimitCounts } from '@loki/ingester';
 import type { Ingester } from '@loki/ingester';
-import type { DistributorService, RouteService } from '@loki/ports';
+import type { DistributorService, PatternService, RouteService } from '@loki/ports';
 import type { ChannelPool } from '@loki/rpc';
 import { patternMetrics } from '@loki/telemetry';
 import { Cluster } from '../cluster/cluster.ts';
@@ -16,7 +16,7 @@ import type { Frontend } from './frontend-role.ts';
 import { IngesterLifecycle } from './ingester-lifecycle.ts';
 import { startIngester } from './ingester-role.ts';
 import { openStorage, openLog } from './open-storage.ts';
-import type { RoleDeps, StorageDeps } from './open-storage.ts';
+import type { LogDeps, RoleDeps, StorageDeps } from './open-storage.ts';
 import { makeQuerier } from './querier-role.ts';
 import { openResultsCaches } from './results-caches.ts';
 import { startRuler } from './ruler-role.ts';
@@ -60,33 +60,13 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   checkTarget(config);
   const cluster = new Cluster(deps);
   const storage = storing.some(runs) ? await openStorage(deps, cluster) : undefined;
-  const log = storage && writing.some(runs) ? await openLog(storage) : undefined;
-  const patterns =
-    config.patternIngester.enabled && runs('ingester') && storage
-      ? new PatternIngester({ ...storage, metrics: patternMetrics(storage.metrics) })
-      : undefined;
-  const patternService = await cluster.patterns(patterns);
-  const streamCounts = runs('ingester')
-    ? // Distributors report that a stream is in use up to a quarter of that time late.
-      new StreamLimitCounts(deps.clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
-    : undefined;
-  // Heads of a shared log are in many processes: their lag is unknown here.
-  const lag =
-    log && runs('ingester') && runs('distributor') && config.writeLog.kind === 'embedded'
-      ? new ConsumerLag(deps)
-      : undefined;
-  const ingester = log && streamCounts ? await startIngester(log, streamCounts, patterns, lag) : undefined;
-  const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
-  await ingesterLifecycle?.start();
-  const distributing =
-    log && runs('distributor') ? await startDistributor(log, streamCounts, lag) : undefined;
+  const { log, ingester, ingesterLifecycle, distributing, patternService } = await startWriters(
+    deps,
+    cluster,
+    storage,
+  );
   const distributor = distributing?.distributor;
-  const caches = storage && runs('querier') ? openResultsCaches(storage) : undefined;
-  const querier = storage && runs('querier') ? await makeQuerier(storage, caches) : undefined;
-  const frontend = runs('query-frontend')
-    ? startFrontend({ ...deps, cluster, workers: storage?.workers }, querier, patternService)
-    : undefined;
-  if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
+  const { caches, querier, frontend } = await startReaders(deps, cluster, storage, patternService);
   const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
   if (router) states.addCheck(() => router.notReady());
   const flush = ingester
@@ -153,16 +133,66 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       await distributor?.drain();
       await ingester?.stop();
       distributing?.streamShards.close();
-      storage?.hiding.requests?.stop();
-      storage?.catalog.stop();
-      log?.ownership?.stop();
-      await log?.writeLog.close();
-      await storage?.workers.close();
-      storage?.reports.close();
-      storage?.diskCache?.close();
+      await closeStorage(storage, log);
       await caches?.close();
     },
   };
+}
+
+/** Starts the write path as far as this process has it: write log, ingester, distributor. */
+async function startWriters(deps: RoleDeps, cluster: Cluster, storage: StorageDeps | undefined) {
+  const { config, clock } = deps;
+  const runs = (component: Component) => config.components.has(component);
+  const log = storage && writing.some(runs) ? await openLog(storage) : undefined;
+  const patterns =
+    config.patternIngester.enabled && runs('ingester') && storage
+      ? new PatternIngester({ ...storage, metrics: patternMetrics(storage.metrics) })
+      : undefined;
+  const patternService = await cluster.patterns(patterns);
+  const streamCounts = runs('ingester')
+    ? // Distributors report that a stream is in use up to a quarter of that time late.
+      new StreamLimitCounts(clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
+    : undefined;
+  // Heads of a shared log are in many processes: their lag is unknown here.
+  const lag =
+    log && runs('ingester') && runs('distributor') && config.writeLog.kind === 'embedded'
+      ? new ConsumerLag(deps)
+      : undefined;
+  const ingester = log && streamCounts ? await startIngester(log, streamCounts, patterns, lag) : undefined;
+  const ingesterLifecycle = ingester ? new IngesterLifecycle(deps) : undefined;
+  await ingesterLifecycle?.start();
+  const distributing =
+    log && runs('distributor') ? await startDistributor(log, streamCounts, lag) : undefined;
+  return { log, ingester, ingesterLifecycle, distributing, patternService };
+}
+
+/** Starts the read path as far as this process has it: results caches, querier, frontend. */
+async function startReaders(
+  deps: RoleDeps,
+  cluster: Cluster,
+  storage: StorageDeps | undefined,
+  patternService: PatternService | undefined,
+) {
+  const { config } = deps;
+  const runs = (component: Component) => config.components.has(component);
+  const caches = storage && runs('querier') ? openResultsCaches(storage) : undefined;
+  const querier = storage && runs('querier') ? await makeQuerier(storage, caches) : undefined;
+  const frontend = runs('query-frontend')
+    ? startFrontend({ ...deps, cluster, workers: storage?.workers }, querier, patternService)
+    : undefined;
+  if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
+  return { caches, querier, frontend };
+}
+
+/** Closes write log and object store, once no role uses them. */
+async function closeStorage(storage: StorageDeps | undefined, log: LogDeps | undefined): Promise<void> {
+  storage?.hiding.requests?.stop();
+  storage?.catalog.stop();
+  log?.ownership?.stop();
+  await log?.writeLog.close();
+  await storage?.workers.close();
+  storage?.reports.close();
+  storage?.diskCache?.close();
 }
 
 const storing: readonly Component[] = ['distributor', 'ingester', 'querier', 'compactor', 'ruler'];
