@@ -38,19 +38,31 @@ export function reportQuery(
   answer: Answer,
   out: { logger: Logger; metrics?: QueryMetrics; nowNs: bigint },
 ): void {
-  const { stats, execSeconds, result } = answer;
-  const bytes = stats.lineBytes + stats.metadataBytes;
-  const chunks = stats.blocksMatched + stats.blocksSkipped;
-  const type = kindOf(query.expr);
-  const range = query.isInstant ? 'instant' : 'range';
-  out.metrics?.answered({
+  if (out.metrics) countQuery(query, answer, out.metrics);
+  out.logger.info('query', {
+    caller: 'metrics.go',
+    component: 'frontend',
+    ...queryFields(query, answer, out.nowNs),
+    ...costFields(answer),
+    ...cacheFields(answer),
+    ...resultFields(query, answer),
+    ...indexFields(answer),
+    source: parseTags(query.tags).get('source') ?? '',
+    has_labelfilter_before_parser: filtersBeforeParser(query.expr),
+    disable_pipeline_wrappers: query.disablesWrappers === true,
+  });
+}
+
+function countQuery(query: AskedQuery, answer: Answer, metrics: QueryMetrics): void {
+  const { stats, result } = answer;
+  metrics.answered({
     tenant: query.tenancy.ids.join('|'),
-    type,
-    range,
+    type: kindOf(query.expr),
+    range: query.isInstant ? 'instant' : 'range',
     statusCode: '200',
     isSharded: answer.isSharded,
-    seconds: execSeconds,
-    bytes,
+    seconds: answer.execSeconds,
+    bytes: bytesOf(stats),
     chunks: stats.blocksMatched,
     blocksRuledOut: stats.blocksRuledOut,
     fetchSeconds: stats.fetchMs / 1000,
@@ -59,41 +71,62 @@ export function reportQuery(
     shards: answer.parts,
   });
   if (result.type === 'streams' && stats.cacheEntriesRequested > 0) {
-    out.metrics?.cached(stats.cacheEntriesFound === stats.cacheEntriesRequested);
+    metrics.cached(stats.cacheEntriesFound === stats.cacheEntriesRequested);
   }
-  const perSecond = (value: number): number => (execSeconds > 0 ? Math.round(value / execSeconds) : 0);
-  out.logger.info('query', {
-    caller: 'metrics.go',
-    component: 'frontend',
+}
+
+/** Bytes that a query scanned. */
+function bytesOf({ lineBytes, metadataBytes }: Answer['stats']): number {
+  return lineBytes + metadataBytes;
+}
+
+/** The query: its text, type and times. */
+function queryFields(query: AskedQuery, { execSeconds, result }: Answer, nowNs: bigint) {
+  return {
     org_id: query.tenancy.ids.join('|'),
     latency: execSeconds > slowSeconds ? 'slow' : 'fast',
     query: query.text,
     query_hash: fnv1Hash32(query.text),
-    query_type: type,
-    range_type: range,
+    query_type: kindOf(query.expr),
+    range_type: query.isInstant ? 'instant' : 'range',
     length: formatGoDuration(query.endNs - query.startNs),
-    start_delta: formatGoDuration(out.nowNs - query.startNs),
-    end_delta: formatGoDuration(out.nowNs - query.endNs),
+    start_delta: formatGoDuration(nowNs - query.startNs),
+    end_delta: formatGoDuration(nowNs - query.endNs),
     step: formatGoDuration(query.stepNs),
     duration: secondsOf(execSeconds),
     status: 200,
     limit: query.limit,
     returned_lines: result.type === 'streams' ? result.rows.labelSet.length : 0,
-    throughput: byteText(perSecond(bytes)),
-    total_bytes: byteText(bytes),
+  };
+}
+
+/**
+ * The cost: bytes, lines and times. Fields of parts that this system lacks are constant, as readers of Loki
+ * expect them.
+ */
+function costFields({ stats, execSeconds, result, queueSeconds, splits, parts }: Answer) {
+  const perSecond = (value: number): number => (execSeconds > 0 ? Math.round(value / execSeconds) : 0);
+  return {
+    throughput: byteText(perSecond(bytesOf(stats))),
+    total_bytes: byteText(bytesOf(stats)),
     total_bytes_structured_metadata: byteText(stats.metadataBytes),
     lines_per_second: perSecond(stats.linesProcessed),
     total_lines: stats.linesProcessed,
     post_filter_lines: stats.linesMatched,
     total_entries: entriesOf(result),
     store_chunks_download_time: secondsOf(stats.fetchMs / 1000),
-    queue_time: secondsOf(answer.queueSeconds),
-    splits: answer.splits,
-    shards: answer.parts,
+    queue_time: secondsOf(queueSeconds),
+    splits,
+    shards: parts,
     query_referenced_structured_metadata: stats.metadataBytes > 0,
     pipeline_wrapper_filtered_lines: 0,
     chunk_refs_fetch_time: '0s',
-    ...cacheFields(answer),
+  };
+}
+
+/** The result: its size, and the share of ingesters' memory in it. */
+function resultFields(query: AskedQuery, { stats, execSeconds, result }: Answer) {
+  return {
     ingester_chunk_refs: 0,
     ingester_chunk_downloaded: 0,
     ingester_chunk_matches: 0,
@@ -109,15 +142,19 @@ export function reportQuery(
     ingester_chunk_decompressed_bytes: '0B',
     ingester_post_filter_lines: stats.headLinesMatched,
     congestion_control_latency: '0s',
+  };
+}
+
+/** The index: blocks that it named, and blocks that search filters ruled out. */
+function indexFields({ stats }: Answer) {
+  const chunks = stats.blocksMatched + stats.blocksSkipped;
+  return {
     index_total_chunks: chunks,
     index_post_bloom_filter_chunks: stats.blocksMatched,
     index_bloom_filter_ratio: (chunks === 0 ? 0 : stats.blocksRuledOut / chunks).toFixed(2),
     index_used_bloom_filters: stats.blocksRuledOut > 0,
     index_shard_resolver_duration: '0s',
-    source: parseTags(query.tags).get('source') ?? '',
-    has_labelfilter_before_parser: filtersBeforeParser(query.expr),
-    disable_pipeline_wrappers: query.disablesWrappers === true,
-  });
+  };
 }
 
 /** Counts and logs a failed query; its cost until the failure is unknown. */

@@ -2,9 +2,8 @@
 import type { Limits, LimitsSource } from '@loki/config';
 import { evaluate, QueryThread } from '@loki/engine';
 import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine';
-import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { LokiError, nsPerMs } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
   CachePolicy,
@@ -22,16 +21,18 @@ import type {
   Timers,
 } from '@loki/ports';
 import { inCurrentSpan, isTracing, startSpan, withSpan } from '@loki/telemetry';
-import type { QueryMetrics, SpanAttributes } from '@loki/telemetry';
+import type { QueryMetrics } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from '../limits/check-query-limits.ts';
 import type { SelectedStreams } from '../limits/check-query-limits.ts';
 import { parseWholeQuery, tightenedLimits } from '../limits/request-limits.ts';
 import type { WholeQuery } from '../limits/request-limits.ts';
 import { parseActorPath } from './actor-queue.ts';
 import type { ActorPath } from './actor-queue.ts';
+import { cachePolicyOf } from './cache-policy.ts';
 import { FairQueue } from './fair-queue.ts';
 import { LeafRunner } from './leaf-runner.ts';
 import { runForTenants, strictestLimits } from './multi-tenant.ts';
+import { partAttributes, queryAttributes } from './query-spans.ts';
 import { retried } from './retry.ts';
 import { streamsInParts } from './stream-runner.ts';
 import { TailSlots } from './tail-slots.ts';
@@ -69,6 +70,13 @@ export interface QueryOptions {
   readonly actor?: ActorPath;
 }
 
+interface LeafRunnerOptions extends Pick<QueryOptions, 'noCache' | 'actor'> {
+  readonly isInstant: boolean;
+  readonly limits: Limits;
+  /** Receives the wait of each part for a querier, in milliseconds. */
+  readonly onQueued: (ms: number) => void;
+}
+
 interface FrontendDeps {
   /** The querier of this process. Absent: remote queriers fetch work, see `serve`. */
   readonly querier?: QuerierService;
@@ -97,27 +105,6 @@ export interface Answer extends QueryOutcome {
 
 const timeoutText =
   'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
-
-/** Characters of a query's text that its span carries. */
-const spanQueryCharsMax = 1024;
-
-function queryAttributes(tenancy: Tenancy, expr: Expr): SpanAttributes {
-  return {
-    'loki.tenant': tenancy.ids.join('|'),
-    'loki.query': printExpr(expr).slice(0, spanQueryCharsMax),
-  };
-}
-
-/** The stretch of time and of streams that a part of a query covers. */
-function partAttributes(request: LeafRequest): SpanAttributes {
-  const { tenant, startNs, endNs, shard } = request;
-  return {
-    'loki.tenant': tenant,
-    'loki.start': startNs.toString(),
-    'loki.end': endNs.toString(),
-    ...(shard ? { 'loki.shard': `${shard.index}_of_${shard.of}` } : {}),
-  };
-}
 
 /** Plans queries, queues their leaves fairly between tenants, and computes the roots. */
 export class QueryFrontend {
@@ -251,34 +238,12 @@ export class QueryFrontend {
     const { clock } = this.#deps;
     const startedMs = clock.monotonicMs();
     let queueMs = 0;
-    const runner = new LeafRunner({
-      limits,
-      weights: this.#weights,
-      thread: this.#thread,
-      nowNs: clock.nowNs(),
-      isSharding: this.#options.isSharding ?? true,
+    const runner = this.#leafRunner({
       isInstant: params.isInstant,
-      recentMs: this.#options.recentMs ?? 0,
-      cache: this.cachePolicy(params.isInstant ? 'instant' : 'results', limits, { noCache }),
-      heads: (tenant, signal) => this.#headsOf(tenant, actor, signal),
-      ask: (request, signal) => {
-        const queuedMs = clock.monotonicMs();
-        const begun = () => (queueMs += clock.monotonicMs() - queuedMs);
-        return withSpan(
-          'part',
-          isTracing() ? partAttributes(request) : {},
-          () =>
-            this.#retried(
-              (attempt) =>
-                this.#ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
-                  begun,
-                  actor,
-                }),
-              signal,
-            ),
-          ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
-        );
-      },
+      limits,
+      noCache,
+      actor,
+      onQueued: (ms) => (queueMs += ms),
     });
     const compute = async (signal: AbortSignal): Promise<QueryOutcome> => {
       await this.#checkBytes(tenancy, selectionsOf(expr, params), limits, signal);
@@ -315,6 +280,40 @@ export class QueryFrontend {
     };
   }
 
+  /** Runs the leaves of one query at queriers, cut as the tenant's limits say. */
+  #leafRunner({ isInstant, limits, noCache, actor, onQueued }: LeafRunnerOptions): LeafRunner {
+    const { clock } = this.#deps;
+    return new LeafRunner({
+      limits,
+      weights: this.#weights,
+      thread: this.#thread,
+      nowNs: clock.nowNs(),
+      isSharding: this.#options.isSharding ?? true,
+      isInstant,
+      recentMs: this.#options.recentMs ?? 0,
+      cache: this.cachePolicy(isInstant ? 'instant' : 'results', limits, { noCache }),
+      heads: (tenant, signal) => this.#headsOf(tenant, actor, signal),
+      ask: (request, signal) => {
+        const queuedMs = clock.monotonicMs();
+        const begun = () => onQueued(clock.monotonicMs() - queuedMs);
+        return withSpan(
+          'part',
+          isTracing() ? partAttributes(request) : {},
+          () =>
+            this.#retried(
+              (attempt) =>
+                this.#ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
+                  begun,
+                  actor,
+                }),
+              signal,
+            ),
+          ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
+        );
+      },
+    });
+  }
+
   /** Runs sliced work for a client on the main thread; it ends when the client has gone. */
   complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
     return this.#thread.complete(work, () => {
@@ -334,12 +333,7 @@ export class QueryFrontend {
     { noCache = false }: Pick<QueryOptions, 'noCache'> = {},
   ): CachePolicy | undefined {
     if (noCache || !this.#options.cached?.has(kind)) return undefined;
-    const { splitMs, freshMs } = cacheLimits[kind](limits);
-    return {
-      kind,
-      splitNs: BigInt(splitMs) * nsPerMs,
-      newestNs: this.#deps.clock.nowNs() - BigInt(freshMs) * nsPerMs,
-    };
+    return cachePolicyOf(kind, limits, this.#deps.clock.nowNs());
   }
 
   async #checkBytes(
@@ -457,27 +451,4 @@ function pullersFor({ maxQueriersPerTenant, maxQueryCapacity }: Limits, all: num
   const byCount = maxQueriersPerTenant > 0 ? maxQueriersPerTenant : all;
   const byShare = maxQueryCapacity > 0 && maxQueryCapacity < 1 ? Math.ceil(maxQueryCapacity * all) : all;
   return Math.min(byCount, byShare, all);
-}
-
-/** Interval of cached answers, and the age from which answers are cached, by kind. */
-const cacheLimits: Readonly<Record<ResultsKind, (limits: Limits) => { splitMs: number; freshMs: number }>> = {
-  results: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxCacheFreshnessMs }),
-  instant: (limits) => ({
-    splitMs: limits.splitInstantMetricQueriesByIntervalMs,
-    freshMs: limits.maxCacheFreshnessMs,
-  }),
-  labels: metadataLimits,
-  series: metadataLimits,
-  stats: (limits) => ({ splitMs: limits.splitQueriesByIntervalMs, freshMs: limits.maxStatsCacheFreshnessMs }),
-  volume: (limits) => ({
-    splitMs: limits.splitQueriesByIntervalMs,
-    freshMs: limits.maxStatsCacheFreshnessMs,
-  }),
-};
-
-function metadataLimits(limits: Limits): { splitMs: number; freshMs: number } {
-  return {
-    splitMs: limits.splitMetadataQueriesByIntervalMs,
-    freshMs: limits.maxMetadataCacheFreshnessMs,
-  };
 }
