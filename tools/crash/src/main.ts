@@ -35,9 +35,9 @@ const { values: options } = parseArgs({
   },
 });
 
+const rounds = Number(options.rounds);
+
 async function main(): Promise<number> {
-  const rounds = Number(options.rounds);
-  const random = new Prng(options.seed);
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-crash-'));
   const [port, grpcPort] = await freePorts(2);
   const url = `http://127.0.0.1:${port}`;
@@ -47,26 +47,74 @@ async function main(): Promise<number> {
     lineBytes,
   });
   const http = new NodeHttpClient();
-  const timers = new NodeTimers();
   const client = new LokiClient({
     http,
-    timers,
+    timers: new NodeTimers(),
     addresses: [url],
     headers: {},
     writeTimeoutMs: 10_000,
     queryTimeoutMs: 30_000,
     retryAfterMs: 100,
   });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      server.signal('SIGKILL');
+      fs.rmSync(directory, { recursive: true, force: true });
+      process.exit(130);
+    });
+  }
+  try {
+    await server.startUntil(() => isReady(url));
+    const slowestReadyMs = await playRounds(server, url, ledger, client);
+    return await judge(url, ledger, client, slowestReadyMs);
+  } finally {
+    await server.stop();
+    await ledger.close();
+    http.close();
+    if (options.keep) console.log(`data and log: ${directory}`);
+    else fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Kills and starts the process again under load; returns the longest time until it was ready. */
+async function playRounds(server: Daemon, url: string, ledger: Ledger, client: LokiClient): Promise<number> {
+  const random = new Prng(options.seed);
   let unanswered = 0;
-  const load = new LedgerLoad(
+  const load = loadOf(ledger, client, () => unanswered++);
+  load.start();
+  let slowestReadyMs = 0;
+  for (let round = 1; round <= rounds; round++) {
+    await sleep(200 + random.float() * 1300);
+    if (round % 7 === 0) {
+      void fetch(`${url}/flush`, { method: 'POST' }).catch(() => undefined); // Killed during the request.
+      await sleep(random.float() * 300);
+    }
+    await server.stop('SIGKILL');
+    const restartMs = Date.now();
+    await server.startUntil(() => isReady(url));
+    slowestReadyMs = Math.max(slowestReadyMs, Date.now() - restartMs);
+    if (round % 10 === 0) {
+      console.log(
+        `round ${round}: ${ledger.counts().acked} lines acknowledged, ${unanswered} pushes repeated`,
+      );
+    }
+  }
+  await load.stop();
+  return slowestReadyMs;
+}
+
+function loadOf(ledger: Ledger, client: LokiClient, onRepeat: () => void): LedgerLoad {
+  return new LedgerLoad(
     {
       ledger,
       client,
-      timers,
+      timers: new NodeTimers(),
       clock: new NodeClock(),
       random: new NodeRandom(),
       labels: (stream) => ({ app: 'crash', run: ledger.run, stream: String(stream) }),
-      onOutcome: ({ failures }) => (unanswered += failures.length > 0 ? 1 : 0),
+      onOutcome: ({ failures }) => {
+        if (failures.length > 0) onRepeat();
+      },
     },
     {
       streams,
@@ -79,51 +127,25 @@ async function main(): Promise<number> {
       attemptsMax,
     },
   );
+}
+
+/** Compares every line with the ledger, before and after a flush; returns the exit code. */
+async function judge(
+  url: string,
+  ledger: Ledger,
+  client: LokiClient,
+  slowestReadyMs: number,
+): Promise<number> {
   const selector = (stream: number): string => `{app="crash",run="${ledger.run}",stream="${stream}"}`;
-  const judge = new LedgerJudge({ ledger, client, selector, attemptsMax: 1 });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      server.signal('SIGKILL');
-      fs.rmSync(directory, { recursive: true, force: true });
-      process.exit(130);
-    });
-  }
-  let slowestReadyMs = 0;
-  try {
-    await server.startUntil(() => isReady(url));
-    load.start();
-    for (let round = 1; round <= rounds; round++) {
-      await sleep(200 + random.float() * 1300);
-      if (round % 7 === 0) {
-        void fetch(`${url}/flush`, { method: 'POST' }).catch(() => undefined); // Killed during the request.
-        await sleep(random.float() * 300);
-      }
-      await server.stop('SIGKILL');
-      const restartMs = Date.now();
-      await server.startUntil(() => isReady(url));
-      slowestReadyMs = Math.max(slowestReadyMs, Date.now() - restartMs);
-      if (round % 10 === 0) {
-        console.log(
-          `round ${round}: ${ledger.counts().acked} lines acknowledged, ${unanswered} pushes repeated`,
-        );
-      }
-    }
-    await load.stop();
-    const beforeFlush = await judge.judgeAll();
-    await fetch(`${url}/flush`, { method: 'POST' });
-    const afterFlush = await judge.judgeAll();
-    const { acked, unknown } = ledger.counts();
-    console.log(JSON.stringify({ rounds, acked, unknown, slowestReadyMs, beforeFlush, afterFlush }));
-    const isGood = faultsIn(beforeFlush) + faultsIn(afterFlush) === 0 && acked > 0;
-    console.log(isGood ? '1 passed, 0 failed' : '0 passed, 1 failed');
-    return isGood ? 0 : 1;
-  } finally {
-    await server.stop();
-    await ledger.close();
-    http.close();
-    if (options.keep) console.log(`data and log: ${directory}`);
-    else fs.rmSync(directory, { recursive: true, force: true });
-  }
+  const ledgerJudge = new LedgerJudge({ ledger, client, selector, attemptsMax: 1 });
+  const beforeFlush = await ledgerJudge.judgeAll();
+  await fetch(`${url}/flush`, { method: 'POST' });
+  const afterFlush = await ledgerJudge.judgeAll();
+  const { acked, unknown } = ledger.counts();
+  console.log(JSON.stringify({ rounds, acked, unknown, slowestReadyMs, beforeFlush, afterFlush }));
+  const isGood = faultsIn(beforeFlush) + faultsIn(afterFlush) === 0 && acked > 0;
+  console.log(isGood ? '1 passed, 0 failed' : '0 passed, 1 failed');
+  return isGood ? 0 : 1;
 }
 
 function serverAt(directory: string, port: number, grpcPort: number): Daemon {
