@@ -186,3 +186,11 @@ export function renderSize(bytes: number): string {
   }
   return `${count}${sizeUnits[unit]}B`;
 }
+
+/** The items of a list in one text, separated by commas, without empty ones. */
+export function addressList(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
+}
