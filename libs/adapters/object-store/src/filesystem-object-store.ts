@@ -20,6 +20,8 @@ const objectSuffix = '~';
 const temporaryDirectory = '~tmp';
 /** Most directories that are remembered as existing. */
 const directoriesMax = 10_000;
+/** Ranges up to this are read without a look at the object's size. */
+const unmeasuredBytesMax = 8 << 20;
 /** Attempts of a put: a starting process may remove its temporary file. */
 const putAttemptsMax = 3;
 
@@ -108,6 +110,8 @@ export class FilesystemObjectStore implements ObjectStore {
     signal?.throwIfAborted();
     return this.#translate(key, () =>
       this.#openFiles.use(pathOf(key), async (file) => {
+        // A read takes memory for all that is asked; a column's range is inside of its object.
+        if (length <= unmeasuredBytesMax) return file.read(offset, length);
         const size = await file.size();
         return file.read(offset, Math.max(0, Math.min(length, size - offset)));
       }),

@@ -53,6 +53,7 @@ export class StoredBlock implements Block {
   readonly #source: UnitSource;
   readonly #segment: string;
   readonly #place: string;
+  readonly #ownsUnits: boolean;
   #timestamps: Float64Array | undefined;
   #lineEnds: Uint32Array | undefined;
   #lines: Buffer | undefined;
@@ -62,12 +63,15 @@ export class StoredBlock implements Block {
   #rowMetadata: RowMetadata | undefined;
   #filter: Buffer | undefined;
 
-  /** @param owner the names of segment and section, for errors */
+  /**
+   * @param owner the names of segment and section, for errors; `ownsUnits`: nothing else uses the stored
+   * bytes, which are freed once they are decompressed
+   */
   constructor(
     info: StoredBlockInfo,
     mask: ColumnMask,
     source: UnitSource,
-    owner: { readonly segment: string; readonly place: string },
+    owner: { readonly segment: string; readonly place: string; readonly ownsUnits?: boolean },
   ) {
     this.info = info;
     this.#stored = info;
@@ -75,6 +79,7 @@ export class StoredBlock implements Block {
     this.#source = source;
     this.#segment = owner.segment;
     this.#place = `${owner.place}: block ${info.index}`;
+    this.#ownsUnits = owner.ownsUnits ?? false;
   }
 
   timestamps(): Float64Array {
@@ -132,14 +137,18 @@ export class StoredBlock implements Block {
    * given out may be used afterwards.
    */
   free(): void {
-    // Lines that are stored as they are belong to the segment.
-    if (this.#lines && this.#stored.units.lines.isCompressed) freeMemory(new Uint8Array(this.#lines.buffer));
+    this.freeLines();
     const columns = [this.#timestamps, this.#lineEnds, this.#rowMetadata?.column, this.#rowMetadata?.code];
     for (const column of columns) if (column) freeMemory(column);
-    this.#lines = undefined;
     this.#timestamps = undefined;
     this.#lineEnds = undefined;
     this.#rowMetadata = undefined;
+  }
+
+  freeLines(): void {
+    // Lines that are stored as they are belong to the segment.
+    if (this.#lines && this.#stored.units.lines.isCompressed) freeMemory(new Uint8Array(this.#lines.buffer));
+    this.#lines = undefined;
   }
 
   memoryBytes(): number {
@@ -203,7 +212,11 @@ export class StoredBlock implements Block {
     this.#require(subject, bit);
     const stored = unit.rawBytes === 0 ? Buffer.alloc(0) : this.#source(unit);
     if (!stored) throw new Error(`${this.#place}: ${subject} were not fetched`);
-    return decodeOrCorrupt(this.#segment, `${this.#place}: ${subject}`, () => decode(unpack(unit, stored)));
+    return decodeOrCorrupt(this.#segment, `${this.#place}: ${subject}`, () => {
+      const raw = unpack(unit, stored);
+      if (this.#ownsUnits && unit.isCompressed) freeMemory(stored);
+      return decode(raw);
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 /** Reads a segment from the object store, a footer and then blocks: step *fetch, scan* of a query. */
-import { hasCode } from '@loki/model';
+import { freeMemory, hasCode } from '@loki/model';
 import type { ObjectStore, RangeCache } from '@loki/ports';
 import type { StoredBlockInfo } from './block-table.ts';
 import { blockInfo, StoredBlock, unitsOf } from './block.ts';
@@ -111,7 +111,8 @@ class ReadSegment extends OpenFooter implements StoredSegment {
       units.delete(unit);
       return bytes;
     };
-    return new StoredBlock(info, mask, take, { segment: this.key, place });
+    // A cache may write the units later.
+    return new StoredBlock(info, mask, take, { segment: this.key, place, ownsUnits: !this.#cache });
   }
 
   async #fetchUnits(units: readonly UnitRef[], signal?: AbortSignal): Promise<Map<UnitRef, Uint8Array>> {
@@ -134,12 +135,19 @@ class ReadSegment extends OpenFooter implements StoredSegment {
       }
     };
     await Promise.all(Array.from({ length: Math.min(requestsMax, ranges.length) }, work));
+    const viewed = new Set<Buffer>();
     let range = 0;
     for (const unit of missing) {
       while (unit.offset >= ranges[range].end) range++;
       const at = unit.offset - ranges[range].start;
-      fetched.set(unit, detached(parts[range], at, unit.storedBytes));
+      const part = parts[range];
+      const view = part.subarray(at, at + unit.storedBytes);
+      // A small column must not retain the memory of a large read.
+      const isMost = unit.storedBytes * 2 >= part.buffer.byteLength;
+      if (isMost) viewed.add(part);
+      fetched.set(unit, isMost ? view : Uint8Array.prototype.slice.call(view));
     }
+    for (const part of parts) if (!viewed.has(part)) freeMemory(part);
     this.#cache?.write(
       this.key,
       // Damaged bytes are the reader's to report, and nobody's to keep.
@@ -257,13 +265,4 @@ function coalesce(units: readonly UnitRef[]): Range[] {
     } else ranges.push({ start: offset, end });
   }
   return ranges;
-}
-
-/**
- * A view when the unit is most of the read bytes, else a copy, so that a small column does not retain a large
- * read.
- */
-function detached(part: Buffer, at: number, size: number): Uint8Array {
-  const view = part.subarray(at, at + size);
-  return size * 2 >= part.buffer.byteLength ? view : Uint8Array.prototype.slice.call(view);
 }

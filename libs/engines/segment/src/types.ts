@@ -102,6 +102,11 @@ export interface Block {
   filter(): BlockFilter | undefined;
   /** Current bytes of the decoded columns; caches count blocks by it. */
   memoryBytes(): number;
+  /**
+   * Frees the memory of decoded lines at once, for a cache that drops the block: bytes that \`lines()\` has
+   * given out may not be used afterwards.
+   */
+  freeLines(): void;
 }
 
 /** The streams of a section. `Runs.stream` refers to their indexes. */

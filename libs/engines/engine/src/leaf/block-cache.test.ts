@@ -1,13 +1,14 @@
 import { columns } from '@loki/segment';
 import type { Block, BlockInfo } from '@loki/segment';
 import { BlockCache } from './block-cache.ts';
+import type { PartedBlock } from './parted-block.ts';
 
 /** Bytes that each block of these tests takes. */
 const weight = 1000;
 const mask = columns.lines;
 
 function blockOf(bytes: number): Block {
-  return { memoryBytes: () => bytes } as Block;
+  return { memoryBytes: () => bytes, freeLines: () => undefined } as unknown as Block;
 }
 
 /** Uses a block as a scan does. True: it was there. */
@@ -109,4 +110,30 @@ test('nothing stays of a cache that was cleared, nor of one without room', () =>
   const none = new BlockCache(0);
   scan(none, 'a', 50);
   expect([scan(none, 'a', 50), none.bytes]).toEqual([0, 0]);
+});
+
+test('the lines of an evicted block are freed at once, unless a scan holds the block', () => {
+  const cache = new BlockCache(100 * weight);
+  const freed: string[] = [];
+  const visit = (key: string): PartedBlock => {
+    const entry = cache.entry(key, {} as BlockInfo);
+    const block = { memoryBytes: () => weight, freeLines: () => freed.push(key) } as unknown as Block;
+    if (entry.missing(mask, undefined) !== 0) entry.add({ block, mask, names: undefined });
+    return entry;
+  };
+  scan(cache, 'first', 100);
+  const held = visit('held');
+  held.holders++;
+  cache.release('held');
+  for (let i = 0; i < 300; i++) {
+    visit(`other${i}`);
+    cache.release(`other${i}`);
+  }
+  expect(cache.peek('held')).toBeUndefined();
+  expect(freed).not.toContain('held');
+  expect(held.missing(mask, undefined)).toBe(0);
+  // All others that have no room any more are free, each once.
+  const evicted = Array.from({ length: 300 }, (_, i) => `other${i}`).filter((key) => !cache.peek(key));
+  expect(evicted.length).toBeGreaterThanOrEqual(200);
+  expect(freed).toEqual(evicted);
 });

@@ -27,6 +27,9 @@ interface CacheEntry {
  * each block just before it is read again and never hits. Here a block that leaves the young ones replaces an
  * old one only if its last two uses were closer together than the old one has been idle. So a part of a large
  * scan stays cached, and blocks that are no longer read make room for others.
+ *
+ * The memory of a block that is evicted is free at once, unless a scan holds the block: the next block takes
+ * it, so that a scan of much neither waits for the garbage collector nor for new pages.
  */
 export class BlockCache {
   readonly #bytesMax: number;
@@ -117,9 +120,10 @@ export class BlockCache {
       const [key, entry] = this.#young.entries().next().value!;
       this.#young.delete(key);
       this.#youngBytes -= entry.weight;
-      if (!this.#makeRoom(entry.weight, entry.distance)) continue;
-      this.#old.set(key, entry);
-      this.#oldBytes += entry.weight;
+      if (this.#makeRoom(entry.weight, entry.distance)) {
+        this.#old.set(key, entry);
+        this.#oldBytes += entry.weight;
+      } else entry.block.drop();
     }
   }
 
@@ -133,6 +137,7 @@ export class BlockCache {
       if (weight > 0 && distance >= this.#now - oldest.usedAt) return false;
       this.#old.delete(key);
       this.#oldBytes -= oldest.weight;
+      oldest.block.drop();
     }
     return true;
   }

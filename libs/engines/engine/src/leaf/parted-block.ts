@@ -13,7 +13,9 @@ interface Part {
 /** A block whose columns are fetched in parts, as scans need them. */
 export class PartedBlock implements Block {
   readonly info: BlockInfo;
-  readonly #parts: Part[] = [];
+  /** Scans that use the block, or have read it ahead. */
+  holders = 0;
+  #parts: Part[] = [];
 
   constructor(info: BlockInfo) {
     this.info = info;
@@ -69,6 +71,17 @@ export class PartedBlock implements Block {
     let bytes = 0;
     for (const part of this.#parts) bytes += part.block.memoryBytes();
     return bytes;
+  }
+
+  freeLines(): void {
+    for (const { block } of this.#parts) block.freeLines();
+  }
+
+  /** Ends the block's life in a cache. Its lines are freed at once unless a scan holds the block. */
+  drop(): void {
+    if (this.holders > 0) return;
+    this.freeLines();
+    this.#parts = [];
   }
 
   #with(column: ColumnMask): Block {

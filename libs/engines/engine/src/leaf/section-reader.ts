@@ -10,6 +10,7 @@ import type {
   Segment,
   StoredSegment,
 } from '@loki/segment';
+import type { BlockCache } from './block-cache.ts';
 import { LeafCache } from './leaf-cache.ts';
 import { PartedBlock } from './parted-block.ts';
 
@@ -121,25 +122,60 @@ function filterKey(segment: string, section: Section, info: BlockInfo): string {
   return `${blockKey(segment, section, info)}\u0000filter`;
 }
 
+/** The cached blocks that one scan uses, or has read ahead: they are not freed under it. */
+class HeldBlocks {
+  readonly #cache: BlockCache;
+  readonly #keyOf: (info: BlockInfo) => string;
+  readonly #blocks = new Map<number, PartedBlock>();
+
+  constructor(cache: BlockCache, keyOf: (info: BlockInfo) => string) {
+    this.#cache = cache;
+    this.#keyOf = keyOf;
+  }
+
+  /** The block as the scan holds it, else as it is cached. The next `await` may end its life in the cache. */
+  entry(info: BlockInfo): PartedBlock {
+    return this.#blocks.get(info.index) ?? this.#cache.entry(this.#keyOf(info), info);
+  }
+
+  /** The block, held until it is released. */
+  hold(info: BlockInfo): PartedBlock {
+    const entry = this.entry(info);
+    if (!this.#blocks.has(info.index)) {
+      this.#blocks.set(info.index, entry);
+      entry.holders++;
+    }
+    return entry;
+  }
+
+  release(info: BlockInfo): void {
+    const held = this.#blocks.get(info.index);
+    this.#blocks.delete(info.index);
+    if (held) held.holders--;
+    this.#cache.release(this.#keyOf(info), held);
+  }
+}
+
 /** Reads blocks of bytes in memory; they are decoded at first use. */
 class MemoryReader implements SectionReader {
   readonly section: Section;
   readonly isHead = true;
   readonly #segment: Segment;
-  readonly #cacheKey: string | undefined;
-  readonly #cache: LeafCache;
+  /** Absent: the source has no key, and nothing of it is cached. */
+  readonly #held: HeldBlocks | undefined;
   /** Blocks of a source without a key live until the scan releases them. */
   readonly #decodedBlocks = new Map<number, Block>();
 
   constructor(segment: Segment, section: Section, cacheKey: string | undefined, cache: LeafCache) {
     this.#segment = segment;
     this.section = section;
-    this.#cacheKey = cacheKey;
-    this.#cache = cache;
+    if (cacheKey !== undefined) {
+      this.#held = new HeldBlocks(cache.blocks, (info) => blockKey(cacheKey, section, info));
+    }
   }
 
   load(info: BlockInfo): Block {
-    if (this.#cacheKey === undefined) {
+    if (!this.#held) {
       let block = this.#decodedBlocks.get(info.index);
       if (!block) {
         block = this.#segment.block(this.section, info.index, allColumns);
@@ -147,7 +183,7 @@ class MemoryReader implements SectionReader {
       }
       return block;
     }
-    const entry = this.#cache.blocks.entry(blockKey(this.#cacheKey, this.section, info), info);
+    const entry = this.#held.hold(info);
     if (entry.missing(allColumns, undefined) !== 0) {
       const block = this.#segment.block(this.section, info.index, allColumns);
       entry.add({ block, mask: allColumns, names: undefined });
@@ -171,8 +207,7 @@ class MemoryReader implements SectionReader {
 
   release(info: BlockInfo): void {
     this.#decodedBlocks.delete(info.index);
-    if (this.#cacheKey === undefined) return;
-    this.#cache.blocks.release(blockKey(this.#cacheKey, this.section, info));
+    this.#held?.release(info);
   }
 }
 
@@ -187,8 +222,7 @@ class StoreReader implements SectionReader {
   readonly #stats: LeafStats;
   /** Fetches in progress, by block. */
   readonly #pending = new Map<number, Promise<void>>();
-  /** Blocks read ahead, until the scan has used them: the cache has room for those of a few scans only. */
-  readonly #ahead = new Map<number, PartedBlock>();
+  readonly #held: HeldBlocks;
 
   constructor(
     from: { segment: StoredSegment; section: Section; clip: Clip | undefined },
@@ -199,28 +233,29 @@ class StoreReader implements SectionReader {
     this.section = from.section;
     this.clip = from.clip;
     this.#cache = LeafCache.of(env);
+    this.#held = new HeldBlocks(this.#cache.blocks, (info) => blockKey(from.segment.key, from.section, info));
     this.#env = env;
     this.#stats = stats;
   }
 
   load(info: BlockInfo, need: BlockNeed): Block | Promise<Block> {
-    const entry = this.#entry(info);
+    const entry = this.#held.hold(info);
     const pending = this.#pending.get(info.index);
     if (pending) return pending.then(() => this.#fetch(info, entry, need));
     return entry.missing(need.mask, need.names) === 0 ? entry : this.#fetch(info, entry, need);
   }
 
   storedBytes(info: BlockInfo, { mask, names }: BlockNeed): number {
-    const missing = this.#entry(info).missing(mask, names);
+    const missing = this.#held.entry(info).missing(mask, names);
     return missing === 0 ? 0 : this.#segment.storedBytes(this.section, info.index, missing, names);
   }
 
   prefetch(infos: readonly BlockInfo[], need: BlockNeed): void {
     const missing = infos.filter(
-      (info) => !this.#pending.has(info.index) && this.#entry(info).missing(need.mask, need.names) !== 0,
+      (info) => !this.#pending.has(info.index) && this.#held.entry(info).missing(need.mask, need.names) !== 0,
     );
     if (missing.length === 0) return;
-    const entries = missing.map((info) => this.#entry(info));
+    const entries = missing.map((info) => this.#held.hold(info));
     const indices = missing.map((info) => info.index);
     const fetched = measured(this.#env, this.#stats, () =>
       this.#segment.fetchBlocks(this.section, indices, need.mask, { metadataNames: need.names }),
@@ -232,10 +267,7 @@ class StoreReader implements SectionReader {
     });
     // The load of the block reports the failure; there may be no load when the scan ends early.
     fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
-    indices.forEach((index, i) => {
-      this.#pending.set(index, fetched);
-      this.#ahead.set(index, entries[i]);
-    });
+    for (const index of indices) this.#pending.set(index, fetched);
     for (const info of missing) this.#stats.compressedBytes += info.storedBytes;
   }
 
@@ -266,15 +298,7 @@ class StoreReader implements SectionReader {
   }
 
   release(info: BlockInfo): void {
-    const key = blockKey(this.#segment.key, this.section, info);
-    this.#cache.blocks.release(key, this.#ahead.get(info.index));
-    this.#ahead.delete(info.index);
-  }
-
-  #entry(info: BlockInfo): PartedBlock {
-    const ahead = this.#ahead.get(info.index);
-    if (ahead) return ahead;
-    return this.#cache.blocks.entry(blockKey(this.#segment.key, this.section, info), info);
+    this.#held.release(info);
   }
 
   async #fetch(info: BlockInfo, entry: PartedBlock, need: BlockNeed): Promise<Block> {

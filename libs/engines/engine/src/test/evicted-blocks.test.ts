@@ -4,7 +4,7 @@
  */
 import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
-import type { WorkerEnv } from '@loki/ports';
+import type { LeafRequest, WorkerEnv } from '@loki/ports';
 import { encodeSegment, RowWriter } from '@loki/segment';
 import { runLeaf } from './blocks.ts';
 
@@ -12,7 +12,9 @@ const tenant = parseTenantId('t');
 const blocks = 12;
 const rowsPerBlock = 50;
 
-test('a filtered count is whole though no block stays in the cache', async () => {
+const endNs = 1_000_000_000n * BigInt(1000 + blocks * rowsPerBlock);
+
+async function storedRows(): Promise<MemoryObjectStore> {
   const writer = new RowWriter(tenant);
   writer.beginRun(Labels.fromPairs([['app', 'a']]));
   for (let i = 0; i < blocks * rowsPerBlock; i++) {
@@ -23,8 +25,11 @@ test('a filtered count is whole though no block stays in the cache', async () =>
   const bytes = encodeSegment(writer.finish(), { kind: 'flushed', blockBytes: 90 * rowsPerBlock });
   const objectStore = new MemoryObjectStore();
   await objectStore.put('s', bytes);
-  const env: WorkerEnv = { objectStore, cache: new Map(), cacheBytesMax: 1 };
-  const endNs = 1_000_000_000n * BigInt(1000 + blocks * rowsPerBlock);
+  return objectStore;
+}
+
+test('a filtered count is whole though no block stays in the cache', async () => {
+  const env: WorkerEnv = { objectStore: await storedRows(), cache: new Map(), cacheBytesMax: 1 };
   const request = {
     kind: 'samples' as const,
     tenant,
@@ -39,4 +44,58 @@ test('a filtered count is whole though no block stays in the cache', async () =>
     if (result.kind !== 'samples') throw new Error('not samples');
     expect(result.series[0].columns[0][0]).toBe((blocks * rowsPerBlock) / 2);
   }
+});
+
+test('scans that take turns free no lines under each other', async () => {
+  const objectStore = await storedRows();
+  // Each read of the store lets the other scans go on, some sooner than others.
+  let reads = 0;
+  const slow = new Proxy(objectStore, {
+    get(store, name) {
+      const member: unknown = Reflect.get(store, name);
+      if (typeof member !== 'function') return member;
+      return async (...args: unknown[]) => {
+        for (let turns = reads++ % 5; turns > 0; turns--) await new Promise(setImmediate);
+        return (member as (...args: unknown[]) => unknown).apply(store, args);
+      };
+    },
+  });
+  const deletes = [{ expr: '{app="a"} |= "odd" |~ "7$"', startNs: 0n, endNs }];
+  const requests: LeafRequest[] = [
+    '|= "even"',
+    '|~ "(?i)ODD.*[0-4]$"',
+    '| id=~".*[13]" |= "odd"',
+    '',
+  ].flatMap((filter): LeafRequest[] => [
+    {
+      kind: 'log',
+      tenant,
+      expr: `{app="a"} ${filter}`,
+      startNs: 0n,
+      endNs,
+      direction: 'backward',
+      limit: 40,
+    },
+    { kind: 'log', tenant, expr: `{app="a"} ${filter}`, startNs: 0n, endNs, direction: 'forward', limit: 0 },
+    {
+      kind: 'samples',
+      tenant,
+      expr: `sum by (id) (bytes_over_time({app="a"} ${filter} [1h]))`,
+      startNs: endNs,
+      endNs,
+      stepNs: 0n,
+      seriesMax: 0,
+    },
+  ]);
+  const run = async (cacheBytesMax: number) => {
+    const env: WorkerEnv = { objectStore: slow, cache: new Map(), cacheBytesMax };
+    const all = [...requests, ...requests].map(async (each, i) => {
+      const request = i % 2 === 0 ? each : { ...each, deletes };
+      const { stats: _, ...rows } = await runLeaf(request, [{ kind: 'object', key: 's' }], env);
+      return rows;
+    });
+    return Promise.all(all);
+  };
+  const wanted = await run(1 << 24);
+  for (const cacheBytesMax of [1, 8_000, 20_000, 40_000]) expect(await run(cacheBytesMax)).toEqual(wanted);
 });
