@@ -128,6 +128,9 @@ function symbolsToCodes(symbols: Uint32Array, valueCount: number, mayBeAbsent: b
   if (max > valueCount) throw new BytesError(`code ${max} is beyond ${valueCount} values`);
 }
 
+/** Values of a column are decoded alone up to this share of them; then all are, which costs less for each. */
+const loneShare = 1 / 16;
+
 /** A decoded column. Strings and dense codes are created at first use. */
 export class DecodedColumn implements MetadataColumn {
   readonly name: string;
@@ -139,6 +142,8 @@ export class DecodedColumn implements MetadataColumn {
   readonly #valueEnds: Uint32Array;
   #values: readonly string[] | undefined;
   #codes: Uint32Array | undefined;
+  /** Values that were decoded alone. */
+  #lookups = 0;
 
   constructor(name: string, rowCount: number, reader: ByteReader) {
     this.name = name;
@@ -193,6 +198,25 @@ export class DecodedColumn implements MetadataColumn {
     } else codes.fill(1);
     this.#codes = codes;
     return codes;
+  }
+
+  codeAt(row: number): number {
+    if (this.#codes) return this.#codes[row];
+    if (!this.rows) return 1;
+    let [low, high] = [0, this.rows.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.rows[middle] < row) low = middle + 1;
+      else high = middle;
+    }
+    return this.rows[low] === row ? this.rowCodes![low] : 0;
+  }
+
+  value(code: number): string {
+    this.#lookups++;
+    if (this.#values || this.#lookups > this.valueCount * loneShare) return this.values[code - 1];
+    const start = code === 1 ? 0 : this.#valueEnds[code - 2];
+    return this.#valueBytes.toString('utf8', start, this.#valueEnds[code - 1]);
   }
 
   /** Current memory in bytes; strings count as their bytes and a pointer. */

@@ -57,6 +57,39 @@ describe('a segment', () => {
     expect(segment.block(first, 0, all).lines().length).toBe(0);
   });
 
+  test('gives the metadata of one row alone as it gives all of it', () => {
+    const writer = new RowWriter('one');
+    writer.beginRun(Labels.fromPairs([['app', 'a']]));
+    const rowCount = 900;
+    for (let row = 0; row < rowCount; row++) {
+      writer.addRowText(1700000000 + row, 0, `line ${row}`);
+      writer.addMetadata('dense', `żółw ${row % 50}`);
+      if (row % 2 === 0) writer.addMetadata('empty', '');
+      if (row % 300 === 7) writer.addMetadata('sparse', `🐢${row}`);
+      writer.addMetadata('trace', `${row}`.padStart(32, '0'));
+      writer.addMetadata('uniform', 'same');
+    }
+    writer.endRun();
+    const bytes = encodeSegment(writer.finish(), { kind: 'record' });
+    const open = () => {
+      const segment = openSegment(bytes);
+      return segment.block(segment.section('one')!, 0, all);
+    };
+    const whole = open();
+    for (const name of whole.info.metadataNames) {
+      const { codes, values } = whole.metadataColumn(name)!;
+      // Every seventh row first, in a column of which nothing is decoded yet; then all, again and again.
+      const column = open().metadataColumn(name)!;
+      for (const step of [7, 1, 1]) {
+        for (let row = 0; row < rowCount; row += step) {
+          const code = column.codeAt(row);
+          expect(code).toBe(codes[row]);
+          if (code > 0) expect(column.value(code)).toBe(values[code - 1]);
+        }
+      }
+    }
+  });
+
   test('of a one-line push costs at most 100 bytes beyond its text', () => {
     const writer = new RowWriter('tenant-1');
     writer.beginRun(

@@ -32,6 +32,10 @@ export interface MetadataColumn {
    */
   readonly rows?: Uint32Array;
   readonly rowCodes?: Uint32Array;
+  /** The code of one row, in the memory that there is: for a few rows of a block. */
+  codeAt(row: number): number;
+  /** The value of a code above 0. A few values are decoded alone; for many, all of the column are. */
+  value(code: number): string;
 }
 
 /**

@@ -8,6 +8,12 @@ import type { NeededLabels } from './needed-labels.ts';
 /** Most label combinations that are cached across blocks; with trace ids nearly every row has its own. */
 const basesMax = 65_536;
 
+/**
+ * Metadata keys of a block up to which a row is looked up in each column; beyond it the block's metadata is
+ * put together by row, as hostile clients send thousands of keys.
+ */
+const lookedUpMax = 16;
+
 /** Factor of a trie key: exceeds every code of a column. */
 const codesPerColumn = 2 ** 26;
 
@@ -31,7 +37,10 @@ export class BaseResolver {
   #section!: Section;
   #block!: Block;
   #roots = new Map<number, Node>();
-  #columns: readonly MetadataColumn[] = [];
+  /** Undefined until a row's labels are asked for: before, the block may have fewer columns in memory. */
+  #columns: readonly MetadataColumn[] | undefined;
+  /** The block has too many keys for a look into each column. */
+  #isByRow = false;
 
   /** @param needed labels that later stages use; other metadata is left out */
   constructor(needed: NeededLabels) {
@@ -48,13 +57,8 @@ export class BaseResolver {
     this.#section = section;
     this.#block = block;
     this.#roots.clear();
-    const names = this.metadataNames(block.info.metadataNames);
-    this.#columns = this.#needed.isAll
-      ? []
-      : names.flatMap((name) => {
-          const column = block.metadataColumn(name);
-          return column ? [column] : [];
-        });
+    this.#columns = undefined;
+    this.#isByRow = this.#needed.isAll && block.info.metadataNames.length > lookedUpMax;
   }
 
   stream(section: Section, index: number): BaseStream {
@@ -75,16 +79,17 @@ export class BaseResolver {
       node = {};
       this.#roots.set(streamIndex, node);
     }
-    if (this.#needed.isAll) {
-      if (this.#block.info.metadataNames.length > 0) {
-        const { starts, column, code } = this.#block.rowMetadata();
-        for (let i = starts[row]; i < starts[row + 1]; i++) {
-          node = child(node, column[i] * codesPerColumn + code[i]);
-        }
+    if (this.#isByRow) {
+      const { starts, column, code } = this.#block.rowMetadata();
+      for (let i = starts[row]; i < starts[row + 1]; i++) {
+        node = child(node, column[i] * codesPerColumn + code[i]);
       }
     } else {
-      for (let i = 0; i < this.#columns.length; i++) {
-        const code = this.#columns[i].codes[row];
+      const columns = this.#neededColumns();
+      const { isAll } = this.#needed;
+      for (let i = 0; i < columns.length; i++) {
+        // A query that prints all labels sees few rows of a block; one that counts by a label sees most.
+        const code = isAll ? columns[i].codeAt(row) : columns[i].codes[row];
         if (code !== 0) node = child(node, i * codesPerColumn + code);
       }
     }
@@ -120,18 +125,24 @@ export class BaseResolver {
     return base;
   }
 
+  #neededColumns(): readonly MetadataColumn[] {
+    this.#columns ??= this.metadataNames(this.#block.info.metadataNames).flatMap((name) => {
+      const column = this.#block.metadataColumn(name);
+      return column ? [column] : [];
+    });
+    return this.#columns;
+  }
+
   #metadata(row: number): LabelPair[] {
     const pairs: LabelPair[] = [];
     const add = (column: MetadataColumn, code: number) => {
-      const value = code === 0 ? '' : column.values[code - 1];
+      const value = code === 0 ? '' : column.value(code);
       if (value !== '') pairs.push([column.name, value]);
     };
-    if (!this.#needed.isAll) {
-      for (const column of this.#columns) add(column, column.codes[row]);
-    } else if (this.#block.info.metadataNames.length > 0) {
+    if (this.#isByRow) {
       const { columns, starts, column, code } = this.#block.rowMetadata();
       for (let i = starts[row]; i < starts[row + 1]; i++) add(columns[column[i]], code[i]);
-    }
+    } else for (const column of this.#neededColumns()) add(column, column.codeAt(row));
     return pairs;
   }
 }
