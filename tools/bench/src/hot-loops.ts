@@ -1,8 +1,8 @@
 /** Measures the hot loops of the product in this process: encoding, merging, and each class of query. */
 import { leafTask } from '@loki/engine';
-import { mergeSegments } from '@loki/segment';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { LeafRequest, WorkerEnv } from '@loki/ports';
+import { mergeSegments } from '@loki/segment';
 import type { Figure } from './figures.ts';
 import { loopTenant, makeLoopRows } from './loop-rows.ts';
 import type { LoopRows } from './loop-rows.ts';

@@ -149,10 +149,10 @@ class HeldBlocks {
   }
 
   release(info: BlockInfo): void {
-    const held = this.#blocks.get(info.index);
+    const block = this.#blocks.get(info.index);
     this.#blocks.delete(info.index);
-    if (held) held.holders--;
-    this.#cache.release(this.#keyOf(info), held);
+    if (block) block.holders--;
+    this.#cache.release(this.#keyOf(info), block);
   }
 }
 
