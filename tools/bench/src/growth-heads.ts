@@ -26,6 +26,11 @@ export const headMeasures: readonly Measure[] = [
     bar: { costMax: judgedPartitions, atSize: judgedPartitions, exponentMax: 1, floor: 1 },
   },
   {
+    name: `calls to ingesters, ${parts} parts of labels`,
+    unit: 'calls',
+    bar: { costMax: judgedPartitions, atSize: judgedPartitions, exponentMax: 1, floor: 1 },
+  },
+  {
     name: 'a part older than all heads',
     unit: 's',
     bar: { costMax: 0.005, atSize: judgedPartitions, exponentMax: 1, floor: 0.0001 },
@@ -58,8 +63,17 @@ export async function measureHeads(partitions: number): Promise<Map<string, numb
   }
   const { user, system } = process.cpuUsage(began);
   const calls = ingesters.reduce((sum, ingester) => sum + ingester.calls, 0);
+  for (const ingester of ingesters) ingester.calls = 0;
+  const bounds = await querier.heads(tenant);
+  for (let i = 0; i < parts; i++) {
+    const startNs = BigInt(i) * hourNs;
+    const range = { startNs, endNs: startNs + hourNs };
+    await querier.streams({ tenant, selector: '', ...range, purpose: 'labels', heads: bounds });
+  }
+  const labelCalls = ingesters.reduce((sum, ingester) => sum + ingester.calls, 0);
   return new Map([
     [`calls to ingesters, ${parts} parts`, calls],
+    [`calls to ingesters, ${parts} parts of labels`, labelCalls],
     ['a part older than all heads', (user + system) / 1e6 / parts],
   ]);
 }
@@ -92,8 +106,9 @@ class CountedIngester implements IngesterService {
     return Promise.resolve({ committedOffset: 0, result });
   }
 
-  headStreams(): Promise<never> {
-    throw new Error('not asked');
+  headStreams() {
+    this.calls++;
+    return Promise.resolve({ committedOffset: 0, result: [] });
   }
 
   partitions(): Promise<never> {

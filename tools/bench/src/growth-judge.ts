@@ -19,7 +19,7 @@ export interface Bar {
 /** One measure of a row, over all sizes. */
 export interface Measure {
   readonly name: string;
-  readonly unit: 's' | 'MiB' | 'MB/s' | 'cores' | 'calls';
+  readonly unit: 's' | 'wall s' | 'MiB' | 'MB/s' | 'cores' | 'calls';
   readonly bar: Bar;
 }
 

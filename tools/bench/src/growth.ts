@@ -2,10 +2,11 @@
  * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
  * process, its exponent, and a failure past its bar.
  *
- *     npm run bench:growth -- [--rows streams,catalog,ring,heads] [--sizes 1000,10000,100000] [--json FILE]
+ *     npm run bench:growth -- [--rows streams,catalog,ring,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
+import { appendMeasures, measureAppends } from './growth-appends.ts';
 import { catalogMeasures, measureCatalog } from './growth-catalog.ts';
 import { headMeasures, measureHeads } from './growth-heads.ts';
 import { judgeGrowth } from './growth-judge.ts';
@@ -27,6 +28,7 @@ const rows: ReadonlyMap<string, Row> = new Map([
   ['streams', { sizes: defaultSizes, measures: streamMeasures, measure: measureStreams }],
   ['catalog', { sizes: defaultSizes, measures: catalogMeasures, measure: measureCatalog }],
   ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
+  ['appends', { sizes: [2, 20, 200], measures: appendMeasures, measure: measureAppends }],
   ['heads', { sizes: [10, 100, 1_000], measures: headMeasures, measure: measureHeads }],
 ]);
 

@@ -59,6 +59,7 @@ export const faults: readonly Fault[] = [
     isSpecial: true,
     run: (world) => skewClock(world, app),
   })),
+  { kind: 'add-partitions', group: 'distributor', isSpecial: true, run: addPartitions },
   { kind: 'stop-redis', group: 'redis', run: stopRedis },
   { kind: 'empty-redis', group: 'redis', run: emptyRedis },
   { kind: 'rewind-redis', group: 'redis', run: rewindRedis },
@@ -127,6 +128,29 @@ async function restart(world: FaultWorld, app: AppName): Promise<string> {
   await world.system.terminate(target);
   world.system.launch(target);
   return target.name;
+}
+
+const partitionsAdded = 3;
+/** Three stages a minute apart, of processes that ask every half a minute. */
+const partitionsWithinMs = 360_000;
+const partitionsAskMs = 2_000;
+
+/** As the guide has it: a larger `write_log.partitions`, and a restart of all distributors. */
+async function addPartitions(world: FaultWorld): Promise<string> {
+  const { system } = world;
+  const count = system.addPartitions(partitionsAdded);
+  await roll(world, 'distributor');
+  const beganMs = performance.now();
+  for (;;) {
+    // A gateway may be down at the moment: another fault of the round.
+    const written = await system.writtenPartitions().catch(() => 0);
+    const seconds = (performance.now() - beganMs) / 1000;
+    if (written >= count) return `${count} partitions, all written to after ${seconds.toFixed(0)} s`;
+    if (seconds * 1000 > partitionsWithinMs) {
+      throw new Error(`${written} of ${count} partitions have records`);
+    }
+    await wait(world, partitionsAskMs);
+  }
 }
 
 /**

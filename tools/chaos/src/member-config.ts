@@ -9,13 +9,15 @@ import type { BreakableServices } from './services.ts';
 export interface Place {
   readonly directory: string;
   readonly services: BreakableServices;
+  /** Partitions of the write log. */
+  readonly partitions: number;
 }
 
 /**
  * One member's configuration, as JSON, which is also YAML. Times are shorter than in production, so that each
  * round has flushes, compactions and moves of ownership.
  */
-export function memberConfig(member: Member, { directory, services }: Place): string {
+export function memberConfig(member: Member, { directory, services, partitions }: Place): string {
   return JSON.stringify({
     auth_enabled: false,
     server: {
@@ -46,7 +48,7 @@ export function memberConfig(member: Member, { directory, services }: Place): st
       compaction_interval: '5s',
       working_directory: path.join(directory, member.name, 'compactor'),
     },
-    write_log: { kind: 'kafka', partitions: 6 },
+    write_log: { kind: 'kafka', partitions },
     worker_pool: { threads: 1 },
     kafka_config: {
       topic: 'chaos',

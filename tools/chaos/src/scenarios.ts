@@ -90,6 +90,14 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     atOnce: 2,
     load: { linesPerSecond: 2_000, linesPerPush: 20, clients: 16 },
   },
+  partitions: {
+    ...all,
+    about: 'partitions are added while lines come in, and processes are killed meanwhile',
+    kinds: ['add-partitions', 'kill-ingester', 'kill-querier', 'kill-compactor'],
+    rounds: 4,
+    atOnce: 2,
+    load: { linesPerSecond: 2_000, linesPerPush: 40, clients: 8 },
+  },
   upgrade: {
     ...all,
     about: 'all start as version N-1 (--previous COMMIT), and one app after the other becomes this version',

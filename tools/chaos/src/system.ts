@@ -14,6 +14,7 @@ import type { BreakableServices } from './services.ts';
 
 const counts = { ingester: 3, distributor: 2, compactor: 1, querier: 2, gateway: 2 } as const;
 const zones = ['zone-a', 'zone-b', 'zone-c'];
+const partitionsAtFirst = 6;
 const askTimeoutMs = 2_000;
 /** A process that ended by itself starts again after this, as under any supervisor. */
 const relaunchMs = 1_000;
@@ -35,7 +36,9 @@ export class System {
   /** Ingesters that joined later. */
   readonly #added: Cluster[] = [];
   #addedCount = 0;
-  /** Apps that already have this version. */
+  /** Of the write log, as processes are told at their next start. */
+  #partitions = partitionsAtFirst;
+  /** Apps that are of this version already. */
   readonly #upgraded = new Set<AppName>();
   /** Hours by which the clock of a process is wrong. */
   readonly #skewed = new Map<string, number>();
@@ -70,7 +73,10 @@ export class System {
       const ports = await freePorts(2 * total);
       const members = membersOf(counts, (app, number) => memberAt(app, number, ports.splice(0, 2)));
       const started: { system?: System } = {};
-      const cluster = new Cluster(members, clusterOptions(options, { ...options, services }, started));
+      const cluster = new Cluster(
+        members,
+        clusterOptions(options, { ...options, services, partitions: partitionsAtFirst }, started),
+      );
       const linkPorts = await freePorts(counts.gateway);
       system = started.system = new System(services, cluster, options, linkPorts);
       await Promise.all(system.gatewayLinks.map((link, i) => link.listen(linkPorts[i])));
@@ -111,6 +117,27 @@ export class System {
     this.#upgraded.add(app);
   }
 
+  /** From its next start on, each process is told of so many more partitions. @returns all of them */
+  addPartitions(count: number): number {
+    return (this.#partitions += count);
+  }
+
+  get partitions(): number {
+    return this.#partitions;
+  }
+
+  /** Partitions of which an ingester has read a record. */
+  async writtenPartitions(): Promise<number> {
+    const [{ url }] = this.of('gateway');
+    const response = await fetch(`${url}/partitions`, { signal: AbortSignal.timeout(10_000) });
+    if (response.status !== 200) return 0;
+    const { partitions } = (await response.json()) as {
+      partitions: { instances: { consumedOffset: number }[] }[];
+    };
+    return partitions.filter(({ instances }) => instances.some(({ consumedOffset }) => consumedOffset > 0))
+      .length;
+  }
+
   /** Where an app starts from, unless it is of this version. */
   previousOf(app: AppName): string | undefined {
     return this.#upgraded.has(app) ? undefined : this.#options.previous;
@@ -141,7 +168,7 @@ export class System {
     this.#checkGoesOn();
     const number = counts.ingester + ++this.#addedCount;
     const member = memberAt('ingester', number, await freePorts(2));
-    const place = { ...this.#options, services: this.services };
+    const place = { ...this.#options, services: this.services, partitions: this.#partitions };
     const cluster = new Cluster([member], clusterOptions(this.#options, place, { system: this }));
     this.#added.push(cluster);
     const [added] = cluster.processes;
@@ -230,7 +257,8 @@ function clusterOptions({ directory, plant }: SystemOptions, place: Place, holde
     command: (member: Member) => {
       const file = path.join(directory, `${member.name}.yaml`);
       fs.mkdirSync(path.join(directory, 'logs'), { recursive: true });
-      fs.writeFileSync(file, memberConfig(member, place));
+      const partitions = holder.system?.partitions ?? place.partitions;
+      fs.writeFileSync(file, memberConfig(member, { ...place, partitions }));
       const previous = holder.system?.previousOf(member.app);
       const main = previous
         ? mainIn(previous, member.app)

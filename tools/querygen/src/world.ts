@@ -214,10 +214,14 @@ export class World {
     process.clock.offsetMs = 10 * 86_400_000;
     const { clock, timers, random } = process;
     const objectStore = this.#bucket.client(process);
+    const catalogs = Array.from(
+      { length: partitionCount },
+      (_, partition) => new PartitionCatalog({ objectStore, partition }),
+    );
     const compactor = new Compactor({
       objectStore,
       catalog: new Catalog({ objectStore, timers, partitionCount }),
-      partitions: Array.from({ length: partitionCount }, (_, partition) => new PartitionCatalog({ objectStore, partition })),
+      partitions: () => catalogs,
       clock,
       timers,
       random,

@@ -99,7 +99,8 @@ class Node {
       heartbeatMs: 250,
       view: this.view,
     });
-    ownedPartitions(this.view, id, { partitionCount: 12, replicationFactor: 1 })((owned) =>
+    const partitions = { owned: 12, onChange: () => () => undefined };
+    ownedPartitions(this.view, id, { partitions, replicationFactor: 1 })((owned) =>
       this.history.push(owned.join()),
     );
   }

@@ -116,6 +116,10 @@ const everyStreams: Required<StreamsRequest> = {
   purpose: 'labels',
   group: { by: 'name', names: ['a', 'b'], withValues: true },
   cache: { kind: 'volume', splitNs: 0n, newestNs: 7n },
+  heads: [
+    { partition: 3, committedOffset: 9, oldestNs: 5n },
+    { partition: 4, committedOffset: 0, oldestNs: undefined },
+  ],
 };
 
 test('every field of a request travels', () => {

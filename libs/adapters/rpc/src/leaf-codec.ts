@@ -253,7 +253,7 @@ export function seriesFromWire(wire: WireSeries, steps: number): SeriesState {
 }
 
 export function streamsRequestToWire(request: StreamsRequest): WireStreamsRequest {
-  const { selector, startNs, endNs, volume, purpose = '', group, cache } = request;
+  const { selector, startNs, endNs, volume, purpose = '', group, cache, heads } = request;
   const { by, names = [], withValues = false } = group ?? {};
   return {
     selector,
@@ -263,6 +263,7 @@ export function streamsRequestToWire(request: StreamsRequest): WireStreamsReques
     purpose,
     group: group && { byName: by === 'name', names: [...names], withValues },
     cache,
+    heads: heads && partitionHeadsToWire(heads),
   };
 }
 
@@ -271,7 +272,7 @@ export function streamsRequestFromWire(
   tenant: TenantId,
 ): StreamsRequest {
   if (!wire) throw malformed('no selector');
-  const { selector, startNs, endNs, volume, purpose, group, cache } = wire;
+  const { selector, startNs, endNs, volume, purpose, group, cache, heads } = wire;
   if (volume && volume.stepNs < 0n) throw malformed('steps that go back');
   return {
     tenant,
@@ -282,6 +283,7 @@ export function streamsRequestFromWire(
     ...(purpose === 'labels' || purpose === 'stats' ? { purpose } : {}),
     ...(group ? { group: groupFromWire(group) } : {}),
     ...(cache ? { cache: cacheFromWire(cache) } : {}),
+    ...(heads ? { heads: partitionHeadsFromWire(heads) } : {}),
   };
 }
 

@@ -1,13 +1,16 @@
-/** Appends to one partition of the topic, a batch at a time. */
+/** Appends to one partition of the topic: several batches in flight, in order. */
 import { LokiError } from '@loki/model';
 import type { Clock, LogRecord, Logger, Random, Timers } from '@loki/ports';
 import { batchBytesMax, frameBytes } from './kafka-batch.ts';
+import type { BatchOrder } from './kafka-batch.ts';
 import type { KafkaBrokers } from './kafka-cluster.ts';
+import type { KafkaProducer, KafkaProducers } from './kafka-producers.ts';
 import { kafkaErrorName, kafkaErrors, produceCall } from './kafka-protocol.ts';
 import type { ProduceAnswer } from './kafka-protocol.ts';
 
 interface KafkaAppenderOptions {
   readonly cluster: KafkaBrokers;
+  readonly producers: Pick<KafkaProducers, 'current' | 'retire'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -25,6 +28,34 @@ interface Pending {
   isSettled: boolean;
 }
 
+/** Records that travel together. Once sent, a batch keeps its records: its sequence counts them. */
+interface Batch {
+  readonly records: readonly Pending[];
+  readonly order: BatchOrder | undefined;
+  isInFlight: boolean;
+  /** The lowest offset of a later batch that was acknowledged first. */
+  passedOffset: number | undefined;
+  failure: Failure | undefined;
+}
+
+interface Failure {
+  /** Kafka's error; undefined: no valid answer. */
+  readonly code: number | undefined;
+  readonly reason: string;
+}
+
+/** Most batches of a partition in flight: brokers know the last five of a producer when they are repeated. */
+const inFlightMax = 5;
+/** A batch of fewer bytes waits for the answer to the one before it, and for more records. */
+const inFlightBytesMin = 64 * 1024;
+/**
+ * After so long without an acknowledgement a batch is sent alone: to a broker that has forgotten the producer
+ * any sequence is the next one, also that of the second of two batches. Kafka's bound is a day.
+ */
+const provenMs = 10_000;
+/** Sequences of Kafka begin again at 0 after the largest 32-bit number. */
+const sequencesMax = 2 ** 31;
+
 /** Connections for appends to each broker: Kafka answers one request of a connection at a time. */
 const lanes = 4;
 /** Least time for entries that have already waited for the whole timeout: the log may just have recovered. */
@@ -38,23 +69,44 @@ const finalErrors: ReadonlySet<number> = new Set([
   kafkaErrors.clusterAuthorizationFailed,
   kafkaErrors.invalidRecord,
 ]);
+/** Errors after which no batch of the producer is taken in this partition. */
+const orderErrors: ReadonlySet<number> = new Set([
+  kafkaErrors.outOfOrderSequence,
+  kafkaErrors.duplicateSequence,
+  kafkaErrors.invalidProducerEpoch,
+  kafkaErrors.unknownProducerId,
+]);
 const tooLargeErrors: ReadonlySet<number> = new Set([
   kafkaErrors.messageTooLarge,
   kafkaErrors.recordListTooLarge,
 ]);
 
 /**
- * Appends to one partition. Records that arrive while a batch is in progress form the next batch, so there is
- * one request at a time, and offsets rise in the order of the calls. An attempt without an answer is repeated
- * until the deadline: readers drop repeats by (writerId, sequence).
+ * Appends to one partition. Records that arrive while small batches are in flight form the next batch. Up to
+ * five large batches are in flight, under a producer id: the broker takes them in the order of their sequence
+ * and leaves none out, so a batch that fails makes the ones behind it fail, and all are sent again in order.
+ * Offsets rise in the order of the calls. An attempt without an answer is repeated until the deadline:
+ * readers drop repeats by (writerId, sequence).
+ *
+ * Readers also drop a record that stands behind a later one of its writer. So no batch is sent under a new
+ * order while one before it may be acknowledged under the old one, and a batch that a later one has passed
+ * counts as stored only where the broker names an offset before that one.
  */
 export class KafkaAppender {
   readonly #partition: number;
   readonly #options: KafkaAppenderOptions;
   #waiting: Pending[] = [];
-  /** The batch in progress. */
-  #sending: readonly Pending[] = [];
+  /** Batches that were sent and not acknowledged, in their order. */
+  #line: Batch[] = [];
   #isSending = false;
+  /** Wakes the sender for records that arrive while it waits for answers. */
+  #arrived = Promise.withResolvers<void>();
+  #producer: KafkaProducer | undefined;
+  #nextSequence = 0;
+  /** When a batch of the producer was acknowledged last. */
+  #provenMs = Number.NEGATIVE_INFINITY;
+  /** The number of next records that travel alone: together they were too large. */
+  #singles = 0;
   /** One above the highest acknowledged offset. */
   #ackedEnd = 0;
 
@@ -83,6 +135,7 @@ export class KafkaAppender {
       fail(pending, new LokiError('logNotAcked', `kafka: not acknowledged in ${writeTimeoutMs} ms`)),
     );
     this.#waiting.push(pending);
+    this.#arrived.resolve();
     if (!this.#isSending) void this.#sendAll();
     try {
       return await pending.completion.promise;
@@ -91,76 +144,140 @@ export class KafkaAppender {
     }
   }
 
-  /** Gives up all waiting records. The batch in progress may still be stored. */
+  /** Gives up all waiting records. Batches in flight may still be stored. */
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const each of [...this.#sending, ...waiting]) {
+    for (const each of [...this.#line.flatMap(({ records }) => records), ...waiting]) {
       fail(each, new LokiError('logNotAcked', 'the write log is closed'));
     }
   }
 
+  /** Never rejects. */
   async #sendAll(): Promise<void> {
+    const { timers, random, logger, cluster } = this.#options;
     this.#isSending = true;
     // Appends of the same turn share the first batch.
     await Promise.resolve();
-    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
-      await this.#sendBatch(batch);
-    }
-    this.#isSending = false;
-  }
-
-  #nextBatch(): readonly Pending[] {
-    const alive = this.#waiting.filter((each) => !each.isSettled);
-    let values = 0;
-    let count = 0;
-    for (; count < alive.length; count++) {
-      const bytes = frameBytes(alive[count].record);
-      if (count > 0 && batchBytesMax(values + bytes, count + 1) > this.#options.messageBytesMax) break;
-      values += bytes;
-    }
-    this.#waiting = alive.slice(count);
-    this.#sending = alive.slice(0, count);
-    return this.#sending;
-  }
-
-  /** Sends the batch until all records are acknowledged, refused or given up. Never rejects. */
-  async #sendBatch(batch: readonly Pending[]): Promise<void> {
-    const { clock, timers, random, writeTimeoutMs, logger } = this.#options;
     let pauseMs = pauseMinMs;
     for (let attempt = 1; ; attempt++) {
-      const open = batch.filter((each) => !each.isSettled);
-      if (open.length === 0) return;
-      const leftMs = open[open.length - 1].deadlineMs - clock.monotonicMs();
-      // One attempt gets half of the time, which leaves time for another one at the partition's next leader.
-      const timeoutMs = Math.ceil(Math.max(100, Math.min(leftMs, writeTimeoutMs / 2)));
-      let reason: string;
-      try {
-        const answer = await this.#produce(open, timeoutMs);
-        const errorCode = this.#settle(open, answer);
-        if (errorCode === undefined) return;
-        if (tooLargeErrors.has(errorCode) && open.length > 1) {
-          for (const each of open) await this.#sendBatch([each]);
-          return;
-        }
-        reason = kafkaErrorName(errorCode);
-      } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
+      const before = this.#ackedEnd;
+      await this.#stream();
+      if (this.#ackedEnd > before) {
+        attempt = 1;
+        pauseMs = pauseMinMs;
+      }
+      const failure = this.#recover();
+      if (failure === undefined) {
+        if (this.#waiting.length > 0) continue;
+        break;
       }
       logger?.[attempt === 1 ? 'debug' : 'warn']('kafka: an append is tried again', {
         partition: this.#partition,
         attempt,
-        err: reason,
+        err: failure.reason,
       });
       // When all callers have given up, the next batch must not wait.
+      const pending = [...this.#line.flatMap(({ records }) => records), ...this.#waiting];
+      const open = pending.filter((each) => !each.isSettled);
       const allSettled = Promise.allSettled(open.map((each) => each.completion.promise));
       await Promise.race([timers.sleep(pauseMs * (0.5 + random.float())), allSettled]);
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs);
-      await this.#options.cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
+      await cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
+      this.#dropGivenUp();
+    }
+    this.#isSending = false;
+  }
+
+  /** Sends until nothing waits, or a batch has failed; all requests have ended then. */
+  async #stream(): Promise<void> {
+    const inFlight = new Set<Promise<void>>();
+    let hasFailed = false;
+    for (;;) {
+      this.#arrived = Promise.withResolvers();
+      for (let batch = this.#next(inFlight.size, hasFailed); batch;) {
+        const request = this.#send(batch).then((isAcked) => {
+          inFlight.delete(request);
+          hasFailed ||= !isAcked;
+        });
+        inFlight.add(request);
+        batch = this.#next(inFlight.size, hasFailed);
+      }
+      if (inFlight.size === 0) return;
+      await Promise.race([...inFlight, this.#arrived.promise]);
     }
   }
 
-  async #produce(batch: readonly Pending[], timeoutMs: number): Promise<ProduceAnswer> {
+  /** The batch to send besides those in flight: one that is sent again, or a new one. */
+  #next(inFlightCount: number, hasFailed: boolean): Batch | undefined {
+    if (hasFailed) return undefined;
+    if (inFlightCount > 0) {
+      const isProven = this.#options.clock.monotonicMs() - this.#provenMs < provenMs;
+      if (!this.#producer || !isProven || inFlightCount >= inFlightMax) return undefined;
+    }
+    const again = this.#line.find((each) => !each.isInFlight);
+    return again ?? this.#newBatch(inFlightCount);
+  }
+
+  #newBatch(inFlightCount: number): Batch | undefined {
+    const alive = this.#waiting.filter((each) => !each.isSettled);
+    this.#waiting = alive;
+    let values = 0;
+    let count = 0;
+    for (; count < alive.length && (count === 0 || this.#singles === 0); count++) {
+      const bytes = frameBytes(alive[count].record);
+      if (count > 0 && batchBytesMax(values + bytes, count + 1) > this.#options.messageBytesMax) break;
+      values += bytes;
+    }
+    const isEnough = inFlightCount === 0 || (values >= inFlightBytesMin && this.#singles === 0);
+    if (count === 0 || !isEnough) return undefined;
+    if (this.#singles > 0) this.#singles--;
+    const records = alive.slice(0, count);
+    this.#waiting = alive.slice(count);
+    const batch = { records, order: this.#order(count), isInFlight: false, passedOffset: undefined };
+    this.#line.push({ ...batch, failure: undefined });
+    return this.#line.at(-1);
+  }
+
+  /** The place of the next batch; undefined while there is no producer id. */
+  #order(records: number): BatchOrder | undefined {
+    if (this.#line.length === 0 && !this.#producer) {
+      const leader = this.#options.cluster.leader(this.#partition);
+      this.#producer = leader === undefined ? undefined : this.#options.producers.current(leader);
+      this.#nextSequence = 0;
+    }
+    if (!this.#producer) return undefined;
+    const firstSequence = this.#nextSequence;
+    this.#nextSequence = (firstSequence + records) % sequencesMax;
+    return { producer: this.#producer, firstSequence };
+  }
+
+  /**
+   * Sends a batch once, and settles it by the answer.
+   *
+   * @returns whether it was acknowledged. Never rejects
+   */
+  async #send(batch: Batch): Promise<boolean> {
+    const { clock, writeTimeoutMs } = this.#options;
+    batch.isInFlight = true;
+    batch.failure = undefined;
+    const latestMs = Math.max(...batch.records.map(({ deadlineMs }) => deadlineMs));
+    const leftMs = latestMs - clock.monotonicMs();
+    // One attempt gets half of the time, which leaves time for another one at the partition's next leader.
+    const timeoutMs = Math.ceil(Math.max(100, Math.min(leftMs, writeTimeoutMs / 2)));
+    try {
+      const answer = await this.#produce(batch, timeoutMs);
+      const code = this.#settle(batch, answer);
+      if (code !== undefined) batch.failure = { code, reason: kafkaErrorName(code) };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      batch.failure = { code: undefined, reason };
+    }
+    batch.isInFlight = false;
+    return batch.failure === undefined;
+  }
+
+  async #produce(batch: Batch, timeoutMs: number): Promise<ProduceAnswer> {
     const { cluster, clock } = this.#options;
     const leader = cluster.leader(this.#partition);
     if (leader === undefined) throw new Error('the partition has no leader');
@@ -168,8 +285,8 @@ export class KafkaAppender {
     const call = produceCall(
       cluster.topic,
       this.#partition,
-      batch.map((each) => each.record),
-      { nowMs: clock.nowMs(), timeoutMs },
+      batch.records.map((each) => each.record),
+      { nowMs: clock.nowMs(), timeoutMs, order: batch.order },
     );
     return connection.request(call, timeoutMs + 500);
   }
@@ -178,9 +295,9 @@ export class KafkaAppender {
    * Settles a batch by its answer, which is valid only if it is about exactly this partition and has an
    * offset.
    *
-   * @returns the error of a retry; undefined when the whole batch is settled
+   * @returns Kafka's error; undefined: all of it is acknowledged
    */
-  #settle(batch: readonly Pending[], answer: ProduceAnswer): number | undefined {
+  #settle(batch: Batch, answer: ProduceAnswer): number | undefined {
     const [only, ...extras] = answer.partitions;
     const isOurs =
       extras.length === 0 &&
@@ -188,27 +305,76 @@ export class KafkaAppender {
       only.partition === this.#partition;
     if (!isOurs) throw new Error('the broker answered for other partitions than it was asked for');
     const { errorCode, baseOffset } = only;
-    if (errorCode === kafkaErrors.none) {
-      if (!(baseOffset >= 0)) throw new Error(`the broker answered with offset ${baseOffset}`);
-      this.#ackedEnd = Math.max(this.#ackedEnd, baseOffset + batch.length);
-      batch.forEach((each, i) => succeed(each, baseOffset + i));
+    if (errorCode !== kafkaErrors.none) return errorCode;
+    if (!(baseOffset >= 0)) throw new Error(`the broker answered with offset ${baseOffset}`);
+    const { records, order } = batch;
+    this.#ackedEnd = Math.max(this.#ackedEnd, baseOffset + records.length);
+    if (order && order.producer === this.#producer) this.#provenMs = this.#options.clock.monotonicMs();
+    const at = this.#line.indexOf(batch);
+    this.#line.splice(at, 1);
+    if (baseOffset > (batch.passedOffset ?? Infinity)) {
+      for (const each of records) fail(each, passedError());
       return undefined;
     }
-    if (tooLargeErrors.has(errorCode) && batch.length === 1) {
-      const bytes = frameBytes(batch[0].record);
-      fail(
-        batch[0],
-        new LokiError('bodyTooLarge', `kafka: a record of ${bytes} bytes exceeds max.message.bytes`),
-      );
-      return undefined;
+    records.forEach((each, i) => succeed(each, baseOffset + i));
+    for (const earlier of this.#line.slice(0, at)) {
+      earlier.passedOffset = Math.min(earlier.passedOffset ?? Infinity, baseOffset);
     }
-    if (finalErrors.has(errorCode)) {
-      const error = new LokiError('logNotAcked', `kafka: ${kafkaErrorName(errorCode)}`);
-      for (const each of batch) fail(each, error);
-      return undefined;
-    }
-    return errorCode;
+    return undefined;
   }
+
+  /**
+   * Prepares the line for another attempt, once no request is in flight.
+   *
+   * @returns the reason for a pause; undefined: none is needed
+   */
+  #recover(): Failure | undefined {
+    const first = this.#line.at(0);
+    if (!first) return undefined;
+    this.#provenMs = Number.NEGATIVE_INFINITY;
+    const { code, reason } = first.failure ?? { code: undefined, reason: 'not sent' };
+    if (code !== undefined && tooLargeErrors.has(code)) {
+      const { records } = first;
+      const bytes = frameBytes(records[0].record);
+      const text = `kafka: a record of ${bytes} bytes exceeds max.message.bytes`;
+      if (records.length === 1) fail(records[0], new LokiError('bodyTooLarge', text));
+      this.#beginAnew();
+      if (records.length > 1) this.#singles = Math.max(this.#singles, records.length);
+      return undefined;
+    }
+    if (code !== undefined && finalErrors.has(code)) {
+      for (const each of first.records) fail(each, new LokiError('logNotAcked', `kafka: ${reason}`));
+      this.#beginAnew();
+      return undefined;
+    }
+    const isBroken = code !== undefined && orderErrors.has(code);
+    if (isBroken || !first.order) this.#beginAnew();
+    return { code, reason };
+  }
+
+  /** A batch that all its callers have given up is not sent again, so those behind it need another order. */
+  #dropGivenUp(): void {
+    if (this.#line.some(({ records }) => records.every((each) => each.isSettled))) this.#beginAnew();
+  }
+
+  /** Records that wait for an answer become new batches, under another producer id. */
+  #beginAnew(): void {
+    const open: Pending[] = [];
+    for (const { records, passedOffset } of this.#line) {
+      for (const each of records) {
+        if (passedOffset !== undefined) fail(each, passedError());
+        else if (!each.isSettled) open.push(each);
+      }
+    }
+    this.#line = [];
+    this.#waiting = [...open, ...this.#waiting];
+    if (this.#producer) this.#options.producers.retire(this.#producer);
+    this.#producer = undefined;
+  }
+}
+
+function passedError(): LokiError {
+  return new LokiError('logNotAcked', 'kafka: a later record was stored first');
 }
 
 function succeed(pending: Pending, offset: number): void {

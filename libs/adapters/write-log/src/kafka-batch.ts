@@ -42,11 +42,18 @@ function recordBodyBytes(index: number, valueBytes: number): number {
   return 1 + 1 + varintBytes(index) + 1 + varintBytes(valueBytes) + valueBytes + 1;
 }
 
+/** The place of a batch among those of an idempotent producer: brokers refuse to leave one out. */
+export interface BatchOrder {
+  readonly producer: { readonly id: number; readonly epoch: number };
+  /** Number of its first record in the partition, from 0. */
+  readonly firstSequence: number;
+}
+
 /** Writes `records` as one batch of Kafka's format, uncompressed: payloads are compressed already. */
 export function writeBatch(
   writer: KafkaBytesWriter,
   records: readonly LogRecord[],
-  place: { partition: number; nowMs: number },
+  place: { partition: number; nowMs: number; order?: BatchOrder },
 ): void {
   const start = writer.position;
   writer.i64(0).i32(batchBytes(records) - 12);
@@ -55,8 +62,9 @@ export function writeBatch(
   const coveredFrom = writer.position;
   writer.i16(0).i32(records.length - 1);
   writer.i64(place.nowMs).i64(place.nowMs);
-  // No producer id: our own writer id and sequence identify repeats.
-  writer.i64(-1).i16(-1).i32(-1).i32(records.length);
+  const { producer, firstSequence = -1 } = place.order ?? {};
+  writer.i64(producer?.id ?? -1).i16(producer?.epoch ?? -1);
+  writer.i32(firstSequence).i32(records.length);
   for (let i = 0; i < records.length; i++) {
     const valueBytes = frameBytes(records[i]);
     writer.varint(recordBodyBytes(i, valueBytes)).i8(0).varint(0).varint(i).varint(-1).varint(valueBytes);

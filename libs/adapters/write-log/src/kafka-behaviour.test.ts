@@ -210,6 +210,132 @@ describe('an append', () => {
   });
 });
 
+/** Records that a reader keeps: it drops what does not raise the writer's sequence. */
+function keptOf(sequences: readonly number[]): number[] {
+  let newest = 0;
+  return sequences.filter((each) => each > newest && (newest = each));
+}
+
+const large = 100_000;
+
+describe('appends in flight', () => {
+  /** Appends records of `large` bytes at once; returns the acknowledged sequences. */
+  async function appendMany(log: KafkaWriteLog, from: number, count: number): Promise<number[]> {
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: count }, (_, i) => log.append(0, testRecord(from + i, Buffer.alloc(large)))),
+    );
+    return outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [from + i] : []));
+  }
+
+  /** One producer id, and an acknowledgement under it. */
+  async function opened(brokers: VirtualBrokers): Promise<KafkaWriteLog> {
+    brokers.messageBytesMax = large + 1_000;
+    const log = await open(brokers);
+    await log.append(0, testRecord(1, Buffer.alloc(1)));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await log.append(0, testRecord(2, Buffer.alloc(1)));
+    return log;
+  }
+
+  test('of large records are several at a time, and stand in their order', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await opened(brokers);
+    expect(await appendMany(log, 3, 20)).toHaveLength(20);
+    expect(brokers.producesMax).toBe(5);
+    expect(await readAll(log, 0)).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
+  });
+
+  test('are one at a time where brokers give no producer id', async () => {
+    const brokers = new VirtualBrokers(1);
+    brokers.hasProducerIds = false;
+    const log = await opened(brokers);
+    expect(await appendMany(log, 3, 20)).toHaveLength(20);
+    expect(brokers.producesMax).toBe(1);
+  });
+
+  test('are one at a time until the first of a producer is acknowledged: its broker would take any of them', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await opened(brokers);
+    brokers.producesMax = 0;
+    // The broker has forgotten the producer, which makes the sequence wrong: another one begins.
+    brokers.partitions[0].producers.clear();
+    brokers.faults = [undefined, 19, 19, 19, 19, 45];
+    expect(await appendMany(log, 3, 20)).toHaveLength(20);
+    expect(keptOf(await readAll(log, 0))).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
+  });
+
+  test.each<[string, (AppendFault | undefined)[]]>([
+    ['is not replicated', [undefined, 19]],
+    ['loses its answer', [undefined, 'lost']],
+    ['loses its connection', [undefined, 'refused', undefined, 'refused']],
+    ['fails twice', [19, 19, 19, 'lost', 'lost', 6]],
+    ['is out of order for another reason', [undefined, 45, 45, 45]],
+    ['is answered for another partition', [undefined, 'other partition', undefined, 'no offset']],
+  ])('with one in the middle that %s: all are stored, none behind a later one', async (_, faults) => {
+    const brokers = new VirtualBrokers(1);
+    const log = await opened(brokers);
+    brokers.faults = [...faults];
+    expect(await appendMany(log, 3, 20)).toHaveLength(20);
+    expect(keptOf(await readAll(log, 0))).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
+  });
+
+  test('to something that does not keep their order: a record that another one has passed is not called stored', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await opened(brokers);
+    brokers.ignoresSequences = true;
+    brokers.faults = [undefined, 19, undefined, undefined, 19];
+    const acked = await appendMany(log, 3, 20);
+    expect(acked.length).toBeLessThan(20);
+    expect(keptOf(await readAll(log, 0))).toEqual(expect.arrayContaining(acked));
+  });
+
+  test('with one that is too large in the middle: the others are stored in their order', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await opened(brokers);
+    brokers.messageBytesMax = 50_000; // lowered behind our back
+    const sizes = [70_000, 10_000, 90_000, 10_000, 10_000];
+    const outcomes = await Promise.allSettled(
+      sizes.map((bytes, i) => log.append(0, testRecord(3 + i, Buffer.alloc(bytes)))),
+    );
+    expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual([false, true, false, true, true]);
+    expect(keptOf(await readAll(log, 0))).toEqual([1, 2, 4, 6, 7]);
+  });
+
+  test('of which some were given up: what is acknowledged afterwards is read', async () => {
+    const brokers = new VirtualBrokers(1);
+    const log = await opened(brokers);
+    brokers.faults = Array.from({ length: 200 }, () => 19);
+    expect(await appendMany(log, 3, 10)).toEqual([]);
+    brokers.faults = [];
+    const acked = await appendMany(log, 13, 10);
+    expect(acked).toHaveLength(10);
+    expect(keptOf(await readAll(log, 0))).toEqual(expect.arrayContaining([1, 2, ...acked]));
+  });
+
+  test('under random faults: every acknowledged record is read once, in its order', async () => {
+    const random = new NodeRandom();
+    const kinds: (AppendFault | undefined)[] = [
+      undefined,
+      undefined,
+      undefined,
+      19,
+      6,
+      'lost',
+      'refused',
+      45,
+    ];
+    for (let round = 0; round < 6; round++) {
+      const brokers = new VirtualBrokers(1);
+      const log = await opened(brokers);
+      brokers.faults = Array.from({ length: 12 }, () => kinds[Math.floor(random.float() * kinds.length)]);
+      const shown = JSON.stringify(brokers.faults);
+      const acked = await appendMany(log, 3, 12);
+      const kept = keptOf(await readAll(log, 0));
+      expect([shown, kept]).toEqual([shown, expect.arrayContaining(acked)]);
+    }
+  });
+});
+
 describe('a read', () => {
   test('from a broker that is away ends with an error after its wait, and goes on once it is back', async () => {
     const brokers = new VirtualBrokers(1);
@@ -285,6 +411,20 @@ describe('a read', () => {
     await Promise.all(brokers.partitions.map((_, p) => log.endOffset(p)));
     expect(brokers.requests).toEqual(['ListOffsets', 'ListOffsets']);
   });
+});
+
+test('a partition that was added is appended to and read, by its number or by a broker’s word', async () => {
+  const brokers = new VirtualBrokers(1);
+  const log = await open(brokers);
+  await expect(log.append(1, testRecord(1))).rejects.toThrow(RangeError);
+  brokers.addPartition();
+  log.expectPartitions(2);
+  const offset = await log.append(1, testRecord(1));
+  expect(await log.read(1, offset, { bytesMax: 1, waitMs: 1_000 })).toMatchObject([{ sequence: 1 }]);
+  const other = await open(brokers);
+  brokers.addPartition();
+  expect(await other.countPartitions()).toBe(3);
+  expect(await other.endOffset(2)).toBe(0);
 });
 
 describe('at the start', () => {

@@ -8,6 +8,8 @@ import type { KafkaAnswer, KafkaCall, KafkaNode, MetadataAnswer } from './kafka-
 /** The part of a cluster that appending and reading need. */
 export interface KafkaBrokers {
   readonly topic: string;
+  /** Partitions of the topic at the last refresh; 0: there was none. */
+  readonly partitionCount: number;
   /** The known leader of a partition; undefined: none. */
   leader(partition: number): number | undefined;
   /** Fetches the leaders; simultaneous calls share one request. Rejects when no broker answers. */
@@ -20,6 +22,8 @@ export interface KafkaBrokers {
 }
 
 export interface KafkaRequests {
+  /** Whether the broker answers this version of an API. */
+  supports(apiKey: number, version: number): boolean;
   /** Sends a request. Rejects when no complete answer arrives in time. */
   request<T extends KafkaAnswer>(call: KafkaCall<T>, timeoutMs: number): Promise<T>;
 }
@@ -60,6 +64,10 @@ export class KafkaCluster implements KafkaBrokers {
     this.#options = options;
     this.#seeds = options.brokers.map(parseAddress);
     if (this.#seeds.length === 0) throw new TypeError('no Kafka broker is named');
+  }
+
+  get partitionCount(): number {
+    return this.#metadata?.partitions.length ?? 0;
   }
 
   leader(partition: number): number | undefined {

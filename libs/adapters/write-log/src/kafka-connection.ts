@@ -85,6 +85,7 @@ export class KafkaConnection {
   readonly #timers: Timers;
   readonly #connection: ClientConnection;
   readonly #sockets: ReadonlySet<net.Socket>;
+  readonly #versions: ClientBroker['versions'];
   #failure: Error | undefined;
   #pending = 0;
   #isRetired = false;
@@ -94,8 +95,9 @@ export class KafkaConnection {
     address: string,
     timers: Timers,
     connection: ClientConnection,
-    sockets: ReadonlySet<net.Socket>,
+    { sockets, versions }: { sockets: ReadonlySet<net.Socket>; versions: ClientBroker['versions'] },
   ) {
+    this.#versions = versions;
     this.#address = address;
     this.#timers = timers;
     this.#connection = connection;
@@ -121,7 +123,7 @@ export class KafkaConnection {
       );
       checkVersions(name, broker);
       const connection = await pool.getConnection(0);
-      return new KafkaConnection(name, options.timers, connection, sockets);
+      return new KafkaConnection(name, options.timers, connection, { sockets, versions: broker.versions });
     } catch (error) {
       for (const { requestQueue } of pool.pool) requestQueue.destroy();
       for (const socket of sockets) socket.destroy();
@@ -132,6 +134,11 @@ export class KafkaConnection {
   /** Whether it takes new requests. */
   get isUsable(): boolean {
     return this.#failure === undefined && !this.#isRetired;
+  }
+
+  supports(apiKey: number, version: number): boolean {
+    const range = this.#versions[apiKey];
+    return range !== undefined && version >= range.minVersion && version <= range.maxVersion;
   }
 
   /** Sends a request. Rejects when no complete answer arrives in time; the connection is then unusable. */

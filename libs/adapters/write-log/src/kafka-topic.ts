@@ -6,7 +6,9 @@ import type { Logger } from '@loki/ports';
 interface KafkaTopicOptions {
   readonly topic: string;
   readonly partitionCount: number;
-  /** Whether to create a missing topic. */
+  /** Whether the topic may have another number: more are fine, and missing ones are added. */
+  readonly mayGrow: boolean;
+  /** Whether to create a missing topic, or missing partitions. */
   readonly autoCreate: boolean;
   /** Replication factor of a created topic; absent: the brokers' default. */
   readonly replicationFactor?: number;
@@ -33,15 +35,17 @@ const retentionMsMin = 6 * hourMs;
 /**
  * Creates the topic if it is missing, and checks for settings that would lose or refuse records.
  *
- * @throws LokiError `internal` when the topic cannot serve as this log: missing, of another size, or
- *   compacted
+ * @throws LokiError `internal` when the topic cannot serve as this log: missing, too small, of another size
+ *   before its size is known, or compacted
  */
 export async function prepareTopic(admin: Admin, options: KafkaTopicOptions): Promise<KafkaTopicFacts> {
   const { topic, partitionCount, logger } = options;
   if (!(await admin.listTopics()).includes(topic)) await createTopic(admin, options);
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
   const { partitions } = topics[0];
-  if (partitions.length !== partitionCount) {
+  if (options.mayGrow) {
+    if (partitions.length < partitionCount) await addPartitions(admin, options, partitions.length);
+  } else if (partitions.length !== partitionCount) {
     throw new LokiError(
       'internal',
       `kafka topic ${topic} has ${partitions.length} partitions, but write_log.partitions is ${partitionCount}: streams are placed by this number, so make them equal or use another topic`,
@@ -120,6 +124,24 @@ async function createTopic(admin: Admin, options: KafkaTopicOptions): Promise<vo
     ],
   });
   if (isMade) logger?.info('kafka: made the topic', { topic, partitions: partitionCount });
+}
+
+async function addPartitions(admin: Admin, options: KafkaTopicOptions, present: number): Promise<void> {
+  const { topic, partitionCount: count, autoCreate, logger } = options;
+  if (!autoCreate) {
+    throw new LokiError(
+      'internal',
+      `kafka topic ${topic} has ${present} partitions, fewer than ${count}, and kafka_config.auto_create_topic_enabled is false: add them`,
+    );
+  }
+  try {
+    await admin.createPartitions({ timeout: 30_000, topicPartitions: [{ topic, count }] });
+    logger?.info('kafka: added partitions to the topic', { topic, before: present, partitions: count });
+  } catch (error) {
+    // Another process was first.
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    if (topics[0].partitions.length < count) throw error;
+  }
 }
 
 async function topicConfig(admin: Admin, topic: string): Promise<Map<string, string>> {

@@ -8,6 +8,7 @@ import type { KafkaBrokers } from './kafka-cluster.ts';
 import { withAdmin } from './kafka-connection.ts';
 import type { KafkaDialOptions, KafkaSasl, KafkaTls } from './kafka-connection.ts';
 import { KafkaOffsets } from './kafka-offsets.ts';
+import { KafkaProducers } from './kafka-producers.ts';
 import { KafkaReader } from './kafka-reader.ts';
 import { prepareTopic } from './kafka-topic.ts';
 import type { KafkaTopicFacts } from './kafka-topic.ts';
@@ -21,7 +22,13 @@ export interface KafkaLogDamage {
 
 export interface KafkaWriteLogOptions {
   readonly topic: string;
+  /** The topic has at least so many partitions. */
   readonly partitionCount: number;
+  /**
+   * Whether the topic may have more partitions than `partitionCount`, and is given more where it has fewer.
+   * False: streams are placed by this number, so another one is refused. Default: false.
+   */
+  readonly mayGrow?: boolean;
   /** `host:port` of some brokers. */
   readonly writerBrokers: readonly string[];
   /** Brokers for reading, if they are others. */
@@ -96,7 +103,6 @@ const deletePauseMs = 60_000;
  * draws the bytes. Offsets are Kafka's, above those of earlier epochs.
  */
 export class KafkaWriteLog implements WriteLog {
-  readonly partitionCount: number;
   readonly #options: KafkaWriteLogOptions;
   readonly #deps: KafkaDeps;
   readonly #base: number;
@@ -105,7 +111,11 @@ export class KafkaWriteLog implements WriteLog {
   readonly #starts: KafkaOffsets;
   readonly #deletedMs = new Map<number, number>();
   readonly #pendingBytesMax: number;
-  #appenders: readonly KafkaAppender[] = [];
+  /** By partition; made at the first use, as partitions are added while this process runs. */
+  readonly #appenders: KafkaAppender[] = [];
+  #producers: KafkaProducers | undefined;
+  #expectedPartitions: number;
+  #batchBytesMax = 0;
   #recordBytesMax: number;
   #pendingBytes = 0;
   #isClosed = false;
@@ -117,7 +127,7 @@ export class KafkaWriteLog implements WriteLog {
     }
     this.#options = options;
     this.#deps = deps;
-    this.partitionCount = options.partitionCount;
+    this.#expectedPartitions = options.partitionCount;
     this.#base = epoch * offsetsPerEpoch;
     this.#recordBytesMax = options.recordBytesMax ?? 15 * mib;
     this.#pendingBytesMax = options.pendingBytesMax ?? 128 * mib;
@@ -159,6 +169,19 @@ export class KafkaWriteLog implements WriteLog {
     }
   }
 
+  get partitionCount(): number {
+    return Math.max(this.#expectedPartitions, this.#deps.writers.partitionCount);
+  }
+
+  expectPartitions(count: number): void {
+    this.#expectedPartitions = Math.max(count, this.#expectedPartitions);
+  }
+
+  async countPartitions(): Promise<number> {
+    await this.#deps.writers.refresh();
+    return this.partitionCount;
+  }
+
   get recordBytesMax(): number {
     return this.#recordBytesMax - frameHeaderBytes;
   }
@@ -168,7 +191,7 @@ export class KafkaWriteLog implements WriteLog {
    * still be stored), `overloaded` when too much waits, `bodyTooLarge` for a record that the topic refuses.
    */
   async append(partition: number, record: LogRecord, waitedMs = 0): Promise<number> {
-    const appender = this.#appenders[this.#checked(partition)];
+    const appender = this.#appender(this.#checked(partition));
     if (!writerIdPattern.test(record.writerId)) throw new TypeError('a writer id has 32 hex digits');
     const bytes = frameBytes(record);
     if (bytes > this.#recordBytesMax) {
@@ -205,7 +228,7 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   async endOffset(partition: number): Promise<number> {
-    const acked = this.#appenders[this.#checked(partition)].ackedEnd;
+    const acked = this.#appenders[this.#checked(partition)]?.ackedEnd ?? 0;
     return this.#base + Math.max(acked, await this.#ends.of(partition));
   }
 
@@ -238,7 +261,7 @@ export class KafkaWriteLog implements WriteLog {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#reader.close();
-    for (const appender of this.#appenders) appender.close();
+    for (const appender of this.#appenders) appender?.close();
     this.#deps.writers.close();
     this.#deps.readers.close();
   }
@@ -296,7 +319,7 @@ export class KafkaWriteLog implements WriteLog {
   }
 
   #listen({ messageBytesMax }: KafkaTopicFacts): void {
-    const { clock, timers, random, logger, writeTimeoutMs = 10_000, topic } = this.#options;
+    const { clock, logger, topic } = this.#options;
     const batchMax = messageBytesMax ?? batchBytesMax(this.#recordBytesMax, 1);
     const recordMax = batchMax - batchBytesMax(0, 1);
     if (recordMax < this.#recordBytesMax) {
@@ -307,19 +330,23 @@ export class KafkaWriteLog implements WriteLog {
       });
       this.#recordBytesMax = recordMax;
     }
-    this.#appenders = Array.from(
-      { length: this.partitionCount },
-      (_, partition) =>
-        new KafkaAppender(partition, {
-          cluster: this.#deps.writers,
-          clock,
-          timers,
-          random,
-          logger,
-          writeTimeoutMs,
-          messageBytesMax: batchMax,
-        }),
-    );
+    this.#batchBytesMax = batchMax;
+    this.#producers = new KafkaProducers({ cluster: this.#deps.writers, clock, logger });
+  }
+
+  #appender(partition: number): KafkaAppender {
+    const { clock, timers, random, logger, writeTimeoutMs = 10_000 } = this.#options;
+    this.#appenders[partition] ??= new KafkaAppender(partition, {
+      cluster: this.#deps.writers,
+      producers: this.#producers!,
+      clock,
+      timers,
+      random,
+      logger,
+      writeTimeoutMs,
+      messageBytesMax: this.#batchBytesMax,
+    });
+    return this.#appenders[partition];
   }
 
   /**
@@ -348,6 +375,7 @@ export class KafkaWriteLog implements WriteLog {
 function realWorld(options: KafkaWriteLogOptions): KafkaDeps {
   const { topic, partitionCount, writerBrokers, readerBrokers = [], clock, timers, random, logger } = options;
   const { clientId, sasl, tls, dialTimeoutMs = 2_000, replicationFactor, autoCreateTopic = true } = options;
+  const { mayGrow = false } = options;
   const dial: KafkaDialOptions = { clientId, sasl, tls, dialTimeoutMs, timers, logger };
   const clusterOf = (brokers: readonly string[]): KafkaCluster =>
     new KafkaCluster({ topic, dial, clock, timers, random, logger, brokers });
@@ -359,6 +387,7 @@ function realWorld(options: KafkaWriteLogOptions): KafkaDeps {
         prepareTopic(admin, {
           topic,
           partitionCount,
+          mayGrow,
           autoCreate: autoCreateTopic,
           replicationFactor,
           messageBytesMax,

@@ -35,7 +35,7 @@ const refreshesMax = 8;
 
 /** The read side: all partitions' manifests, folded and indexed by tenant and time. */
 export class Catalog {
-  readonly #partitions: readonly Partition[];
+  readonly #partitions: Partition[] = [];
   readonly #index = new SectionIndex();
   /** The compactors' changes to the sections. */
   readonly compactions: NumberedLog<CompactionManifest>;
@@ -55,25 +55,28 @@ export class Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options;
-    this.#partitions = Array.from({ length: options.partitionCount }, (_, partition) => ({
-      catalog: new PartitionCatalog({
-        objectStore: options.objectStore,
-        partition,
-        listener: {
-          added: (live, section) => this.#index.added(live, section),
-          removed: (live, section) => void this.#dropped.push({ live, section }),
-        },
-      }),
-      refreshing: undefined,
-      isLoaded: false,
-      damage: undefined,
-    }));
+    this.grow(options.partitionCount);
     this.compactions = new NumberedLog({
       objectStore: options.objectStore,
       state: this.#compacted,
       manifestPrefix: 'catalog/compactions/',
       checkpointPrefix: 'catalog/compaction-checkpoints/',
     });
+  }
+
+  /** Follows partitions up to this number, too. Those that are new are read at the next refresh. */
+  grow(partitionCount: number): void {
+    while (this.#partitions.length < partitionCount) {
+      const catalog = new PartitionCatalog({
+        objectStore: this.#options.objectStore,
+        partition: this.#partitions.length,
+        listener: {
+          added: (live, section) => this.#index.added(live, section),
+          removed: (live, section) => void this.#dropped.push({ live, section }),
+        },
+      });
+      this.#partitions.push({ catalog, refreshing: undefined, isLoaded: false, damage: undefined });
+    }
   }
 
   /** Refreshes now, and from time to time until `stop`. Failures are logged; the next round tries again. */

@@ -14,6 +14,8 @@ export type { DeleteRequest } from './delete-state.ts';
 export { HiddenRows } from './hidden-rows.ts';
 export { expiredRows } from './retention.ts';
 export type { RetentionLimits } from './retention.ts';
+export { fixedPartitions, PartitionLayout } from './partition-layout.ts';
+export type { Partitions } from './partition-layout.ts';
 export { StreamShards } from './stream-shards.ts';
 export type { ShardStep } from './stream-shards-state.ts';
 export { repairCatalog } from './repair.ts';

@@ -96,9 +96,8 @@ class Cluster {
     await this.scheduler.settle(member.start());
     await this.scheduler.settle(member.activate());
     const history: string[] = [];
-    ownedPartitions(view, id, { partitionCount: 12, replicationFactor: 1 })((owned) =>
-      history.push(owned.join()),
-    );
+    const partitions = { owned: 12, onChange: () => () => undefined };
+    ownedPartitions(view, id, { partitions, replicationFactor: 1 })((owned) => history.push(owned.join()));
     const node = { process, member, view, history };
     this.nodes.set(options.name ?? id, node);
     return node;

@@ -21,20 +21,31 @@ function partitionsOwnedBy(
   return owned;
 }
 
+/** The number of partitions, which may grow. */
+interface PartitionCount {
+  readonly owned: number;
+  /** Calls `listener` after each change. @returns ends that */
+  onChange(listener: () => void): () => void;
+}
+
 /** Tells which partitions a member owns, now and after each change; returns how to stop listening. */
 export function ownedPartitions(
   view: RingView,
   id: string,
-  options: { partitionCount: number; replicationFactor: number },
+  { partitions, replicationFactor }: { partitions: PartitionCount; replicationFactor: number },
 ): (onChange: (partitions: readonly number[]) => void) => () => void {
   return (onChange) => {
     let last: string | undefined;
-    return view.onChange((ring) => {
-      const owned = partitionsOwnedBy(ring, id, options);
+    const look = (ring: Ring): void => {
+      const owned = partitionsOwnedBy(ring, id, { partitionCount: partitions.owned, replicationFactor });
       if (owned.join() === last) return;
       last = owned.join();
       onChange(owned);
-    });
+    };
+    const stops = [view.onChange(look), partitions.onChange(() => look(view.ring))];
+    return () => {
+      for (const stop of stops) stop();
+    };
   };
 }
 

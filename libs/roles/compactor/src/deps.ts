@@ -55,8 +55,8 @@ export const compactorDefaults: CompactorOptions = {
 export interface CompactorDeps {
   readonly objectStore: ObjectStore;
   readonly catalog: Catalog;
-  /** The compactor's own catalogs, one for each partition, for dropping sections. */
-  readonly partitions: readonly PartitionCatalog[];
+  /** The compactor's own catalogs, one for each partition that exists now, for dropping sections. */
+  readonly partitions: () => readonly PartitionCatalog[];
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -67,7 +67,7 @@ export interface CompactorDeps {
   /** Absent: deletes are off. */
   readonly requests?: DeleteRequests;
   /** Ends of the write log: a delete is carried out when all earlier records are committed. */
-  readonly writeLog?: Pick<WriteLog, 'partitionCount' | 'endOffset'>;
+  readonly writeLog?: Pick<WriteLog, 'endOffset'>;
   /**
    * Asks all ingesters to flush, for a due delete. Absent: a due delete waits until heads are flushed by size
    * or age.

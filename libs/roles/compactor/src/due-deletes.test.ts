@@ -20,7 +20,7 @@ class OpenDay extends TestWorld {
     const endOffset = (partition: number) => Promise.resolve(partition === 0 ? this.records : 0);
     this.#compactor = this.compactor(
       { removesRows: true, cancelPeriodMs: 0, settleMs: 120_000, fanIn: 12, ...options },
-      { writeLog: { partitionCount: 2, endOffset }, ...deps },
+      { writeLog: { endOffset }, ...deps },
     ).compactor;
   }
 

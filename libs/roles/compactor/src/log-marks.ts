@@ -30,7 +30,7 @@ export class LogMarks {
     const unmarked = [...names].filter((name) => !this.#marks.has(name));
     if (unmarked.length === 0) return;
     const endOffsets = await Promise.all(
-      Array.from({ length: writeLog.partitionCount }, (_, partition) => writeLog.endOffset(partition)),
+      this.#deps.partitions().map((_, partition) => writeLog.endOffset(partition)),
     );
     for (const name of unmarked) this.#marks.set(name, { endOffsets, hasFlushed: false });
   }

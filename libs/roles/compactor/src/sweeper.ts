@@ -24,7 +24,7 @@ export class Sweeper {
 
   /** @param expiredNs rows of a tenant before this time are expired in all streams; undefined: none */
   async sweep(expiredNs: (tenant: string) => bigint | undefined, signal?: AbortSignal): Promise<void> {
-    for (const partition of this.#deps.partitions) {
+    for (const partition of this.#deps.partitions()) {
       await this.#dropSections(partition, expiredNs, signal);
       await this.#eraseFlushed(partition, signal);
     }
@@ -36,7 +36,7 @@ export class Sweeper {
   #countWaiting(): void {
     const { partitions, catalog, metrics } = this.#deps;
     const dead = [
-      ...partitions.flatMap(({ state }) => [...state.dead.values()]),
+      ...partitions().flatMap(({ state }) => [...state.dead.values()]),
       ...catalog.compacted.dead.values(),
     ];
     const oldestMs = dead.reduce((oldest, { droppedMs }) => Math.min(oldest, droppedMs), Infinity);
@@ -145,7 +145,8 @@ export class Sweeper {
 
   /** Lists the store first: catalogs that are read afterwards name everything that was committed since. */
   async #nameless(signal: AbortSignal | undefined): Promise<string[]> {
-    const { objectStore, catalog, partitions } = this.#deps;
+    const { objectStore, catalog } = this.#deps;
+    const partitions = this.#deps.partitions();
     const flushed: string[] = [];
     const compacted: string[] = [];
     for await (const { key } of objectStore.list('segments/')) flushed.push(key);

@@ -47,7 +47,7 @@ import { PushErrors } from './rows/push-errors.ts';
 import { inlineCountsMax } from './rows/push-rows.ts';
 import type { PushRows } from './rows/push-rows.ts';
 import { PartitionChooser, shardOfRow } from './streams/partition-chooser.ts';
-import type { StreamShards } from './streams/partition-chooser.ts';
+import type { PartitionStep, StreamShards } from './streams/partition-chooser.ts';
 import { policyBlockedUntilMs } from './streams/policies.ts';
 import type { ResolvedStream } from './streams/resolve-stream.ts';
 import { StreamCache } from './streams/stream-cache.ts';
@@ -73,6 +73,12 @@ export interface DistributorDeps {
   readonly streamLimitOwners?: StreamLimitOwners;
   /** The shards of hot streams; absent: each stream goes to one partition. */
   readonly streamShards?: StreamShards;
+  /** How many partitions rows of a time are spread over; absent: those of the log, whatever the time. */
+  readonly partitions?: {
+    readonly steps: readonly PartitionStep[];
+    /** Waits until additions of other distributors are known; undefined: they are. */
+    caughtUp(): Promise<void> | undefined;
+  };
   /**
    * The lag of this process's heads; absent: heads are in other processes, and pushes do not wait for them.
    */
@@ -133,7 +139,9 @@ export class Distributor implements DistributorService {
   readonly #rate: IngestRate;
   readonly #admission: StreamAdmission;
   readonly #chooser: PartitionChooser;
-  readonly #batchers: readonly PartitionBatcher[];
+  /** By partition, made at the first use: partitions are added while the distributor runs. */
+  readonly #batchers: PartitionBatcher[] = [];
+  readonly #writerId: string;
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
   /** Bytes of bodies as received and as decoded, until the log has acknowledged them. */
   readonly #inflight: SharedBytes;
@@ -159,12 +167,9 @@ export class Distributor implements DistributorService {
       sharedStreams(deps),
       (stream, shards, newestSeconds) => this.#shard(stream, shards, newestSeconds),
     );
-    this.#chooser = new PartitionChooser(deps.writeLog.partitionCount);
-    const writerId = Buffer.from(deps.random.bytes(16)).toString('hex');
-    this.#batchers = Array.from(
-      { length: deps.writeLog.partitionCount },
-      (_, partition) => new PartitionBatcher(partition, { ...deps, writerId }, this.#options),
-    );
+    const count = deps.writeLog.partitionCount;
+    this.#chooser = new PartitionChooser(deps.partitions ?? { steps: [{ fromSeconds: 0, count }] });
+    this.#writerId = Buffer.from(deps.random.bytes(16)).toString('hex');
   }
 
   async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
@@ -181,6 +186,14 @@ export class Distributor implements DistributorService {
   /** Appends the open batches. Later pushes are still accepted. */
   async drain(): Promise<void> {
     await Promise.all(this.#batchers.map((batcher) => batcher.drain()));
+  }
+
+  #batcher(partition: number): PartitionBatcher {
+    return (this.#batchers[partition] ??= new PartitionBatcher(
+      partition,
+      { ...this.#deps, writerId: this.#writerId },
+      this.#options,
+    ));
   }
 
   async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
@@ -233,8 +246,9 @@ export class Distributor implements DistributorService {
       this.#takeRate(push, valid);
       const verdicts = valid.lines > 0 ? this.#ask(push) : undefined;
       if (verdicts) await verdicts;
-      const caughtUp = this.#deps.streamShards?.caughtUp?.();
-      if (caughtUp) await caughtUp;
+      const { partitions, streamShards } = this.#deps;
+      const caughtUp = [partitions?.caughtUp() ?? [], streamShards?.caughtUp?.() ?? []].flat();
+      if (caughtUp.length > 0) await Promise.all(caughtUp);
       return valid.lines > 0 ? await this.#store(push, valid) : [];
     } finally {
       this.#scratches.giveBack(push.scratch);
@@ -468,14 +482,19 @@ export class Distributor implements DistributorService {
     const { rows } = scratch;
     const { placementHash } = rows.streams[places[0]];
     const shardSize = limits.ingestionPartitionsTenantShardSize;
-    const partitionOf = (shard: number) => this.#chooser.choose(tenant, placementHash, shardSize, shard);
-    const steps = this.#deps.streamShards?.of(placementHash);
-    const partition = steps
-      ? (row: number) => partitionOf(shardOfRow(steps, rows.seconds[row], rows.nanos[row]))
-      : partitionOf(0);
+    const chooser = this.#chooser;
+    const steps = this.#deps.streamShards?.of(placementHash) ?? [];
+    const partition =
+      steps.length > 0 || chooser.dependsOnTime
+        ? (row: number) => {
+            const shard = shardOfRow(steps, rows.seconds[row], rows.nanos[row]);
+            const count = chooser.countAt(rows.seconds[row]);
+            return chooser.choose(tenant, placementHash, shardSize, { shard, count });
+          }
+        : chooser.choose(tenant, placementHash, shardSize);
     const bytesMax = push.isLarge ? sliceBytes : this.#options.batchBytesMax;
     for (const run of runsOfStream(rows, places, { partition, bytesMax })) {
-      const batcher = this.#batchers[run.partition];
+      const batcher = this.#batcher(run.partition);
       const writer = batcher.writer(tenant);
       batchers.add(batcher);
       const { rowCount, byteSize, nameCount } = writer;

@@ -62,6 +62,11 @@ const scansPerWorker = 4;
 export interface PartitionOwners {
   /** All partitions that may hold data of the tenant. */
   partitions(tenant: string): readonly number[];
+  /**
+   * Waits until partitions that were added are known; undefined: they are. An answer without one would lack
+   * lines. Absent: their number never changes.
+   */
+  current?(signal?: AbortSignal): Promise<void> | undefined;
   owners(partition: number): readonly IngesterService[];
   /** Follows a partition from owner to owner; absent: its owner never changes. */
   follow?(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
@@ -155,9 +160,8 @@ export class Querier implements QuerierService {
   ): Promise<LeafResult> {
     const memory = this.#thread.memory.open();
     try {
-      // A head whose rows are all younger has nothing of the leaf: all that it lacks is in the store below W.
-      const bare = bounds.filter(({ oldestNs }) => oldestNs === undefined || oldestNs >= window.endNs);
-      const heads = await this.#askHeads(request.tenant, bare, async (ingester, partition) => {
+      const bare = bareHeads(bounds, window.endNs);
+      const heads = await this.#askHeads(request.tenant, { bare, signal }, async (ingester, partition) => {
         const head = await ingester.queryHead(partition, request, signal);
         memory.charge(await this.#complete(resultBytes(head.result), signal));
         return head;
@@ -234,10 +238,11 @@ export class Querier implements QuerierService {
 
   /** Streams with entries in the range, with what they hold there. */
   async streams(
-    { cache, ...request }: StreamsRequest,
+    { cache, heads: bounds = [], ...request }: StreamsRequest,
     signal?: AbortSignal,
   ): Promise<readonly StreamVolume[]> {
-    const heads = await this.#askHeads(request.tenant, [], (ingester, partition) =>
+    const bare = bareHeads(bounds, request.endNs);
+    const heads = await this.#askHeads(request.tenant, { bare, signal }, (ingester, partition) =>
       ingester.headStreams(partition, request, signal),
     );
     const segments = await this.#segments(request.tenant, request, heads.upTo);
@@ -302,6 +307,7 @@ export class Querier implements QuerierService {
   async heads(tenant: TenantId, signal?: AbortSignal): Promise<readonly PartitionHead[]> {
     const { ingesters, logger, reads } = this.#deps;
     if (reads === 'store') return [];
+    await ingesters.current?.(signal);
     const byOwner = new Map<IngesterService, number[]>();
     for (const partition of ingesters.partitions(tenant)) {
       const owner = ingesters.owners(partition)[0];
@@ -324,6 +330,7 @@ export class Querier implements QuerierService {
   }
 
   async *tail(leaf: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
+    await this.#deps.ingesters.current?.(signal);
     const partitions = this.#deps.ingesters.partitions(leaf.tenant);
     await this.#deps.hidden?.current(signal).catch((error: unknown) => {
       // Lines from now on concern no delete: following streams goes on without the store.
@@ -347,10 +354,11 @@ export class Querier implements QuerierService {
    */
   async #askHeads<T>(
     tenant: TenantId,
-    bare: readonly PartitionHead[],
+    { bare, signal }: { bare: readonly PartitionHead[]; signal?: AbortSignal },
     ask: (ingester: IngesterService, partition: number) => Promise<HeadAnswer<T>>,
   ): Promise<Heads<T>> {
     if (this.#deps.reads === 'store') return { upTo: new Map(), results: [] };
+    await this.#deps.ingesters.current?.(signal);
     const all = this.#deps.ingesters.partitions(tenant);
     const upTo = new Map(bare.map(({ partition, committedOffset }) => [partition, committedOffset]));
     const partitions = upTo.size === 0 ? all : all.filter((partition) => !upTo.has(partition));
@@ -480,3 +488,10 @@ const ownersFaults: ReadonlySet<ErrorCode> = new Set([
   'corrupt',
   'timeout',
 ]);
+
+/**
+ * Heads whose rows are all younger have nothing of a question: all that they lack is in the store below W.
+ */
+function bareHeads(bounds: readonly PartitionHead[], endNs: bigint): PartitionHead[] {
+  return bounds.filter(({ oldestNs }) => oldestNs === undefined || oldestNs >= endNs);
+}

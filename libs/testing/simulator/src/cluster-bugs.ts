@@ -1,6 +1,7 @@
 /** Planted mistakes between processes, which the simulator must find. */
-import type { Catalog, DeleteRequests } from '@loki/catalog';
-import type { ObjectStore, Workers, WriteLog } from '@loki/ports';
+import { fixedPartitions } from '@loki/catalog';
+import type { Catalog, DeleteRequests, Partitions } from '@loki/catalog';
+import type { LogRecord, ObjectStore, Workers, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
 
@@ -16,6 +17,9 @@ export const clusterBugs = {
   writersConfused: 'records are known by sequence alone, not by writer',
   followerBehind: 'an ingester answers before it has read what was acknowledged',
   deletesKnownLate: 'a querier hears of deletes from time to time only',
+  partitionsByNow: 'a row goes to one of the partitions of now, not of its time',
+  partitionsUnasked: 'a querier does not learn of partitions that are added',
+  appendsOvertake: 'an append that failed is tried again behind later ones of its writer',
   ackBeforeReplicas: 'the write log answers when its leader has the record',
 } as const;
 
@@ -26,6 +30,9 @@ export type ClusterBug = keyof typeof clusterBugs;
 interface PlantedParts {
   store(store: ObjectStore, process: VirtualProcess): ObjectStore;
   ingesterLog(log: WriteLog): WriteLog;
+  distributorLog(log: WriteLog, process: VirtualProcess): WriteLog;
+  writerPartitions(partitions: Partitions): Partitions;
+  readerPartitions(partitions: Partitions): Partitions;
   readerCatalog(catalog: Catalog): Catalog;
   readerDeletes(requests: DeleteRequests): DeleteRequests;
   compactorWorkers(workers: Workers, store: ObjectStore): Workers;
@@ -34,6 +41,9 @@ interface PlantedParts {
 const sound: PlantedParts = {
   store: (store) => store,
   ingesterLog: (log) => log,
+  distributorLog: (log) => log,
+  writerPartitions: (partitions) => partitions,
+  readerPartitions: (partitions) => partitions,
   readerCatalog: (catalog) => catalog,
   readerDeletes: (requests) => requests,
   compactorWorkers: (workers) => workers,
@@ -60,6 +70,12 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
         ...sound,
         readerDeletes: (requests) => overriding(requests, { current: () => Promise.resolve() }),
       };
+    case 'partitionsByNow':
+      return { ...sound, writerPartitions: partitionsOfNow };
+    case 'partitionsUnasked':
+      return { ...sound, readerPartitions: ({ asked }) => fixedPartitions(asked) };
+    case 'appendsOvertake':
+      return { ...sound, distributorLog: logThatOvertakes };
     case 'ackBeforeReplicas':
     case undefined:
       return sound;
@@ -96,4 +112,21 @@ function oneWriter(log: WriteLog): WriteLog {
     return records.map((record) => ({ ...record, writerId: '0'.repeat(32) }));
   };
   return overriding(log, { read });
+}
+
+function partitionsOfNow(partitions: Partitions): Partitions {
+  return overriding(partitions, {
+    get steps() {
+      return [{ fromSeconds: 0, count: partitions.steps.at(-1)!.count }];
+    },
+  });
+}
+
+/** A producer that is not idempotent, with several appends in flight. */
+function logThatOvertakes(log: WriteLog, process: VirtualProcess): WriteLog {
+  const append = async (partition: number, record: LogRecord): Promise<number> => {
+    if (process.random.chance(0.2)) await process.timers.sleep(200);
+    return log.append(partition, record);
+  };
+  return overriding(log, { append });
 }

@@ -5,9 +5,11 @@ import {
   DeleteRequests,
   HiddenRows,
   PartitionCatalog,
+  PartitionLayout,
   partitionCommitters,
   StreamShards,
 } from '@loki/catalog';
+import type { Partitions } from '@loki/catalog';
 import { Compactor, compactorDefaults } from '@loki/compactor';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
@@ -22,6 +24,7 @@ import type { VirtualProcess } from '@loki/virtual';
 import { bugsOf } from './cluster-bugs.ts';
 import { NetworkOwners } from './cluster-owners.ts';
 import type { Birth, Booted, ClusterWorld, IngesterNode } from './cluster-world.ts';
+import { isExcused } from './sim-clients.ts';
 import { countingShards, limitsWith } from './sim-node.ts';
 import type { SimShards } from './sim-node.ts';
 
@@ -70,10 +73,25 @@ export async function bootNode(kind: NodeKind, birth: Birth, world: ClusterWorld
   }
 }
 
+/** The read side of the catalog, which follows partitions that are added. */
+function catalogOf(
+  partitions: Partitions,
+  deps: Pick<ConstructorParameters<typeof Catalog>[0], 'objectStore' | 'timers' | 'logger'>,
+): Catalog {
+  const catalog = new Catalog({ ...deps, partitionCount: partitions.owned });
+  partitions.onChange(() => catalog.grow(partitions.owned));
+  return catalog;
+}
+
 async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<DistributorNode> {
   const { process } = birth;
   const { clock, timers, random } = process;
   const streamShards = world.streamRates && (await startShards(birth, world));
+  const layout = await startLayout(birth, world);
+  const bugs = bugsOf(world.bug);
+  const writeLog = bugs.distributorLog(logOf(birth, world), process);
+  await layout.advance(writeLog.partitionCount);
+  leadGrowth(layout, writeLog, birth, world);
   const limits = limitsWith(distributorLimits, world.streamRates);
   const distributor = new Distributor(
     {
@@ -81,16 +99,52 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
       timers,
       random: random.fork('distributor'),
       workers: new VirtualWorkers(process, storeOf(birth, world)),
-      writeLog: logOf(birth, world),
+      writeLog,
       limits,
       logger: traceLogger(process),
       metrics: distributorMetrics(new Metrics()),
       healthyDistributors: () => 1,
       streamShards,
+      partitions: bugs.writerPartitions(layout),
     },
     { lingerMs: random.pick([0, 5, 50]) },
   );
   return { ...birth, kind: 'distributor', distributor };
+}
+
+/** Sooner than in production, and longer than a store that is down takes to come back. */
+const layoutTimes = { followMs: 1_000, staleMs: 3_000, stageMs: 5_000, leadSeconds: 14 };
+
+/** The number of partitions as one process knows it. */
+async function startLayout(birth: Birth, world: ClusterWorld): Promise<PartitionLayout> {
+  const { clock, timers } = birth.process;
+  const layout = new PartitionLayout({
+    objectStore: storeOf(birth, world),
+    clock,
+    timers,
+    logger: traceLogger(birth.process),
+    count: world.partitionCount,
+    ...layoutTimes,
+  });
+  await layout.start();
+  return layout;
+}
+
+/** As each distributor does: leads an addition through its stages. */
+function leadGrowth(layout: PartitionLayout, log: WriteLog, { process }: Birth, world: ClusterWorld): void {
+  const before = layout.steps.length;
+  const look = async (): Promise<void> => {
+    for (;;) {
+      await process.timers.sleep(1_000);
+      try {
+        await layout.advance(await log.countPartitions!());
+        if (layout.steps.length > before) world.onCount('grown', 1);
+      } catch (error) {
+        if (!isExcused(error)) throw error;
+      }
+    }
+  };
+  look().catch((error: unknown) => process.scheduler.fail(error));
 }
 
 /**
@@ -118,11 +172,12 @@ async function startShards(birth: Birth, world: ClusterWorld): Promise<SimShards
 async function bootIngester(birth: Birth, world: ClusterWorld): Promise<IngesterNode> {
   const { name, process } = birth;
   const { clock, timers, random } = process;
-  const { partitionCount, replicationFactor } = world;
+  const { replicationFactor } = world;
   const objectStore = storeOf(birth, world);
   const logger = traceLogger(process);
   const view = await viewOf('ring', birth, world);
-  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  const partitions = await startLayout(birth, world);
+  const catalog = catalogOf(partitions, { objectStore, timers, logger });
   const bugs = bugsOf(world.bug);
   const ingester = new Ingester(
     {
@@ -146,7 +201,7 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
       isLeader: partitionLeadership(view, name),
       simHook: () => hook(process, world),
     },
-    ownedPartitions(view, name, { partitionCount, replicationFactor }),
+    ownedPartitions(view, name, { partitions, replicationFactor }),
     world.ingesterOptions,
   );
   ingester.start();
@@ -157,17 +212,19 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
 async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNode> {
   const { process } = birth;
   const { clock, timers } = process;
-  const { partitionCount, replicationFactor } = world;
+  const { replicationFactor } = world;
   const objectStore = storeOf(birth, world);
   const logger = traceLogger(process);
   const view = await viewOf('ring', birth, world);
-  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  const partitions = await startLayout(birth, world);
+  const catalog = catalogOf(partitions, { objectStore, timers, logger });
   await catalog.refresh();
   await catalog.start();
   const requests = new DeleteRequests({ objectStore, clock, timers, logger });
   await requests.start();
-  const ingesters = new NetworkOwners({ birth, view, world, partitionCount, replicationFactor });
   const bugs = bugsOf(world.bug);
+  const partitionsAsked = bugs.readerPartitions(partitions);
+  const ingesters = new NetworkOwners({ birth, view, world, partitions: partitionsAsked, replicationFactor });
   const querier = new Querier({
     ingesters,
     catalog: bugs.readerCatalog(catalog),
@@ -181,29 +238,33 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
 async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<CompactorNode> {
   const { name, process } = birth;
   const { clock, timers, random } = process;
-  const { partitionCount, replicationFactor } = world;
+  const { replicationFactor } = world;
   const objectStore = storeOf(birth, world);
   const logger = traceLogger(process);
   const view = await viewOf('compactor', birth, world);
+  const partitions = await startLayout(birth, world);
   const ingesters = new NetworkOwners({
     birth,
     view: await viewOf('ring', birth, world),
     world,
-    partitionCount,
+    partitions,
     replicationFactor,
   });
   const share = new WorkShare(view, name);
-  const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
+  const catalog = catalogOf(partitions, { objectStore, timers, logger });
   const requests = new DeleteRequests({ objectStore, clock, timers, logger });
   await requests.start();
   const bugs = bugsOf(world.bug);
+  const catalogs: PartitionCatalog[] = [];
   const compactor = new Compactor({
     objectStore,
     catalog,
-    partitions: Array.from(
-      { length: partitionCount },
-      (_, partition) => new PartitionCatalog({ objectStore, partition }),
-    ),
+    partitions: () => {
+      while (catalogs.length < partitions.owned) {
+        catalogs.push(new PartitionCatalog({ objectStore, partition: catalogs.length }));
+      }
+      return catalogs;
+    },
     clock,
     timers,
     random: random.fork('compactor'),

@@ -1,4 +1,5 @@
 /** Owners of partitions in a simulated cluster, over the virtual network. */
+import type { Partitions } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { HeadAnswer, IngesterService, LeafResult, StreamVolume } from '@loki/ports';
 import type { PartitionOwners } from '@loki/querier';
@@ -10,7 +11,7 @@ interface NetworkOwnersDeps {
   readonly birth: Birth;
   readonly view: RingView;
   readonly world: ClusterWorld;
-  readonly partitionCount: number;
+  readonly partitions: Pick<Partitions, 'asked' | 'current'>;
   readonly replicationFactor: number;
 }
 
@@ -20,16 +21,18 @@ interface NetworkOwnersDeps {
  */
 export class NetworkOwners implements PartitionOwners {
   readonly #deps: NetworkOwnersDeps;
-  readonly #partitions: readonly number[];
   #turn = 0;
 
   constructor(deps: NetworkOwnersDeps) {
     this.#deps = deps;
-    this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
   }
 
   partitions(): readonly number[] {
-    return this.#partitions;
+    return Array.from({ length: this.#deps.partitions.asked }, (_, partition) => partition);
+  }
+
+  current(signal?: AbortSignal): Promise<void> | undefined {
+    return this.#deps.partitions.current(signal);
   }
 
   owners(partition: number): readonly IngesterService[] {

@@ -8,7 +8,7 @@ import type { SimStreamRates } from './sim-node.ts';
 
 /** Counts of a simulation of several processes: they prove that it reached its subjects. */
 export type ClusterCount =
-  'sharded' | 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
+  'sharded' | 'grown' | 'repeats' | 'duplicates' | 'flushes' | 'flushesLost' | 'merges' | 'objectsDeleted';
 
 /** The shared world, which outlives all processes. */
 export interface ClusterWorld {
@@ -16,6 +16,7 @@ export interface ClusterWorld {
   readonly bucket: VirtualBucket;
   readonly log: VirtualLog;
   readonly rings: VirtualRings;
+  /** Partitions of the log at first; some seeds add others. */
   readonly partitionCount: number;
   readonly replicationFactor: number;
   readonly ingesterOptions: Partial<IngesterOptions>;

@@ -3,8 +3,7 @@ import { Catalog } from '@loki/catalog';
 import type { CompactorOptions } from '@loki/compactor';
 import type { IngesterOptions } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
-import { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
-import type { Prng } from '@loki/virtual';
+import { Prng, VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import { alwaysOf } from './always.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
@@ -53,8 +52,11 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   readonly #world: ClusterWorld;
   readonly #fleet: Fleet;
   readonly #hasDeletes: boolean;
+  /** Partitions are added while clients push. */
+  readonly #growth: Prng | undefined;
   protected readonly counts: ClusterCounts = {
     sharded: 0,
+    grown: 0,
     repeats: 0,
     duplicates: 0,
     flushes: 0,
@@ -75,7 +77,8 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     const { random } = this;
     const streamRates = drawStreamRates(seed);
     const faults = { ...drawClusterFaults(random.fork('faults')), ...alwaysOf(always).cluster };
-    this.#faults = streamRates ? withinShardPromises(faults) : faults;
+    this.#growth = drawGrowth(seed, bug);
+    this.#faults = streamRates || this.#growth ? withinShardPromises(faults) : faults;
     this.workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
     this.#hasDeletes = random.chance(0.4);
     const partitionCount = random.int(1, 4);
@@ -114,8 +117,11 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     const clients = this.random.int(1, 4);
     this.clientsRunning = clients;
     for (let i = 0; i < clients; i++) {
-      this.background(this.pushAll(`client-${i}`, this.random.int(5, 40), { pauseMaxMs: 1_000 }));
+      const pushes = this.random.int(5, 40);
+      // A change of the partitions' number takes half a minute, with rows before and after.
+      this.background(this.pushAll(`client-${i}`, this.#growth ? 120 : pushes, { pauseMaxMs: 1_000 }));
     }
+    if (this.#growth) this.#addPartitions(this.#growth);
     this.background(this.query());
     if (this.#hasDeletes) this.background(this.#delete());
     startClusterNemesis({
@@ -130,6 +136,13 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     await this.scheduler.run({ until: () => this.clientsRunning === 0 || this.violations.length > 0 });
     this.#heal();
     if (this.violations.length === 0) await this.scheduler.settle(this.#finalJudgement());
+  }
+
+  #addPartitions(random: Prng): void {
+    const { log } = this.#world;
+    this.scheduler.after(random.float() * 5_000, 'partitions are added', () =>
+      log.addPartitions(random.int(1, 4)),
+    );
   }
 
   // ---- clients
@@ -259,7 +272,8 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
    * intact.
    */
   async #checkStore(judge: VirtualProcess): Promise<void> {
-    const { bucket, partitionCount } = this.#world;
+    const { bucket, log } = this.#world;
+    const { partitionCount } = log;
     const catalog = new Catalog({ objectStore: bucket.client(judge), timers: judge.timers, partitionCount });
     await catalog.refresh();
     const keys = this.workload.tenants.flatMap((tenant) =>
@@ -267,6 +281,12 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     );
     this.add(storeFaults(bucket, keys));
   }
+}
+
+/** Each third seed adds partitions; none of the seeds that once failed does. */
+function drawGrowth(seed: number, bug: ClusterBug | undefined): Prng | undefined {
+  const isWanted = bug === 'partitionsByNow' || bug === 'partitionsUnasked';
+  return seed % 3 === 2 || isWanted ? new Prng(`growth ${seed}`) : undefined;
 }
 
 /** More owners, and a log that is read across a network. */

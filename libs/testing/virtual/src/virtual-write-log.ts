@@ -52,25 +52,34 @@ const appendTimeoutMs = 10_000;
  * its sender is dead.
  */
 export class VirtualLog {
-  readonly partitionCount: number;
   faults: LogFaults = { ...noLogFaults };
   /**
    * A planted bug: the leader answers at once, and a change of leader loses the records that it alone has.
    */
   answersEarly = false;
   readonly #random: Prng;
-  readonly #partitions: readonly Partition[];
+  readonly #partitions: Partition[] = [];
 
   constructor(random: Prng, partitionCount: number) {
     this.#random = random;
-    this.partitionCount = partitionCount;
-    this.#partitions = Array.from({ length: partitionCount }, () => ({
-      committed: [],
-      pending: [],
-      startOffset: 0,
-      endOffset: 0,
-      waiting: new Set(),
-    }));
+    this.addPartitions(partitionCount);
+  }
+
+  get partitionCount(): number {
+    return this.#partitions.length;
+  }
+
+  addPartitions(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const empty = {
+        committed: [],
+        pending: [],
+        startOffset: 0,
+        endOffset: 0,
+        waiting: new Set<() => void>(),
+      };
+      this.#partitions.push(empty);
+    }
   }
 
   /** The log as one process reaches it. */
@@ -131,7 +140,6 @@ export class VirtualLog {
 }
 
 class LogClient implements WriteLog {
-  readonly partitionCount: number;
   readonly recordBytesMax = 16 << 20;
   readonly #log: VirtualLog;
   readonly #process: VirtualProcess;
@@ -140,19 +148,25 @@ class LogClient implements WriteLog {
    * One append of each partition is in flight at a time: a writer's records stand in the order of their
    * sequence.
    */
-  readonly #tails: Promise<unknown>[];
+  readonly #tails: Promise<unknown>[] = [];
 
   constructor(log: VirtualLog, process: VirtualProcess, random: Prng) {
     this.#log = log;
     this.#process = process;
     this.#random = random;
-    this.partitionCount = log.partitionCount;
-    this.#tails = Array.from({ length: log.partitionCount }, () => Promise.resolve());
+  }
+
+  get partitionCount(): number {
+    return this.#log.partitionCount;
+  }
+
+  countPartitions(): Promise<number> {
+    return this.#ask('log partitions', () => this.#log.partitionCount);
   }
 
   append(id: number, record: LogRecord): Promise<number> {
-    const done = this.#tails[id].then(() => this.#append(id, record));
-    this.#tails[id] = done.catch(() => undefined); // Its own caller gets the error.
+    const done = (this.#tails[id] ?? Promise.resolve()).then(() => this.#append(id, record));
+    this.#tails[id] = done.catch(() => undefined); // its own caller hears of it
     return done;
   }
 

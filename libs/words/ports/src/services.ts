@@ -45,6 +45,11 @@ export interface StreamsRequest {
   readonly purpose?: 'labels' | 'stats';
   /** How the process that has the streams groups them; absent: no grouping. */
   readonly group?: StreamGrouping;
+  /**
+   * Bounds of heads when the question began: heads whose rows are all younger are not asked. Absent: all
+   * are.
+   */
+  readonly heads?: readonly PartitionHead[];
   /** Absent: no cache is read or written. */
   readonly cache?: CachePolicy;
 }

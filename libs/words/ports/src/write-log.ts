@@ -18,9 +18,18 @@ export interface LoggedRecord extends LogRecord {
  * Partitioned, ordered, durable. `append` resolves only when the record survives a crash (embedded: fsync;
  * Kafka: all in-sync replicas). A failed or timed-out append may still have stored the record: readers drop
  * repeats by (writerId, sequence).
+ *
+ * Several appends of a partition may be in progress. Records enter in the order of the calls: an acknowledged
+ * record never stands behind a later one of its writer, as readers would take it for a repeat and drop it.
+ * When one fails, later ones may be stored nevertheless.
  */
 export interface WriteLog {
+  /** Partitions 0 .. partitionCount - 1 exist, as far as this process knows. */
   readonly partitionCount: number;
+  /** Asks how many partitions the log has now; absent: their number never changes. */
+  countPartitions?(): Promise<number>;
+  /** Other processes know of so many partitions, which this one may not have heard of yet. */
+  expectPartitions?(count: number): void;
   /** Largest payload of a record. It may shrink when the log learns of a lower bound. */
   readonly recordBytesMax: number;
   /**

@@ -12,8 +12,14 @@ interface StoredBatch {
   readonly count: number;
   readonly bytes: Buffer;
 }
+/** A partition's knowledge of a producer: Kafka's last five batches. */
+interface ProducerState {
+  next: number;
+  readonly batches: { readonly first: number; readonly count: number; readonly baseOffset: number }[];
+}
 interface StoredPartition {
   leader: number | undefined;
+  readonly producers: Map<bigint, ProducerState>;
   start: number;
   end: number;
   batches: StoredBatch[];
@@ -31,6 +37,16 @@ export class VirtualBrokers implements KafkaBrokers {
   messageBytesMax = 1 << 20;
   /** No broker answers. */
   isAway = false;
+  /** No producer ids, as from brokers that do not grant them. */
+  hasProducerIds = true;
+  /** Batches are taken in any order, as by something that only looks like Kafka. */
+  ignoresSequences = false;
+  /** An answer takes so long, and requests are read meanwhile. */
+  roundTripMs = 1;
+  /** Most appends that were on their way at one time. */
+  producesMax = 0;
+  #producing = 0;
+  #producerIds = 0n;
   requests: string[] = [];
   refreshes = 0;
   /** Known to who asked last; leaders may have moved since. */
@@ -41,11 +57,17 @@ export class VirtualBrokers implements KafkaBrokers {
   constructor(partitionCount: number) {
     this.partitions = Array.from({ length: partitionCount }, (_, i) => ({
       leader: i % 2,
+      producers: new Map(),
       start: 0,
       end: 0,
       batches: [],
     }));
     this.#leaders = this.partitions.map(({ leader }) => leader);
+  }
+
+  addPartition(): void {
+    const leader = this.partitions.length % 2;
+    this.partitions.push({ leader, producers: new Map(), start: 0, end: 0, batches: [] });
   }
 
   world(): KafkaDeps {
@@ -55,6 +77,10 @@ export class VirtualBrokers implements KafkaBrokers {
       prepareTopic: async () => ({ messageBytesMax: this.messageBytesMax }),
       deleteRecords: async (partition, offset) => void (this.partitions[partition].start = offset),
     };
+  }
+
+  get partitionCount(): number {
+    return this.#leaders.length;
   }
 
   leader(partition: number): number | undefined {
@@ -74,7 +100,10 @@ export class VirtualBrokers implements KafkaBrokers {
 
   async connection(nodeId: number): Promise<KafkaRequests> {
     if (this.isAway) throw new Error('connection refused');
-    return { request: (call, timeoutMs) => this.#request(nodeId, call, timeoutMs) };
+    return {
+      supports: () => true,
+      request: (call, timeoutMs) => this.#request(nodeId, call, timeoutMs),
+    };
   }
 
   close(): void {
@@ -84,11 +113,16 @@ export class VirtualBrokers implements KafkaBrokers {
 
   async #request<T extends KafkaAnswer>(nodeId: number, call: KafkaCall<T>, timeoutMs: number): Promise<T> {
     this.requests.push(call.apiName);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    const isProduce = call.apiName === 'Produce';
+    if (isProduce) this.producesMax = Math.max(this.producesMax, ++this.#producing);
+    await new Promise((resolve) => setTimeout(resolve, this.roundTripMs));
+    if (isProduce) this.#producing--;
     const reader = new KafkaBytesReader(call.body);
     switch (call.apiName) {
       case 'Produce':
         return call.decode(this.#produce(nodeId, reader));
+      case 'InitProducerId':
+        return call.decode(this.#initProducerId());
       case 'Fetch':
         return call.decode(await this.#fetch(nodeId, reader, timeoutMs));
       case 'ListOffsets':
@@ -115,12 +149,18 @@ export class VirtualBrokers implements KafkaBrokers {
     if (stored.leader !== nodeId) error = 6;
     else if (bytes.length > this.messageBytesMax) error = 10;
     let baseOffset = -1;
+    const records = bytes.readInt32BE(57);
     if (error === 0) {
+      const verdict = this.#inOrder(stored, bytes);
+      if (typeof verdict === 'number') baseOffset = verdict;
+      else if (!verdict) error = 45;
+    }
+    if (error === 0 && baseOffset < 0) {
       baseOffset = stored.end;
-      const records = bytes.readInt32BE(57);
       bytes.writeBigInt64BE(BigInt(baseOffset), 0);
       stored.batches.push({ baseOffset, count: records, bytes });
       stored.end += records;
+      this.#remember(stored, bytes, baseOffset);
       for (const wake of this.#waiting) wake();
     }
     if (fault === 'lost') throw new Error('the answer is lost');
@@ -137,6 +177,36 @@ export class VirtualBrokers implements KafkaBrokers {
         .i64(stored.start);
     }
     return writer.i32(0).bytes;
+  }
+
+  #initProducerId(): Buffer {
+    const writer = new KafkaBytesWriter(4 + 2 + 8 + 2).i32(0).i16(this.hasProducerIds ? 0 : 31);
+    const id = this.hasProducerIds ? ++this.#producerIds : -1n;
+    return writer.i64(Number(id)).i16(this.hasProducerIds ? 0 : -1).bytes;
+  }
+
+  /**
+   * Whether the batch is the next one of its producer, as Kafka judges: a repeated one has its offset, and
+   * any sequence of an unknown producer will do.
+   */
+  #inOrder(stored: StoredPartition, bytes: Buffer): boolean | number {
+    const producer = bytes.readBigInt64BE(43);
+    if (producer < 0n || this.ignoresSequences) return true;
+    const state = stored.producers.get(producer);
+    if (!state) return true;
+    const first = bytes.readInt32BE(53);
+    const count = bytes.readInt32BE(57);
+    const repeated = state.batches.find((each) => each.first === first && each.count === count);
+    return repeated ? repeated.baseOffset : first === state.next;
+  }
+
+  #remember(stored: StoredPartition, bytes: Buffer, baseOffset: number): void {
+    const producer = bytes.readBigInt64BE(43);
+    if (producer < 0n) return;
+    const first = bytes.readInt32BE(53);
+    const count = bytes.readInt32BE(57);
+    const batches = [...(stored.producers.get(producer)?.batches ?? []), { first, count, baseOffset }];
+    stored.producers.set(producer, { next: first + count, batches: batches.slice(-5) });
   }
 
   async #fetch(nodeId: number, reader: KafkaBytesReader, timeoutMs: number): Promise<Buffer> {

@@ -140,7 +140,7 @@ export class TestWorld {
     const compactor = new Compactor({
       objectStore,
       catalog,
-      partitions,
+      partitions: () => partitions,
       clock,
       timers,
       random,

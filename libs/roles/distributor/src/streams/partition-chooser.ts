@@ -33,42 +33,75 @@ export function placementHash(text: string): number {
 /** Tenants whose partitions are cached; beyond this number the cache starts anew. */
 const rememberedMax = 10_000;
 
+/** The number of partitions from one second of row time on; the first step also holds for all rows before. */
+export interface PartitionStep {
+  readonly fromSeconds: number;
+  readonly count: number;
+}
+
 /**
- * Chooses the partition of a stream: its placement hash over the partitions of its tenant. A tenant with a
- * shard size uses only that many partitions, the same ones everywhere, independently of other tenants.
+ * Which partition a stream goes to: its placement hash over the partitions of its tenant. A tenant with a
+ * shard size uses only so many partitions, the same ones everywhere and whatever the other tenants do.
+ *
+ * The number of partitions is that of the row's time, so that a row that is sent again goes where it went
+ * before partitions were added.
  */
 export class PartitionChooser {
-  readonly #partitionCount: number;
+  readonly #partitions: { readonly steps: readonly PartitionStep[] };
   readonly #remembered = new BoundedMap<string, readonly number[]>(rememberedMax);
 
-  constructor(partitionCount: number) {
-    this.#partitionCount = partitionCount;
+  constructor(partitions: { readonly steps: readonly PartitionStep[] }) {
+    this.#partitions = partitions;
+  }
+
+  /** Whether the partition of a stream depends on the row's time. */
+  get dependsOnTime(): boolean {
+    return this.#partitions.steps.length > 1;
+  }
+
+  /** Partitions of rows of the newest time. */
+  get #newest(): number {
+    return this.#partitions.steps.at(-1)!.count;
+  }
+
+  /** Partitions of rows of a time. */
+  countAt(seconds: number): number {
+    const { steps } = this.#partitions;
+    let at = steps.length - 1;
+    while (at > 0 && seconds < steps[at].fromSeconds) at--;
+    return steps[at].count;
   }
 
   /**
    * @param shardSize partitions of the tenant; 0: all
    * @param shard number of the stream's shard: each goes to another partition while there are enough
+   * @param count partitions of the row's time; default: those of the newest rows
    */
-  choose(tenant: TenantId, hash: number, shardSize: number, shard = 0): number {
-    if (shardSize <= 0 || shardSize >= this.#partitionCount) return (hash + shard) % this.#partitionCount;
-    const partitions = this.#shard(tenant, shardSize);
+  choose(
+    tenant: TenantId,
+    hash: number,
+    shardSize: number,
+    { shard = 0, count = this.#newest }: { shard?: number; count?: number } = {},
+  ): number {
+    if (shardSize <= 0 || shardSize >= count) return (hash + shard) % count;
+    const partitions = this.#shard(tenant, shardSize, count);
     return partitions[(hash + shard) % partitions.length];
   }
 
   /** Number of partitions that a tenant's streams may go to. */
   partitionsOf(shardSize: number): number {
-    return shardSize <= 0 ? this.#partitionCount : Math.min(shardSize, this.#partitionCount);
+    return shardSize <= 0 ? this.#newest : Math.min(shardSize, this.#newest);
   }
 
   /**
    * Rendezvous hashing: the partitions with the smallest hash of tenant and number, so that a larger shard
    * size only adds some.
    */
-  #shard(tenant: TenantId, shardSize: number): readonly number[] {
-    const key = `${shardSize}/${tenant}`;
+  #shard(tenant: TenantId, shardSize: number, count: number): readonly number[] {
+    const key = `${count}/${shardSize}/${tenant}`;
     let shard = this.#remembered.get(key);
     if (!shard) {
-      const ranked = Array.from({ length: this.#partitionCount }, (_, partition) => ({
+      const ranked = Array.from({ length: count }, (_, partition) => ({
         partition,
         hash: placementHash(`${partition}/${tenant}`),
       })).sort((a, b) => a.hash - b.hash || a.partition - b.partition);

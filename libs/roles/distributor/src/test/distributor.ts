@@ -28,6 +28,8 @@ export class RecordingLog implements WriteLog {
   /** The time that entries have waited already, as each append was told. */
   readonly waitedMs: number[] = [];
   isBroken = false;
+  /** The record with this sequence is refused. */
+  failing = 0;
   /** Appends wait for it. */
   gate: Promise<void> = Promise.resolve();
 
@@ -38,7 +40,7 @@ export class RecordingLog implements WriteLog {
   async append(partition: number, record: LogRecord, waitedMs = 0): Promise<number> {
     this.waitedMs.push(waitedMs);
     await this.gate;
-    if (this.isBroken) throw new Error('disk full');
+    if (this.isBroken || record.sequence === this.failing) throw new Error('disk full');
     if (record.payload.length > this.recordBytesMax) throw new Error('a record that the log does not take');
     this.records.push({ partition, record });
     return this.records.length;

@@ -224,6 +224,44 @@ test('a large batch is sealed at once; records keep their order', async () => {
   expect(storedEntries(log).map(({ line }) => line[0])).toEqual(['0', '1', '2', '3', '4']);
 });
 
+test('large batches go while the ones before them are under way, in order; a failed one fails itself alone', async () => {
+  const { log, write } = setup({ batchBytesMax: 100 });
+  const gate = Promise.withResolvers<void>();
+  log.gate = gate.promise;
+  const acks = Array.from({ length: 4 }, (_, i) => write(String(i).repeat(100)));
+  await settle();
+  expect(log.waitedMs).toHaveLength(4);
+  expect(log.records).toHaveLength(0);
+  log.failing = 2;
+  gate.resolve();
+  const outcomes = await Promise.allSettled(acks);
+  expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual([true, false, true, true]);
+  expect(log.records.map(({ record }) => record.sequence)).toEqual([1, 3, 4]);
+});
+
+test('a batch that is not small goes beside appends once it is older than the linger, and a small one waits', async () => {
+  const { clock, timers, log, write } = setup();
+  const gate = Promise.withResolvers<void>();
+  log.gate = gate.promise;
+  const piece = 'x'.repeat(20_000);
+  const acks = [write('first')];
+  await settle();
+  acks.push(write('small'));
+  clock.ms += 10;
+  acks.push(write('small, too'));
+  await settle();
+  expect(log.waitedMs).toHaveLength(1);
+  for (let i = 0; i < 14; i++) acks.push(write(piece));
+  await settle();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(log.waitedMs.length).toBeGreaterThan(1);
+  gate.resolve();
+  await settle();
+  timers.fire();
+  await Promise.all(acks);
+  expect(storedEntries(log).map(({ line }) => line.slice(0, 5))).toContain('small');
+});
+
 test('a failed append fails all that waited for it, and the next one is tried', async () => {
   const { timers, log, write } = setup();
   log.isBroken = true;

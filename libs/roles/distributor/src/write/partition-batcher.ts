@@ -51,6 +51,14 @@ const batchStreamsMax = 4096;
 const batchNamesMax = 2048;
 
 /**
+ * A batch of so many raw bytes that is older than the linger goes though appends are under way; smaller ones
+ * are worth less than a record costs. More appends than this would not shorten the wait: Kafka's appender has
+ * five in flight.
+ */
+const besidesBytesMin = 256 * 1024;
+const appendingMax = 5;
+
+/**
  * Without a push for this long, expected pushes are not on their way: a nearby client needs less time from
  * its answer to its next push.
  */
@@ -60,11 +68,12 @@ const quietMs = 2;
  * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended
  * as one record (group commit), or several when one would be larger than the log takes.
  *
- * A lone push is sealed at once. During an append, pushes join the next batch, so batches grow with the load.
- * When the append ends, the clients of its pushes and of those that came meanwhile are likely to push again:
- * the log waits until all of them have, or none has for `quietMs`, or the batch is `lingerMs` old. A large
- * batch is sealed in any case. Appends of a partition happen one after another, in the order of their
- * sequence; compression of the next overlaps with the append before it.
+ * A lone push is sealed at once. While an append is under way pushes join the next batch, so that the batches
+ * grow with the load. When the append ends, its pushes and those that came meanwhile are the clients that
+ * push now: they are expected again, and the log waits until they are all there, or none has come for
+ * `quietMs`, or the batch is `lingerMs` old. A large batch is sealed in any case, and does not wait for the
+ * appends before it to end: the log keeps their order, and a distant broker takes more than a batch in a
+ * round trip. Appends begin one after another, in the order of their sequence.
  *
  * A batch that another thread compresses delays only the tenants whose rows it has: a small push beside large
  * ones does not wait for a thread that has less of the processor.
@@ -80,9 +89,10 @@ export class PartitionBatcher {
   #sequence = 0;
   /** Batches that another thread is encoding. */
   readonly #encoding = new Set<Batch>();
-  /** Encoded batches that are not appended yet. */
-  #appending = 0;
-  #tail: Promise<void> = Promise.resolve();
+  /** Batches that are encoded, and not acknowledged yet. */
+  readonly #appending = new Set<Batch>();
+  /** Resolves when the append of the last batch has begun. */
+  #begun: Promise<void> = Promise.resolve();
 
   constructor(partition: number, deps: BatcherDeps, options: BatcherOptions) {
     this.#partition = partition;
@@ -120,6 +130,7 @@ export class PartitionBatcher {
     batch.pushes++;
     if (this.isLarge || this.#options.lingerMs <= 0) this.#seal();
     else if (this.#isFree(batch)) this.#sealOrWait(batch);
+    else if (this.#isWorthAnother(batch)) this.#seal();
     return batch.acked.promise;
   }
 
@@ -142,7 +153,7 @@ export class PartitionBatcher {
   async drain(): Promise<void> {
     if (this.#open) this.#seal();
     while (this.#encoding.size > 0) await Promise.all(Array.from(this.#encoding, ({ encoded }) => encoded));
-    await this.#tail;
+    await Promise.allSettled(Array.from(this.#appending, ({ acked }) => acked.promise));
   }
 
   #begin(): Batch {
@@ -160,9 +171,18 @@ export class PartitionBatcher {
     };
   }
 
-  /** Whether the batch has to wait for something in progress. */
+  /** Whether the batch need not wait for the appends before it: the log is distant, and it is not small. */
+  #isWorthAnother(batch: Batch): boolean {
+    if (!this.#isOld(batch) || this.#appending.size >= appendingMax) return false;
+    if (this.#encodingBefore(batch).length > 0) return false;
+    let bytes = 0;
+    for (const writer of batch.writers.values()) bytes += writer.byteSize;
+    return bytes >= besidesBytesMin;
+  }
+
+  /** Whether nothing is under way that the batch has to wait for. */
   #isFree(batch: Batch): boolean {
-    return this.#appending === 0 && this.#encodingBefore(batch).length === 0;
+    return this.#appending.size === 0 && this.#encodingBefore(batch).length === 0;
   }
 
   /** Earlier batches with rows of its tenants: these stay in their order. */
@@ -201,37 +221,35 @@ export class PartitionBatcher {
     payloads.catch(() => {}); // handled by #append, which may come later
     const append = (): void => {
       this.#encoding.delete(batch);
-      this.#appending++;
-      this.#tail = this.#tail.then(() => this.#append(batch, payloads));
+      const begun = Promise.withResolvers<void>();
+      const before = this.#begun;
+      this.#begun = begun.promise;
+      this.#appending.add(batch);
+      void this.#append(
+        batch,
+        before.then(() => payloads),
+        begun.resolve,
+      );
     };
     if (!isElsewhere) return append();
     this.#encoding.add(batch);
     batch.encoded = Promise.allSettled([payloads, ...before.map(({ encoded }) => encoded)]).then(append);
   }
 
-  /** Never rejects: the batch's waiting pushes receive the outcome. */
-  async #append(batch: Batch, encoded: Promise<readonly Buffer[]>): Promise<void> {
-    const { clock, lag, metrics, writeLog, writerId } = this.#deps;
-    const startMs = clock.monotonicMs();
-    let lastOffset = -1;
+  /**
+   * Never rejects: the outcome goes to those who wait for the batch. `begun` is called when the log has all
+   * records, in their order, whatever becomes of them.
+   */
+  async #append(batch: Batch, encoded: Promise<readonly Buffer[]>, begun: () => void): Promise<void> {
+    const { lag, metrics } = this.#deps;
     try {
-      for (const payload of await encoded) {
-        this.#sequence++;
-        // Behind an append that the log does not answer, a batch would wait for two time-outs: longer than
-        // clients do.
-        const waitedMs = clock.monotonicMs() - batch.beganMs;
-        const record = { writerId, sequence: this.#sequence, payload };
-        lastOffset = await writeLog.append(this.#partition, record, waitedMs);
-        metrics.appended({
-          partition: this.#partition,
-          seconds: (clock.monotonicMs() - startMs) / 1000,
-          bytes: payload.length,
-          pushes: batch.pushes,
-        });
-      }
-      lag?.appended(this.#partition, lastOffset, batch.costs);
+      const appends = (await encoded).map((payload) => this.#appendRecord(batch, payload));
+      begun();
+      const offsets = await allOf(appends);
+      lag?.appended(this.#partition, Math.max(-1, ...offsets), batch.costs);
       batch.acked.resolve();
     } catch (cause) {
+      begun();
       lag?.lost(batch.costs);
       metrics.appendFailed(this.#partition);
       this.#deps.logger.error('the write log refused a batch', {
@@ -243,10 +261,36 @@ export class PartitionBatcher {
         new LokiError('logNotAcked', 'the write log did not acknowledge the entries', { cause }),
       );
     } finally {
-      this.#appending--;
-      this.#pushesExpected = batch.pushes + (this.#open?.pushes ?? 0);
-      const open = this.#open;
-      if (open && open.pushes > 0 && this.#isFree(open)) this.#sealOrWait(open);
+      this.#appending.delete(batch);
+      this.#appended(batch);
     }
   }
+
+  async #appendRecord(batch: Batch, payload: Buffer): Promise<number> {
+    const { clock, metrics, writeLog, writerId } = this.#deps;
+    const startMs = clock.monotonicMs();
+    const record = { writerId, sequence: ++this.#sequence, payload };
+    // Behind an append that the log does not take, a batch would wait for two time-outs: longer than clients.
+    const offset = await writeLog.append(this.#partition, record, startMs - batch.beganMs);
+    metrics.appended({
+      partition: this.#partition,
+      seconds: (clock.monotonicMs() - startMs) / 1000,
+      bytes: payload.length,
+      pushes: batch.pushes,
+    });
+    return offset;
+  }
+
+  /** The pushes of the batch, and those that came meanwhile, are expected again. */
+  #appended(batch: Batch): void {
+    this.#pushesExpected = batch.pushes + (this.#open?.pushes ?? 0);
+    const open = this.#open;
+    if (open && open.pushes > 0 && this.#isFree(open)) this.#sealOrWait(open);
+  }
+}
+
+/** Waits for all, and throws the first error then: a record that fails does not end those behind it. */
+async function allOf(appends: readonly Promise<number>[]): Promise<number[]> {
+  await Promise.allSettled(appends);
+  return Promise.all(appends);
 }

@@ -183,7 +183,14 @@ export class QueryFrontend {
     const nowNs = this.#deps.clock.nowNs();
     return streamsInParts(
       request,
-      { querier, weights: this.#weights, limits, nowNs, thread: this.#thread },
+      {
+        querier,
+        weights: this.#weights,
+        heads: (until) => this.#headsOf(request.tenant, undefined, until),
+        limits,
+        nowNs,
+        thread: this.#thread,
+      },
       signal,
     );
   }

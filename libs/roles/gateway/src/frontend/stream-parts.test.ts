@@ -166,9 +166,44 @@ describe('labels and series', () => {
     expect(cut.series.data).toHaveLength(whole.series.data.length);
   });
 
+  test('ask heads for their bounds once a question, for all parts but the newest one', async () => {
+    let asked = 0;
+    const bounds = [{ partition: 0, committedOffset: 7, oldestNs: today }];
+    const querier = Object.assign(new DailyQuerier(), {
+      bytesPerDay: streamBytesPerPart,
+      heads: async () => {
+        asked++;
+        return Promise.resolve(bounds);
+      },
+    });
+    const frontend = testFrontend(querier);
+    const api = new MetadataApi({ frontend, querier, clock, logger, multiTenantQueriesEnabled: false });
+    await api.labels(getRequest({ since: '240h' }), tenancyOf('t'));
+    frontend.stop();
+    const parts = querier.requests as StreamsRequest[];
+    expect(parts.length).toBeGreaterThan(10);
+    expect(asked).toBe(1);
+    const newestNs = parts.reduce((newest, { endNs }) => (endNs > newest ? endNs : newest), 0n);
+    for (const { heads, endNs } of parts) expect(heads).toEqual(endNs === newestNs ? undefined : bounds);
+    asked = 0;
+    const whole = testFrontend(querier, { splitMetadataQueriesByIntervalMs: 0 });
+    const wholeApi = new MetadataApi({
+      frontend: whole,
+      querier,
+      clock,
+      logger,
+      multiTenantQueriesEnabled: false,
+    });
+    await wholeApi.labels(getRequest({ since: '1h' }), tenancyOf('t'));
+    whole.stop();
+    expect(asked).toBe(0);
+  });
+
   test('are kept by the interval for their time', async () => {
     const { parts } = await ask(0, { recentMetadataQueryWindowMs: 2 * dayMs });
-    expect(parts.slice(0, 2).map(({ cache }) => cache?.splitNs)).toEqual([day, hour]);
+    // The newest part does not wait for the bounds of heads.
+    const inOrder = parts.slice(0, 2).sort((a, b) => Number(a.startNs - b.startNs));
+    expect(inOrder.map(({ cache }) => cache?.splitNs)).toEqual([day, hour]);
   });
 
   test('need no more than the catalog to be planned, and go on without it', async () => {

@@ -3,7 +3,7 @@ import type { Limits } from '@loki/config';
 import { mergeStreamVolumes } from '@loki/engine';
 import type { QueryThread } from '@loki/engine';
 import { LokiError, Semaphore } from '@loki/model';
-import type { QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
+import type { PartitionHead, QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
 import { isCuttable, planStreams } from './stream-parts.ts';
 import type { StreamsPart } from './stream-parts.ts';
 import type { Weights, WeightSource } from './weights.ts';
@@ -11,6 +11,8 @@ import type { Weights, WeightSource } from './weights.ts';
 interface StreamRunnerDeps {
   readonly querier: Pick<QuerierService, 'streams'>;
   readonly weights: WeightSource;
+  /** Bounds of the tenant's heads now; none: parts ask heads by themselves. */
+  readonly heads: (signal: AbortSignal) => Promise<readonly PartitionHead[]>;
   readonly limits: Limits;
   readonly nowNs: bigint;
   /** The thread that joins parts. */
@@ -19,11 +21,12 @@ interface StreamRunnerDeps {
 
 /**
  * Streams of one tenant in the range: cut by time where that helps, with the parts in parallel. With a cache,
- * each part has its interval of cached answers.
+ * each part has its interval of cached answers. Heads are asked for their bounds once, for all parts but the
+ * newest one, where they have rows.
  */
 export async function streamsInParts(
   request: StreamsRequest,
-  { querier, weights, limits, nowNs, thread }: StreamRunnerDeps,
+  { querier, weights, heads, limits, nowNs, thread }: StreamRunnerDeps,
   signal: AbortSignal,
 ): Promise<readonly StreamVolume[]> {
   const isWorthWeighing = planStreams(request, limits, { nowNs }).some(isCuttable);
@@ -32,9 +35,18 @@ export async function streamsInParts(
   const semaphore = new Semaphore(Math.max(1, limits.maxQueryParallelism));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const ask = ({ startNs, endNs, splitNs }: StreamsPart) => {
+  const bounds = parts.length > 1 ? heads(either) : Promise.resolve([]);
+  bounds.catch(() => undefined); // the parts that wait for it fail
+  const ask = async ({ startNs, endNs, splitNs }: StreamsPart, i: number) => {
+    const headBounds = i < parts.length - 1 ? await bounds : [];
     const cache = request.cache && { ...request.cache, splitNs };
-    const part = { ...request, startNs, endNs, ...(cache ? { cache } : {}) };
+    const part = {
+      ...request,
+      startNs,
+      endNs,
+      ...(cache ? { cache } : {}),
+      ...(headBounds.length > 0 ? { heads: headBounds } : {}),
+    };
     return semaphore.run(() => querier.streams(part, either), either);
   };
   try {

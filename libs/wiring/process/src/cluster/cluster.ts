@@ -1,4 +1,5 @@
 /** Connects this process's roles with those of other processes, by rings and gRPC. */
+import type { Partitions } from '@loki/catalog';
 import type { Config, LimitsSource, RpcPeer } from '@loki/config';
 import type { StreamLimitOwners } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
@@ -91,13 +92,12 @@ export class Cluster {
    * assigned by the ring; a leaving process keeps its partitions until it ends, for queries that still reach
    * it.
    */
-  async ownership(): Promise<Ownership> {
+  async ownership(partitions: Partitions): Promise<Ownership> {
     const { config, rings, clock, timers } = this.#deps;
-    const partitionCount = config.writeLog.partitions;
-    if (config.writeLog.kind === 'embedded') return { owned: ownsAll(partitionCount) };
+    if (config.writeLog.kind === 'embedded') return { owned: ownsAll(partitions.owned) };
     const view = await rings.view('ring');
     const { replicationFactor } = config.ring;
-    const listen = ownedPartitions(view, rings.id, { partitionCount, replicationFactor });
+    const listen = ownedPartitions(view, rings.id, { partitions, replicationFactor });
     const channels = this.channels('ingester');
     const successors = new Successors({
       ingesters: view,
@@ -163,13 +163,17 @@ export class Cluster {
   }
 
   /** The counters of tenants' streams; undefined: this process counts all of them. */
-  async streamLimiters(own: StreamLimitService | undefined): Promise<StreamLimitOwners | undefined> {
+  async streamLimiters(
+    own: StreamLimitService | undefined,
+    partitions: Partitions,
+  ): Promise<StreamLimitOwners | undefined> {
     const { config, rings } = this.#deps;
     if (config.writeLog.kind === 'embedded') return undefined;
     return new RingStreamLimitOwners({
       ingesters: await rings.view('ring'),
       channels: this.channels('ingester'),
-      partitionCount: config.writeLog.partitions,
+      // The number at first: all distributors must choose alike, whatever they know of later ones.
+      partitionCount: partitions.steps[0].count,
       replicationFactor: config.ring.replicationFactor,
       ...(own ? { own: { id: rings.id, service: own } } : {}),
     });
@@ -207,20 +211,19 @@ export class Cluster {
   }
 
   /** The owners of partitions, whose heads are queried; this process's own ingester comes first. */
-  async partitionOwners(): Promise<PartitionOwners> {
+  async partitionOwners(partitions: Partitions): Promise<PartitionOwners> {
     const { config, rings, clock, timers } = this.#deps;
     const ingester = this.#ingester;
-    const partitionCount = config.writeLog.partitions;
     if (ingester && config.writeLog.kind === 'embedded') {
-      const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);
-      return { partitions: () => partitions, owners: () => [ingester] };
+      const numbers = Array.from({ length: partitions.asked }, (_, partition) => partition);
+      return { partitions: () => numbers, owners: () => [ingester] };
     }
     return new RingPartitionOwners({
       ingesters: await rings.view('ring'),
       channels: this.channels('ingester'),
       clock,
       timers,
-      partitionCount,
+      partitions,
       replicationFactor: config.ring.replicationFactor,
       ...(ingester ? { own: { id: rings.id, ingester } } : {}),
     });

@@ -6,15 +6,13 @@ import type { WriteLog } from '@loki/ports';
  * End offsets of a shared log's partitions, for a process that neither writes nor reads it. The log is opened
  * at the first call: a process without calls needs no brokers.
  */
-export class LogEnds implements Pick<WriteLog, 'partitionCount' | 'endOffset'> {
-  readonly partitionCount: number;
+export class LogEnds implements Pick<WriteLog, 'endOffset'> {
   readonly #open: () => Promise<WriteLog>;
   readonly #closed = Promise.withResolvers<never>();
   #log: Promise<WriteLog> | undefined;
   #isClosed = false;
 
-  constructor(partitionCount: number, open: () => Promise<WriteLog>) {
-    this.partitionCount = partitionCount;
+  constructor(open: () => Promise<WriteLog>) {
     this.#open = open;
     this.#closed.promise.catch(() => undefined); // waiting callers get it
   }

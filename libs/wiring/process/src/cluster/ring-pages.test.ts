@@ -24,7 +24,7 @@ const source = ringOfOne(self);
 const handlers = ringPageHandlers({
   clock,
   rings: { ring: source, distributorRing: source },
-  partitions: { count: 2, replicationFactor: 1 },
+  partitions: { count: () => 2, replicationFactor: 1 },
 });
 
 async function get(id: keyof typeof handlers, over: Partial<HttpRequest> = {}): Promise<HttpResponse> {

@@ -40,7 +40,7 @@ interface RingPagesDeps {
   readonly clock: Clock;
   readonly rings: Partial<Record<RingRoute, RingSource>>;
   /** Partitions of the ingesters' ring; absent in processes without them. */
-  readonly partitions?: { readonly count: number; readonly replicationFactor: number };
+  readonly partitions?: { readonly count: () => number; readonly replicationFactor: number };
 }
 
 /** `/ring` and similar routes: members of a ring as HTML or JSON. */
@@ -135,7 +135,7 @@ function partitionPage(
   { count, replicationFactor }: NonNullable<RingPagesDeps['partitions']>,
   clock: Clock,
 ): HttpResponse {
-  const partitions = Array.from({ length: count }, (_, id) => ({
+  const partitions = Array.from({ length: count() }, (_, id) => ({
     id,
     state: 'PartitionActive',
     owner_ids: partitionOwners(ring, id, replicationFactor),

@@ -1,4 +1,5 @@
 /** The ingesters to ask for a partition, by the ring: step *select* of a query. */
+import type { Partitions } from '@loki/catalog';
 import type { Clock, IngesterService, LeafRequest, TailFrame, Timers } from '@loki/ports';
 import type { PartitionOwners } from '@loki/querier';
 import { partitionOwners } from '@loki/ring';
@@ -14,7 +15,7 @@ interface RingPartitionOwnersDeps {
   readonly channels: ChannelPool;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly partitionCount: number;
+  readonly partitions: Pick<Partitions, 'asked' | 'current'>;
   readonly replicationFactor: number;
   /** The ingester of this process, which is called directly. */
   readonly own?: { readonly id: string; readonly ingester: IngesterService };
@@ -27,7 +28,7 @@ interface RingPartitionOwnersDeps {
  */
 export class RingPartitionOwners implements PartitionOwners {
   readonly #deps: RingPartitionOwnersDeps;
-  readonly #partitions: readonly number[];
+  #partitions: readonly number[] = [];
   readonly #clients = new Map<string, IngesterService>();
   readonly #suspects: Suspects;
   /** Owners and next members by partition, for the present ring. */
@@ -37,7 +38,6 @@ export class RingPartitionOwners implements PartitionOwners {
   constructor(deps: RingPartitionOwnersDeps) {
     this.#deps = deps;
     this.#suspects = new Suspects(deps.clock);
-    this.#partitions = Array.from({ length: deps.partitionCount }, (_, partition) => partition);
     deps.ingesters.onChange((ring) => {
       this.#walked.clear();
       const addresses = new Set(ring.instances.map(({ address }) => address));
@@ -48,7 +48,15 @@ export class RingPartitionOwners implements PartitionOwners {
   }
 
   partitions(): readonly number[] {
+    const { asked } = this.#deps.partitions;
+    if (asked !== this.#partitions.length) {
+      this.#partitions = Array.from({ length: asked }, (_, partition) => partition);
+    }
     return this.#partitions;
+  }
+
+  current(signal?: AbortSignal): Promise<void> | undefined {
+    return this.#deps.partitions.current(signal);
   }
 
   follow(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {

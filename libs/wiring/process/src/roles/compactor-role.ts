@@ -1,6 +1,6 @@
 /** Starts the compactor, deletes and retention in this process. */
 import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
-import type { Catalog } from '@loki/catalog';
+import type { Catalog, PartitionLayout, Partitions } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
 import type { CompactorShare, CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
@@ -41,6 +41,8 @@ interface CompactorRoleDeps extends HidingDeps {
   readonly metrics: Metrics;
   readonly hiding: Hiding;
   readonly catalog: Catalog;
+  readonly partitions: Partitions;
+  readonly layout: PartitionLayout | undefined;
   readonly workers: Workers;
   readonly memory: MemoryBounds;
   /** This compactor's share of all compactors' work. */
@@ -81,10 +83,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
     requests: hiding.requests,
     metrics,
     ...sharedWork(share),
-    partitions: Array.from(
-      { length: config.writeLog.partitions },
-      (_, partition) => new PartitionCatalog({ objectStore: deps.objectStore, partition }),
-    ),
+    partitions: partitionCatalogs(deps),
     options: {
       ...compactorDefaults,
       intervalMs: config.compactor.compactionIntervalMs,
@@ -105,18 +104,31 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
   };
 }
 
+/** Catalogs of all partitions, and of those that are added. */
+function partitionCatalogs({
+  objectStore,
+  partitions,
+}: CompactorRoleDeps): () => readonly PartitionCatalog[] {
+  const catalogs: PartitionCatalog[] = [];
+  return () => {
+    while (catalogs.length < partitions.owned) {
+      catalogs.push(new PartitionCatalog({ objectStore, partition: catalogs.length }));
+    }
+    return catalogs;
+  };
+}
+
 /** End offsets of a shared log; those of an embedded log are known to its own process only. */
 function logEnds(deps: CompactorRoleDeps): LogEnds | undefined {
-  const { config, catalog } = deps;
-  const { kind, partitions } = config.writeLog;
-  if (kind === 'embedded') return undefined;
-  return new LogEnds(partitions, () =>
+  const { config, catalog, partitions } = deps;
+  if (config.writeLog.kind === 'embedded') return undefined;
+  return new LogEnds(() =>
     openWriteLog({
       ...deps,
       readBytesMax: deps.memory.logReadBytesMax,
       // This log is not written to.
       onNearlyFull: () => undefined,
-      atLeast: Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset),
+      atLeast: Array.from({ length: partitions.owned }, (_, each) => catalog.state(each).endOffset),
     }),
   );
 }

@@ -5,13 +5,14 @@ import type { ConsumerLag } from '@loki/distributor';
 import type { StreamLimitCounts } from '@loki/ingester';
 import { distributorMetrics } from '@loki/telemetry';
 import type { LogDeps } from './open-storage.ts';
+import { PartitionGrowth } from './partition-growth.ts';
 
 /** Starts the distributor, with the mapping of streams to partitions. */
 export async function startDistributor(
   deps: LogDeps,
   streamCounts: StreamLimitCounts | undefined,
   lag: ConsumerLag | undefined,
-): Promise<{ distributor: Distributor; streamShards: StreamShards }> {
+): Promise<{ distributor: Distributor; streamShards: StreamShards; growth: PartitionGrowth | undefined }> {
   const { config, cluster, memory } = deps;
   const { distributor, ingester, writeLog } = config;
   const healthyDistributors = await cluster.distributorCount();
@@ -19,7 +20,9 @@ export async function startDistributor(
   const writer = Buffer.from(deps.random.bytes(8)).toString('hex');
   const streamShards = new StreamShards({ ...deps, writer, healthyDistributors });
   await streamShards.start();
-  const streamLimiters = await cluster.streamLimiters(streamCounts);
+  const growth = deps.layout && new PartitionGrowth({ ...deps, layout: deps.layout });
+  await growth?.start();
+  const streamLimiters = await cluster.streamLimiters(streamCounts, deps.partitions);
   const started = new Distributor(
     {
       ...deps,
@@ -45,5 +48,5 @@ export async function startDistributor(
     },
   );
   cluster.serveDistributor(started);
-  return { distributor: started, streamShards };
+  return { distributor: started, streamShards, growth };
 }

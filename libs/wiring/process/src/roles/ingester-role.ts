@@ -20,7 +20,7 @@ export async function startIngester(
   lag: ConsumerLag | undefined,
 ): Promise<Ingester> {
   const { config, objectStore, clock, catalog, states, cluster, memory } = deps;
-  const { owned, isLeader, takenOver } = await cluster.ownership();
+  const { owned, isLeader, takenOver } = await cluster.ownership(deps.partitions);
   const ingester = new Ingester(
     {
       ...deps,

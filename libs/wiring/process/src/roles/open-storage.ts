@@ -1,7 +1,8 @@
 /** Opens object store, catalog, workers and write log for the roles of this process. */
 import os from 'node:os';
 import path from 'node:path';
-import { Catalog, ownStore } from '@loki/catalog';
+import { Catalog, fixedPartitions, ownStore, PartitionLayout } from '@loki/catalog';
+import type { Partitions } from '@loki/catalog';
 import type { Component, Config, LimitsSource } from '@loki/config';
 import type { QueryThread } from '@loki/engine';
 import type { ServiceStates } from '@loki/http';
@@ -60,6 +61,9 @@ export interface StorageDeps extends RoleDeps {
   /** Absent: there is none. */
   readonly diskCache?: { close(): void };
   readonly catalog: Catalog;
+  readonly partitions: Partitions;
+  /** The number of a shared log's partitions, which may grow; undefined: it is fixed. */
+  readonly layout: PartitionLayout | undefined;
   readonly hiding: Hiding;
 }
 
@@ -84,8 +88,12 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   const opened = await prepareObjectStore(config.storage, deps, observer);
   const store = deps.adapters?.objectStore?.(opened) ?? opened;
   const objectStore = observedObjectStore(store, observer, deps.clock);
-  const { partitions } = config.writeLog;
-  const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions });
+  const { kind, partitions: count } = config.writeLog;
+  const layout = kind === 'embedded' ? undefined : new PartitionLayout({ ...deps, objectStore, count });
+  if (layout) await patiently('the number of partitions in the object store', () => layout.start(), deps);
+  const partitions = layout ?? fixedPartitions(count);
+  const catalog = new Catalog({ objectStore, timers, logger, partitionCount: partitions.owned });
+  partitions.onChange(() => catalog.grow(partitions.owned));
   // With an unreadable catalog the write log would assign offsets that are in use: the start waits or fails.
   await patiently('the catalog in the object store', () => catalog.refresh(), deps);
   if (readers.some((component) => config.components.has(component))) await catalog.start();
@@ -95,18 +103,17 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   const reports = observeReports(reportsChannel, observer);
   const diskCache = readsSegments(config) ? openDiskCache(deps) : undefined;
   const workers = startWorkers(deps, reportsChannel, diskCache?.data);
-  return { ...deps, cluster, objectStore, catalog, hiding, reports, diskCache, workers };
+  return { ...deps, cluster, objectStore, partitions, layout, catalog, hiding, reports, diskCache, workers };
 }
 
 /** Opens the write log, behind the records that the catalog has. */
 export async function openLog(deps: StorageDeps): Promise<LogDeps> {
-  const { catalog, config } = deps;
-  const { partitions } = config.writeLog;
+  const { catalog, partitions } = deps;
   const pressure = new LogPressure();
   const ownership = await patiently('the mark of the store’s owner', () => ownStoreOf(deps), deps);
   // The former owner's log may have committed until now.
   if (ownership) await patiently('the catalog in the object store', () => catalog.refresh(), deps);
-  const atLeast = Array.from({ length: partitions }, (_, partition) => catalog.state(partition).endOffset);
+  const atLeast = Array.from({ length: partitions.owned }, (_, each) => catalog.state(each).endOffset);
   const onNearlyFull = () => pressure.relieve();
   const writeLog = await patiently(
     'the write log',

@@ -37,6 +37,8 @@ export interface Roles {
   readonly ruler?: RulerRole;
   /** Rulers of other processes, for a gateway without one. */
   readonly rulesElsewhere?: RouteService;
+  /** Partitions that ingesters own, as far as this process knows. */
+  partitionCount(): number;
   /** Connections to other processes, until this one leaves. */
   channels(peer: RpcPeer): ChannelPool;
   /** Registers this process, with its gRPC port, in the rings. */
@@ -113,6 +115,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     deletesElsewhere,
     ruler,
     rulesElsewhere,
+    partitionCount: () => storage?.partitions.owned ?? config.writeLog.partitions,
     channels: (peer) => cluster.channels(peer),
     join: (rpcPort) => cluster.join(rpcPort),
     async leave() {
@@ -132,6 +135,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       // Pushes that arrived meanwhile.
       await distributor?.drain();
       await ingester?.stop();
+      distributing?.growth?.stop();
       distributing?.streamShards.close();
       await closeStorage(storage, log);
       await caches?.close();
@@ -186,6 +190,7 @@ async function startReaders(
 
 /** Closes write log and object store, once no role uses them. */
 async function closeStorage(storage: StorageDeps | undefined, log: LogDeps | undefined): Promise<void> {
+  storage?.layout?.close();
   storage?.hiding.requests?.stop();
   storage?.catalog.stop();
   log?.ownership?.stop();

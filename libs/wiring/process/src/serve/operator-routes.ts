@@ -57,7 +57,12 @@ export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
       const { config } = deps;
       const view = await deps.rings.view('ring');
       const answers = await ingesters.ask<{ partitions: PartitionStatus[] }>('ingesterPartitions', request);
-      const partitions = Array.from({ length: config.writeLog.partitions }, (_, partition) => ({
+      // A gateway reads no store: ingesters know of partitions that were added.
+      const numbers = answers.flatMap(
+        ({ status }) => status?.partitions.map(({ partition }) => partition) ?? [],
+      );
+      const length = numbers.reduce((most, each) => Math.max(most, each + 1), deps.roles.partitionCount());
+      const partitions = Array.from({ length }, (_, partition) => ({
         partition,
         owners: partitionOwners(view.ring, partition, config.ring.replicationFactor),
         instances: answers.flatMap(({ instance, zone, status }) => {

@@ -126,8 +126,8 @@ const knownRings = [
   ['query-frontend', 'schedulerRing'],
 ] as const satisfies readonly (readonly [RingName, RingRoute])[];
 
-function routeRings({ server, config, clock, metrics, rings: processRings }: RouteDeps): void {
-  const { ring, components, writeLog } = config;
+function routeRings({ server, config, clock, metrics, roles, rings: processRings }: RouteDeps): void {
+  const { ring, components } = config;
   // Rings of this process alone.
   const alone = ringOfOne({
     id: processRings.id,
@@ -147,7 +147,7 @@ function routeRings({ server, config, clock, metrics, rings: processRings }: Rou
       server.handleAll({ [route]: lateRing(processRings, name, route, clock) });
     }
   }
-  const partitions = { count: writeLog.partitions, replicationFactor: ring.replicationFactor };
+  const partitions = { count: () => roles.partitionCount(), replicationFactor: ring.replicationFactor };
   server.handleAll(ringPageHandlers({ clock, rings, partitions }));
   ringMetrics(metrics, () => ringStatus(rings, processRings.id));
 }

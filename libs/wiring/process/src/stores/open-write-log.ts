@@ -1,5 +1,6 @@
 /** Opens the configured write log. */
 import fs from 'node:fs';
+import type { PartitionLayout } from '@loki/catalog';
 import type { Config } from '@loki/config';
 import type { Clock, Logger, Random, Timers, WriteLog } from '@loki/ports';
 import { NodeDisk } from '@loki/runtime';
@@ -12,6 +13,8 @@ interface WriteLogDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
+  /** The number of a shared log's partitions, which may grow; absent: it is fixed. */
+  readonly layout?: Pick<PartitionLayout, 'isFounded' | 'owned' | 'onChange'>;
   /** Bound on records from Kafka that no consumer has taken yet. */
   readonly readBytesMax: number;
   /** End of the catalog for each partition: lower offsets must not be assigned again. */
@@ -39,7 +42,7 @@ export class LogPressure {
 const kafkaStartMs = 2_000;
 
 /** Opens the configured write log. */
-export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
+export async function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
   const { config, clock, timers, random, logger, atLeast } = deps;
   const { kind, partitions, directory, logFileBytes, maxBytes, fsync, kafka } = config.writeLog;
   if (kind === 'embedded') {
@@ -57,9 +60,11 @@ export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
     });
   }
   const { saslUsername: username, saslPassword: password, saslMechanism: mechanism } = kafka;
-  return KafkaWriteLog.open({
+  const log = await KafkaWriteLog.open({
     topic: kafka.topic,
-    partitionCount: partitions,
+    partitionCount: Math.max(partitions, deps.layout?.owned ?? 0),
+    // Before the store knows the number of old, a new one would place streams elsewhere at once.
+    mayGrow: deps.layout?.isFounded ?? false,
     writerBrokers: kafka.writerAddresses,
     readerBrokers: kafka.readerAddresses,
     clientId: kafka.clientId || 'loki',
@@ -81,6 +86,8 @@ export function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
     writeTimeoutMs: kafka.writeTimeoutMs,
     deletesRecords: kafka.deletesFlushedRecords,
   });
+  deps.layout?.onChange(() => log.expectPartitions(deps.layout!.owned));
+  return log;
 }
 
 function readTls(config: Config['writeLog']['kafka']['tls']): KafkaTls {

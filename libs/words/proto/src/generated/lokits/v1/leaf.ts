@@ -158,7 +158,11 @@ export interface StreamsRequest {
   /** `labels` or `stats`, for metrics; empty, or unknown: streams. */
   purpose: string;
   /** Absent: each stream stands by itself, as it does in answers of versions that do not know this. */
-  group: StreamGrouping | undefined;
+  group:
+    | StreamGrouping
+    | undefined;
+  /** Bounds of heads when the question began. */
+  heads: PartitionHeads | undefined;
 }
 
 export interface StreamGrouping {
@@ -1619,7 +1623,16 @@ export const LeafStats: MessageFns<LeafStats> = {
 };
 
 function createBaseStreamsRequest(): StreamsRequest {
-  return { selector: "", startNs: 0n, endNs: 0n, volume: undefined, cache: undefined, purpose: "", group: undefined };
+  return {
+    selector: "",
+    startNs: 0n,
+    endNs: 0n,
+    volume: undefined,
+    cache: undefined,
+    purpose: "",
+    group: undefined,
+    heads: undefined,
+  };
 }
 
 export const StreamsRequest: MessageFns<StreamsRequest> = {
@@ -1650,6 +1663,9 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
     }
     if (message.group !== undefined) {
       StreamGrouping.encode(message.group, writer.uint32(58).fork()).join();
+    }
+    if (message.heads !== undefined) {
+      PartitionHeads.encode(message.heads, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1721,6 +1737,14 @@ export const StreamsRequest: MessageFns<StreamsRequest> = {
             }
 
             message.group = StreamGrouping.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.heads = PartitionHeads.decode(reader, reader.uint32());
             continue;
           }
         }

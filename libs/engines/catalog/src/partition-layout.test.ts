@@ -1,0 +1,195 @@
+import { LokiError } from '@loki/model';
+import { MemoryObjectStore } from '@loki/object-store';
+import type { Logger, ObjectStore, Timers } from '@loki/ports';
+import { LayoutState } from './partition-layout-state.ts';
+import { PartitionLayout } from './partition-layout.ts';
+
+// Protects partitions that are added: readers know of them before the first row, and each row stays where it
+// was.
+
+const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
+
+/** Time that stands until it is moved; nobody is woken. */
+class StoppedTime {
+  ms = 1_700_000_000_000;
+  readonly clock = {
+    nowMs: () => this.ms,
+    nowNs: () => BigInt(this.ms) * 1_000_000n,
+    monotonicMs: () => this.ms,
+  };
+  readonly timers: Timers = {
+    after: () => ({ cancel: () => undefined }),
+    sleep: () => new Promise(() => undefined),
+  };
+}
+
+class World {
+  readonly time = new StoppedTime();
+  readonly inner = new MemoryObjectStore();
+  isDown = false;
+  readonly store = new Proxy(this.inner as ObjectStore, {
+    get: (inner, name) => {
+      const value = Reflect.get(inner, name) as unknown;
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (this.isDown) throw new LokiError('unavailable', 'the store is down');
+        return Reflect.apply(value, inner, args) as unknown;
+      };
+    },
+  });
+
+  async process(count = 4): Promise<PartitionLayout> {
+    const { clock, timers } = this.time;
+    const layout = new PartitionLayout({ objectStore: this.store, clock, timers, logger, count });
+    await layout.start();
+    return layout;
+  }
+
+  get nowSeconds(): number {
+    return this.time.ms / 1_000;
+  }
+}
+
+const shown = ({ owned, asked, steps }: PartitionLayout) => ({
+  owned,
+  asked,
+  counts: steps.map(({ count }) => count),
+});
+
+test('partitions are owned, then asked, then written to, a minute apart, and rows of before stay', async () => {
+  const world = new World();
+  const writer = await world.process();
+  await writer.advance(4);
+  expect(shown(writer)).toEqual({ owned: 4, asked: 4, counts: [4] });
+  expect(await writer.advance(6)).toBe(false);
+  expect(shown(writer)).toEqual({ owned: 6, asked: 4, counts: [4] });
+  await writer.advance(6);
+  world.time.ms += 59_000;
+  await writer.advance(6);
+  expect(shown(writer)).toEqual({ owned: 6, asked: 4, counts: [4] });
+  world.time.ms += 1_000;
+  await writer.advance(6);
+  expect(shown(writer)).toEqual({ owned: 6, asked: 6, counts: [4] });
+  world.time.ms += 60_000;
+  expect(await writer.advance(6)).toBe(true);
+  expect(shown(writer)).toEqual({ owned: 6, asked: 6, counts: [4, 6] });
+  // Not before all distributors know it.
+  expect(writer.steps[1].fromSeconds).toBe(world.nowSeconds + 60);
+  world.time.ms += 3_600_000;
+  expect(await writer.advance(6)).toBe(true);
+  expect(shown(await world.process(9))).toEqual(shown(writer));
+});
+
+test('the store says how many there are, whatever a later process is configured to have', async () => {
+  const world = new World();
+  const before = await world.process(4);
+  expect(before.isFounded).toBe(false);
+  await before.advance(4);
+  const after = await world.process(8);
+  expect(after.isFounded).toBe(true);
+  expect(shown(after)).toEqual({ owned: 4, asked: 4, counts: [4] });
+});
+
+test('a distributor that has just seen a stage waits for its minute, though another one has waited', async () => {
+  const world = new World();
+  const first = await world.process();
+  await first.advance(4);
+  await first.advance(6);
+  world.time.ms += 60_000;
+  const second = await world.process();
+  await second.advance(6);
+  expect(shown(second)).toEqual({ owned: 6, asked: 4, counts: [4] });
+  await first.advance(6);
+  // The second sees the stage of the first, and goes on a minute later.
+  await second.advance(6);
+  expect(shown(second)).toEqual({ owned: 6, asked: 6, counts: [4] });
+});
+
+test('two that write the same stage add it once', async () => {
+  const world = new World();
+  const [first, second] = [await world.process(), await world.process()];
+  await Promise.all([first.advance(4), second.advance(4)]);
+  await Promise.all([first.advance(6), second.advance(6)]);
+  world.time.ms += 60_000;
+  await Promise.all([first.advance(6), second.advance(6)]);
+  const third = await world.process();
+  expect(shown(third)).toEqual({ owned: 6, asked: 6, counts: [4] });
+});
+
+test('more partitions during a change begin a stage of their own', async () => {
+  const world = new World();
+  const writer = await world.process();
+  await writer.advance(4);
+  await writer.advance(6);
+  world.time.ms += 60_000;
+  await writer.advance(9);
+  expect(shown(writer)).toEqual({ owned: 9, asked: 4, counts: [4] });
+  world.time.ms += 59_000;
+  await writer.advance(9);
+  expect(writer.asked).toBe(4);
+  world.time.ms += 1_000;
+  await writer.advance(9);
+  expect(writer.asked).toBe(9);
+});
+
+test('a reader that has not read the log for half a minute asks first, and fails where the store does not tell', async () => {
+  const world = new World();
+  const writer = await world.process();
+  await writer.advance(4);
+  const reader = await world.process();
+  world.time.ms += 30_000;
+  expect(reader.current()).toBeUndefined();
+  await writer.advance(6);
+  world.time.ms += 60_000;
+  await writer.advance(6);
+  await reader.current();
+  expect(reader.asked).toBe(6);
+  world.time.ms += 31_000;
+  world.isDown = true;
+  await expect(reader.current()).rejects.toMatchObject({ code: 'unavailable' });
+  // A writer goes on: lines matter more than repeats.
+  await reader.caughtUp();
+  world.isDown = false;
+  await reader.current();
+  expect(reader.current()).toBeUndefined();
+});
+
+test('a change tells those who listen', async () => {
+  const world = new World();
+  const writer = await world.process();
+  const heard: number[] = [];
+  const stop = writer.onChange(() => heard.push(writer.owned));
+  await writer.advance(4);
+  await writer.advance(5);
+  stop();
+  await writer.advance(7);
+  expect(heard).toEqual([4, 5]);
+});
+
+test('manifests and checkpoints are read back, and those that take a change back are refused', () => {
+  const state = new LayoutState(3);
+  const steps = [
+    { fromSeconds: 0, count: 3 },
+    { fromSeconds: 1_700_000_000, count: 7 },
+  ];
+  const manifest = { number: 1, createdMs: 5, owned: 9, asked: 8, steps };
+  const bytes = state.encodeManifest(manifest);
+  expect(bytes.toString('hex')).toBe('4c504d310105090802000380e2cfaa060773353a2b');
+  expect(state.decodeManifest(bytes, 'k')).toEqual(manifest);
+  state.fold(manifest);
+  const other = new LayoutState(1);
+  other.decodeCheckpoint(state.encodeCheckpoint(), 'k');
+  expect([other.number, other.layout]).toEqual([1, { owned: 9, asked: 8, steps }]);
+  const next = { ...manifest, number: 2 };
+  for (const wrong of [
+    { ...next, owned: 8 },
+    { ...next, asked: 7 },
+    { ...next, steps: [steps[0]] },
+    { ...next, steps: [steps[0], { fromSeconds: 1_600_000_000, count: 7 }] },
+    { ...next, number: 3 },
+  ]) {
+    expect(() => state.fold(wrong)).toThrow(/layout/);
+  }
+  const contradiction = state.encodeManifest({ ...manifest, asked: 10 });
+  expect(() => state.decodeManifest(contradiction, 'k')).toThrow('contradict');
+});
