@@ -34,6 +34,11 @@ const rules: readonly WorldRule[] = [
   },
   { name: 'console', pattern: /(?<![.\w$])console\s*\.\s*\w+/g, text: 'logs go through ports.Logger' },
   {
+    name: 'broadcast',
+    pattern: /\bnew\s+BroadcastChannel\b/g,
+    text: 'its first message loads an HTTP client in each thread; threads report through their pool',
+  },
+  {
     name: 'eval',
     pattern: /(?<![.\w$])eval\s*\(|\bnew\s+Function\s*\(/g,
     text: 'code is never made from text',

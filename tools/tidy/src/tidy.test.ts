@@ -52,6 +52,10 @@ test.each([
   ['const now = Date.now();', 'Date.now: the time comes from ports.Clock'],
   ['const now = new Date();', 'new Date(): the time comes from ports.Clock'],
   ['const x = Math.random();', 'Math.random: randomness comes from ports.Random'],
+  [
+    "new BroadcastChannel('a');",
+    'new BroadcastChannel: its first message loads an HTTP client in each thread; threads report through their pool',
+  ],
   ['setTimeout(() => {}, 5);', 'setTimeout: waiting is done through ports.Timers'],
   ["const x = process.env['A'];", 'process.env: the environment is read by mains, and handed down'],
   ['console.log(1);', 'console.log: logs go through ports.Logger'],

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
 import { hasCode, LokiError } from '@loki/model';
 import { errorFromWire, movable, ping } from './worker-protocol.ts';
-import type { TaskAnswer, TaskCall, WorkerStart } from './worker-protocol.ts';
+import type { TaskAnswer, TaskCall, ThreadReport, WorkerStart } from './worker-protocol.ts';
 
 /** A task in the pool: waiting, running, or given up by its caller. */
 export interface Job {
@@ -42,6 +42,7 @@ interface PoolWorkerOptions {
   readonly onDown: (worker: PoolWorker) => void;
   /** The thread was ended because of another job; this job should run on another thread. */
   readonly onRepeat: (job: Job) => void;
+  readonly onReport: (content: unknown) => void;
   /** The thread is ended, because its `tasks` ignore their cancellation. */
   readonly onUnresponsive: (tasks: readonly string[]) => void;
 }
@@ -201,7 +202,10 @@ export class PoolWorker {
     });
     thread.unref();
     let crash: unknown;
-    thread.on('message', (answer: TaskAnswer) => this.#finish(answer));
+    thread.on('message', (message: TaskAnswer | ThreadReport) => {
+      if ('report' in message) this.#options.onReport(message.report);
+      else this.#finish(message);
+    });
     thread.on('messageerror', (error) => {
       // The answer is lost, and its job is unknown: only a new thread is in a known state.
       crash = error;

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { interruptible, LokiError, loadHash } from '@loki/model';
 import type { CheckCancelled, Task, WorkerEnv } from '@loki/ports';
 import { errorToWire, movable, ping } from './worker-protocol.ts';
-import type { TaskAnswer, TaskCall, WorkerStart } from './worker-protocol.ts';
+import type { TaskAnswer, TaskCall, ThreadReport, WorkerStart } from './worker-protocol.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a table of tasks of all types has no common input type
 type AnyTask = Task<any, any>;
@@ -23,18 +23,21 @@ export interface TaskPackage {
  * @param packages for a name, the first package with its prefix is loaded: a thread that only reads does not
  *   load code for writing
  * @param envFactory builds the environment of tasks from the pool's `workerData`; if it fails, the worker
- *   ends and the pool reports it
+ *   ends and the pool reports it. `report` sends a structured-cloneable value to the pool's `onReport`. It is
+ *   no BroadcastChannel: the first message of one loads an HTTP client for its class of events in each thread
+ *   that has the channel, 30 ms of CPU and 10 MB
  */
 export function serveTasks(
   packages: readonly TaskPackage[],
-  envFactory: (data: unknown) => WorkerEnv | Promise<WorkerEnv>,
+  envFactory: (data: unknown, report: (content: unknown) => void) => WorkerEnv | Promise<WorkerEnv>,
 ): void {
   const port = parentPort;
   if (!port) throw new Error('serveTasks() runs in a worker thread only');
   const { data, nice, preloads } = workerData as WorkerStart;
   beNice(nice);
   const taskOf = taskFinder(packages);
-  const ready = loadHash().then(() => envFactory(data));
+  const report = (content: unknown) => port.postMessage({ report: content } satisfies ThreadReport);
+  const ready = loadHash().then(() => envFactory(data, report));
   // A failure is that of the first call, which loads the code again.
   if (preloads !== undefined) taskOf(preloads).catch(() => {});
 

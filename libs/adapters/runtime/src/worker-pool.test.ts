@@ -36,6 +36,15 @@ describe('worker pool', () => {
       expect(data).toEqual({ zone: 'a' });
     }));
 
+  test('reports of a thread reach the owner of the pool, and answers reach their callers beside them', async () => {
+    const reports: unknown[] = [];
+    await withPool({ workerData: 'report', onReport: (content) => reports.push(content) }, async (pool) => {
+      expect(await pool.run(testTasks.double, 4)).toBe(8);
+      expect(reports).toEqual([{ part: 1 }, { part: 2 }]);
+      expect(await pool.run(testTasks.double, 5)).toBe(10);
+    });
+  });
+
   // An idle process has the memory of no thread: numbers of threads grow in the order of their starts.
   test('a thread starts with its first task', () =>
     withPool({ size: 2 }, (idle) =>

@@ -32,6 +32,8 @@ export interface WorkerPoolOptions {
   readonly resourceLimits?: ResourceLimits;
   /** The threads for urgent tasks and for bodies are ended after so long without a task. Default 30 s. */
   readonly laneIdleMs?: number;
+  /** Takes values that threads send by the `report` of their environment's factory. */
+  readonly onReport?: (content: unknown) => void;
   /** Called for each thread that is ended because `tasks` ignore their cancellation. */
   readonly onUnresponsive?: (tasks: readonly string[]) => void;
 }
@@ -165,6 +167,7 @@ export class WorkerPool implements Workers {
       onFree: (worker) => this.#feed(worker),
       onDown: (worker) => this.#leave(worker),
       onRepeat: (job) => this.#repeat(job),
+      onReport: (content) => this.#options.onReport?.(content),
       onUnresponsive: (tasks) => this.#options.onUnresponsive?.(tasks),
     });
   }

@@ -35,6 +35,11 @@ export type TaskAnswer =
   | { readonly id: number; readonly ok: true; readonly output: unknown }
   | { readonly id: number; readonly ok: false; readonly failure: WireError };
 
+/** From a worker, at any time: content for the owner of the pool, such as figures of metrics. */
+export interface ThreadReport {
+  readonly report: unknown;
+}
+
 /** An error as plain data: structured clone would drop the code and the class. */
 interface WireError {
   readonly name: string;

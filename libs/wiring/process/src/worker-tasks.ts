@@ -4,7 +4,7 @@ import { NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import type { TaskPackage } from '@loki/runtime';
 import { diskCacheOfWorker } from './stores/disk-cache.ts';
 import { openObjectStore } from './stores/object-store.ts';
-import type { WorkerData } from './stores/object-store.ts';
+import type { WorkerData, WorkerReport } from './stores/object-store.ts';
 import { reportingObserver } from './stores/store-reports.ts';
 
 /**
@@ -54,15 +54,16 @@ const packages: readonly TaskPackage[] = [
 export function serve(): void {
   const clock = new NodeClock();
   const timers = new NodeTimers();
-  serveTasks(packages, (data) => {
-    const { storage, blockCacheBytes, leafBytesMax, reportsChannel, diskCache } = data as WorkerData;
-    const observer = reportingObserver(reportsChannel, timers);
+  serveTasks(packages, (data, send) => {
+    const { storage, blockCacheBytes, leafBytesMax, diskCache } = data as WorkerData;
+    const report = (content: WorkerReport) => send(content);
+    const observer = reportingObserver((store) => report({ store }), timers);
     const store = observedObjectStore(openObjectStore(storage, observer), observer, clock);
     const times = new StoreTimes();
     return {
       // A directory does not answer sooner when it is asked twice.
       objectStore: storage.kind === 's3' ? new HedgedObjectStore({ store, times, clock, timers }) : store,
-      rangeCache: diskCache && diskCacheOfWorker(diskCache, times),
+      rangeCache: diskCache && diskCacheOfWorker(diskCache, times, (disk) => report({ disk })),
       clock,
       cache: new Map<string, unknown>(),
       cacheBytesMax: blockCacheBytes,

@@ -10,7 +10,8 @@ const packages = [
   { prefix: '', load },
 ];
 
-serveTasks(packages, (data) => {
+serveTasks(packages, (data, report) => {
+  if (data === 'report') for (const part of [1, 2]) report({ part });
   if (data === 'refuse') throw new Error('no environment today');
   if (data instanceof Int32Array) Atomics.add(data, 0, 1);
   return { objectStore: undefined as never, cache: new Map([['data', data]]), cacheBytesMax: 0 };

@@ -53,7 +53,6 @@ common: {path_prefix: ${directory}, storage: {filesystem: {chunks_directory: ${d
     expect(pauses.filter((pause) => pause === catalogPollMs)).toHaveLength(expected);
   } finally {
     storage.catalog.stop();
-    storage.reports.close();
     await storage.workers.close();
     fs.rmSync(directory, { recursive: true, force: true });
   }

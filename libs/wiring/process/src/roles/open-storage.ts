@@ -21,10 +21,10 @@ import type { DiskCacheData } from '../stores/disk-cache.ts';
 import { threadsOf } from '../stores/memory-bounds.ts';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
-import type { WorkerData } from '../stores/object-store.ts';
+import type { WorkerData, WorkerReport } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
 import { patiently } from '../stores/patiently.ts';
-import { observeReports } from '../stores/store-reports.ts';
+import { observeReport } from '../stores/store-reports.ts';
 import { openHiding } from './compactor-role.ts';
 import type { Hiding } from './compactor-role.ts';
 
@@ -56,8 +56,6 @@ export interface StorageDeps extends RoleDeps {
   readonly cluster: Cluster;
   readonly objectStore: ObjectStore;
   readonly workers: Workers;
-  /** Reports of worker threads about their calls to the store. */
-  readonly reports: { close(): void };
   /** Absent: there is none. */
   readonly diskCache?: { close(): void };
   readonly catalog: Catalog;
@@ -98,12 +96,12 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   await patiently('the catalog in the object store', () => catalog.refresh(), deps);
   if (readers.some((component) => config.components.has(component))) await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
-  // Tests run several processes in one real process, which share channels.
-  const reportsChannel = `object-store-${Buffer.from(deps.random.bytes(8)).toString('hex')}`;
-  const reports = observeReports(reportsChannel, observer);
   const diskCache = readsSegments(config) ? openDiskCache(deps) : undefined;
-  const workers = startWorkers(deps, reportsChannel, diskCache?.data);
-  return { ...deps, cluster, objectStore, partitions, layout, catalog, hiding, reports, diskCache, workers };
+  const workers = startWorkers(deps, diskCache?.data, (report) => {
+    if ('store' in report) observeReport(report.store, observer);
+    else diskCache?.receive(report.disk);
+  });
+  return { ...deps, cluster, objectStore, partitions, layout, catalog, hiding, diskCache, workers };
 }
 
 /** Opens the write log, behind the records that the catalog has. */
@@ -142,8 +140,8 @@ function readsSegments({ components }: Config): boolean {
 
 function startWorkers(
   { config, memory, logger }: RoleDeps,
-  reportsChannel: string,
   diskCache: DiskCacheData | undefined,
+  onReport: (report: WorkerReport) => void,
 ): WorkerPool {
   const size = threadsOf(config);
   const cacheBytes = Math.min(config.workerPool.blockCacheBytes, memory.blockCacheBytesMax) / size;
@@ -151,7 +149,6 @@ function startWorkers(
     storage: config.storage,
     blockCacheBytes: Math.floor(cacheBytes),
     leafBytesMax: memory.leafBytesMaxPerThread,
-    reportsChannel,
     diskCache,
   };
   return new WorkerPool({
@@ -161,6 +158,7 @@ function startWorkers(
     size,
     // The garbage collector stays below this limit, buffers included. A worker above it is replaced.
     resourceLimits: { maxOldGenerationSizeMb: memory.threadHeapMib },
+    onReport: (content) => onReport(content as WorkerReport),
     onUnresponsive: (tasks) =>
       logger.error('worker thread replaced: it ignored a cancellation', { tasks: tasks.join(' ') }),
   });

@@ -196,7 +196,6 @@ async function closeStorage(storage: StorageDeps | undefined, log: LogDeps | und
   log?.ownership?.stop();
   await log?.writeLog.close();
   await storage?.workers.close();
-  storage?.reports.close();
   storage?.diskCache?.close();
 }
 

@@ -2,11 +2,10 @@
  * The cache on local disk of footers and columns: opened by the main thread, used by the threads that scan.
  */
 import fs from 'node:fs';
-import { BroadcastChannel } from 'node:worker_threads';
 import type { Config } from '@loki/config';
 import { DiskCache, DiskCacheIndex, DiskCacheOwner } from '@loki/object-store';
 import type { DiskCacheMemory, DiskCacheReports, StoreTimes } from '@loki/object-store';
-import type { Clock, Logger, Random, RangeCache } from '@loki/ports';
+import type { Clock, Logger, RangeCache } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import { diskCacheMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
@@ -16,12 +15,12 @@ import { lockDirectories } from './directory-lock.ts';
 export interface DiskCacheData {
   readonly directory: string;
   readonly memory: DiskCacheMemory;
-  /** Name of the channel that takes what threads tell of it. */
-  readonly channel: string;
 }
 
 interface OpenDiskCache {
   readonly data: DiskCacheData;
+  /** Takes the reports of threads. */
+  receive(report: DiskCacheReport): void;
   /** Lets go of the directory. */
   close(): void;
 }
@@ -29,7 +28,6 @@ interface OpenDiskCache {
 interface DiskCacheDeps {
   readonly config: Config;
   readonly clock: Clock;
-  readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -38,7 +36,8 @@ interface DiskCacheDeps {
 const freeShare = 1 / 4;
 const defaultBytesMost = 64 * 2 ** 30;
 
-type Report = {
+/** From a thread to the owner of the cache: the name and the argument of a call. */
+export type DiskCacheReport = {
   readonly [Name in keyof DiskCacheReports]: readonly [Name, Parameters<DiskCacheReports[Name]>[0]];
 }[keyof DiskCacheReports];
 
@@ -47,7 +46,7 @@ type Report = {
  * cache is a help alone: no fault of its disk keeps a process from starting.
  */
 export function openDiskCache(deps: DiskCacheDeps): OpenDiskCache | undefined {
-  const { config, clock, random, logger, metrics } = deps;
+  const { config, clock, logger, metrics } = deps;
   const { directory } = config.diskCache;
   if (directory === '') return undefined;
   if (config.storage.kind === 'filesystem') {
@@ -60,15 +59,13 @@ export function openDiskCache(deps: DiskCacheDeps): OpenDiskCache | undefined {
     const bytesMax = config.diskCache.bytesMax || defaultBytes(directory);
     const owner = new DiskCacheOwner({ disk: new NodeDisk(directory), bytesMax, clock, logger, observer });
     logger.info('disk cache', { directory, bytesMax });
-    const channel = `disk-cache-${Buffer.from(random.bytes(8)).toString('hex')}`;
-    const reports = receiveReports(channel, owner);
     void owner.load();
     const close = (): void => {
       owner.index.turnOff();
-      reports.close();
       unlock();
     };
-    return { data: { directory, memory: owner.index.memory, channel }, close };
+    const receive = (report: DiskCacheReport) => takeReport(report, owner);
+    return { data: { directory, memory: owner.index.memory }, receive, close };
   } catch (error) {
     observer.turnedOff();
     logger.error('disk cache turned off until the next start: reads go to the store', {
@@ -83,33 +80,25 @@ function defaultBytes(directory: string): number {
   return Math.min(defaultBytesMost, Math.floor(bavail * bsize * freeShare));
 }
 
-function receiveReports(name: string, owner: DiskCacheReports): { close(): void } {
-  const channel = new BroadcastChannel(name);
-  channel.unref();
-  channel.onmessage = (event) => {
-    const [kind, content] = (event as { data: Report }).data;
-    switch (kind) {
-      case 'written':
-        return owner.written(content);
-      case 'damaged':
-        return owner.damaged(content);
-      case 'lookedUp':
-        return owner.lookedUp(content);
-      case 'failed':
-        return owner.failed(content);
-    }
-  };
-  return channel;
+function takeReport([kind, content]: DiskCacheReport, owner: DiskCacheReports): void {
+  switch (kind) {
+    case 'written':
+      return owner.written(content);
+    case 'damaged':
+      return owner.damaged(content);
+    case 'lookedUp':
+      return owner.lookedUp(content);
+    case 'failed':
+      return owner.failed(content);
+  }
 }
 
 /** In a worker thread: the cache that the main thread has opened. */
 export function diskCacheOfWorker(
-  { directory, memory, channel: name }: DiskCacheData,
+  { directory, memory }: DiskCacheData,
   times: StoreTimes,
+  tell: (report: DiskCacheReport) => void,
 ): RangeCache {
-  const channel = new BroadcastChannel(name);
-  channel.unref();
-  const tell = (report: Report) => channel.postMessage(report);
   return new DiskCache({
     index: new DiskCacheIndex(memory),
     disk: new NodeDisk(directory),

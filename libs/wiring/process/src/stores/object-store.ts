@@ -11,9 +11,10 @@ import {
 import type { ObjectStore } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { StoreObserver } from '@loki/telemetry';
-import type { DiskCacheData } from './disk-cache.ts';
+import type { DiskCacheData, DiskCacheReport } from './disk-cache.ts';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
+import type { StoreReport } from './store-reports.ts';
 
 /** Start data of a worker thread. */
 export interface WorkerData {
@@ -22,11 +23,12 @@ export interface WorkerData {
   readonly blockCacheBytes: number;
   /** Bound on the bytes of scans in one worker. */
   readonly leafBytesMax: number;
-  /** Name of the channel for reports of the worker's calls to the store. */
-  readonly reportsChannel: string;
   /** Absent: every read asks the store. */
   readonly diskCache?: DiskCacheData;
 }
+
+/** From a worker thread to the main thread: calls to the store, or news of the cache on disk. */
+export type WorkerReport = { readonly store: StoreReport } | { readonly disk: DiskCacheReport };
 
 /** Opens the configured store. The process has one, and each of its workers has its own. */
 export function openObjectStore(storage: StorageConfig, observer?: StoreObserver): ObjectStore {

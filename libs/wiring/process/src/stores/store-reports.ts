@@ -2,12 +2,11 @@
  * Metrics of the object store from worker threads, which read the store themselves: reported to the main
  * thread.
  */
-import { BroadcastChannel } from 'node:worker_threads';
 import type { TimerHandle, Timers } from '@loki/ports';
 import type { BucketRequest, StoreCall, StoreObserver } from '@loki/telemetry';
 
 /** Calls and requests of a worker thread since its last report. */
-interface StoreReport {
+export interface StoreReport {
   readonly calls: readonly StoreCall[];
   readonly requests: readonly BucketRequest[];
 }
@@ -17,16 +16,14 @@ const reportPauseMs = 1_000;
 const reportMax = 1_000;
 
 /** In a worker thread: collects calls and requests, and reports them to the main thread each second. */
-export function reportingObserver(channelName: string, timers: Timers): StoreObserver {
-  const channel = new BroadcastChannel(channelName);
-  channel.unref();
+export function reportingObserver(send: (report: StoreReport) => void, timers: Timers): StoreObserver {
   let calls: StoreCall[] = [];
   let requests: BucketRequest[] = [];
   let timer: TimerHandle | undefined;
   const report = () => {
     timer?.cancel();
     timer = undefined;
-    channel.postMessage({ calls, requests } satisfies StoreReport);
+    send({ calls, requests });
     [calls, requests] = [[], []];
   };
   const planReport = () => {
@@ -45,14 +42,8 @@ export function reportingObserver(channelName: string, timers: Timers): StoreObs
   };
 }
 
-/** In the main thread: passes the reports of worker threads to `observer`, until it is closed. */
-export function observeReports(channelName: string, observer: StoreObserver): { close(): void } {
-  const channel = new BroadcastChannel(channelName);
-  channel.unref();
-  channel.onmessage = (event) => {
-    const { calls, requests } = (event as { data: StoreReport }).data;
-    for (const call of calls) observer.called(call);
-    for (const request of requests) observer.requested(request);
-  };
-  return channel;
+/** In the main thread: passes the report of a worker thread to the observer. */
+export function observeReport({ calls, requests }: StoreReport, observer: StoreObserver): void {
+  for (const call of calls) observer.called(call);
+  for (const request of requests) observer.requested(request);
 }
