@@ -31,7 +31,7 @@ export const misplacedUnderscore = /^_|[^0-9a-fA-FxXoObB]_|__|_(?![0-9a-fA-F])/;
  * Go's FormatFloat(value, 'f', -1, 64): the shortest digits that parse to the same value, without an
  * exponent.
  */
-export function formatFloat(value: number): string {
+export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
   const text = Object.is(value, -0) ? '-0' : String(value);

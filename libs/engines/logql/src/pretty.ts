@@ -2,7 +2,7 @@
 import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import type { BinaryExpr, BinaryOp, Expr, Grouping, LogExpr, RangeAggExpr, Stage } from './ast.ts';
-import { formatFloat } from './numbers.ts';
+import { formatNumber } from './numbers.ts';
 import {
   canonicalText, labelReplaceTexts, printGrouping, printOperator, printSelector, printStage, unwrapParts,
 } from './print.ts'; // prettier-ignore
@@ -28,7 +28,7 @@ function pretty(expr: Expr, level: number): string {
     case 'rangeAgg':
       return prettyRangeAgg(expr, level);
     case 'vectorAgg': {
-      const parameter = expr.parameter === undefined ? [] : [formatFloat(expr.parameter)];
+      const parameter = expr.parameter === undefined ? [] : [formatNumber(expr.parameter)];
       const name = expr.op + prettyGrouping(expr.grouping);
       return call({ name, firstArguments: parameter, body: pretty(expr.expr, level + 1) }, level);
     }
@@ -82,7 +82,7 @@ function prettyLog(expr: LogExpr, level: number): string {
 }
 
 function prettyRangeAgg(expr: RangeAggExpr, level: number): string {
-  const parameter = expr.parameter === undefined ? [] : [formatFloat(expr.parameter)];
+  const parameter = expr.parameter === undefined ? [] : [formatNumber(expr.parameter)];
   let body = pretty(expr.log, level + 1);
   if (expr.unwrap) {
     for (const part of unwrapParts(expr.unwrap, 'display')) body += `\n${indent(level + 2)}${part}`;

@@ -3,7 +3,7 @@ import { formatGoDuration, formatPrometheusDuration, quoteGo } from '@loki/go';
 import type {
   BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStageSpec, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
 } from './ast.ts'; // prettier-ignore
-import { formatByteSize, formatFloat, formatSixDigits } from './numbers.ts';
+import { formatByteSize, formatNumber, formatSixDigits } from './numbers.ts';
 
 /**
  * The purpose of a text. `display` is Loki's canonical text: it rounds sizes and `vector` numbers and quotes
@@ -29,7 +29,7 @@ function print(expr: Expr, style: PrintStyle): string {
     case 'rangeAgg':
       return printRangeAgg(expr, style);
     case 'vectorAgg': {
-      const parameter = expr.parameter === undefined ? '' : `${formatFloat(expr.parameter)},`;
+      const parameter = expr.parameter === undefined ? '' : `${formatNumber(expr.parameter)},`;
       return `${expr.op}${vectorGrouping(expr.grouping, ',')}(${parameter}${print(expr.expr, style)})`;
     }
     case 'binary':
@@ -39,7 +39,7 @@ function print(expr: Expr, style: PrintStyle): string {
     case 'labelReplace':
       return `label_replace(${[print(expr.expr, style), ...labelReplaceTexts(expr).map(quoteGo)].join(',')})`;
     case 'vector':
-      return `vector(${style === 'exact' ? formatFloat(expr.value) : formatSixDigits(expr.value)})`;
+      return `vector(${style === 'exact' ? formatNumber(expr.value) : formatSixDigits(expr.value)})`;
   }
 }
 
@@ -49,7 +49,7 @@ export function labelReplaceTexts(expr: Expr & { kind: 'labelReplace' }): string
 
 /** A number. NaN and infinities, which LogQL cannot spell, become an operation that folds to them. */
 function printLiteral(value: number, style: PrintStyle): string {
-  if (style === 'display' || Number.isFinite(value)) return formatFloat(value);
+  if (style === 'display' || Number.isFinite(value)) return formatNumber(value);
   if (Number.isNaN(value)) return '(0 / 0)';
   return value > 0 ? '(1e308 * 10)' : '(-1e308 * 10)';
 }
@@ -119,11 +119,11 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
     case 'string':
       return printStringFilter(filter.matcher, style);
     case 'number':
-      return filter.name + filter.op + formatFloat(filter.value);
+      return filter.name + filter.op + formatNumber(filter.value);
     case 'duration':
       return filter.name + filter.op + formatGoDuration(filter.valueNs);
     case 'bytes':
-      return filter.name + filter.op + (style === 'exact' ? `${formatFloat(filter.valueBytes)}B` : formatByteSize(filter.valueBytes)); // prettier-ignore
+      return filter.name + filter.op + (style === 'exact' ? `${formatNumber(filter.valueBytes)}B` : formatByteSize(filter.valueBytes)); // prettier-ignore
     case 'ip':
       return `${filter.name}${filter.op}ip(${quoteGo(filter.pattern)})`;
     case 'and':
@@ -155,7 +155,7 @@ function isLiteralSearch(pattern: string): boolean {
 }
 
 function printRangeAgg(expr: RangeAggExpr, style: PrintStyle): string {
-  const parameter = expr.parameter === undefined ? '' : `${formatFloat(expr.parameter)},`;
+  const parameter = expr.parameter === undefined ? '' : `${formatNumber(expr.parameter)},`;
   let inner = print(expr.log, style);
   if (expr.unwrap) for (const part of unwrapParts(expr.unwrap, style)) inner += ` ${part}`;
   return `${expr.op}(${parameter}${inner}${printRange(expr)})${printGrouping(expr.grouping, ',')}`;

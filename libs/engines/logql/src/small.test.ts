@@ -1,7 +1,7 @@
 import { fold } from './fold.ts';
 import { ipMatches, parseIp, parseIpMatcher } from './ip.ts';
 import { parseJsonPath } from './json-path.ts';
-import { formatByteSize, formatFloat, parseByteSize, parseFloatGo } from './numbers.ts';
+import { formatByteSize, formatNumber, parseByteSize, parseFloatGo } from './numbers.ts';
 import { parseSyntax } from './parser.ts';
 import { parseLinePattern, parsePattern } from './pattern.ts';
 import { formatExpr } from './pretty.ts';
@@ -62,7 +62,7 @@ test.each([
   [1.7976931348623157e308, `17976931348623157${'0'.repeat(292)}`],
   [-0.5, '-0.5'],
 ])('writes %d without exponent', (value, text) => {
-  expect(formatFloat(value)).toBe(text);
+  expect(formatNumber(value)).toBe(text);
   expect(Number(text)).toBe(value);
 });
 

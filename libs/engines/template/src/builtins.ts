@@ -1,10 +1,9 @@
 /** Go's own template functions: `and`, `eq`, `index`, `len`, `printf`, `slice` and others. */
-import { isPrint } from '@loki/go';
+import { isPrint, queryEscape } from '@loki/go';
 import { CallError } from './errors.ts';
 import { sprint, sprintf, sprintln, toText } from './format.ts';
 import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
-import { queryEscape } from './text-functions.ts';
 import {
   basicKind,
   compareBytes,

@@ -1,5 +1,5 @@
 /** Text functions of templates: Loki's, and those of sprig and Go's strings. */
-import { quoteBytes } from '@loki/go';
+import { queryEscape, quoteBytes } from '@loki/go';
 import { CallError } from './errors.ts';
 import { fn } from './function-types.ts';
 import type { CallContext, TemplateFunction } from './function-types.ts';
@@ -209,13 +209,6 @@ function align(count: number, text: string, isLeft: boolean, context: CallContex
   context.checkSize(count);
   const pad = ' '.repeat(count - chars.length);
   return isLeft ? text + pad : pad + text;
-}
-
-/** url.QueryEscape. */
-export function queryEscape(text: string): string {
-  return encodeURIComponent(text.toWellFormed())
-    .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
-    .replaceAll('%20', '+');
 }
 
 function queryUnescape(text: string): string {

@@ -1,8 +1,8 @@
 /** Followers of one partition: new records for tails. */
 import { matchesLabels } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import { emptyLeafStats } from '@loki/ports';
-import type { LeafRequest, LogLeafRequest, LogLeafResult, TailFrame } from '@loki/ports';
+import { emptyLogResult } from '@loki/ports';
+import type { LeafRequest, LogLeafRequest, TailFrame } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import { HeadRecord } from './head.ts';
@@ -84,7 +84,7 @@ export class Tails {
     // batch.
     const all = { ...request, direction: 'forward', limit: 0 } as const;
     const missed = fromOffset < missedBelow ? await this.#readAgain(fromOffset, missedBelow, signal) : [];
-    if (missed.length === 0) yield nothing(fromOffset);
+    if (missed.length === 0) yield emptyFrame(fromOffset);
     while (missed.length > 0) {
       const records = takeFrame(missed, request.tenant, this.#deps.options.tailFrameBytes);
       const result = await scanFrame(
@@ -103,7 +103,7 @@ export class Tails {
     request: LogLeafRequest,
     signal: AbortSignal,
   ): Promise<TailFrame> {
-    if (records.length === 0) return { ...nothing(nextOffset), dropped };
+    if (records.length === 0) return { ...emptyFrame(nextOffset), dropped };
     const leaf = { records, partition: this.#partition, request };
     return { result: await scanFrame(this.#deps, leaf, signal), dropped, nextOffset };
   }
@@ -142,17 +142,8 @@ export class Tails {
 const readAgainMs = 100;
 
 /** A frame without lines: it moves the follower's offset. */
-function nothing(nextOffset: number): TailFrame {
-  const result: LogLeafResult = {
-    kind: 'log',
-    labelSets: [],
-    labelSet: new Uint32Array(0),
-    timestampNs: new BigInt64Array(0),
-    lineEnds: new Uint32Array(0),
-    lines: new Uint8Array(0),
-    stats: emptyLeafStats(),
-  };
-  return { result, dropped: 0, nextOffset };
+function emptyFrame(nextOffset: number): TailFrame {
+  return { result: emptyLogResult(), dropped: 0, nextOffset };
 }
 
 /** After this many records without a line, a follower gets its new offset all the same. */

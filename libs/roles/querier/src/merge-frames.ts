@@ -1,5 +1,5 @@
 /** Merges the tail frames of several partitions as they arrive. */
-import { emptyLeafStats } from '@loki/ports';
+import { emptyLogResult } from '@loki/ports';
 import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
 
 /**
@@ -40,7 +40,7 @@ export async function* mergeFrames(
     if (arrival.frame) {
       const waitingBytes = arrivals.reduce((sum, { frame }) => sum + bytesOf(frame), 0);
       const waitMs = waitingBytes > waitingBytesMax ? largeWaitMaxMs : waitMaxMs;
-      arrival.patience = timers?.after(waitMs, () => (arrival.frame = lettingGo(arrival.frame!)));
+      arrival.patience = timers?.after(waitMs, () => (arrival.frame = withoutLines(arrival.frame!)));
     }
     wake();
   };
@@ -84,18 +84,10 @@ function bytesOf(frame: TailFrame | undefined): number {
 }
 
 /** The frame without its lines. */
-function lettingGo({ result, dropped, nextOffset }: TailFrame): TailFrame {
+function withoutLines({ result, dropped, nextOffset }: TailFrame): TailFrame {
   const lines = result.kind === 'log' ? result.timestampNs.length : 0;
   return {
-    result: {
-      kind: 'log',
-      labelSets: [],
-      labelSet: new Uint32Array(0),
-      timestampNs: new BigInt64Array(0),
-      lineEnds: new Uint32Array(0),
-      lines: new Uint8Array(0),
-      stats: emptyLeafStats(),
-    },
+    result: emptyLogResult(),
     dropped: dropped + lines,
     nextOffset,
   };

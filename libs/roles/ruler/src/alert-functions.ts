@@ -1,5 +1,5 @@
 /** Functions for the templates of alerts, as Prometheus has them: last step of an alert. */
-import { formatFloat, parseFloatText, parsePrometheusDuration, timeAt } from '@loki/go';
+import { formatFloat, parseFloatText, parsePrometheusDuration, queryEscape, timeAt } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import { CallError, fn, GoInt, toText, typeName } from '@loki/template';
 import type { FunctionTable, TemplateFunction, Value } from '@loki/template';
@@ -144,13 +144,6 @@ function durationSeconds(text: string): number {
 /** The first letter of each word in upper case. */
 function title(text: string): string {
   return text.replace(/(?<![\p{L}\p{N}_'])\p{Ll}/gu, (letter) => letter.toUpperCase());
-}
-
-/** Go's url.QueryEscape. */
-export function queryEscape(text: string): string {
-  return encodeURIComponent(text.toWellFormed())
-    .replaceAll('%20', '+')
-    .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** `host:port` or `[address]:port` without the port; other text unchanged. */

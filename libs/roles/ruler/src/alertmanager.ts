@@ -1,9 +1,8 @@
 /** Sends alerts to Alertmanagers: last step of the story of a rule. */
-import { goJson } from '@loki/go';
+import { goJson, queryEscape } from '@loki/go';
 import type { LabelPair, TenantId } from '@loki/model';
 import type { HttpClient, Logger, Random, Timers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
-import { queryEscape } from './alert-functions.ts';
 import type { Alert } from './alert-rule.ts';
 import { timeText } from './api-text.ts';
 import { labelsKey, withLabels } from './evaluate.ts';

@@ -25,4 +25,5 @@ export { parseGoTime } from './rfc3339.ts';
 export { civil, floorDiv, formatTime, monthNames, timeAt, weekdayNames, zeroTime } from './time.ts';
 export type { GoTime } from './time.ts';
 export { unquoteGo, unquoteRune } from './unquote.ts';
+export { queryEscape } from './url.ts';
 export { findZone, utc } from './zones.ts';

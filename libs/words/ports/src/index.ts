@@ -3,7 +3,7 @@ export type { Disk, DiskFile } from './disk.ts';
 export type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from './http-client.ts';
 export type { HttpHandler, HttpRequest, HttpResponse } from './http.ts';
 export { errorText, jsonHeaders, jsonResponse, jsonTextResponse, textResponse } from './http-answers.ts';
-export { addLeafStats, emptyLeafStats } from './leaf.ts';
+export { addLeafStats, emptyLeafStats, emptyLogResult } from './leaf.ts';
 export type {
   LabelSet,
   LeafDelete,

@@ -232,3 +232,16 @@ export function emptyLeafStats(): LeafStats {
 export function addLeafStats(total: LeafStats, addend: LeafStats): void {
   for (const key of Object.keys(total) as (keyof LeafStats)[]) total[key] += addend[key];
 }
+
+/** The result of a log leaf without rows. */
+export function emptyLogResult(): LogLeafResult {
+  return {
+    kind: 'log',
+    labelSets: [],
+    labelSet: new Uint32Array(0),
+    timestampNs: new BigInt64Array(0),
+    lineEnds: new Uint32Array(0),
+    lines: new Uint8Array(0),
+    stats: emptyLeafStats(),
+  };
+}

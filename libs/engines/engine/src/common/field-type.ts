@@ -1,6 +1,6 @@
 /** Types of detected fields: the route `/detected_fields`. */
 import { parseGoDuration } from '@loki/go';
-import { parseBytesText, parseFloatText } from './value-text.ts';
+import { parseBytesText, parseFloatOrError } from './value-text.ts';
 
 export type FieldType = 'int' | 'float' | 'boolean' | 'duration' | 'bytes' | 'string';
 
@@ -22,7 +22,7 @@ const booleans: ReadonlySet<string> = new Set([
 /** The first type as which the value can be parsed. */
 export function fieldTypeOf(value: string): FieldType {
   if (isInt64(value)) return 'int';
-  if (typeof parseFloatText(value) === 'number') return 'float';
+  if (typeof parseFloatOrError(value) === 'number') return 'float';
   if (booleans.has(value)) return 'boolean';
   if (parseGoDuration(value) !== undefined) return 'duration';
   if (typeof parseBytesText(value) === 'number') return 'bytes';

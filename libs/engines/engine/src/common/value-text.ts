@@ -5,7 +5,7 @@ import { goDurationOrProblem, parseFloatText as parseGoFloat, quoteGo } from '@l
 type ValueOrError = number | string;
 
 /** Go's strconv.ParseFloat. */
-export function parseFloatText(text: string): ValueOrError {
+export function parseFloatOrError(text: string): ValueOrError {
   const quick = isPlainNumber(text) ? Number(text) : NaN;
   if (!Number.isNaN(quick)) return quick;
   const value = parseGoFloat(text);
@@ -48,7 +48,7 @@ export function parseBytesText(text: string): ValueOrError {
   // A pattern over the whole text would overflow the stack on a value of some MiB.
   const [digits] = /^[\d.,]*/.exec(text)!;
   const unit = text.slice(digits.length);
-  const value = parseFloatText(digits.replaceAll(',', ''));
+  const value = parseFloatOrError(digits.replaceAll(',', ''));
   if (typeof value === 'string') return value;
   const name = unit.trim().toLowerCase();
   const size = sizes.get(name);

@@ -2,7 +2,7 @@
 import { QueryPartError } from '@loki/logql';
 import type { CompareOp, LabelFilter } from '@loki/logql';
 import { errorKinds, errorLabel } from '../common/error-labels.ts';
-import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
+import { parseBytesText, parseDurationText, parseFloatOrError } from '../common/value-text.ts';
 import { IpTextMatcher } from './ip-text-matcher.ts';
 import type { Row } from './row.ts';
 import { compileCachedMatcher } from './string-match.ts';
@@ -22,7 +22,7 @@ export function compileLabelFilter(filter: LabelFilter): RowTest {
       return (row) => matches(row.get(name) ?? '');
     }
     case 'number':
-      return typedTest(filter.name, filter.op, filter.value, parseFloatText);
+      return typedTest(filter.name, filter.op, filter.value, parseFloatOrError);
     case 'duration':
       return typedTest(filter.name, filter.op, Number(filter.valueNs), durationNs);
     case 'bytes':

@@ -2,7 +2,7 @@
 import type { Unwrap } from '@loki/logql';
 import { errorKinds, failsFor } from '../common/error-labels.ts';
 import type { CountedErrors } from '../common/error-labels.ts';
-import { parseBytesText, parseDurationText, parseFloatText } from '../common/value-text.ts';
+import { parseBytesText, parseDurationText, parseFloatOrError } from '../common/value-text.ts';
 import { compileLabelFilter } from './label-filter.ts';
 import type { RowTest } from './label-filter.ts';
 import type { Row } from './row.ts';
@@ -44,7 +44,7 @@ export class UnwrapStage {
 }
 
 const conversions: Record<Unwrap['conversion'], (text: string) => number | string> = {
-  '': parseFloatText,
+  '': parseFloatOrError,
   bytes: parseBytesText,
   duration: durationSeconds,
   duration_seconds: durationSeconds,

@@ -5,6 +5,7 @@ import type { SlicedWork, Task } from '@loki/ports';
 import { labelTextOfJson } from '../json/label-text.ts';
 import { MetadataNames } from '../rows/metadata-names.ts';
 import { PushRows, weightOfRows } from '../rows/push-rows.ts';
+import type { RowColumns } from '../rows/push-rows.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
 import { decodePush } from './decode-push.ts';
@@ -24,16 +25,7 @@ interface DecodeInput extends PushBody {
 }
 
 /** Columns of a push, ready to be moved between threads. A repeated text is sent once. */
-export interface DecodedPush {
-  readonly bytes: Uint8Array;
-  readonly extra: Uint8Array;
-  readonly hasValidNames: boolean;
-  readonly seconds: Float64Array<ArrayBuffer>;
-  readonly nanos: Int32Array<ArrayBuffer>;
-  readonly lineStart: Uint32Array<ArrayBuffer>;
-  readonly lineEnd: Uint32Array<ArrayBuffer>;
-  readonly inExtra: Uint8Array<ArrayBuffer>;
-  readonly pairEnd: Uint32Array<ArrayBuffer>;
+export interface DecodedPush extends RowColumns {
   readonly names: readonly string[];
   readonly nameCodes: Uint32Array;
   /** All values in one buffer: thousands of texts would cost the receiver as much as decoding. */

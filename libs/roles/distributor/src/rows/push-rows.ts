@@ -40,7 +40,7 @@ const bytesPerPair = 48;
 const bytesPerStream = 1024;
 
 /** The columns of rows that another thread has decoded; exactly as long as the number of rows. */
-interface RowColumns {
+export interface RowColumns {
   readonly bytes: Uint8Array;
   readonly extra: Uint8Array;
   readonly hasValidNames: boolean;

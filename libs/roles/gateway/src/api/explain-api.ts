@@ -6,7 +6,7 @@ import type { QueryParams } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { parseExpr, printExpr, printSelector, rangeAggregationOf } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
-import { emptyLeafStats, jsonTextResponse } from '@loki/ports';
+import { emptyLeafStats, emptyLogResult, jsonTextResponse } from '@loki/ports';
 import type {
   Clock,
   HttpRequest,
@@ -173,17 +173,8 @@ async function leavesOf(expr: Expr, params: QueryParams): Promise<LeafRequest[]>
 }
 
 function emptyResult(leaf: LeafRequest): LeafResult {
-  const stats = emptyLeafStats();
-  if (leaf.kind === 'samples') return { kind: 'samples', steps: stepCount(leaf), series: [], stats };
-  return {
-    kind: 'log',
-    labelSets: [],
-    labelSet: new Uint32Array(0),
-    timestampNs: new BigInt64Array(0),
-    lineEnds: new Uint32Array(0),
-    lines: new Uint8Array(0),
-    stats,
-  };
+  if (leaf.kind === 'log') return emptyLogResult();
+  return { kind: 'samples', steps: stepCount(leaf), series: [], stats: emptyLeafStats() };
 }
 
 function planOf(expr: Expr, leaves: readonly LeafRequest[]): PlanNode {

@@ -17,7 +17,7 @@ import { pairJson, pairsJson } from '../answer/encode-result.ts';
 import { bytesPerShardDefault } from '../frontend/leaf-runner.ts';
 import { tenantLabel, withTenant } from '../frontend/multi-tenant.ts';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
-import { parseByteSize } from '../limits/byte-text.ts';
+import { parseBinaryBytes } from '../limits/byte-text.ts';
 import { checkLabelRange, checkQueryLength } from '../limits/check-query-limits.ts';
 import { badRequest, isUncached, Params, parseTimeRange } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
@@ -172,7 +172,7 @@ export class MetadataApi {
     if (text === '') {
       return this.#deps.frontend.limitsFor(tenancy, request).tsdbMaxBytesPerShard || bytesPerShardDefault;
     }
-    const bytes = parseByteSize(text);
+    const bytes = parseBinaryBytes(text);
     if (bytes === undefined) {
       throw badRequest(
         `could not parse 'targetBytesPerShard' parameter: ${JSON.stringify(text)} is not a size`,

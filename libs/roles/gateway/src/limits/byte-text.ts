@@ -18,7 +18,7 @@ const binaryUnits = ['', 'K', 'M', 'G', 'T'];
  * Parses a number of bytes, with or without a unit of Loki's configuration (KB = 1024); undefined for other
  * text.
  */
-export function parseByteSize(text: string): number | undefined {
+export function parseBinaryBytes(text: string): number | undefined {
   const match = /^(-?\d{1,15})\s*([KMGT]?)B?$/i.exec(text.trim());
   return match ? Number(match[1]) * 1024 ** binaryUnits.indexOf(match[2].toUpperCase()) : undefined;
 }

@@ -4,7 +4,7 @@ import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { nsPerMs } from '@loki/model';
-import { parseByteSize } from './byte-text.ts';
+import { parseBinaryBytes } from './byte-text.ts';
 import { badRequest, parseRfc3339 } from './params.ts';
 import type { TimeRange } from './params.ts';
 
@@ -120,7 +120,7 @@ function durationMs(name: string, value: unknown): number {
 
 /** Bytes, with or without a unit of Loki's configuration. */
 function bytesOf(name: string, value: unknown): number {
-  const bytes = typeof value === 'string' ? parseByteSize(value) : value;
+  const bytes = typeof value === 'string' ? parseBinaryBytes(value) : value;
   if (typeof bytes !== 'number' || !(bytes >= 0)) throw bad(header, name);
   return bytes;
 }
