@@ -68,3 +68,12 @@ test('the changelog has dated versions, known sections, and each entry once', ()
   // A merge of two branches may leave an entry in two places.
   expect(entries.filter((entry, i) => entries.indexOf(entry) !== i)).toEqual([]);
 });
+
+test('each tool is on the page of tools', () => {
+  const page = textOf('tools/README.md');
+  const tools = fs
+    .readdirSync(path.join(root, 'tools'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  expect(tools.filter((name) => !page.includes(`| [${name}](${name}/`))).toEqual([]);
+});
