@@ -29,7 +29,7 @@ interface Requests {
   readonly examples: readonly string[];
 }
 
-/** The canary's report, as far as it is read here. */
+/** The fields of the canary's report that are read here. */
 interface Report {
   readonly acked: number;
   readonly judged: { readonly lost: number; readonly doubled: number; readonly examples: readonly string[] };
@@ -58,18 +58,19 @@ export class Canary {
     fs.mkdirSync(directory, { recursive: true });
   }
 
-  /** Lines go in, and queries look for them, from now until `finish`. */
+  /** Starts load and queries; they continue until `finish`. */
   async start(): Promise<void> {
     const ledger = path.join(this.#directory, `ledger-${this.#ledgers.length}`);
     this.#ledgers.push(ledger);
     this.#running = this.#run(ledger, load);
-    // A program that has not begun yet ends by SIGTERM without a report.
+    // A program that has not begun yet ends at SIGTERM without a report.
     const deadlineMs = Date.now() + startMsMax;
     while (!fs.existsSync(ledger) && Date.now() < deadlineMs) await sleep(50);
   }
 
   /**
-   * No line is missing or doubled, in answers meanwhile and in the end; no request failed after one retry.
+   * Checks that no line was missing or doubled, in answers meanwhile and at the end, and that no request
+   * failed after one retry.
    */
   async finish(name: string): Promise<void> {
     const running = this.#running;
@@ -80,7 +81,7 @@ export class Canary {
     this.#judge(name, running.report, 'all');
   }
 
-  /** Lines of all ledgers, once more. */
+  /** Judges the lines of all ledgers once more. */
   async judgeAgain(name: string): Promise<void> {
     for (const ledger of this.#ledgers) {
       const { report, ended } = this.#run(ledger, [...load, '-ledger.judge-only=true']);
@@ -89,7 +90,7 @@ export class Canary {
     }
   }
 
-  /** Ends it without a judgement, where the test has failed before. */
+  /** Ends it without a judgement, after a failure of the test. */
   async stop(): Promise<void> {
     this.#running?.child.kill('SIGKILL');
     await this.#running?.ended;
@@ -106,7 +107,7 @@ export class Canary {
     });
     const ended = new Promise<void>((resolve) => {
       child.once('close', () => resolve());
-      child.once('error', () => resolve()); // told by its missing report
+      child.once('error', () => resolve()); // Its missing report shows the failure.
     });
     return { child, report, ended };
   }

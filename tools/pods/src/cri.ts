@@ -77,7 +77,7 @@ interface ContainerStatus {
   readonly reason: string;
 }
 
-/** An answer of the runtime takes a pod's time: images are unpacked, networks are made. */
+/** Time of a call that changes a pod: images are unpacked, networks are made. */
 const callTimeoutMs = 120_000;
 
 type Call = (

@@ -117,7 +117,7 @@ function keepLogs(directory: string, target: string): void {
   }
 }
 
-/** Brings what comes from registries, which the node's network does not reach, and goes there. */
+/** Loads images from registries, which the node's network does not reach, and continues inside the node. */
 async function prepare({ archive, previous }: { archive?: string; previous?: string }): Promise<number> {
   const lack =
     lackOf(['bridge', 'buildah', 'containerd', 'debootstrap', 'gcc', 'runc', 'umoci']) ?? helmLack();
@@ -138,7 +138,7 @@ async function prepare({ archive, previous }: { archive?: string; previous?: str
   }
 }
 
-/** The image and the chart of a commit; of this one, where it has none before: a clone may be shallow. */
+/** The image and the chart of a commit; of this one without a former commit, as in a shallow clone. */
 async function earlierVersion(name: string, directory: string): Promise<string[]> {
   const git = (...args: string[]) => runProgram('git', ['-C', root, ...args]);
   const revision = name === 'last' ? await lastVersion(git) : name;
@@ -156,7 +156,7 @@ async function lastVersion(git: (...args: string[]) => Promise<string>): Promise
   try {
     return (await git('describe', '--tags', '--abbrev=0', '--match=v*', 'HEAD^')).trim();
   } catch {
-    // Nothing is released yet.
+    // There is no release yet.
   }
   try {
     return (await git('rev-parse', '--verify', '--quiet', 'HEAD^')).trim();
@@ -175,7 +175,7 @@ function helmLack(): string | undefined {
   }
 }
 
-/** As the Marketplace calls the release that has the components. */
+/** The Marketplace's name of the release with the components. */
 async function render(
   file: string,
   settings: Settings,
@@ -221,5 +221,5 @@ async function externalSettings(directory: string, services: Services): Promise<
 }
 
 process.exitCode = await main();
-// All is stopped and judged: a connection to a pod that is gone must not hold up the check for minutes.
+// All pods are stopped and judged: a connection to a removed pod must not delay the check for minutes.
 setTimeout(() => process.exit(), 5_000).unref();

@@ -1,4 +1,4 @@
-/** The rendered chart, as far as its pods are concerned. */
+/** The parts of the rendered chart that pods need. */
 import { parseAllDocuments } from 'yaml';
 
 export interface Probe {

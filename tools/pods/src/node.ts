@@ -6,14 +6,14 @@ import { runProgram } from '@loki/image';
 import { Daemon } from '@loki/services';
 import { ContainerRuntime } from './cri.ts';
 
-/** Pods are in that network, and reach the node by this address. */
+/** Address of the node in the pods' network. */
 const podNetwork = '10.244.0.0/24';
 export const nodeAddress = '10.244.0.1';
 const bridge = 'cni0';
 const pauseImage = 'localhost/pause:1';
 
 /**
- * Runs `file` once more inside a new network, where it is told so by `insideFlag`.
+ * Runs `file` again inside a new network, with `insideFlag`.
  *
  * @returns its exit code
  */
@@ -131,7 +131,7 @@ function networkConfig(directory: string): string {
   return JSON.stringify({ cniVersion: '1.0.0', name: 'pods', plugins: [plugin] });
 }
 
-/** Scores of the killer of memory take rights that root of a sandbox may lack. */
+/** Setting the scores of the memory killer needs rights that root of a sandbox may lack. */
 function containerdConfig(directory: string, socket: string, networks: string): string {
   return `version = 2
 root = "${directory}/containerd/root"

@@ -10,7 +10,7 @@ import type { PodNode } from './node.ts';
 /** Of the pause container. */
 const pauseUid = 65_535;
 const cpuPeriodUs = 100_000;
-/** The probes of a pod are asked at most so often here: tests wait for them. */
+/** Interval of a pod's probes at most: tests wait for them. */
 const probeEveryMs = 250;
 
 export class Pod {
@@ -88,12 +88,12 @@ export class Pod {
     return { code, seconds };
   }
 
-  /** Until the start-up probe passes. @throws Error with the log, when it does not */
+  /** Resolves when the start-up probe passes. @throws Error with the log when it does not */
   async waitStarted(withinMs: number): Promise<void> {
     await this.#waitFor(this.#spec.startupProbe, Date.now() + withinMs);
   }
 
-  /** Until the readiness probe passes, too. */
+  /** Resolves when the readiness probe passes, too. */
   async waitReady(withinMs: number): Promise<void> {
     const deadlineMs = Date.now() + withinMs;
     await this.#waitFor(this.#spec.startupProbe, deadlineMs);
@@ -249,7 +249,7 @@ export class Pod {
         folders.set(name, hostPath.path);
         continue;
       }
-      // An emptyDir lives as long as its pod, and a container's restart finds it again.
+      // An emptyDir lives as long as its pod: a restarted container finds it again.
       const folder = path.join(this.#base, this.#sandbox, name);
       folders.set(name, ownFolder(folder, fsGroup));
       if (!configMap) continue;

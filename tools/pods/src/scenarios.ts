@@ -18,10 +18,10 @@ interface Scenario {
 }
 
 const readyMsMax = 240_000;
-/** Lines in and out before something is done to the pods, and after it. */
+/** Load before and after each action on the pods. */
 const loadMs = 5_000;
 
-/** A rollout: its name in the checks, and the pods that take the place of those before. */
+/** A rollout: its name in the checks, and the pods that replace the former ones. */
 interface Rollout {
   readonly name: string;
   readonly manifest: Manifest;
@@ -96,7 +96,8 @@ export async function single({ checks, node, manifest, address }: Scenario): Pro
 }
 
 /**
- * The services of the chart's defaults are not there yet: pods live, are not ready, and say what they miss.
+ * The services of the chart's defaults do not exist yet: pods live, are not ready, and name the missing
+ * services.
  */
 export async function withoutServices({ checks, node, manifest }: Omit<Scenario, 'address'>): Promise<void> {
   const pods = [...podsOf(node, manifest).values()].flatMap((replicas) => replicas.slice(0, 1));
@@ -119,8 +120,9 @@ export async function withoutServices({ checks, node, manifest }: Omit<Scenario,
 }
 
 /**
- * As a rollout does: a Deployment's next pod is ready before the old one goes, a StatefulSet's old one goes
- * first. Pods that run side by side have names of their own, which are the names of ring members, too.
+ * Replaces pods as a rollout does: a Deployment's next pod is ready before the old one stops, a StatefulSet's
+ * old one stops first. Pods that run side by side have names of their own, which are also the names of ring
+ * members.
  */
 async function replaceEach(
   { checks, node, manifest }: Omit<Scenario, 'address'>,
@@ -159,7 +161,7 @@ async function checkReady(checks: Checks, name: string, pods: readonly Pod[]): P
 }
 
 function podsOf(node: PodNode, manifest: Manifest): Map<string, Pod[]> {
-  // Services of a first installation have images of their own, which no test brings.
+  // Services of a first installation have images of their own, which the test does not have.
   const ours = manifest.workloads.filter(({ spec }) =>
     spec.template.spec.containers[0].args?.some((arg) => arg.startsWith('-target=')),
   );

@@ -1,4 +1,4 @@
-/** A Service: one address, behind it the pods that are ready, as kube-proxy has it. */
+/** A Service: one address for all ready pods, as kube-proxy implements it. */
 import net from 'node:net';
 import type { Service } from './manifest.ts';
 import type { Pod } from './pod.ts';
@@ -8,8 +8,8 @@ export class ServiceProxy {
   #next = 0;
 
   /**
-   * @param pods  all there are at that moment; those whose labels the selector names are taken
-   * @param portName  of the Service's port
+   * @param pods all pods at the moment; those with the selector's labels are used
+   * @param portName of the Service's port
    */
   constructor(service: Service, portName: string, pods: () => Iterable<Pod>) {
     const { selector, ports } = service.spec;

@@ -3,7 +3,7 @@ interface FuzzArgs {
   readonly seed: number;
   readonly count: number;
   readonly perData: number;
-  /** Infinity: all there are. */
+  /** Infinity: all. */
   readonly ways: number;
   readonly oracleOdds: number;
   readonly lawOdds: number;

@@ -24,7 +24,7 @@ interface Turns {
 interface Answering {
   readonly name: string;
   readonly querier: QuerierService;
-  /** The same with answers kept; absent: there is none. */
+  /** The same with a results cache; absent: there is none. */
   readonly cachingQuerier?: QuerierService;
   readonly process: VirtualProcess;
   do<T>(work: Promise<T>): Promise<T>;
@@ -58,7 +58,7 @@ export class Asker {
     return `${this.world.name}, ${this.route.name}`;
   }
 
-  /** Answers of a cache are asked for when it has nothing, some, and all of them. */
+  /** A cached route answers the question with an empty, a partly filled and a full cache. */
   async askInTurn(question: Question): Promise<Turns> {
     const querier = this.#querier;
     if (this.route.isCached) {
@@ -137,7 +137,7 @@ function answerOf({ status, body }: HttpResponse): Answer {
   return { isError: status >= 300, text: text.slice(0, end), splits: Number(splits?.[1]) };
 }
 
-/** Which of several failing rows an error is about depends on which is met first: any is right. */
+/** The error names one of several failing rows, depending on the order of reading: any is right. */
 function withoutSeries(message: string): string {
   return message.replace(/^pipeline error: '.*/s, 'pipeline error');
 }

@@ -20,32 +20,29 @@ import type { Layout, Standing } from './world.ts';
 interface CampaignOptions {
   readonly seed: number;
   readonly count: number;
-  /** Questions asked of one data set. */
+  /** Questions about one data set. */
   readonly perData: number;
-  /**
-   * Ways of each question besides the plain one: each route once, each from a layout at random, as far as
-   * that goes.
-   */
+  /** Ways of each question besides the plain one: each route once, each from a random layout. */
   readonly ways: number;
-  /** Share of the questions that are asked of the oracle too, and share that laws are held against. */
+  /** Share of the questions that the oracle answers too, and share that laws are tested on. */
   readonly oracleOdds: number;
   readonly lawOdds: number;
   /** Share of the questions whose answer the referee judges. */
   readonly refereeOdds: number;
-  /** Whether findings are made small, which takes a while. */
+  /** Whether findings are reduced, which takes a while. */
   readonly isShrinking: boolean;
-  /** How many findings end a campaign: the first tell the story. */
+  /** Findings that end a campaign: the first ones are enough. */
   readonly findingsMax: number;
-  /** A mistake to be found: all ways but the plain one lack what was pushed first. */
+  /** A planted mistake: all ways but the plain one lack the first push. */
   readonly isPlanted?: boolean;
   readonly onQuestion?: (question: Question, answer: Answer) => void;
   readonly onFinding?: (finding: Finding) => void;
   readonly onProgress?: (queryCount: number) => void;
 }
 
-/** A question that was answered in two ways. */
+/** A question with two different answers. */
 export interface Finding {
-  /** Of the data set: a campaign that begins with it asks the question again. */
+  /** Seed of the data set: a campaign that begins with it repeats the question. */
   readonly seed: number;
   readonly data: DataSet;
   readonly question: Question;
@@ -56,11 +53,11 @@ export interface Finding {
 
 interface CampaignResult {
   queries: number;
-  /** Answers compared with the plain one, or with the oracle's; laws held against answers. */
+  /** Answers compared with the plain one or with the oracle's, and laws tested on answers. */
   compared: number;
   oracled: number;
   laws: number;
-  /** Answers that the referee found right, and those it had no opinion on. */
+  /** Answers that the referee confirmed, and those that it could not judge. */
   refereed: number;
   unsure: number;
   errors: number;
@@ -70,7 +67,7 @@ interface CampaignResult {
   readonly findings: Finding[];
 }
 
-/** Asks many questions of many data sets, each in several ways. */
+/** Asks many questions about many data sets, each in several ways. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   await loadHash();
   const result: CampaignResult = {
@@ -96,8 +93,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 }
 
 /**
- * One data set's questions. Each has randomness of its own, so that what is compared never changes what is
- * asked.
+ * The questions about one data set. Each has randomness of its own, so that comparisons do not change later
+ * questions.
  */
 async function askAbout(seed: number, options: CampaignOptions, result: CampaignResult): Promise<void> {
   const random = new Prng(`queries ${seed}`);
@@ -139,7 +136,7 @@ interface Comparison {
   readonly cluster: Cluster;
 }
 
-/** Other ways to the answer, until one gives another. */
+/** Compares other ways with the plain answer, until one differs. */
 async function compareWays(comparison: Comparison, own: Prng, options: CampaignOptions, result: CampaignResult): Promise<void> {
   const { cluster, plain, question, data } = comparison;
   const ways = cluster.drawAskers(own, options.ways);
@@ -183,7 +180,7 @@ async function holdRules(comparison: Comparison, own: Prng, options: CampaignOpt
   note(finding, options, result);
 } // prettier-ignore
 
-/** One more finding, as small as it goes. */
+/** Reports a finding, as small as possible. */
 async function add(
   { seed, data, question, plain, cluster }: Comparison,
   {
@@ -199,7 +196,7 @@ async function add(
   note(options.isShrinking ? await smallest(finding, options.isPlanted) : finding, options, result);
 }
 
-/** Told at once: a campaign takes long, and may be ended. */
+/** Reported at once: a campaign takes long, and may be interrupted. */
 function note(finding: Finding, { onFinding }: CampaignOptions, { findings }: CampaignResult): void {
   findings.push(finding);
   onFinding?.(finding);
@@ -231,7 +228,7 @@ class Cluster {
     return new Cluster(askers, data, worlds);
   }
 
-  /** Different ones: each route before any comes again. */
+  /** Draws different askers: each route before any comes again. */
   drawAskers(random: Prng, count: number): Asker[] {
     const selection: Asker[] = [];
     let left = shuffled(random, this.others);
@@ -269,7 +266,7 @@ function oracleOf(data: DataSet): Asker {
   return new Asker(answering, routesFor(data.cutting)[0], data.pushes);
 }
 
-/** The finding with as little data and query as still show it. */
+/** Reduces the finding to as little data and query as still show it. */
 async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
   let smaller = finding;
   await shrink(finding.data, finding.question, async (data, question) => {

@@ -7,13 +7,12 @@ export interface Answer {
 }
 
 /**
- * Sums, means and deviations of parts are added in the order in which the parts are merged, which is any.
- * Answers may differ by so much of the largest value in them; 2^-53 for each addition, and a few hundred of
- * these.
+ * Sums, means and deviations are added in the order in which parts are merged, which varies. Answers may
+ * differ by this share of the largest value in them; 2^-53 for each addition, and a few hundred of these.
  */
 const relativeMax = 1e-12;
 
-/** undefined: the same. Else what is different, in a line. */
+/** undefined: equal. Else the difference in a line. */
 export function difference(a: Answer, b: Answer, isExact: boolean): string | undefined {
   if (a.isError !== b.isError) return 'one is an error';
   if (a.text === b.text) return undefined;

@@ -11,7 +11,8 @@ export interface Happened {
 }
 
 /**
- * Answers of one route from one layout that were compared, and how many of them the route's name is true of.
+ * Compared answers of one route from one layout, and the number of them in which the route's feature was in
+ * effect.
  */
 interface Cell {
   compared: number;
@@ -20,18 +21,18 @@ interface Cell {
   recalled: number;
 }
 
-/** Shares of the comparisons: below, a route says little about what it is named for. */
+/** Shares of the comparisons: below, a route does not test its feature. */
 const cutShareMin = 0.2;
 const recalledShareMin = 0.2;
-/** Fewer comparisons than this may be lucky or not. */
+/** Fewer comparisons than this prove nothing. */
 const tellingMin = 100;
 
-/** Which ways were compared how often, and whether they were what they are called. */
+/** Comparisons of each way, and whether its feature was in effect. */
 export class Coverage {
   readonly #cells = new Map<string, Cell>();
   readonly #routes = new Map<string, Route>();
   readonly #standing = new Map<string, Standing>();
-  /** Routes that did what they must not do. */
+  /** Routes with a feature in effect that they must not have. */
   readonly #wrong = new Set<string>();
 
   add(layout: string, route: Route, happened: Happened): void {
@@ -48,7 +49,7 @@ export class Coverage {
     if (happened.isRecalled && !route.isCached) this.#wrong.add(`'${route.name}' was answered from a cache`);
   }
 
-  /** Where the rows of one more data set stand in a layout. */
+  /** Adds the places of a data set's rows in a layout. */
   addStanding(layout: Layout, { headRows, storedRows, compactedRows }: Standing): void {
     const sums = this.#standing.get(layout.name) ?? { headRows: 0, storedRows: 0, compactedRows: 0 };
     this.#standing.set(layout.name, {
@@ -71,7 +72,7 @@ export class Coverage {
       };
       if (route.isSplit) tell('split', all.split, all.compared, cutShareMin);
       if (route.isSharded) tell('sharded', all.sharded, all.compared, cutShareMin);
-      // Heads are always asked: what is kept are answers of the store.
+      // Heads are always asked: only answers of the store are cached.
       if (route.isCached) tell('answered from the cache', stored.recalled, stored.compared, recalledShareMin);
     }
     for (const layout of layouts) {
@@ -133,7 +134,7 @@ function isHead({ steps }: Layout): boolean {
   return steps.length === 0;
 }
 
-/** Rows that are not where the layout says. */
+/** Rows that are elsewhere than the layout says. */
 function misplaced(layout: Layout, { headRows, storedRows, compactedRows }: Standing): string[] {
   const last = layout.steps.at(-1);
   const wants = {

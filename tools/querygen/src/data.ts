@@ -26,7 +26,7 @@ export interface Push {
   readonly streams: readonly { readonly labels: Labels; readonly rows: readonly Row[] }[];
 }
 
-/** Everything that is pushed, in order, and what a query must know to aim at it. */
+/** All pushes, in order, and the facts by which queries aim at them. */
 export interface DataSet {
   readonly numbers: Numbers;
   readonly tenants: readonly string[];
@@ -34,7 +34,7 @@ export interface DataSet {
   readonly startNs: bigint;
   readonly endNs: bigint;
   readonly pushes: readonly Push[];
-  /** How questions about these data are cut. */
+  /** Settings by which questions about these data are cut. */
   readonly cutting: Cutting;
 }
 

@@ -33,7 +33,7 @@ function needleOf(random: Prng, line: string): string {
   return line.slice(from, from + random.pick([1, 2, 4, 12])).toWellFormed();
 }
 
-/** The operator comes first: for one that leaves lines out, what the line has not is drawn by chance. */
+/** The operator comes first: a filter that excludes lines draws text that the line may not have. */
 export function lineFilter(random: Prng, row: PlainRow): string {
   const op = random.pick(['|=', '|=', '|=', '!=', '|~', '|~', '!~', '|>', '|>', '!>'] as const);
   const operand = () => {
@@ -69,7 +69,7 @@ function escapedText(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
-/** The line with holes. */
+/** The line with wildcards in it. */
 function patternFrom(random: Prng, line: string): string {
   const parts = Array.from({ length: random.int(1, 3) }, () => needleOf(random, line));
   const start = random.chance(0.7) ? '<_>' : '';

@@ -28,7 +28,7 @@ const fitting = {
   packed: 'unpack',
   odd: 'regexp',
 } as const;
-/** Of what is drawn for a row and leaves it out, so many percent stay. */
+/** Percentage of drawn queries that stay although they exclude the row. */
 const missOdds = 0.08;
 const attemptsMax = 6;
 
@@ -67,7 +67,7 @@ export class LogQueries {
     });
   }
 
-  /** The query with so many stages more. */
+  /** The query with this many more stages. */
   withStages(query: string, stages: number): string {
     let text = query;
     for (let i = 0; i < stages; i++) text += this.stage(text, i);

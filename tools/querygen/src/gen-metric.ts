@@ -20,14 +20,14 @@ interface MetricOptions {
   readonly isInstant: boolean;
   readonly moments: Moments;
   /**
-   * Sums of these data depend on the order of adding in the last bits. Then nothing is drawn that makes a
-   * large difference of a small one: comparisons, orders, powers, remainders.
+   * Sums of these data depend on the order of addition in the last bits. Then no operation is drawn that
+   * turns a small difference into a large one: comparisons, orders, powers, remainders.
    */
   readonly isExact: boolean;
   readonly witness: Witness;
 }
 
-/** Metric queries for a row, which most of their windows are to hold. */
+/** Draws metric queries for a row, which most of their windows should contain. */
 export class MetricQueries {
   readonly #random: Prng;
   readonly #logs: LogQueries;
@@ -155,7 +155,7 @@ export class MetricQueries {
     return `${left} ${op}${bool}${random.chance(0.6) ? '' : this.#matching(true)} ${right}`;
   }
 
-  /** One side has a label more than the other. */
+  /** One side has one label more than the other. */
   #oneToMany(op: string): string {
     const random = this.#random;
     const [shared, more] = random.pick([['app', 'format'], ['env', 'app'], ['format', 'pod'], ['app', 'level']] as const); // prettier-ignore
@@ -168,7 +168,7 @@ export class MetricQueries {
       : `${one} ${op} ${on} group_right${include} ${finer}`;
   }
 
-  /** Both sides grouped alike match more often than not. */
+  /** Equal grouping on both sides: series match more often than not. */
   #operand(depth: number): string {
     const random = this.#random;
     const name = random.pick(['app', 'app', 'env', 'format']);

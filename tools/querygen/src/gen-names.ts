@@ -18,7 +18,7 @@ export const groupNames = [
   'nothing',
 ] as const;
 
-/** Go's quoting, or backticks where they do. */
+/** Go's quoting, or backticks where possible. */
 export function quoted(text: string, raw = false): string {
   return raw && !text.includes('`') ? `\`${text}\`` : JSON.stringify(text);
 }

@@ -12,13 +12,13 @@ export interface Question {
   readonly kind: 'log' | 'range' | 'instant';
   readonly query: string;
   readonly startNs: bigint;
-  /** Instant queries: the moment. */
+  /** Moment of an instant query. */
   readonly endNs: bigint;
-  /** Range queries. */
+  /** Times of a range query. */
   readonly stepNs: bigint;
   readonly limit: number;
   readonly direction: 'forward' | 'backward';
-  /** Log queries; 0: none. */
+  /** Limit of a log query; 0: none. */
   readonly intervalNs: bigint;
 }
 
@@ -29,7 +29,7 @@ export function drawQuestion(random: Prng, data: DataSet, rows: readonly StoredR
   const spanNs = data.endNs - data.startNs;
   const kind = random.pick(['log', 'log', 'range', 'range', 'instant'] as const);
   const isMulti = data.tenants.length > 1 && random.chance(0.1);
-  // A tenant without data is asked now and then.
+  // Now and then a tenant without data is asked.
   const witness = new Witness(random.pick(rows));
   const tenants = isMulti ? data.tenants : [random.chance(0.03) ? random.pick(data.tenants) : witness.stored.tenant]; // prettier-ignore
   const [startNs, endNs] = drawRange(random, data, witness.timestampNs, kind);
@@ -55,7 +55,7 @@ export function drawQuestion(random: Prng, data: DataSet, rows: readonly StoredR
   };
 }
 
-/** Letters' case, blanks and comments make no difference to functions. */
+/** Case, blanks and comments make no difference to functions. */
 function restyled(random: Prng, query: string): string {
   const roll = random.int(0, 39);
   if (roll === 0) return `${query} # {not="read"}\n`;

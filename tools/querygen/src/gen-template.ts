@@ -28,9 +28,9 @@ const wholes = [
 ] as const; // prettier-ignore
 
 /**
- * A template that compiles; what it does with a line may be an error, which lines then carry.
+ * A template that compiles; it may fail on a line, which then carries an error.
  *
- * @param names labels that a row has
+ * @param names labels of a row
  */
 export function template(random: Prng, names: readonly string[]): string {
   const count = random.int(1, 3);

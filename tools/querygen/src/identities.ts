@@ -6,7 +6,7 @@ import { difference, parseAnswer } from './compare.ts';
 import type { Answer, AnswerData, AnswerSeries, AnswerStream } from './compare.ts';
 import type { Question } from './gen-request.ts';
 
-/** A law of the language that held for some question, or did not. */
+/** A law of the language that a question's answers break. */
 interface LawBroken {
   readonly law: string;
   readonly difference: string;
@@ -19,7 +19,7 @@ type Law = (question: Question, answer: Answer, asker: Asker, random: Prng) => P
 /** As many rows as an answer may have: the laws below need all of them. */
 const limitMax = 5000;
 
-/** Checks what must hold whatever the right answer is; undefined: it held, or nothing could be checked. */
+/** Tests a law that is independent of the right answer; undefined: it held, or could not be tested. */
 export async function checkLaws(
   question: Question,
   answer: Answer,

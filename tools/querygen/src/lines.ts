@@ -5,7 +5,7 @@ import type { Prng } from '@loki/virtual';
 export const formats = ['json', 'logfmt', 'plain', 'packed', 'odd'] as const;
 export type Format = (typeof formats)[number];
 
-/** `dyadic`: multiples of 1/8, whose sums are exact in whatever order they are added. */
+/** `dyadic`: multiples of 1/8, whose sums are exact in any order. */
 export type Numbers = 'dyadic' | 'decimal';
 
 export const levels = ['debug', 'info', 'warn', 'error', 'ERROR'] as const;
@@ -50,7 +50,7 @@ export class LineMaker {
   }
 
   line(format: Format): string {
-    // A stream is rarely of one kind alone.
+    // A stream rarely has lines of one kind alone.
     const shape = this.#random.chance(0.05) ? this.#random.pick(formats) : format;
     switch (shape) {
       case 'json':

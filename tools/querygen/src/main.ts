@@ -3,9 +3,7 @@ import { parseArgs, usage } from './args.ts';
 import { runCampaign } from './campaign.ts';
 import type { Finding } from './campaign.ts';
 
-/**
- * Errors of a campaign are expected, nearly all of them: to say where each began takes a tenth of the time.
- */
+/** Errors are expected in nearly all questions of a campaign: their stacks would take a tenth of the time. */
 const stackFrames = 0;
 
 main().then(
@@ -17,7 +15,7 @@ main().then(
   },
 );
 
-/** True when every way to every answer gave the same one. */
+/** True when all ways gave equal answers. */
 async function main(): Promise<boolean> {
   const args = parseArgs(process.argv.slice(2));
   const beganMs = performance.now();

@@ -1,4 +1,4 @@
-/** When a metric query is evaluated. */
+/** The moments at which a metric query is evaluated. */
 export interface Moments {
   readonly kind: 'log' | 'range' | 'instant';
   readonly startNs: bigint;

@@ -38,14 +38,14 @@ interface StoredRow {
 interface Sample {
   readonly timestampNs: bigint;
   readonly value: number;
-  /** Of the stream: among equal timestamps it decides which is first. */
+  /** Order of the stream: it decides among equal timestamps. */
   readonly rank: number;
 }
 
 /**
- * Leaves as one would define them: each row goes through its pipeline alone, in a record of its own, and what
- * comes out is sorted, cut or added up here, in the plainest way. Stages and the root are the engine's; all
- * that makes it fast is not.
+ * Leaves by their definition: each row goes through its pipeline alone, in a record of its own; results are
+ * sorted, cut or added up here, in the plainest way. Stages and the root are the engine's; its optimisations
+ * are not used.
  */
 export class Oracle implements QuerierService {
   readonly #rows: StoredRow[] = [];
@@ -156,7 +156,7 @@ export class Oracle implements QuerierService {
         const key = JSON.stringify(labels);
         let entry = series.get(key);
         if (!entry) series.set(key, (entry = { labels, windows: Array.from({ length: steps }, () => []) }));
-        // One object however many windows it is in: some states keep a sample once.
+        // One object for all windows: some states keep a sample once.
         const sample: Sample = {
           timestampNs,
           value: isAbsent ? 1 : range.unwrap ? columns[2][0] : (columns[1]?.[0] ?? 1),
@@ -174,7 +174,7 @@ export class Oracle implements QuerierService {
 
 const everything: Grouping = { without: false, labels: [] };
 
-/** A vector aggregation without grouping makes one series of all. */
+/** A vector aggregation without grouping makes one series. */
 function groupingOf(leaf: MetricExpr): Grouping | undefined {
   return leaf.kind === 'vectorAgg' ? (leaf.grouping ?? everything) : undefined;
 }
@@ -190,7 +190,7 @@ function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr
   };
   if (range.op === 'absent_over_time') return alone;
   if (range.unwrap) return { ...alone, op: 'last_over_time', grouping };
-  // Which line formats matter depends on whether bytes are counted.
+  // The line formats that matter depend on whether bytes are counted.
   const isOfBytes = range.op === 'bytes_over_time' || range.op === 'bytes_rate';
   const sample: RangeAggExpr = { ...alone, op: isOfBytes ? 'bytes_over_time' : 'count_over_time' };
   return grouping ? { kind: 'vectorAgg', op: 'sum', grouping, expr: sample } : sample;
@@ -224,7 +224,7 @@ function stateOf(
     Float64Array.from(sorted, (window) => (window.length === 0 ? 0 : compute(window)));
   const sum = (window: readonly Sample[]) => window.reduce((total, { value }) => total + value, 0);
   const mean = (window: readonly Sample[]) => sum(window) / window.length;
-  /** NaN counts as no bound: any number beats it. */
+  /** NaN counts as no bound: any number is better. */
   const best = (isBetter: (a: number, b: number) => boolean) => (window: readonly Sample[]) =>
     window.reduce(
       (extreme, { value }) => (Number.isNaN(extreme) || isBetter(value, extreme) ? value : extreme),

@@ -20,10 +20,10 @@ interface Sample {
   readonly value: number;
 }
 
-/** The query has no answer but an error. */
+/** The query must be answered by an error. */
 export class Refused extends Error {}
 
-/** Values of expressions at one moment after the other, from the definitions. */
+/** Computes values of expressions moment by moment, from the definitions. */
 export class MetricReferee {
   readonly #rows: readonly StoredRow[];
   readonly #samples = new Map<RangeAggExpr, readonly RangeSample[]>();
@@ -65,7 +65,7 @@ export class MetricReferee {
     for (const sample of this.#samplesOf(expr)) {
       if (sample.timestampNs <= startNs || sample.timestampNs > endNs) continue;
       if (sample.error !== '' && expr.op !== 'absent_over_time') throw new Refused('pipeline error');
-      // No recording tells whether an empty label is one there; below a vector aggregation it is none.
+      // No recording shows whether an empty label counts; below a vector aggregation it does not.
       if (expr.grouping?.without && [...sample.labels.values()].includes('')) {
         throw new Unsure('a range aggregation without labels, over an empty one');
       }
@@ -131,7 +131,7 @@ function mayLeaveOutUnpack({ op, expr, grouping }: VectorAggExpr): boolean {
   return expr.op.startsWith('bytes_') && expr.log.stages.some(({ kind }) => kind === 'unpack');
 }
 
-/** A group by name may leave out a label that was dropped, where all labels have it again. */
+/** A grouping by name may leave out a dropped label that all labels have again. */
 function refuseReturned({ log }: RangeAggExpr, grouping: Grouping | undefined): void {
   if (grouping && !grouping.without && mayReturn(log, grouping.labels)) {
     throw new Unsure('series by a label that was dropped and parsed again');

@@ -5,7 +5,7 @@ import { Unsure } from './referee-row.ts';
 import type { PlainRow } from './referee-row.ts';
 import { regexOf } from './referee-values.ts';
 
-/** One member of an object as it stands in a line. */
+/** One member of an object, as it stands in a line. */
 interface Member {
   readonly key: string;
   readonly raw: string;
@@ -14,7 +14,7 @@ interface Member {
 const stringToken = /\s*("(?:[^"\\]|\\.)*")/suy;
 const scalarToken = /[^\s,}\]]+/uy;
 
-/** Members of an object up to the first mistake in it, which a truncated line has at its end. */
+/** Members of an object up to its first mistake, which in a truncated line is the end. */
 function membersOf(text: string): { members: Member[]; isBroken: boolean } {
   const members: Member[] = [];
   const broken = { members, isBroken: true };
@@ -46,7 +46,7 @@ function blank(text: string, at: number): number {
   return at;
 }
 
-/** Undefined: the value has no end, or is none. */
+/** Undefined: the value has no end, or is invalid. */
 function valueEnd(text: string, at: number): number | undefined {
   if (text[at] === '"') {
     stringToken.lastIndex = at;
@@ -89,7 +89,7 @@ export function parseJson(row: PlainRow, { extractions }: JsonStageSpec): void {
 function extractJson(row: PlainRow, extractions: JsonStageSpec['extractions']): void {
   if (row.line === '') return;
   if (!/^[ \t\r\n]*[{["]/.test(row.line)) return fail(row, 'JSONParserErr');
-  // A path may lead to something in front of the mistake.
+  // A path may lead to a value before the mistake.
   if (!isWhole(row.line)) throw new Unsure('a path into a broken line');
   for (const { label, expression } of extractions) {
     const raw = parseJsonPath(expression).reduce<string | undefined>(memberOf, row.line.trimStart());
@@ -147,7 +147,7 @@ export function parseLogfmt(row: PlainRow, { strict, keepEmpty, extractions }: L
   for (const { label, at } of lookups) if (at < 0) row.extractNothing(label);
 }
 
-/** Pairs of a line; where one is no pair, strictness ends it and laxness goes on behind the next blank. */
+/** Pairs of a line; at an invalid one a strict reader stops, and a lax one continues after the next blank. */
 function logfmtPairs(line: string, isStrict: boolean): { pairs: [string, string][]; isBroken: boolean } {
   const pairs: [string, string][] = [];
   const pair = /([^\0-\x20="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\0-\x20="]*)))?/suy; // eslint-disable-line no-control-regex
@@ -175,7 +175,7 @@ function logfmtPairs(line: string, isStrict: boolean): { pairs: [string, string]
   return { pairs, isBroken: false };
 }
 
-/** Behind a bad pair: what comes after the blank that follows the place where it went wrong. */
+/** The text after an invalid pair: from the blank that follows the mistake. */
 function afterBad(line: string, at: number): number {
   const opened = /[^\0-\x20="]*="/uy; // eslint-disable-line no-control-regex
   opened.lastIndex = at;
@@ -189,7 +189,7 @@ function afterBad(line: string, at: number): number {
 function unquoted(text: string): string | undefined {
   if (!/^(?:[^\\]|\\[^\0-\x1f])*$/su.test(text)) return undefined; // eslint-disable-line no-control-regex
   try {
-    // Control characters stand for themselves, which JSON would not have.
+    // Control characters stand for themselves, unlike in JSON.
     const plain = text.replace(/[\0-\x1f]/g, (byte) => JSON.stringify(byte).slice(1, -1)); // eslint-disable-line no-control-regex
     return JSON.parse(`"${plain.replaceAll("\\'", "'")}"`) as string;
   } catch {
@@ -204,7 +204,7 @@ export function parseRegexp(row: PlainRow, pattern: string): void {
 }
 
 export function parseByPattern(row: PlainRow, pattern: string): void {
-  // An empty line has nothing, not even the empty rest of it.
+  // An empty line gives nothing, not even an empty capture.
   if (row.line === '') return;
   let remainder = row.line;
   let open: string | undefined;

@@ -59,7 +59,7 @@ export function rangeValue(
   }
 }
 
-/** The value at the first or last moment, unless several say something else. */
+/** The value at the first or last moment, unless several rows differ there. */
 function ofTime(samples: readonly RangeSample[], isBefore: (a: bigint, b: bigint) => boolean): number {
   const first = samples.reduce((best, each) => (isBefore(each.timestampNs, best.timestampNs) ? each : best));
   const equals = samples.filter(({ timestampNs }) => timestampNs === first.timestampNs);
@@ -78,9 +78,7 @@ function quantile(q: number, values: readonly number[]): number {
   return sorted[low] * (1 - weight) + sorted[high] * weight;
 }
 
-/**
- * The growth of a counter that may be set back, carried on to the borders of the window when they are near.
- */
+/** The growth of a counter with resets, extrapolated to the borders of the window when they are near. */
 function counterRate(
   samples: readonly RangeSample[],
   window: { readonly startNs: bigint; readonly endNs: bigint },

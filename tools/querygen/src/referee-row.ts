@@ -2,8 +2,8 @@
 import type { Row } from './data.ts';
 
 /**
- * A question that the referee has no opinion on: the language leaves it open, or it is beyond a plain reading
- * of it.
+ * A question that the referee does not judge: the language leaves it open, or a plain reading does not cover
+ * it.
  */
 export class Unsure extends Error {}
 
@@ -16,7 +16,7 @@ export class PlainRow {
   readonly parsed = new Map<string, string>();
   error = '';
   details = '';
-  /** Names of the stream, which parsers must not take even when they were dropped since. */
+  /** Names of the stream's labels, which parsers must not set, even after they were dropped. */
   readonly #streamNames: ReadonlySet<string>;
 
   constructor(stream: ReadonlyMap<string, string>, { line, timestampNs, metadata }: Row) {
@@ -34,7 +34,9 @@ export class PlainRow {
     return this.parsed.get(name) ?? this.metadata.get(name) ?? this.stream.get(name);
   }
 
-  /** By a parser: the first to find a name keeps it, but for one that was asked for by its path. */
+  /**
+   * Set by a parser: the first one to find a name keeps it, except names that were requested by their path.
+   */
   extract(name: string, value: string, isAsked = false): void {
     const full = this.#isTaken(name) ? `${name}_extracted` : name;
     if (this.parsed.has(full) && !isAsked) return;
@@ -42,12 +44,12 @@ export class PlainRow {
     this.parsed.set(full, value);
   }
 
-  /** By a parser that was asked for something that is not there. */
+  /** Set by a parser that did not find a requested name. */
   extractNothing(name: string): void {
     if (!this.#isTaken(name) && !this.parsed.has(name)) this.parsed.set(name, '');
   }
 
-  /** Metadata that is gone is in nobody's way. */
+  /** Dropped metadata no longer block a name. */
   #isTaken(name: string): boolean {
     return this.#streamNames.has(name) || this.metadata.has(name);
   }

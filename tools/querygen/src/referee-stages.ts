@@ -14,12 +14,12 @@ import {
   wholeRegexOf,
 } from './referee-values.ts';
 
-/** Whether the row is still there after all stages. */
+/** Whether the row passes all stages. */
 export function passes(row: PlainRow, { matchers, stages }: Pick<LogExpr, 'matchers' | 'stages'>): boolean {
   return matchers.every((each) => matches(each, row.stream.get(each.name) ?? '')) && inOrder(stages).every((stage) => passesStage(row, stage)); // prettier-ignore
 }
 
-/** A line filter looks at the line before its colours go. */
+/** A line filter reads the line before its colours are removed. */
 function inOrder(stages: readonly Stage[]): Stage[] {
   const ordered: Stage[] = [];
   for (const stage of stages) {
@@ -53,7 +53,7 @@ function passesStage(row: PlainRow, stage: Stage): boolean {
       unpack(row);
       return true;
     case 'decolorize':
-      // Colours alone: what else terminals understand is in no line.
+      // Colours only: lines have no other sequences of terminals.
       row.line = row.line.replace(/\u001b\[[\d;]*[A-Za-z]/g, ''); // eslint-disable-line no-control-regex
       return true;
     case 'lineFormat': {
@@ -88,8 +88,8 @@ function passesLineFilter(line: string, { op, operands }: LineFilterStageSpec): 
 }
 
 /**
- * Each literal at its first place behind the one before, something for each wildcard, and the line's end at
- * the end.
+ * Each literal at its first place after the one before, at least one character for each wildcard, and the
+ * line's end at the end.
  */
 function matchesLinePattern(line: string, pattern: string): boolean {
   const [head, ...tails] = pattern.split('<_>');
@@ -175,7 +175,7 @@ export function mayReturn({ stages }: LogExpr, names: readonly string[]): boolea
   });
 }
 
-/** Metric queries leave out line formats whose text nobody reads, and what they would fail for. */
+/** Metric queries leave out line formats whose text is not read, and their errors. */
 export function withoutIdleFormats(log: LogExpr): LogExpr {
   const lastReader = log.stages.findLastIndex(readsLine);
   return { ...log, stages: log.stages.filter(({ kind }, i) => kind !== 'lineFormat' || i < lastReader) };
@@ -224,7 +224,7 @@ const templates = {
   label: memoized((text) => compileTemplate(text, { name: 'label' })),
 };
 
-/** The text of a template; undefined: it failed, and the row says so. */
+/** The text of a template; undefined: it failed, and the row has the error. */
 function executed(
   row: PlainRow,
   template: string,

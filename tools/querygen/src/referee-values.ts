@@ -15,9 +15,9 @@ export function memoized<T>(make: (text: string) => T): (text: string) => T {
   };
 }
 
-/** RE2's syntax as JavaScript's, as far as generated queries use it. Found anywhere in a text. */
+/** RE2's syntax as JavaScript's, as far as generated queries use it. Matches anywhere in a text. */
 export const regexOf = memoized((pattern) => translated(pattern, false));
-/** The whole of a text, which may have several lines. */
+/** Matches the whole of a text, which may have several lines. */
 export const wholeRegexOf = memoized((pattern) => translated(pattern, true));
 
 function translated(pattern: string, isAnchored: boolean): RegExp {
@@ -40,7 +40,7 @@ function translated(pattern: string, isAnchored: boolean): RegExp {
       text += '(?<';
       i += 3;
     } else if (char === '.') text += isDotAll ? '[^]' : '[^\\n]';
-    // Braces that are no repetition mean themselves.
+    // Braces that are no repetition are literal.
     else if (char === '{' && !/^\{\d+(,\d*)?\}/.test(remainder.slice(i))) text += '\\{';
     else if (char === '}' && !/\{\d+(,\d*)?$/.test(remainder.slice(0, i))) text += '\\}';
     else text += char;
@@ -48,7 +48,7 @@ function translated(pattern: string, isAnchored: boolean): RegExp {
   return new RegExp(isAnchored ? `^(?:${text})$` : text, flags);
 }
 
-/** JavaScript escapes no character that needs it not. */
+/** JavaScript refuses escapes of characters that need none. */
 function escapeOf(char: string): string {
   if (char === '"' || char === "'" || char === ':' || char === '=' || char === '-') return char === '-' ? '\\-' : char; // prettier-ignore
   return `\\${char}`;
@@ -81,11 +81,11 @@ const matcherOf = memoized((pattern) => {
   try {
     return parseIpMatcher(pattern);
   } catch {
-    return undefined; // what is wrong with it, the answer says
+    return undefined; // The answer names the fault.
   }
 });
 
-/** Whether some address in the text is what `ip("…")` means. */
+/** Whether an address in the text matches `ip("…")`. */
 export function hasAddress(text: string, pattern: string): boolean {
   const matcher = matcherOf(pattern);
   if (!matcher) throw new Unsure('an address that is none');

@@ -16,8 +16,9 @@ import { baseLimits } from './world.ts';
 type Verdict = 'right' | 'unsure' | { readonly difference: string; readonly answer: Answer };
 
 /**
- * Answers questions from the definitions of the language, row by row and moment by moment, with nothing of
- * the engine but the parser and the templates. Slow, and unsure where the language leaves something open.
+ * Answers questions from the definitions of the language, row by row and moment by moment; it uses the parser
+ * and the templates of the engine, and nothing else of it. Slow, and unsure where the language leaves a point
+ * open.
  */
 export class Referee {
   readonly rows: readonly StoredRow[];
@@ -38,7 +39,7 @@ export class Referee {
     }
   }
 
-  /** Rows that a selection has, before it is cut by its limit. */
+  /** Rows of a selection, before the limit. */
   select({ tenants, startNs, endNs }: Question, expr: LogExpr): PlainRow[] {
     const isMulti = tenants.length > 1;
     return this.rows.flatMap(({ tenant, stream, row: stored }) => {
@@ -77,7 +78,7 @@ export class Referee {
       if (count === 0) return wrong(`a row that is not expected: ${key}`);
       left.set(key, count - 1);
     }
-    // With a limit, which of several rows at the last moment are left out is open.
+    // With a limit, any of several rows at the last moment may be left out.
     const times = actual.map(({ timestampNs }) => timestampNs).sort((a, b) => (a < b === isForward ? -1 : 1));
     const last = times.at(-1);
     const isBetter = (ns: bigint) => last !== undefined && (isForward ? ns < last : ns > last);
@@ -102,8 +103,7 @@ export class Referee {
       }
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      // A parser that has found all labels that are needed stops, and does not see what is wrong with the
-      // rest.
+      // A parser that has found all needed labels stops, and does not see later faults of the line.
       if (answer.isError || error.message === 'pipeline error') return 'unsure';
       return { difference: `the referee: ${error.message}`, answer: { isError: true, text: error.message } };
     }
@@ -112,7 +112,7 @@ export class Referee {
       difference: `the referee: ${difference}`,
       answer: { isError: false, text: text() },
     });
-    // Series of leaves are counted before anything groups them.
+    // Series of leaves are counted before any grouping.
     const mayBeTooMany = rows.length > baseLimits.maxQuerySeries;
     if (mayBeTooMany && /maximum number of series/.test(answer.text)) return 'unsure';
     if (answer.isError) return wrong('an error');
@@ -140,7 +140,7 @@ interface Categories {
 }
 type Texts = Readonly<Record<string, string>>;
 
-/** Rows once each, in order of arrival. */
+/** Each row once, in order of arrival. */
 function storedRows(pushes: readonly Push[]): StoredRow[] {
   const rows = new Map<string, StoredRow>();
   for (const { tenant, streams } of pushes) {
@@ -156,7 +156,7 @@ function storedRows(pushes: readonly Push[]): StoredRow[] {
   return [...rows.values()];
 }
 
-/** Without what is said about errors, in words that belong to somebody else's parsers. */
+/** Without the texts of errors, which are those of other parsers. */
 function textOf(row: PlainRow): string {
   const parsed = new Map(row.parsed);
   if (row.error !== '') parsed.set('__error__', row.error);
@@ -169,7 +169,7 @@ function lineText(stream: Texts, line: string, { structuredMetadata = {}, parsed
   return JSON.stringify([line, ...maps.map(keyOf)]);
 }
 
-/** Parsed labels may be empty until something groups by them; whether a series shows them is not judged. */
+/** Parsed labels may be empty before a grouping; whether a series shows them is not judged. */
 function withoutEmpty(labels: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   return new Map([...labels].filter(([, value]) => value !== ''));
 }

@@ -2,7 +2,7 @@
 import type { Limits } from '@loki/config';
 import type { Prng } from '@loki/virtual';
 
-/** How the routes of one data set cut. */
+/** Settings by which the routes of one data set cut. */
 export interface Cutting {
   /** Borders in time stand at its multiples. */
   readonly splitMs: number;
@@ -14,7 +14,7 @@ export interface Cutting {
 }
 
 export function drawCutting(random: Prng, spanNs: bigint): Cutting {
-  // Many parts cost much time and tell little more than some do.
+  // Many parts cost much time and find little more than a few.
   const [intervals, shards] = random.pick([[3, 2], [3, 3], [5, 2], [6, 2], [9, 2], [2, 4], [2, 8], [20, 2]] as const); // prettier-ignore
   return {
     splitMs: Math.ceil(Number(spanNs) / 1e6 / intervals / 1000) * 1000,
@@ -33,7 +33,9 @@ export interface Route {
   readonly limits: Partial<Limits>;
 }
 
-/** Longer than any data: no border of it lies in them, and steps are aligned as wherever time is split. */
+/**
+ * Longer than any data: no border of it lies within them, and steps are aligned as wherever time is split.
+ */
 const unsplitMs = 123_456_789_000;
 const unshardedBytes = 1e12;
 
@@ -64,7 +66,7 @@ function limitsOf(
     tsdbShardingStrategy: strategy,
     splitQueriesByIntervalMs: hasBorders ? splitMs : unsplitMs,
     splitInstantMetricQueriesByIntervalMs: hasBorders ? splitMs : 0,
-    // All that sharding keeps exact, beside what is sharded anyway.
+    // Aggregations that sharding keeps exact, in addition to the usual ones.
     shardAggregations: isSharded
       ? ['approx_topk', 'quantile_over_time', 'first_over_time', 'last_over_time']
       : ['approx_topk'],

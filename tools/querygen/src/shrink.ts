@@ -4,13 +4,13 @@ import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import type { DataSet, Push } from './data.ts';
 import type { Question } from './gen-request.ts';
 
-/** Whether the difference is still there. */
+/** Whether the difference remains. */
 type StillFails = (data: DataSet, question: Question) => Promise<boolean>;
 
 /** Worlds are built anew for each attempt: this many take some ten seconds. */
 const attemptsMax = 400;
 
-/** Less of the query, then less of the data, as long as the difference stays. */
+/** Reduces the query, then the data, while the difference remains. */
 export async function shrink(
   data: DataSet,
   question: Question,
@@ -52,7 +52,7 @@ function isQuery(text: string): boolean {
     parseExpr(text);
     return true;
   } catch {
-    return false; // a stage that others need was left out
+    return false; // A stage that others need was left out.
   }
 }
 
@@ -107,7 +107,7 @@ async function fewerRows(data: DataSet, fails: (tried: DataSet) => Promise<boole
   return (await fails(apart)) ? fewerPushes(apart, fails) : data;
 }
 
-/** Leaves out ever smaller parts of a list while the rest still fails. */
+/** Leaves out ever smaller parts of a list while the remainder still fails. */
 async function fewer<T>(
   items: readonly T[],
   fails: (candidate: T[]) => Promise<boolean>,

@@ -13,16 +13,16 @@ import type {
 import type { Push } from './data.ts';
 
 /**
- * A querier that is watched, and that tells the weight of all rows wherever they stand. Plans rest on weights
- * and answers must not: with these, what is in memory is cut as well as what is stored, which has a weight of
- * its own in production.
+ * A querier that records its requests, and reports the weight of all rows wherever they stand. Plans depend
+ * on weights and answers must not: with these weights, rows in memory are cut like stored ones, which alone
+ * have a weight in production.
  */
 export class WatchedQuerier implements QuerierService {
   readonly #querier: QuerierService;
   readonly #pushes: readonly Push[];
-  /** Some part was one of several by stream. */
+  /** A part was one of several by stream. */
   isSharded = false;
-  /** Something was answered from what was kept. */
+  /** A part was answered from the cache. */
   isRecalled = false;
 
   constructor(querier: QuerierService, pushes: readonly Push[]) {

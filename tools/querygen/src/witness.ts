@@ -6,10 +6,7 @@ import type { StoredRow } from './data.ts';
 import { PlainRow, Unsure } from './referee-row.ts';
 import { passes } from './referee-stages.ts';
 
-/**
- * A row that a query is drawn for: most of what is drawn must leave it in, so that most answers say
- * something.
- */
+/** A row for which a query is drawn: most draws must leave it in, so that most answers have rows. */
 export class Witness {
   readonly stored: StoredRow;
 
@@ -21,14 +18,14 @@ export class Witness {
     return this.stored.row.timestampNs;
   }
 
-  /** The row as it comes out of a log query; undefined: it does not, or nobody knows. */
+  /** The row as a log query returns it; undefined: it does not pass, or its fate is unknown. */
   after(query: string): PlainRow | undefined {
     const { stream, row: stored } = this.stored;
     const row = new PlainRow(stream, stored);
     try {
       return passes(row, parseExpr(query) as LogExpr) ? row : undefined;
     } catch (error) {
-      // A query that is refused keeps nothing.
+      // A refused query returns no row.
       if (error instanceof Unsure || error instanceof LokiError) return undefined;
       throw error;
     }

@@ -32,7 +32,7 @@ import {
 import { encodePush } from './data.ts';
 import type { Push } from './data.ts';
 
-/** Where the rows of a data set stand when it is asked. */
+/** The places of a data set's rows when it is queried. */
 export interface Layout {
   readonly name: string;
   readonly partitionCount: number;
@@ -40,7 +40,7 @@ export interface Layout {
   readonly ingesters: number;
   /** Line bytes of a stored block; undefined: as in production, where these data fill one block at most. */
   readonly blockBytes: number | undefined;
-  /** After which share of the pushes something is done. Ascending. */
+  /** Shares of the pushes after which an action is done. Ascending. */
   readonly steps: readonly (readonly [share: number, action: 'flush' | 'compact'])[];
 }
 
@@ -65,11 +65,11 @@ export const layouts: readonly Layout[] = [
   },
 ]; // prettier-ignore
 
-/** Where the rows of all tenants stand. */
+/** The places of all tenants' rows. */
 export interface Standing {
   readonly headRows: number;
   readonly storedRows: number;
-  /** Of those stored. */
+  /** Of stored rows. */
   readonly compactedRows: number;
 }
 
@@ -160,7 +160,7 @@ export class World {
       if (i < pushes.length) await world.#push(pushes[i]);
     }
     await world.do(world.#catalog.refresh());
-    // Followers hear of the last commit; heads hold all there is.
+    // Followers take over the last commit; heads hold all rows.
     await world.scheduler.run({ untilMs: world.scheduler.nowMs + 2_000 });
     return world;
   }
@@ -201,7 +201,7 @@ export class World {
 
   async #act(action: 'flush' | 'compact'): Promise<void> {
     if (action === 'flush') {
-      // A head that has not read what was pushed has nothing to flush.
+      // A head that has not read the pushes yet has nothing to flush.
       await this.scheduler.run({ untilMs: this.scheduler.nowMs + 2_000 });
       await this.do(this.#ingesters[0].flush());
     } else await this.#compact();
@@ -210,7 +210,7 @@ export class World {
   async #compact(): Promise<void> {
     const { partitionCount } = this.layout;
     const process = new VirtualProcess(this.scheduler, 'compactor');
-    // All days are long past for it, so that they are merged as far as they go.
+    // All days are long over for it, so that they are merged as far as possible.
     process.clock.offsetMs = 10 * 86_400_000;
     const { clock, timers, random } = process;
     const objectStore = this.#bucket.client(process);
@@ -267,7 +267,7 @@ export class World {
   }
 }
 
-/** Asks those tasks that write segments for small blocks. */
+/** Gives small blocks to tasks that write segments. */
 class SmallBlocks implements Workers {
   readonly parallelism = 2;
   readonly #workers: Workers;

@@ -1,4 +1,4 @@
-/** docs/api: all that the index of each library exports, with the text that stands above it in the code. */
+/** docs/api: all exports of each library's index, with their comments in the code. */
 import path from 'node:path';
 import type { ClassDeclaration, Node, Statement } from 'typescript/unstable/ast';
 import {
@@ -22,14 +22,14 @@ interface Exported {
   readonly name: string;
   /** The file that declares it. */
   readonly file: string;
-  /** Undefined: generated code, which speaks by its .proto file. */
+  /** Undefined: generated code, which its .proto file documents. */
   readonly declaration: Statement | undefined;
 }
 
 const indexPath = /^libs\/([^/]+)\/([^/]+)\/src\/index\.ts$/;
 /** A member that begins with one of these words, or with `#`, is no part of the API. */
 const privateMember = /^(?:(?:static|readonly|async|get|set) |\*)*(?:#|private\b|protected\b)/;
-/** Longer values of constants say nothing about their use. */
+/** Longer values of constants do not help a reader. */
 const valueLinesMax = 12;
 
 /**

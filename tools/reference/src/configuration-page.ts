@@ -1,4 +1,4 @@
-/** docs/reference/configuration.md: every key of the configuration file, and whether it does anything. */
+/** docs/reference/configuration.md: every key of the configuration file, and whether it has an effect. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { loadConfig, reasonOf, schema } from '@loki/config';
@@ -6,7 +6,7 @@ import type { KeySpec } from '@loki/config';
 import { cell, code, opening, table } from './markdown.ts';
 import { root } from './source.ts';
 
-/** Configurations that together ask for every key that has an effect. */
+/** Configurations that together read every key with an effect. */
 const samples = [
   'libs/words/config/testdata/loki',
   'deploy/dev',
@@ -65,7 +65,7 @@ function effectOf(key: string, isUsed: boolean): string {
   return reason === '' ? 'no effect' : `no effect: ${cell(reason)}`;
 }
 
-/** The outermost blocks of which no key has an effect, and whose keys share one reason. */
+/** The outermost blocks without an effective key, whose keys share one reason. */
 function idleBlocks(keys: readonly KeySpec[], isUsed: (key: string) => boolean): string[] {
   const blocks = new Map<string, boolean>();
   for (const { path: key } of keys) {
@@ -80,7 +80,7 @@ function idleBlocks(keys: readonly KeySpec[], isUsed: (key: string) => boolean):
   return idle.filter((block) => !idle.some((other) => block.startsWith(`${other}.`)));
 }
 
-/** Loads every sample for what the program asks of it. */
+/** Loads every sample, and records the keys that the program reads. */
 async function usedKeys(): Promise<(key: string) => boolean> {
   const used: ((key: string) => boolean)[] = [];
   for (const file of samples.flatMap(yamlFilesIn)) {
@@ -96,7 +96,7 @@ async function usedKeys(): Promise<(key: string) => boolean> {
       readText: () => Promise.resolve(text),
       versionText: '',
     });
-    // Some samples of the configuration's own tests are there to be refused.
+    // Some samples of the configuration's own tests are made to be refused.
     if (loaded.kind === 'exit' && file.includes('tools/reference')) {
       throw new Error(`${file}: ${loaded.stderr}`);
     }

@@ -26,24 +26,24 @@ import {
 import type { ProductFile } from './source.ts';
 import { ancestor } from './walk.ts';
 
-/** One text of one error; `…` stands for what a request, a limit or a cause puts in. */
+/** One text of one error; `…` stands for values of a request, a limit or a cause. */
 export interface ErrorText {
   /** The code in the catalogue; '' for an error that has none. */
   readonly code: string;
   readonly text: string;
-  /** Where it is made. */
+  /** The file that makes it. */
   readonly file: string;
 }
 
 const gap = '…';
-/** Alternatives of one text: more of them say nothing to a reader. */
+/** Alternatives of one text: more of them do not help a reader. */
 const alternativesMax = 8;
-/** Functions that hand a text on before an error takes it. */
+/** Functions that pass a text to an error. */
 const callersMax = 3;
 
 type Files = ReadonlyMap<string, ProductFile>;
 
-/** All texts that `new ErrorClass(…)` is given. @param arguments_ positions of its code and its text */
+/** All texts passed to `new ErrorClass(…)`. @param arguments_ positions of its code and its text */
 export function errorTexts(
   files: Files,
   errorClass: string,
@@ -75,11 +75,11 @@ export function errorTexts(
 
 interface Text {
   readonly text: string;
-  /** The file that says it: a caller's where a helper only hands it on. */
+  /** The file with the text: a caller's where a helper only passes it on. */
   readonly file: string;
 }
 
-/** The texts that an expression may be, parts that are not written in it as gaps. */
+/** The texts that an expression may have, with gaps for parts that are not literal. */
 function textsOf(expression: Expression, file: ProductFile, files: Files, depth: number): Text[] {
   const one = (text: string): Text[] => [{ text, file: file.path }];
   const of = (inner: Expression) => textsOf(inner, file, files, depth);

@@ -9,7 +9,7 @@ import type { ProductFile } from './source.ts';
 
 interface ReasonSpec {
   readonly status: string;
-  /** The rule that an entry breaks, with the keys that say it. */
+  /** The rule that an entry breaks, with the keys that set it. */
   readonly rule: string;
 }
 

@@ -1,4 +1,4 @@
-/** Text as it stands in a cell of a table: no cell may end the row. */
+/** Text for a cell of a table: a bar in it must not end the cell. */
 export function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ').trim();
 }
@@ -17,7 +17,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** The first lines of a page: what it is, and how it came to be. */
+/** The first lines of a page: its content, and the command that made it. */
 export function opening(title: string, text: string): string {
   return `# ${title}\n\n<!-- Written by \`npm run docs:reference\`. A change by hand fails its test. -->\n\n${text}\n`;
 }

@@ -39,7 +39,7 @@ interface Described {
 
 interface Section {
   readonly title: string;
-  /** Which processes show them. */
+  /** The processes that expose them. */
   readonly shownBy: string;
   readonly define: (metrics: Metrics) => void;
 }

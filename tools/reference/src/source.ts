@@ -1,4 +1,6 @@
-/** The tree's TypeScript as syntax: the reference pages are made of it, so that they cannot drift from it. */
+/**
+ * The tree's TypeScript as syntax: the reference pages are derived from it, so they cannot differ from it.
+ */
 import path from 'node:path';
 import type { Node, SourceFile } from 'typescript/unstable/ast';
 import { isImportDeclaration, isNamedImports, isStringLiteral } from 'typescript/unstable/ast/is';
@@ -13,7 +15,7 @@ export interface ProductFile {
   /** From the root of the tree, with `/`. */
   readonly path: string;
   readonly syntax: SourceFile;
-  /** Everything below the file, parents before children. */
+  /** All nodes of the file, parents before children. */
   readonly nodes: readonly Node[];
   /** Imported names, with where they come from. */
   readonly imports: ReadonlyMap<string, string>;

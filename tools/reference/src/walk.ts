@@ -10,7 +10,7 @@ export function forEachDescendant(node: Node, visit: (node: Node) => void): void
   });
 }
 
-/** The nearest node above `node` that `test` takes; undefined: none does. */
+/** The nearest node above `node` that `test` accepts; undefined: none. */
 export function ancestor<T extends Node>(node: Node, test: (node: Node) => node is T): T | undefined {
   for (let above = node.parent as Node | undefined; above; above = above.parent) {
     if (test(above)) return above;

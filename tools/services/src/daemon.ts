@@ -11,13 +11,13 @@ const stopTimeoutMs = 90_000;
 interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
-  /** Called when the process ends without having been told to. */
+  /** Called when the process ends without a call of `stop`. */
   readonly onEnd?: (reason: string) => void;
 }
 
 /**
- * A process that serves; its output goes to a file. It is in a group of its own: Ctrl-C is for who started
- * it.
+ * A process of a service; its output goes to a file. It is in a group of its own, so that Ctrl-C reaches the
+ * caller only.
  */
 export class Daemon {
   readonly name: string;
@@ -26,7 +26,7 @@ export class Daemon {
   readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
 
-  /** @param command asked at each start when it is a function: what starts may change */
+  /** @param command a function is called at each start: the command may change */
   constructor(
     name: string,
     logPath: string,
@@ -39,18 +39,18 @@ export class Daemon {
     this.#options = options;
   }
 
-  /** Until its port answers. */
+  /** Resolves when its port answers. */
   start(port: number): Promise<void> {
     return this.startUntil(() => isListening(port));
   }
 
-  /** Until `isReady`, asked ten times a second. */
+  /** Resolves when `isReady`, polled ten times a second. */
   async startUntil(isReady: () => Promise<boolean>): Promise<void> {
     this.launch();
     await this.waitUntil(isReady);
   }
 
-  /** Starts it, and waits for nothing. */
+  /** Starts it without waiting. */
   launch(): void {
     const log = fs.openSync(this.logPath, 'a');
     const [file, ...args] = this.#command();
@@ -61,7 +61,7 @@ export class Daemon {
       env: { ...process.env, ...this.#options.env },
     }));
     fs.closeSync(log);
-    child.on('error', () => undefined); // told by its missing process id
+    child.on('error', () => undefined); // The missing process id shows it.
     child.once('exit', (code, signal) => {
       if (this.#child === child) this.#options.onEnd?.(String(code ?? signal));
     });

@@ -26,7 +26,7 @@ interface Broker {
 /** Brokers of a real Kafka (KRaft), each reached by clients through a link that can be broken. */
 export class KafkaBrokers {
   readonly addresses: string;
-  /** The same brokers by TLS, for those who say who they are; undefined: there is no openssl. */
+  /** The same brokers by TLS, with authentication; undefined: openssl is missing. */
   readonly secure: SecureAddresses | undefined;
   readonly #brokers: readonly Broker[];
 
@@ -37,9 +37,9 @@ export class KafkaBrokers {
   }
 
   /**
-   * undefined: the jars are not to be had. Data of an earlier run in `directory` is used again.
+   * undefined: the jars are missing. Data of an earlier run in `directory` is used again.
    *
-   * @param host  address by which clients reach the brokers
+   * @param host address by which clients reach the brokers
    */
   static async start(
     count: number,
@@ -124,7 +124,7 @@ export class KafkaBrokers {
     this.#broker(broker).link.mode = mode;
   }
 
-  /** Cuts off one of so many answers to Produce, at all brokers; resolves after `count` of them. */
+  /** Cuts off one in this many answers to Produce, at all brokers; resolves after `count` of them. */
   async cutProduceAnswers(count: number, every: number): Promise<void> {
     const share = Math.ceil(count / this.#brokers.length);
     await Promise.all(this.#brokers.map(({ link }) => link.cutAnswers({ count: share, every })));
@@ -206,7 +206,7 @@ ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
       { stdio: ['ignore', 'inherit', 'inherit'], timeout: fetchTimeoutMs },
     );
   } catch {
-    return undefined; // mvn has said why
+    return undefined; // mvn has printed the reason.
   } finally {
     fs.rmSync(temporary, { recursive: true });
   }
@@ -230,7 +230,7 @@ interface BrokerPlace {
   readonly controller: number;
   /** `host:port` by which clients reach it. */
   readonly link: string;
-  /** The listener that asks who is there. */
+  /** The listener with authentication. */
   readonly secure: { readonly port: number; readonly keystore: string } | undefined;
 }
 

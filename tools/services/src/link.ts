@@ -2,15 +2,15 @@
 import net from 'node:net';
 
 /**
- * How a link behaves. `mute`: requests arrive, and the connection is cut in place of the first answer;
- * `stop`: nothing arrives in either direction, and nobody is told; `refuse`: connections are cut as they
- * come.
+ * Behaviour of a link. `mute`: requests arrive, and the connection is cut in place of the first answer;
+ * `stop`: no byte arrives in either direction, and both ends keep the connection; `refuse`: connections are
+ * cut at once.
  */
 export type LinkMode = 'pass' | 'mute' | 'stop' | 'refuse';
 
 export const linkModes: readonly LinkMode[] = ['pass', 'mute', 'stop', 'refuse'];
 
-/** Knows in which connection an answer is awaited that matters. One for each connection. */
+/** Finds answers that matter; one for each connection. */
 export interface Protocol {
   /** Bytes of the client. */
   observe(chunk: Buffer): void;
@@ -27,7 +27,7 @@ interface Cuts {
 
 /** A TCP proxy before one port, to break the line between a client and its server. */
 export class Link {
-  /** Each chunk of a client reaches the server so much later: an HTTP request without a body, once. */
+  /** Delay of each chunk of a client to the server: an HTTP request without a body is delayed once. */
   delayMs = 0;
   #mode: LinkMode = 'pass';
   readonly #target: number;
@@ -36,7 +36,7 @@ export class Link {
   readonly #protocol: (() => Protocol) | undefined;
   #cuts: Cuts | undefined;
 
-  /** @param protocol which answers `cutAnswers` is about */
+  /** @param protocol decides which answers `cutAnswers` counts */
   constructor(target: number, protocol?: () => Protocol) {
     this.#target = target;
     this.#protocol = protocol;

@@ -29,7 +29,7 @@ function isFile(file: string): boolean {
 
 export interface RunningMinio {
   readonly endpoint: string;
-  /** Again, after `stop`, with what was in it. */
+  /** Starts it again after `stop`, with its former content. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -57,7 +57,7 @@ export async function startMinio(binary: string, directory: string): Promise<Run
   return { endpoint, start: () => daemon.start(port), stop: () => daemon.stop() };
 }
 
-/** The port answers before the store does: tried until it is made, or is there. */
+/** The port answers before the store does: retried until the bucket exists. */
 export async function makeBucket(endpoint: string, name: string): Promise<void> {
   const { hostname, port } = new URL(endpoint);
   const client = new Client({

@@ -1,4 +1,4 @@
-/** As much of two protocols as it takes to tell which answers acknowledge lines. */
+/** The parts of two protocols that show which answers acknowledge lines. */
 import type { Protocol } from './link.ts';
 
 const produceKey = 0;
@@ -45,7 +45,7 @@ class Frames {
   #bodyBytes = 0;
   #begun = Buffer.alloc(0);
 
-  /** Heads of the frames of which eight bytes are known with this chunk. */
+  /** Heads of the frames whose first eight bytes are known with this chunk. */
   heads(chunk: Buffer): Buffer[] {
     const heads: Buffer[] = [];
     for (let remainder = chunk; remainder.length > 0;) {

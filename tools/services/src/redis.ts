@@ -12,7 +12,7 @@ export function findRedis(): string | undefined {
 
 export interface RunningRedis {
   readonly port: number;
-  /** Again, after `stop`, with nothing in it. */
+  /** Starts it again after `stop`, empty. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }

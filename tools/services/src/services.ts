@@ -20,7 +20,7 @@ interface ServicesOptions {
   readonly brokers: number;
   /** Address by which Kafka is reached, and tells clients to reach it. Default 127.0.0.1, as the others. */
   readonly host?: string;
-  /** Told of what cannot be had, and why. */
+  /** Receives the names of missing services, with the reason. */
   readonly say: (text: string) => void;
 }
 
@@ -31,7 +31,7 @@ interface BucketAccess {
   readonly secretAccessKey: string;
 }
 
-/** Real services on free ports of this machine; undefined: not wanted, or not to be had. */
+/** Real services on free ports of this machine; undefined: not requested, or missing. */
 export interface Services {
   /** `host:port,host:port`. */
   readonly kafka?: string;
@@ -55,7 +55,9 @@ export const servicesCache =
 const cache = servicesCache;
 const bucket = 'loki';
 
-/** Starts what is there of the wanted services. Those that started are ended again when one fails. */
+/**
+ * Starts the requested services that this machine has. Those that started are stopped again when one fails.
+ */
 export async function startServices(options: ServicesOptions): Promise<Services> {
   const { directory, names } = options;
   fs.mkdirSync(cache, { recursive: true });
@@ -65,7 +67,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     await Promise.allSettled(stops.splice(0).map(async (each) => each()));
   };
   try {
-    // All at once: most of it is waiting.
+    // Side by side: most of the time is waiting.
     const started = await Promise.allSettled([
       names.has('redis') ? addRedis(options, stops) : {},
       names.has('memcached') ? addMemcached(options, stops) : {},

@@ -9,9 +9,9 @@ export interface SimArgs {
   readonly fromSeed: number;
   readonly seeds: number;
   readonly bug: BugName | undefined;
-  /** Every seed has it; models that do not know it are left out. */
+  /** A fault of every seed; models that do not know it are left out. */
   readonly always: AlwaysFault | undefined;
-  /** Each seed is played by all of these. */
+  /** Each seed is played by all of these models. */
   readonly models: readonly Model[];
   /** Print every event. */
   readonly isTracing: boolean;

@@ -6,12 +6,12 @@ import type { Model } from './models.ts';
 interface KnownSeed {
   readonly model: Model;
   readonly seed: number;
-  /** `fixed` seeds run for ever and must pass; `open` ones wait for whoever owns the cause. */
+  /** `fixed` seeds run for ever and must pass; `open` ones wait for their fix. */
   readonly state: 'fixed' | 'open';
   readonly story: string;
 }
 
-/** Lines `<model> <seed> <fixed|open> <story>`; empty ones and those that begin with # say nothing. */
+/** Lines `<model> <seed> <fixed|open> <story>`; empty lines and comments (#) are skipped. */
 export function parseKnownSeeds(text: string): KnownSeed[] {
   const seeds: KnownSeed[] = [];
   text.split('\n').forEach((line, i) => {

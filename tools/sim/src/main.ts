@@ -17,7 +17,7 @@ main().then(
   },
 );
 
-/** True when all is as it should be: no seed fails, or, with a planted bug, one does. */
+/** True when no seed fails, or, with a planted bug, when one does. */
 async function main(): Promise<boolean> {
   const args = parseArgs(process.argv.slice(2));
   const failing: Play[] = [];
@@ -76,12 +76,12 @@ function readKnownSeeds() {
   return parseKnownSeeds(readFileSync(new URL('../seeds.txt', import.meta.url), 'utf8'));
 }
 
-/** How often a fault struck: a run in which it never did proves nothing. */
+/** Number of times that a fault struck: without one the run proves nothing. */
 function countStrikes(fault: AlwaysFault | undefined) {
   let count = 0;
   if (fault === undefined) return { onTrace: undefined, count: () => count };
   const labels = new Set<string>(alwaysFaults[fault].labels);
-  // A line of the trace is a time, and the label of an event.
+  // A line of the trace: a time, and the label of an event.
   const onTrace = (line: string): void => void (labels.has(line.replace(/^\S+ /, '')) && count++);
   return { onTrace, count: () => count };
 }

@@ -33,7 +33,7 @@ export function hasBug(model: Model, bug: BugName): boolean {
   return Object.hasOwn({ process: plantedBugs, cluster: clusterBugs, owners: ownerBugs }[model], bug);
 }
 
-/** Whether a model knows a fault that is to be in every seed. */
+/** Whether a model knows a fault of every seed. */
 export function hasFault(model: Model, fault: AlwaysFault): boolean {
   return model in alwaysFaults[fault];
 }

@@ -24,7 +24,7 @@ const sampleEveryMs = 5_000;
  * bounds.
  */
 const warmUpShare = 1 / 2;
-/** A machine that others share delays a request now and then. */
+/** A shared machine delays a request now and then. */
 const failuresShareMax = 0.001;
 
 const { values: options } = parseArgs({
@@ -41,7 +41,7 @@ interface Measure {
   /** Its name in /metrics, and the factor to its unit. */
   readonly metric: string;
   readonly per: number;
-  /** Growth that passes for flat; undefined: drawn, and not judged. */
+  /** Growth that counts as flat; undefined: drawn, and not judged. */
   readonly allowed?: { readonly of: 'low' | 'middle'; readonly share: number; readonly extra: number };
 }
 
@@ -85,7 +85,7 @@ const measures: readonly Measure[] = [
   { name: 'streams in memory', unit: '', metric: 'loki_ingester_memory_streams', per: 1 },
 ];
 
-/** Proof that the run was what it claims to be: each must have risen. */
+/** Counters that prove the use of each feature: each must have risen. */
 const deeds = [
   'loki_compactor_merges_total',
   'loki_compactor_removed_entries_total',
@@ -99,7 +99,7 @@ async function main(): Promise<number> {
   return tellVerdict(faults);
 }
 
-/** Runs, writes what was measured, and says what is wrong. */
+/** Runs, writes the measurements, and returns the faults. */
 async function soaked(): Promise<string[]> {
   const runMs = Number(options.minutes) * 60_000;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-soak-'));
@@ -130,7 +130,7 @@ async function soaked(): Promise<string[]> {
   }
 }
 
-/** Draws the plot; the verdict of each measure that is not flat. */
+/** Draws the plot; returns the verdict of each measure that is not flat. */
 function judge(rows: readonly (readonly number[])[]): string[] {
   const faults: string[] = [];
   const seconds = rows.map(([at]) => at);
@@ -194,7 +194,7 @@ async function faultsAfter(product: Product, traffic: Traffic): Promise<string[]
   const aged = await traffic.count('count_over_time({app="aged"}[48h])', 'aged');
   if (deleted > 0) faults.push(`${deleted} deleted lines are there`);
   if (present === 0) faults.push('lines that nobody deleted are gone');
-  // A hundred each second for three minutes, and what came while the query ran.
+  // A hundred each second for three minutes, and those that came during the query.
   if (aged > 100 * 200) faults.push(`${aged} lines outlive their retention`);
   return faults;
 }
@@ -214,7 +214,7 @@ async function metricsOf(port: number): Promise<Map<string, number>> {
   return sums;
 }
 
-/** Times are short where a production's are long: everything happens many times in half an hour. */
+/** Times are shorter than in production: everything happens many times in half an hour. */
 function config(receiverPort: number): string {
   const url = `http://127.0.0.1:${receiverPort}`;
   return JSON.stringify({

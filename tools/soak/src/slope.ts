@@ -1,4 +1,4 @@
-/** Judges whether a measure is flat: its trend over the run, against how much it may grow. */
+/** Judges whether a measure is flat: its trend over the run, compared with its allowed growth. */
 
 /** One measure over time. */
 export interface Series {
@@ -12,7 +12,7 @@ export interface Series {
 interface Allowance {
   /** Earlier points are warm-up: caches fill, code is compiled. */
   readonly fromSeconds: number;
-  /** Samples of so many seconds make one point. */
+  /** Samples of this many seconds make one point. */
   readonly windowSeconds: number;
   /** `low`: memory between two collections; `middle`: the median. */
   readonly of: 'low' | 'middle';

@@ -1,14 +1,14 @@
-/** Everything that clients do, at once and without end: what a soak keeps going. */
+/** All activities of clients, at once and without end: the load of a soak. */
 import http from 'node:http';
 
 const dayMs = 24 * 3_600_000;
-/** Streams live so long, then others take their place. */
+/** Streams live this long, then others replace them. */
 const rotateMs = 20_000;
 const apps = ['shop', 'cart', 'mail', 'search'];
 const podsPerApp = 5;
 const linesPerPush = 100;
 const pushEveryMs = 100;
-/** Lines of this tenant are as old as its retention but for a few minutes: they expire during the run. */
+/** Lines of this tenant are a few minutes younger than its retention: they expire during the run. */
 const agedTenant = 'aged';
 const agedByMs = dayMs - 3 * 60_000;
 const tenant = 'soak';
@@ -29,9 +29,9 @@ rules:
 
 /** Clients of one process. Construct, `start`, `stop`. */
 export class Traffic {
-  /** How often each thing was done, and how often anything failed. */
+  /** Number of actions of each kind, and of failures. */
   readonly done = { pushes: 0, lines: 0, queries: 0, deletes: 0, failures: 0 };
-  /** The first few, in words. */
+  /** The first failures, in words. */
   readonly failures: string[] = [];
   readonly #url: string;
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 32 });

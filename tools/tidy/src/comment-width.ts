@@ -1,4 +1,4 @@
-/** The width of comments, as one function for the rule that checks it and for the command that mends it. */
+/** The width of comments, as one function for the rule and for the command that mends it. */
 import { maskComments } from './mask.ts';
 
 /** Prettier's width of code, which leaves comments alone. */
@@ -20,7 +20,7 @@ const lineComment = /^(\s*\/\/)( *)(.*)$/;
 const fixedText = /^(?:\||prettier-|oxlint-|@ts-)/;
 /** Text that opens a paragraph of its own: a tag, an item of a list. */
 const opensParagraph = /^(?:@\w|- |\d+\. )/;
-/** Text this far in is an example or a drawing, unless it goes on with a tag or an item. */
+/** Text this far in is an example or a drawing, unless it continues a tag or an item. */
 const exampleIndent = 3;
 
 /** The text with the words of long comment lines moved to the next line. Comments behind code stay. */
@@ -58,7 +58,7 @@ export function withWrappedComments(text: string): string {
 function wrapped(mark: string, group: readonly CommentLine[]): string[] {
   const out: string[] = [];
   const pending = [...group];
-  /** Indentation of lines that go on with the tag or item above. */
+  /** Indentation of lines that continue the tag or item above. */
   let hanging: number | undefined;
   while (pending.length > 0) {
     const line = pending.shift()!;

@@ -10,7 +10,7 @@ export interface Export {
   readonly isDeclared: boolean;
 }
 
-/** A name that a file takes from another. `*`: every name. */
+/** A name that a file imports from another. `*`: every name. */
 interface NameUse {
   readonly specifier: string;
   readonly name: string;
@@ -47,7 +47,7 @@ export function exportsOf(file: SourceFile): Export[] {
   return names;
 }
 
-/** All names that the file takes from others, passed-on ones too. */
+/** All names that the file imports, including those that it passes on. */
 export function nameUsesOf(file: SourceFile): NameUse[] {
   const uses: NameUse[] = [];
   for (const match of file.code.matchAll(nameList)) {

@@ -1,7 +1,4 @@
-/**
- * The order of a file's imports, as one function for the rule that checks it and for the command that mends
- * it.
- */
+/** The order of a file's imports, as one function for the rule and for the command that mends it. */
 
 /**
  * Groups from the top of a file down: Node's modules, packages of the registry, packages of this tree, own

@@ -39,7 +39,7 @@ export function isPure(layer: Layer): boolean {
   return layer === 'role' || layer === 'engine';
 }
 
-/** Node's modules that compute and touch nothing. */
+/** Node's modules that only compute. */
 export const pureNodeModules: ReadonlySet<string> = new Set([
   'node:assert',
   'node:assert/strict',
