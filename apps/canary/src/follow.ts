@@ -45,16 +45,16 @@ export function followTail({ address, headers, tls }: FollowOptions): Follow {
       const onAbort = (): void => socket.terminate();
       signal.addEventListener('abort', onAbort, { once: true });
       let silence = setTimeout(onAbort, silenceMs);
-      const heard = (): void => {
+      const resetSilence = (): void => {
         clearTimeout(silence);
         silence = setTimeout(onAbort, silenceMs);
       };
       socket.on('ping', () => {
-        heard();
+        resetSilence();
         on.ping();
       });
       socket.on('message', (data: Buffer) => {
-        heard();
+        resetSilence();
         for (const line of linesOf(data.toString())) on.line(line);
       });
       let failure: Error | undefined;

@@ -86,8 +86,10 @@ export const forget: Command = {
       throw new AdminError(`${id} is not in this ring; there are: ${there}`);
     }
     if (instance.state !== 'UNHEALTHY' && !args.flags.has('force')) {
-      const heard = ageText(Date.parse(now) - Date.parse(instance.timestamp));
-      throw new AdminError(`${id} is ${instance.state}, heard ${heard}: stop it first, or say --force`);
+      const heartbeatAge = ageText(Date.parse(now) - Date.parse(instance.timestamp));
+      throw new AdminError(
+        `${id} is ${instance.state}, heard ${heartbeatAge}: stop it first, or say --force`,
+      );
     }
     const { status, text } = await client.send('POST', path, new URLSearchParams({ forget: id }));
     if (status !== 302 && status !== 200) {

@@ -90,14 +90,14 @@ export function* drawRounds(
     return at < 0 ? [] : deck.splice(at, 1);
   };
   for (;;) {
-    const drawn = take([]);
+    const faultsOfRound = take([]);
     const count = atOnce ?? (random.chance(0.4) ? 2 : 1);
-    while (drawn.length < count) {
-      const next = take(drawn);
+    while (faultsOfRound.length < count) {
+      const next = take(faultsOfRound);
       if (next.length === 0) break;
-      drawn.push(...next);
+      faultsOfRound.push(...next);
     }
-    yield drawn;
+    yield faultsOfRound;
   }
 }
 

@@ -152,11 +152,11 @@ async function allRounds({
   ledger,
 }: Run): Promise<'found' | undefined | { before: Findings; after: Findings }> {
   let number = 0;
-  for (const drawn of drawRounds(random.fork('rounds'), options.faults, options.atOnce)) {
+  for (const faultsOfRound of drawRounds(random.fork('rounds'), options.faults, options.atOnce)) {
     // Some more rounds while lines are missing, but not for ever.
     const isEnough = number >= options.rounds && ledger.counts().acked >= options.ackedMin;
     if (isEnough || number >= 2 * options.rounds) break;
-    if (!(await rounds.round(++number, drawn))) return undefined;
+    if (!(await rounds.round(++number, faultsOfRound))) return undefined;
     if (options.plant && rounds.violations.length > 0) return 'found';
   }
   return rounds.finish();

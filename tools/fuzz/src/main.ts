@@ -126,16 +126,16 @@ async function damageAll(
   kind: string,
   damage: typeof flipEveryBit,
 ): Promise<number> {
-  let tried = 0;
+  let attempts = 0;
   let failed = 0;
   for (const file of files) {
     const report = await damage(file);
-    tried += report.tried;
+    attempts += report.attempts;
     failed += report.faults.length;
-    console.log(`${report.faults.length === 0 ? 'ok  ' : 'FAIL'} ${file.name}: ${report.tried} × ${kind}`);
+    console.log(`${report.faults.length === 0 ? 'ok  ' : 'FAIL'} ${file.name}: ${report.attempts} × ${kind}`);
     for (const fault of report.faults) console.log(`  ${fault}`);
   }
-  console.log(`${tried} × ${kind} over ${files.length} files, ${failed} faults`);
+  console.log(`${attempts} × ${kind} over ${files.length} files, ${failed} faults`);
   return failed === 0 ? 0 : 1;
 }
 

@@ -205,7 +205,7 @@ async function answerOf(
 ): Promise<Answer> {
   const deadlineMs = Date.now() + readyMsMax;
   let code: number | undefined;
-  void container.ended.then((ended) => (code = ended));
+  void container.ended.then((exitCode) => (code = exitCode));
   let answer: Answer = { status: 0, text: 'no answer' };
   while (Date.now() < deadlineMs) {
     try {

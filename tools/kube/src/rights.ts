@@ -128,13 +128,13 @@ export async function checkRights(world: World): Promise<void> {
   world.checks.check('no right of permissions.yaml is idle', idle.length === 0, listing(idle));
   const needless: Right[] = [];
   const whole = readAccountPermissions();
-  const tried = rightsOf(whole);
-  for (const right of tried) {
+  const rights = rightsOf(whole);
+  for (const right of rights) {
     const helm = isUsed(events.helm3, right) ? 'helm3' : 'helm4';
     if (!(await fails(world, helm, without(whole, right), right))) needless.push(right);
   }
   world.checks.check(
-    `without any one of ${tried.length} rights an installation, upgrade or removal fails`,
+    `without any one of ${rights.length} rights an installation, upgrade or removal fails`,
     needless.length === 0,
     listing(needless),
   );
@@ -150,8 +150,8 @@ async function live(world: World, helm: HelmVersion, mode: Mode, text: string): 
     ['uninstalled', () => world.helm.uninstallPart(mode.part, { helm, kubeconfig })],
   ];
   for (const [step, act] of steps) {
-    const { isGood, text: said } = await act();
-    checks.check(`${helm}: ${mode.name}: ${step} by the account`, isGood, isGood ? '' : said.slice(-600));
+    const { isGood, text: output } = await act();
+    checks.check(`${helm}: ${mode.name}: ${step} by the account`, isGood, isGood ? '' : output.slice(-600));
   }
   await world.helm.clear();
 }

@@ -76,8 +76,8 @@ export class Coverage {
       if (route.isCached) tell('answered from the cache', stored.recalled, stored.compared, recalledShareMin);
     }
     for (const layout of layouts) {
-      const standing = this.#standing.get(layout.name);
-      if (standing) lacking.push(...misplaced(layout, standing));
+      const rowCounts = this.#standing.get(layout.name);
+      if (rowCounts) lacking.push(...misplaced(layout, rowCounts));
     }
     return lacking;
   }
@@ -99,15 +99,15 @@ export class Coverage {
       return [name, ...counts, String(all.compared), shares.join(', ')];
     });
     const sums = columns.map((column) => String(this.#sum((_, { name }) => name === column).compared));
-    const standing = (pick: (each: Standing) => number) =>
+    const sumOf = (pick: (each: Standing) => number) =>
       columns.map((column) => String(pick(this.#standing.get(column) ?? nowhere)));
     return aligned([
       ['compared', ...columns, 'all', ''],
       ...rows.sort((a, b) => a[0].length - b[0].length),
       ['all', ...sums, String(this.#sum(() => true).compared), ''],
-      ['rows in heads', ...standing((each) => each.headRows), '', ''],
-      ['rows stored', ...standing((each) => each.storedRows), '', ''],
-      ['of them compacted', ...standing((each) => each.compactedRows), '', ''],
+      ['rows in heads', ...sumOf((each) => each.headRows), '', ''],
+      ['rows stored', ...sumOf((each) => each.storedRows), '', ''],
+      ['of them compacted', ...sumOf((each) => each.compactedRows), '', ''],
     ]);
   }
 

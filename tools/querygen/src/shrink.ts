@@ -17,13 +17,13 @@ export async function shrink(
   stillFails: StillFails,
 ): Promise<{ data: DataSet; question: Question }> {
   let attempts = 0;
-  const fails = async (tried: DataSet, candidate: Question) =>
-    ++attempts <= attemptsMax && (await stillFails(tried, candidate));
+  const fails = async (smaller: DataSet, candidate: Question) =>
+    ++attempts <= attemptsMax && (await stillFails(smaller, candidate));
   let best = { data, question };
-  best = { ...best, data: await fewerPushes(best.data, (tried) => fails(tried, best.question)) };
+  best = { ...best, data: await fewerPushes(best.data, (smaller) => fails(smaller, best.question)) };
   best = { ...best, question: await simplerQuery(best.question, (candidate) => fails(best.data, candidate)) };
-  best = { ...best, data: await fewerPushes(best.data, (tried) => fails(tried, best.question)) };
-  best = { ...best, data: await fewerRows(best.data, (tried) => fails(tried, best.question)) };
+  best = { ...best, data: await fewerPushes(best.data, (smaller) => fails(smaller, best.question)) };
+  best = { ...best, data: await fewerRows(best.data, (smaller) => fails(smaller, best.question)) };
   return best;
 }
 
@@ -93,11 +93,11 @@ function* simplerMetric(expr: MetricExpr): Generator<MetricExpr> {
   }
 }
 
-async function fewerPushes(data: DataSet, fails: (tried: DataSet) => Promise<boolean>): Promise<DataSet> {
+async function fewerPushes(data: DataSet, fails: (smaller: DataSet) => Promise<boolean>): Promise<DataSet> {
   return { ...data, pushes: await fewer(data.pushes, (pushes) => fails({ ...data, pushes })) };
 }
 
-async function fewerRows(data: DataSet, fails: (tried: DataSet) => Promise<boolean>): Promise<DataSet> {
+async function fewerRows(data: DataSet, fails: (smaller: DataSet) => Promise<boolean>): Promise<DataSet> {
   const single: Push[] = data.pushes.flatMap(({ tenant, streams }) =>
     streams.flatMap(({ labels, rows }) =>
       rows.map((row) => ({ tenant, streams: [{ labels, rows: [row] }] })),

@@ -89,10 +89,10 @@ export class Daemon {
     const child = this.#child;
     if (!child || !this.isRunning) return;
     this.#child = undefined;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const exit = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     const kill = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
-    await ended;
+    await exit;
     clearTimeout(kill);
   }
 

@@ -36,7 +36,7 @@ export function parseArgs(words: readonly string[]): SimArgs {
   let seeds = 1;
   let bug: BugName | undefined;
   let always: AlwaysFault | undefined;
-  let played: readonly Model[] = models;
+  let selected: readonly Model[] = models;
   let isTracing = false;
   let isKnownToo = false;
   for (let i = 0; i < words.length; i++) {
@@ -45,12 +45,12 @@ export function parseArgs(words: readonly string[]): SimArgs {
     else if (word === '--known') isKnownToo = true;
     else if (word === '--seed' || word === '--from') fromSeed = wholeNumber(word, words[++i]);
     else if (word === '--seeds') seeds = wholeNumber(word, words[++i]);
-    else if (word === '--model') played = [modelNamed(words[++i])];
+    else if (word === '--model') selected = [modelNamed(words[++i])];
     else if (word === '--bug') bug = bugNamed(words[++i]);
     else if (word === '--always') always = faultNamed(words[++i]);
     else throw new Error(`unknown argument ${word}`);
   }
-  return { fromSeed, seeds, bug, always, models: played, isTracing, isKnownToo };
+  return { fromSeed, seeds, bug, always, models: selected, isTracing, isKnownToo };
 }
 
 function wholeNumber(name: string, text: string | undefined): number {

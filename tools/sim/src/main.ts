@@ -63,13 +63,13 @@ interface Play {
 
 function plays(args: SimArgs): Play[] {
   const { bug, always } = args;
-  const played = args.models.filter(
+  const models = args.models.filter(
     (model) => (bug === undefined || hasBug(model, bug)) && (always === undefined || hasFault(model, always)),
   );
   const seeds = Array.from({ length: args.seeds }, (_, i) => args.fromSeed + i);
-  const drawn = seeds.flatMap((seed) => played.map((model) => ({ model, seed })));
-  const knownSeeds = args.isKnownToo ? readKnownSeeds().filter(({ model }) => played.includes(model)) : [];
-  return [...drawn, ...knownSeeds];
+  const runs = seeds.flatMap((seed) => models.map((model) => ({ model, seed })));
+  const knownSeeds = args.isKnownToo ? readKnownSeeds().filter(({ model }) => models.includes(model)) : [];
+  return [...runs, ...knownSeeds];
 }
 
 function readKnownSeeds() {

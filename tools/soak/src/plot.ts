@@ -21,12 +21,12 @@ export function plot(title: string, panels: readonly Panel[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="${left}" y="24" font-size="15">${escaped(title)}</text>
-${panels.map((panel, i) => drawn(panel, 40 + i * panelHeight)).join('\n')}
+${panels.map((panel, i) => panelSvg(panel, 40 + i * panelHeight)).join('\n')}
 </svg>
 `;
 }
 
-function drawn({ series, note, fromSeconds }: Panel, y: number): string {
+function panelSvg({ series, note, fromSeconds }: Panel, y: number): string {
   const { seconds, values, name, unit } = series;
   const last = seconds.at(-1) ?? 1;
   const most = Math.max(...values, 1e-9);

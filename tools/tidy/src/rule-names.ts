@@ -4,8 +4,9 @@ import type { Fault, Tree } from './tree.ts';
 
 /** Names that say what happened to a value instead of what the value is. */
 const riddles =
-  'asked|chosen|few|forgotten|found|given|gone|held|how|kept|known|looked|lost|made|many|rest|seen|sent|' +
-  'shown|some|spared|spoken|taken|those|thrown|told|touched|wanted|watched|what|who|whom|why';
+  'asked|begun|chosen|drawn|few|forgotten|found|given|gone|heard|held|how|kept|known|looked|lost|made|many|' +
+  'mine|rest|said|seen|sent|shown|some|spared|spoken|standing|taken|those|thrown|told|touched|tried|wanted|' +
+  'watched|what|who|whom|why';
 /** A declared variable, the first parameter of a function, a parameter of an arrow function. */
 const declaration = new RegExp(
   `(?<=\\b(?:const|let) )(?:${riddles})\\b` +

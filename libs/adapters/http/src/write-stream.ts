@@ -64,9 +64,9 @@ async function endPacking(
   options: WriteStreamOptions,
 ): Promise<void> {
   if (sink === response || response.destroyed) return;
-  const ended = settled(sink, 'end', response, options);
+  const endEvent = settled(sink, 'end', response, options);
   sink.end();
-  await ended;
+  await endEvent;
 }
 
 /** Resolves at `event`, or when the client is gone or given up. */

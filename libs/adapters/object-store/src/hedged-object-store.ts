@@ -59,8 +59,8 @@ export class HedgedObjectStore implements ObjectStore {
     const { times, clock, timers } = this.#deps;
     this.#allowance = Math.min(hedgesMax * readsPerHedge, this.#allowance + 1);
     const startedMs = clock.monotonicMs();
-    const ended = new AbortController();
-    const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+    const cancellation = new AbortController();
+    const until = signal ? AbortSignal.any([signal, cancellation.signal]) : cancellation.signal;
     const { promise: second, resolve, reject } = Promise.withResolvers<T>();
     const timer = timers.after(times.lateMs, () => {
       if (this.#allowance < readsPerHedge) return;
@@ -76,7 +76,7 @@ export class HedgedObjectStore implements ObjectStore {
       return answer;
     } finally {
       timer.cancel();
-      ended.abort(new Error('another request was answered'));
+      cancellation.abort(new Error('another request was answered'));
     }
   }
 }

@@ -100,7 +100,7 @@ export class MinioObjectStore implements ObjectStore {
       throw new LokiError('internal', `${key} is too large to be created at once`);
     }
     let attempt = 0;
-    return this.#attempts(key, signal, async (ended) => {
+    return this.#attempts(key, signal, async (attemptSignal) => {
       attempt++;
       try {
         await this.#putObject(key, bytes, { 'If-None-Match': '*' });
@@ -108,14 +108,14 @@ export class MinioObjectStore implements ObjectStore {
       } catch (error) {
         if (!hasCode(error, 'PreconditionFailed')) throw error;
         // An earlier attempt without an answer may have created it.
-        return attempt > 1 && (await this.#get(key, ended)).equals(bytes);
+        return attempt > 1 && (await this.#get(key, attemptSignal)).equals(bytes);
       }
     });
   }
 
   async get(key: string, signal?: AbortSignal): Promise<Buffer> {
     checkKey(key);
-    return this.#attempts(key, signal, (ended) => this.#get(key, ended));
+    return this.#attempts(key, signal, (attemptSignal) => this.#get(key, attemptSignal));
   }
 
   async getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
@@ -123,15 +123,15 @@ export class MinioObjectStore implements ObjectStore {
     checkRange(offset, length);
     if (length === 0) return Buffer.alloc(0);
     const range = `bytes=${offset}-${offset + length - 1}`;
-    return this.#attempts(key, signal, async (ended) => {
+    return this.#attempts(key, signal, async (attemptSignal) => {
       try {
-        const { response, isPart } = await this.#request(key, { range }, ended);
+        const { response, isPart } = await this.#request(key, { range }, attemptSignal);
         if (!isPart) {
           // The server does not know ranges: this is all of the object.
-          return (await readBody(response, objectBytesMax, ended)).subarray(offset, offset + length);
+          return (await readBody(response, objectBytesMax, attemptSignal)).subarray(offset, offset + length);
         }
         const { first, last } = rangeOf(response);
-        const bytes = await readBody(response, length, ended);
+        const bytes = await readBody(response, length, attemptSignal);
         if (first !== offset || bytes.length !== last - first + 1) throw new Error('bytes of another range');
         return bytes;
       } catch (error) {
@@ -150,11 +150,15 @@ export class MinioObjectStore implements ObjectStore {
     checkRange(0, length);
     // "The last 0 bytes" cannot be asked for; one byte tells the size as well.
     const tailBytes = Math.max(1, length);
-    return this.#attempts(key, signal, async (ended) => {
+    return this.#attempts(key, signal, async (attemptSignal) => {
       try {
-        const { response, isPart } = await this.#request(key, { range: `bytes=-${tailBytes}` }, ended);
+        const { response, isPart } = await this.#request(
+          key,
+          { range: `bytes=-${tailBytes}` },
+          attemptSignal,
+        );
         const part = isPart ? rangeOf(response) : undefined;
-        const bytes = await readBody(response, part ? tailBytes : objectBytesMax, ended);
+        const bytes = await readBody(response, part ? tailBytes : objectBytesMax, attemptSignal);
         if (part && (part.last !== part.sizeBytes - 1 || bytes.length !== part.last - part.first + 1)) {
           throw new Error('bytes of another range');
         }
@@ -193,12 +197,12 @@ export class MinioObjectStore implements ObjectStore {
 
   #page(prefix: string, after: string, token: string | undefined): Promise<ListingPage> {
     const { client, bucket } = this.#options;
-    return this.#attempts(prefix, undefined, async (ended) => {
+    return this.#attempts(prefix, undefined, async (attemptSignal) => {
       const query = listingQuery(prefix, after, token);
       const options = { method: 'GET', bucketName: bucket, query, headers: {} };
       const response = await client.makeRequestAsync(options, '', anyStatus);
-      if (response.statusCode !== 200) throw await refusalOf(response, ended);
-      return readListing(response, ended);
+      if (response.statusCode !== 200) throw await refusalOf(response, attemptSignal);
+      return readListing(response, attemptSignal);
     });
   }
 
@@ -219,22 +223,22 @@ export class MinioObjectStore implements ObjectStore {
     await client.putObject(bucket, key, buffer, buffer.length, headers);
   }
 
-  async #get(key: string, ended: AbortSignal): Promise<Buffer> {
-    const { response } = await this.#request(key, {}, ended);
-    return readBody(response, objectBytesMax, ended);
+  async #get(key: string, attemptSignal: AbortSignal): Promise<Buffer> {
+    const { response } = await this.#request(key, {}, attemptSignal);
+    return readBody(response, objectBytesMax, attemptSignal);
   }
 
   /** @throws S3Error when the server refuses */
   async #request(
     key: string,
     headers: Record<string, string>,
-    ended: AbortSignal,
+    attemptSignal: AbortSignal,
   ): Promise<{ response: IncomingMessage; isPart: boolean }> {
     const { client, bucket } = this.#options;
     const options = { method: 'GET', bucketName: bucket, objectName: key, headers };
     const response = await client.makeRequestAsync(options, '', anyStatus);
     const isPart = response.statusCode === 206 && headers['range'] !== undefined;
-    if (response.statusCode !== 200 && !isPart) throw await refusalOf(response, ended);
+    if (response.statusCode !== 200 && !isPart) throw await refusalOf(response, attemptSignal);
     return { response, isPart };
   }
 
@@ -242,7 +246,7 @@ export class MinioObjectStore implements ObjectStore {
   async #attempts<T>(
     key: string,
     signal: AbortSignal | undefined,
-    action: (ended: AbortSignal) => Promise<T>,
+    action: (attemptSignal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { attemptsMax = 5, renewKeys } = this.#options;
     for (let attempt = 1; ; attempt++) {
@@ -267,7 +271,7 @@ export class MinioObjectStore implements ObjectStore {
   async #withDeadline<T>(
     key: string,
     signal: AbortSignal | undefined,
-    action: (ended: AbortSignal) => Promise<T>,
+    action: (attemptSignal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { timers, attemptMs = 30_000 } = this.#options;
     const { promise: timeout, reject } = Promise.withResolvers<never>();

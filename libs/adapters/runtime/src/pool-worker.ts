@@ -213,7 +213,7 @@ export class PoolWorker {
     });
     thread.on('error', (error) => (crash = error));
     thread.on('exit', (code) => {
-      if (this.#thread === thread) this.#ended(crash ?? `exit code ${code}`);
+      if (this.#thread === thread) this.#onThreadEnd(crash ?? `exit code ${code}`);
     });
     this.#thread = thread;
     this.#restAfterIdleness(thread);
@@ -252,7 +252,7 @@ export class PoolWorker {
     this.#options.onFree(this);
   }
 
-  #ended(cause: unknown): void {
+  #onThreadEnd(cause: unknown): void {
     this.#thread = undefined;
     this.#stopWatch();
     this.#pulse = newPulse();

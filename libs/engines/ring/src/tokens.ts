@@ -27,9 +27,9 @@ export function tokensOf(id: string, count = tokensPerInstance): readonly number
   const name = `${count}\0${id}`;
   let tokens = computed.get(name);
   if (!tokens) {
-    const drawn = new Set<number>();
-    for (let i = 0; drawn.size < count; i++) drawn.add(tokenOf(`${id}\0${i}`));
-    tokens = [...drawn].sort((a, b) => a - b);
+    const distinct = new Set<number>();
+    for (let i = 0; distinct.size < count; i++) distinct.add(tokenOf(`${id}\0${i}`));
+    tokens = [...distinct].sort((a, b) => a - b);
     if (computed.size >= computedMax) computed.clear();
     computed.set(name, tokens);
   }

@@ -60,7 +60,7 @@ export async function removeFromGrafana(
 ): Promise<void> {
   for (const { uid, name } of dataSources) {
     const present = await api.dataSource(uid);
-    const outcome = present === undefined ? 'absent' : (standing(present, name) ?? 'removed');
+    const outcome = present === undefined ? 'absent' : (obstacleOf(present, name) ?? 'removed');
     if (outcome === 'removed') await api.deleteDataSource(uid);
     tell(logger, 'data source', uid, outcome);
   }
@@ -83,7 +83,7 @@ async function keepDataSource(api: GrafanaApi, source: DataSource): Promise<Outc
     await api.createDataSource(marked);
     return 'created';
   }
-  const theirs = standing(present, source.name);
+  const theirs = obstacleOf(present, source.name);
   if (theirs !== undefined) return theirs;
   if (present.jsonData[markKey] === mark) return 'unchanged';
   await api.updateDataSource(marked);
@@ -91,7 +91,7 @@ async function keepDataSource(api: GrafanaApi, source: DataSource): Promise<Outc
 }
 
 /** The reason why a stored data source must not be changed; undefined: it may be. */
-function standing(present: StoredDataSource, name: string): Outcome | undefined {
+function obstacleOf(present: StoredDataSource, name: string): Outcome | undefined {
   if (present.readOnly) return 'provisioned by a file';
   if (present.name !== name) return 'renamed by a user';
   const mark = present.jsonData?.[markKey];

@@ -34,17 +34,17 @@ export function* markSameRows(
   const deltaNs = others.block.info.baseNs - rows.block.info.baseNs;
   if (deltaNs > deltaMax || deltaNs < -deltaMax) return 0;
   const delta = Number(deltaNs);
-  const mine = rows.block.timestamps();
+  const timestamps = rows.block.timestamps();
   const theirs = others.block.timestamps();
   let marked = 0;
   let i = rows.first;
-  let j = lowerBound(theirs, others.first, others.end, mine[i] - delta);
+  let j = lowerBound(theirs, others.first, others.end, timestamps[i] - delta);
   for (let steps = 1; i < rows.end && j < others.end; steps++) {
-    const difference = mine[i] - (theirs[j] + delta);
+    const difference = timestamps[i] - (theirs[j] + delta);
     if (difference < 0) i++;
     else if (difference > 0) j++;
     else {
-      const iEnd = endOfEqual(mine, i, rows.end);
+      const iEnd = endOfEqual(timestamps, i, rows.end);
       const jEnd = endOfEqual(theirs, j, others.end);
       const group = { ...rows, first: i, end: iEnd };
       const candidates = { ...others, first: j, end: jEnd };

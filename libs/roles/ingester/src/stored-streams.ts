@@ -180,12 +180,12 @@ function rowsOf(block: Block, run: number): RunRows {
 
 function overlaps(rows: RunRows, section: Section, index: number, run: number): boolean {
   const { baseNs, runs } = section.blocks.find((info) => info.index === index)!;
-  const mine = usBase(rows.block.info.baseNs);
-  const theirs = usBase(baseNs);
+  const incomingBase = usBase(rows.block.info.baseNs);
+  const storedBase = usBase(baseNs);
   const timestamps = rows.block.timestamps();
   return (
-    usAt(theirs, runs.minTs[run]) <= usAt(mine, timestamps[rows.end - 1]) &&
-    usAt(theirs, runs.maxTs[run]) >= usAt(mine, timestamps[rows.first])
+    usAt(storedBase, runs.minTs[run]) <= usAt(incomingBase, timestamps[rows.end - 1]) &&
+    usAt(storedBase, runs.maxTs[run]) >= usAt(incomingBase, timestamps[rows.first])
   );
 }
 

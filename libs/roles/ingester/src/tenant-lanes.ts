@@ -57,8 +57,9 @@ export class TenantLanes {
     this.#onBytes(bytes);
     this.#works++;
     const before = tenants.flatMap((tenant) => this.#lanes.get(tenant)?.tail ?? []);
-    const begun = before.length === 0 ? this.#begin(work) : Promise.all(before).then(() => this.#begin(work));
-    const tail = begun.then(() => {
+    const beginning =
+      before.length === 0 ? this.#begin(work) : Promise.all(before).then(() => this.#begin(work));
+    const tail = beginning.then(() => {
       this.#bytes -= bytes;
       this.#onBytes(-bytes);
       this.#works--;

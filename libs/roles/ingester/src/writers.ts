@@ -35,9 +35,9 @@ export class Writers {
   /** The table after the records below `offset`. */
   tableAt(offset: number): WriterTable {
     const table = new Map(this.#committed);
-    for (const heard of this.#trail) {
-      if (heard.offset >= offset) break;
-      this.#apply(table, heard.writerId, heard.sequence);
+    for (const change of this.#trail) {
+      if (change.offset >= offset) break;
+      this.#apply(table, change.writerId, change.sequence);
     }
     return [...table];
   }
@@ -45,16 +45,16 @@ export class Writers {
   /** Records below `offset` are committed, with `table`. */
   committed(offset: number, table: WriterTable): void {
     this.#committed = table;
-    this.#trail = this.#trail.filter((heard) => heard.offset >= offset);
+    this.#trail = this.#trail.filter((change) => change.offset >= offset);
     this.#current = new Map(table);
-    for (const heard of this.#trail) this.#apply(this.#current, heard.writerId, heard.sequence);
+    for (const change of this.#trail) this.#apply(this.#current, change.writerId, change.sequence);
   }
 
   /** Whether a manifest that ends at `offset` with `table` holds every record that was read below it. */
   isKnownTo(offset: number, table: WriterTable): boolean {
     const sequences = new Map(table);
     return this.#trail.every(
-      (heard) => heard.offset >= offset || heard.sequence <= (sequences.get(heard.writerId) ?? 0),
+      (change) => change.offset >= offset || change.sequence <= (sequences.get(change.writerId) ?? 0),
     );
   }
 

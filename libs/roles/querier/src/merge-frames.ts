@@ -52,9 +52,9 @@ export async function* mergeFrames(
     );
   };
   try {
-    const begun = await Promise.all(iterators.map((iterator) => iterator.next()));
-    const first = begun.find((each) => !each.done);
-    const open = [...iterators.keys()].filter((i) => !begun[i].done);
+    const firstFrames = await Promise.all(iterators.map((iterator) => iterator.next()));
+    const first = firstFrames.find((each) => !each.done);
+    const open = [...iterators.keys()].filter((i) => !firstFrames[i].done);
     if (first) yield first.value;
     for (const source of open) ask(source);
     for (let openCount = open.length; openCount > 0;) {

@@ -147,8 +147,8 @@ export class GroupRunner implements GroupStatus {
     const { states, metrics, clock, logger } = this.#deps;
     metrics.groupGone(this.#labels);
     const none = new Map<string, readonly LabelPair[]>();
-    const ended = this.rules.flatMap((status) => staleSamples(status.series, none, clock.nowMs()));
-    if (ended.length > 0) await this.#deps.writeSeries(tenant, ended);
+    const stale = this.rules.flatMap((status) => staleSamples(status.series, none, clock.nowMs()));
+    if (stale.length > 0) await this.#deps.writeSeries(tenant, stale);
     await states.delete(tenant, namespace, group.name).catch((error: unknown) => {
       // A state that stays is harmless: it is ignored once it is older than for_outage_tolerance.
       logger.warn('the state of a deleted rule group could not be removed', {
@@ -284,11 +284,11 @@ export class GroupRunner implements GroupStatus {
     status.evaluationSeconds = (clock.monotonicMs() - startedMs) / 1000;
     if (status.health === 'err') return [];
     const series = new Map(samples.map(({ labels }) => [labelsKey(labels), labels]));
-    const ended = staleSamples(status.series, series, atMs);
+    const stale = staleSamples(status.series, series, atMs);
     const created = [...series.keys()].filter((key) => !status.series.has(key)).length;
     this.#deps.metrics.seriesCreated(this.placed.tenant, created);
     status.series = series;
-    return [...samples, ...ended];
+    return [...samples, ...stale];
   }
 
   async #alert(

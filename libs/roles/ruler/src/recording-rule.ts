@@ -68,9 +68,9 @@ export function staleSamples(
   now: ReadonlyMap<string, readonly LabelPair[]>,
   nowMs: number,
 ): SeriesSample[] {
-  const ended: SeriesSample[] = [];
+  const stale: SeriesSample[] = [];
   for (const [key, labels] of before) {
-    if (!now.has(key)) ended.push({ labels, timestampMs: nowMs, value: undefined });
+    if (!now.has(key)) stale.push({ labels, timestampMs: nowMs, value: undefined });
   }
-  return ended;
+  return stale;
 }

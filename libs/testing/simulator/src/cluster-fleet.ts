@@ -50,16 +50,16 @@ export class Fleet {
   }
 
   addIngester(): void {
-    if (this.#standing('ingester').length >= ingestersMax) return;
+    if (this.#runningPlaces('ingester').length >= ingestersMax) return;
     const i = this.#nextIngester++;
     this.#boot(this.#place('ingester', `ingester-${i}`, `zone-${i % this.#zones}`));
   }
 
   /** Removes an ingester as an orderly scale-down does, if enough remain. */
   removeIngester(): void {
-    const standing = this.#standing('ingester');
-    if (standing.length <= this.#world.replicationFactor) return;
-    const place = this.#random.pick(standing);
+    const running = this.#runningPlaces('ingester');
+    if (running.length <= this.#world.replicationFactor) return;
+    const place = this.#random.pick(running);
     const { node, process } = place;
     if (node?.kind !== 'ingester' || !process || !node.leave) return;
     place.isGone = true;
@@ -84,10 +84,10 @@ export class Fleet {
     readonly process: VirtualProcess | undefined;
     readonly node: NodeOf<Kind> | undefined;
   } {
-    const standing = this.#standing(kind);
-    const running = standing.filter(({ node }) => node);
+    const candidates = this.#runningPlaces(kind);
+    const running = candidates.filter(({ node }) => node);
     // Clients mostly know the running nodes.
-    const place = random.pick(running.length > 0 && random.chance(0.9) ? running : standing);
+    const place = random.pick(running.length > 0 && random.chance(0.9) ? running : candidates);
     return {
       name: place.name,
       process: place.node && place.process,
@@ -101,7 +101,7 @@ export class Fleet {
   }
 
   ingesters(): IngesterNode['ingester'][] {
-    return this.#standing('ingester').flatMap(({ node }) =>
+    return this.#runningPlaces('ingester').flatMap(({ node }) =>
       node?.kind === 'ingester' ? [node.ingester] : [],
     );
   }
@@ -137,7 +137,7 @@ export class Fleet {
     }
   }
 
-  #standing(kind: NodeKind): Place[] {
+  #runningPlaces(kind: NodeKind): Place[] {
     return this.#places.filter((place) => place.kind === kind && !place.isGone);
   }
 

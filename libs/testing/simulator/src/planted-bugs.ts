@@ -71,11 +71,11 @@ export function logWithoutSequences(log: WriteLog): WriteLog {
 /** Commits name every writer so far, also those above the commit's end. */
 export function commitsAhead(
   commits: PartitionCommitter,
-  heard: ReadonlyMap<string, number>,
+  sequences: ReadonlyMap<string, number>,
 ): PartitionCommitter {
   return overriding(commits, {
     commit: (commit, signal) => {
-      const writers: WriterTable = [...heard];
+      const writers: WriterTable = [...sequences];
       return commits.commit({ ...commit, writers }, signal);
     },
   });

@@ -225,7 +225,7 @@ function startIngester(process: VirtualProcess, log: WriteLog, world: SimWorld):
   const limits = limitsWith(distributorLimits, world.streamRates);
   const logger = traceLogger(process);
   const objectStore = plantInStore(world.bucket.client(process), process, bug);
-  const heard = Array.from({ length: partitionCount }, () => new Map<string, number>());
+  const sequences = Array.from({ length: partitionCount }, () => new Map<string, number>());
   const catalog = new Catalog({ objectStore, timers, logger, partitionCount });
   const committers = partitionCommitters({ objectStore, clock, checkpointEvery: 8 });
   const ingester = new Ingester(
@@ -234,9 +234,9 @@ function startIngester(process: VirtualProcess, log: WriteLog, world: SimWorld):
       timers,
       random: random.fork('ingester'),
       workers: new VirtualWorkers(process, objectStore),
-      writeLog: plantInLog(log, heard, bug),
+      writeLog: plantInLog(log, sequences, bug),
       objectStore,
-      commits: (id) => plantInCommits(committers(id), heard[id], bug),
+      commits: (id) => plantInCommits(committers(id), sequences[id], bug),
       committed: committedSegments(catalog),
       logger,
       metrics: countingMetrics(world),
@@ -259,23 +259,23 @@ function plantInStore(store: ObjectStore, process: VirtualProcess, bug: PlantedB
 
 function plantInLog(
   log: WriteLog,
-  heard: readonly Map<string, number>[],
+  sequences: readonly Map<string, number>[],
   bug: PlantedBug | undefined,
 ): WriteLog {
   if (bug === 'offsetOffByOne') return logThatSkipsOne(log);
   if (bug === 'sequenceIgnored') return logWithoutSequences(log);
   if (bug === 'writersAhead') {
-    return logThatTells(log, (id, record) => heard[id].set(record.writerId, record.sequence));
+    return logThatTells(log, (id, record) => sequences[id].set(record.writerId, record.sequence));
   }
   return log;
 }
 
 function plantInCommits(
   commits: PartitionCommitter,
-  heard: ReadonlyMap<string, number>,
+  sequences: ReadonlyMap<string, number>,
   bug: PlantedBug | undefined,
 ): PartitionCommitter {
-  return bug === 'writersAhead' ? commitsAhead(commits, heard) : commits;
+  return bug === 'writersAhead' ? commitsAhead(commits, sequences) : commits;
 }
 
 /** A log that sometimes stores a record twice, and sometimes reports a stored one as failed. */

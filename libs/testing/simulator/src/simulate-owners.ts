@@ -68,11 +68,11 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
     super(options, options.seed, 'owners');
     this.#bug = options.bug;
     // Retention of duplicates is judged elsewhere by clocks that jump; here logs change hands.
-    const drawn = drawFaults(this.random.fork('faults'));
-    this.#faults = { ...drawn, clockJumpEveryMs: Number.POSITIVE_INFINITY };
+    const faults = drawFaults(this.random.fork('faults'));
+    this.#faults = { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY };
     this.workload = new Workload(this.random.fork('workload'), drawProfile(this.random.fork('profile')));
     this.#bucket = new VirtualBucket(this.random.fork('bucket'));
-    this.#bucket.faults = { ...drawn.store };
+    this.#bucket.faults = { ...faults.store };
     const partitionCount = this.random.int(1, 3);
     const ingesterOptions = drawIngesterOptions(this.random.fork('options'));
     this.#sites = ['blue', 'green'].map((name) => this.#newSite(name, partitionCount, ingesterOptions));

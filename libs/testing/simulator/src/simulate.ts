@@ -64,19 +64,19 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
     const faults = { ...drawFaults(this.random.fork('faults')), ...alwaysOf(always).process };
     // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they
     // promise.
-    const drawn = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;
+    const effectiveFaults = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;
     const profile = drawProfile(this.random.fork('profile'));
     this.#isSequenceOnly = this.random.chance(0.15) || bug === 'sequenceIgnored';
     this.workload = new Workload(
       this.random.fork('workload'),
       this.#isSequenceOnly ? { ...profile, repeatOdds: 0 } : profile,
     );
-    this.#faults = drawn;
+    this.#faults = effectiveFaults;
     const bucket = new VirtualBucket(this.random.fork('bucket'));
-    bucket.faults = { ...drawn.store };
+    bucket.faults = { ...effectiveFaults.store };
     if (bug === 'checksumIgnored') bucket.faults = { ...bucket.faults, bitFlip: 0.1, flipShape: 'unseen' };
     const disk = new VirtualDisk(this.random.fork('disk'));
-    disk.faults = { ...drawn.disk };
+    disk.faults = { ...effectiveFaults.disk };
     this.#world = {
       disk,
       bucket,

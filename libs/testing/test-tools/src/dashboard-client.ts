@@ -91,7 +91,7 @@ export class DashboardClient {
    *   absent
    */
   async draw(dashboard: DashboardFile, choice: Choice = {}): Promise<DrawnPanel[]> {
-    const drawn: DrawnPanel[] = [];
+    const panels: DrawnPanel[] = [];
     for (const { type, title, targets = [] } of dashboard.panels) {
       for (const { expr, instant } of targets) {
         const query = this.#filledIn(expr, dashboard, choice);
@@ -105,10 +105,10 @@ export class DashboardClient {
               step: `${this.#stepMs()}ms`,
               limit,
             });
-        drawn.push({ title, type, ...contentOf(answer) });
+        panels.push({ title, type, ...contentOf(answer) });
       }
     }
-    return drawn;
+    return panels;
   }
 
   #filledIn(expr: string, { templating }: DashboardFile, choice: Choice): string {

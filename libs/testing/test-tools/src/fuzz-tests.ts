@@ -31,9 +31,9 @@ export function testTargets(targets: readonly FuzzTarget[]): void {
 export function testGoldenFiles(files: readonly GoldenFile[]): void {
   describe('no damage to a file passes', () => {
     test.each(files)('$name: each bit flipped', async (file) => {
-      const { faults, tried } = await flipEveryBit(file);
+      const { faults, attempts } = await flipEveryBit(file);
       expect(faults).toEqual([]);
-      expect(tried).toBe(file.bytes().length * 8);
+      expect(attempts).toBe(file.bytes().length * 8);
     });
 
     test.each(files)('$name: cut at each byte', async (file) => {

@@ -81,18 +81,18 @@ export class StepGrid {
     const step = this.#stepNs;
     const { steps } = this;
     // Numbers of windows that end before ts and that start before it.
-    const ended = clamp(ceilDivide(ts - this.#firstEnd, step), steps);
-    const started = clamp(ceilDivide(ts - this.#firstStart, step), steps);
+    const endedCount = clamp(ceilDivide(ts - this.#firstEnd, step), steps);
+    const startedCount = clamp(ceilDivide(ts - this.#firstStart, step), steps);
     this.#low = Math.max(
-      ended > 0 ? this.#firstEnd + (ended - 1) * step : -Infinity,
-      started > 0 ? this.#firstStart + (started - 1) * step : -Infinity,
+      endedCount > 0 ? this.#firstEnd + (endedCount - 1) * step : -Infinity,
+      startedCount > 0 ? this.#firstStart + (startedCount - 1) * step : -Infinity,
     );
     this.#high = Math.min(
-      ended < steps ? this.#firstEnd + ended * step : Infinity,
-      started < steps ? this.#firstStart + started * step : Infinity,
+      endedCount < steps ? this.#firstEnd + endedCount * step : Infinity,
+      startedCount < steps ? this.#firstStart + startedCount * step : Infinity,
     );
-    if (started === ended) this.#bucket = -1;
-    else this.#bucket = this.isDirect ? ended : ended + started - 1;
+    if (startedCount === endedCount) this.#bucket = -1;
+    else this.#bucket = this.isDirect ? endedCount : endedCount + startedCount - 1;
     return this.#bucket;
   }
 
@@ -107,8 +107,8 @@ export class StepGrid {
     for (let k = 0; k < steps; k++) {
       // Just after the window's start k + 1 windows have started, and those have ended whose end is at or
       // before it.
-      const ended = clamp(Math.floor((k * this.#stepNs - this.#rangeNs) / this.#stepNs) + 1, steps);
-      first[k] = ended + k;
+      const endedCount = clamp(Math.floor((k * this.#stepNs - this.#rangeNs) / this.#stepNs) + 1, steps);
+      first[k] = endedCount + k;
       // At the window's end k windows have ended, and those have started that begin before it.
       const started = clamp(Math.ceil((k * this.#stepNs + this.#rangeNs) / this.#stepNs), steps);
       last[k] = k + started - 1;

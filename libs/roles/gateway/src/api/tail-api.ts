@@ -124,7 +124,7 @@ export class TailApi {
       signal,
     );
     const frames = live[Symbol.asyncIterator]();
-    const begun = await frontend.withDeadline(tenancy, signal, () => frames.next());
+    const firstFrame = await frontend.withDeadline(tenancy, signal, () => frames.next());
     const endNs = clock.nowNs();
     const onDropped = (entries: number) => queryMetrics?.tailDropped(tenant, entries);
     const sender = new TailSender(socket, timers, onDropped);
@@ -140,7 +140,7 @@ export class TailApi {
     await (
       await sendHistory()
     )?.sent;
-    if (begun.done) return;
+    if (firstFrame.done) return;
     const sendNext = async () => {
       // Waits until the client has received the previous frame: ingesters drop lines for slow clients.
       const { value, done } = await frames.next();

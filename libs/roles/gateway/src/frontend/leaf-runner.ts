@@ -139,19 +139,19 @@ export class LeafRunner {
     const ahead = request.limit > 0 && isPlain ? 1 : maxQueryParallelism;
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
-    const begun: Promise<LeafResult>[] = [];
+    const running: Promise<LeafResult>[] = [];
     const results: LeafResult[] = [];
     let rows = 0;
     try {
       for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
-        while (begun.length < order.length && begun.length < i + ahead) {
+        while (running.length < order.length && running.length < i + ahead) {
           // The first may have all lines that are asked for.
-          const next = this.#stretch(order[begun.length], either, begun.length > 0);
+          const next = this.#stretch(order[running.length], either, running.length > 0);
           // It is awaited in its turn, if ever.
           next.catch(() => undefined);
-          begun.push(next);
+          running.push(next);
         }
-        const result = await begun[i];
+        const result = await running[i];
         if (result.kind !== 'log') throw mixedUp();
         rows += result.timestampNs.length;
         results.push(result);

@@ -302,7 +302,7 @@ export class QueryFrontend {
       heads: (tenant, signal) => this.#headsOf(tenant, actor, signal),
       ask: (request, signal) => {
         const queuedMs = clock.monotonicMs();
-        const begun = () => onQueued(clock.monotonicMs() - queuedMs);
+        const onBegin = () => onQueued(clock.monotonicMs() - queuedMs);
         return withSpan(
           'part',
           isTracing() ? partAttributes(request) : {},
@@ -310,7 +310,7 @@ export class QueryFrontend {
             this.#retried(
               (attempt) =>
                 this.#ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
-                  begun,
+                  onBegin,
                   actor,
                 }),
               signal,
@@ -377,7 +377,7 @@ export class QueryFrontend {
     tenant: string,
     work: (querier: QuerierService) => Promise<T>,
     signal: AbortSignal | undefined,
-    { begun, actor }: { readonly begun?: () => void; readonly actor?: ActorPath } = {},
+    { onBegin, actor }: { readonly onBegin?: () => void; readonly actor?: ActorPath } = {},
   ): Promise<T> {
     const { queryMetrics: metrics, clock } = this.#deps;
     const queuedMs = clock.monotonicMs();
@@ -396,7 +396,7 @@ export class QueryFrontend {
         tenant,
         inCurrentSpan((querier: QuerierService) => {
           dequeued();
-          begun?.();
+          onBegin?.();
           return work(querier);
         }),
         signal,

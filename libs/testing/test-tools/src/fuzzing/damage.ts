@@ -2,7 +2,7 @@
 import type { GoldenFile } from './target.ts';
 
 interface DamageReport {
-  readonly tried: number;
+  readonly attempts: number;
   /** The first damages that passed. */
   readonly faults: readonly string[];
 }
@@ -17,15 +17,15 @@ export async function flipEveryBit(file: GoldenFile, stepBits = 1): Promise<Dama
   const sound = file.bytes();
   const records = await file.read(Buffer.from(sound));
   const faults: string[] = [];
-  let tried = 0;
+  let attempts = 0;
   for (let bit = 0; bit < sound.length * 8 && faults.length < faultsMax; bit += stepBits) {
     const damaged = Buffer.from(sound);
     damaged[bit >> 3] ^= 1 << (bit & 7);
-    tried++;
+    attempts++;
     const fault = await faultAfter(file, damaged, (served) => flipFault(file, records, served, bit >> 3));
     if (fault !== undefined) faults.push(`${file.name}: bit ${bit}: ${fault}`);
   }
-  return { tried, faults };
+  return { attempts, faults };
 }
 
 /** Cuts the file at each length: refused, or exactly the whole records before the cut. */
@@ -33,9 +33,9 @@ export async function cutAtEveryByte(file: GoldenFile, stepBytes = 1): Promise<D
   const sound = file.bytes();
   const records = await file.read(Buffer.from(sound));
   const faults: string[] = [];
-  let tried = 0;
+  let attempts = 0;
   for (let length = 0; length < sound.length && faults.length < faultsMax; length += stepBytes) {
-    tried++;
+    attempts++;
     const fault = await faultAfter(file, Buffer.from(sound.subarray(0, length)), (served) => {
       if (!file.recordEnds) return 'the cut was not found';
       const whole = file.recordEnds().filter((end) => end <= length).length;
@@ -45,7 +45,7 @@ export async function cutAtEveryByte(file: GoldenFile, stepBytes = 1): Promise<D
     });
     if (fault !== undefined) faults.push(`${file.name}: cut at ${length}: ${fault}`);
   }
-  return { tried, faults };
+  return { attempts, faults };
 }
 
 async function faultAfter(
