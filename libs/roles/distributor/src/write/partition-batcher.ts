@@ -237,8 +237,8 @@ export class PartitionBatcher {
   }
 
   /**
-   * Never rejects: the outcome goes to those who wait for the batch. `begun` is called when the log has all
-   * records, in their order, whatever becomes of them.
+   * Never rejects: the waiting pushes of the batch receive the outcome. `onBegin` is called when the log has
+   * all records, in their order, whatever becomes of them.
    */
   async #append(batch: Batch, encoded: Promise<readonly Buffer[]>, begun: () => void): Promise<void> {
     const { lag, metrics } = this.#deps;
