@@ -92,7 +92,7 @@ export class PartitionBatcher {
   /** Batches that are encoded, and not acknowledged yet. */
   readonly #appending = new Set<Batch>();
   /** Resolves when the append of the last batch has begun. */
-  #begun: Promise<void> = Promise.resolve();
+  #lastHandover: Promise<void> = Promise.resolve();
 
   constructor(partition: number, deps: BatcherDeps, options: BatcherOptions) {
     this.#partition = partition;
@@ -221,14 +221,14 @@ export class PartitionBatcher {
     payloads.catch(() => {}); // handled by #append, which may come later
     const append = (): void => {
       this.#encoding.delete(batch);
-      const begun = Promise.withResolvers<void>();
-      const before = this.#begun;
-      this.#begun = begun.promise;
+      const handover = Promise.withResolvers<void>();
+      const before = this.#lastHandover;
+      this.#lastHandover = handover.promise;
       this.#appending.add(batch);
       void this.#append(
         batch,
         before.then(() => payloads),
-        begun.resolve,
+        handover.resolve,
       );
     };
     if (!isElsewhere) return append();
@@ -240,16 +240,16 @@ export class PartitionBatcher {
    * Never rejects: the waiting pushes of the batch receive the outcome. `onBegin` is called when the log has
    * all records, in their order, whatever becomes of them.
    */
-  async #append(batch: Batch, encoded: Promise<readonly Buffer[]>, begun: () => void): Promise<void> {
+  async #append(batch: Batch, encoded: Promise<readonly Buffer[]>, onBegin: () => void): Promise<void> {
     const { lag, metrics } = this.#deps;
     try {
       const appends = (await encoded).map((payload) => this.#appendRecord(batch, payload));
-      begun();
+      onBegin();
       const offsets = await allOf(appends);
       lag?.appended(this.#partition, Math.max(-1, ...offsets), batch.costs);
       batch.acked.resolve();
     } catch (cause) {
-      begun();
+      onBegin();
       lag?.lost(batch.costs);
       metrics.appendFailed(this.#partition);
       this.#deps.logger.error('the write log refused a batch', {
