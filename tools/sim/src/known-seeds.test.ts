@@ -21,7 +21,7 @@ describe('the command line', () => {
     expect(parseArgs(['--seed', '42'])).toMatchObject({ fromSeed: 42, seeds: 1 });
     expect(parseArgs(['--model', 'cluster'])).toMatchObject({ models: ['cluster'] });
     expect(parseArgs(['--seeds', '200', '--bug', 'duplicatesKept'])).toMatchObject({
-      models: ['process', 'cluster', 'owners'],
+      models: ['process', 'cluster', 'owners', 'catalog'],
       fromSeed: 1,
       seeds: 200,
       bug: 'duplicatesKept',

@@ -1,15 +1,19 @@
 /** The models of the simulator and their planted bugs. */
 import {
   alwaysFaults,
+  catalogBugs,
   clusterBugs,
   ownerBugs,
   plantedBugs,
   simulate,
+  simulateCatalog,
   simulateCluster,
   simulateOwners,
 } from '@loki/simulator';
 import type {
   AlwaysFault,
+  CatalogBug,
+  CatalogSimResult,
   ClusterBug,
   ClusterSimResult,
   OwnerBug,
@@ -20,17 +24,19 @@ import type {
 
 /**
  * `process`: all roles in one process. `cluster`: several processes of each role over a network, rings and a
- * shared log. `owners`: two processes with a log each that want one object store.
+ * shared log. `owners`: two processes with a log each that want one object store. `catalog`: writers,
+ * compactors and readers of the catalog that sleep while old manifests are removed.
  */
-export const models = ['process', 'cluster', 'owners'] as const;
+export const models = ['process', 'cluster', 'owners', 'catalog'] as const;
 export type Model = (typeof models)[number];
 
 /** Bugs that can be planted, with the model that each belongs to; some in both. */
-export const bugs = { ...plantedBugs, ...clusterBugs, ...ownerBugs };
-export type BugName = PlantedBug | ClusterBug | OwnerBug;
+export const bugs = { ...plantedBugs, ...clusterBugs, ...ownerBugs, ...catalogBugs };
+export type BugName = PlantedBug | ClusterBug | OwnerBug | CatalogBug;
 
 export function hasBug(model: Model, bug: BugName): boolean {
-  return Object.hasOwn({ process: plantedBugs, cluster: clusterBugs, owners: ownerBugs }[model], bug);
+  const bugsOf = { process: plantedBugs, cluster: clusterBugs, owners: ownerBugs, catalog: catalogBugs };
+  return Object.hasOwn(bugsOf[model], bug);
 }
 
 /** Whether a model knows a fault of every seed. */
@@ -48,7 +54,7 @@ interface Simulated {
 export function runModel(
   model: Model,
   { seed, bug, always, onTrace }: Simulated,
-): Promise<SimResult | ClusterSimResult | OwnersSimResult> {
+): Promise<SimResult | ClusterSimResult | OwnersSimResult | CatalogSimResult> {
   switch (model) {
     case 'process':
       return simulate({ seed, always, onTrace, bug: bug as PlantedBug | undefined });
@@ -56,5 +62,7 @@ export function runModel(
       return simulateCluster({ seed, always, onTrace, bug: bug as ClusterBug | undefined });
     case 'owners':
       return simulateOwners({ seed, onTrace, bug: bug as OwnerBug | undefined });
+    case 'catalog':
+      return simulateCatalog({ seed, onTrace, bug: bug as CatalogBug | undefined });
   }
 }

@@ -84,13 +84,31 @@ export class CatalogState {
     }
   }
 
-  /** Clears the state, before it is restored from a checkpoint. */
-  clear(): void {
-    for (const live of this.live.values()) {
-      for (const section of live.segment.sections) this.#listener?.removed(live, section);
+  /**
+   * Takes the content of another state, which is ahead of this one. The listener hears of the difference
+   * only: a section that both have stays where it is.
+   */
+  replaceBy(newer: CatalogState): void {
+    for (const [key, live] of this.live) {
+      const sections = newer.live.get(key)?.segment.sections ?? [];
+      const tenants = new Set(sections.map(({ tenant }) => tenant));
+      for (const section of live.segment.sections) {
+        if (!tenants.has(section.tenant)) this.#listener?.removed(live, section);
+      }
     }
+    const before = new Map(this.live);
     this.live.clear();
+    for (const [key, live] of newer.live) {
+      this.live.set(key, live);
+      if (before.has(key)) continue; // sections are dropped, never added
+      for (const section of live.segment.sections) this.#listener?.added(live, section);
+    }
     this.dead.clear();
+    for (const [key, dead] of newer.dead) this.dead.set(key, dead);
+    this.number = newer.number;
+    this.endOffset = newer.endOffset;
+    this.writers = newer.writers;
+    this.newestNs = newer.newestNs;
   }
 
   #drop(key: string, tenants: readonly string[], droppedMs: number): void {

@@ -10,6 +10,7 @@ import { CompactionState } from './compaction-state.ts';
 import { DeleteState } from './delete-state.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, ManifestSegment } from './manifest.ts';
+import { decodeSeal, encodeSeal } from './numbered-objects.ts';
 import { OwnerMark } from './owner-mark.ts';
 import { StreamShardsState } from './stream-shards-state.ts';
 
@@ -172,6 +173,14 @@ const kinds: readonly Kind[] = [
       const state = new CompactionState();
       state.decodeCheckpoint(bytes, key);
       return state.encodeCheckpoint();
+    },
+  },
+  {
+    name: 'seal',
+    bytes: () => [encodeSeal(3, 1_768_000_000_000)],
+    rewrite: (bytes) => {
+      const { era, createdMs } = decodeSeal(bytes, key);
+      return encodeSeal(era, createdMs);
     },
   },
   {

@@ -92,13 +92,13 @@ describe('the read side', () => {
     });
     await Promise.all(Array.from({ length: 20 }, () => counting.refreshTo(0, 5)));
     expect(lists).toBe(2); // checkpoints of the partition and of compactions
-    // The manifest, the next one, and the first of compactions.
-    expect(gets).toBe(3);
+    // The manifest, its seal, the next one, its seal, and the first of compactions with its seal.
+    expect(gets).toBe(6);
     await counting.refreshTo(0, 5);
-    expect([lists, gets]).toEqual([2, 3]);
-    // A look that finds nothing new is one read of each log.
+    expect([lists, gets]).toEqual([2, 6]);
+    // A look that finds nothing new is two reads of each log.
     await counting.refresh();
-    expect([lists, gets]).toEqual([2, 5]);
+    expect([lists, gets]).toEqual([2, 10]);
   });
 
   test('who waits for a refresh may go away without ending it for the others', async () => {

@@ -5,6 +5,7 @@ import { abortable } from './abortable.ts';
 import type { LiveSegment, CatalogState } from './catalog-state.ts';
 import type { CompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
+import { compactionKeys } from './keys.ts';
 import type { ManifestSection } from './manifest.ts';
 import { NumberedLog } from './numbered-log.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
@@ -19,6 +20,10 @@ interface CatalogOptions {
   readonly partitionCount: number;
   /** Pause between two rounds of `start`. Default 15 s: queries refresh what they need by themselves. */
   readonly pollMs?: number;
+  /** For tests; every process of a store must use the same. */
+  readonly eraSize?: number;
+  /** Manifests of the compactors' log from one checkpoint to the next. */
+  readonly checkpointEvery?: number;
 }
 
 interface Partition {
@@ -59,8 +64,10 @@ export class Catalog {
     this.compactions = new NumberedLog({
       objectStore: options.objectStore,
       state: this.#compacted,
-      manifestPrefix: 'catalog/compactions/',
-      checkpointPrefix: 'catalog/compaction-checkpoints/',
+      emptyState: () => new CompactionState(),
+      ...compactionKeys,
+      eraSize: options.eraSize,
+      checkpointEvery: options.checkpointEvery,
     });
   }
 
@@ -70,6 +77,7 @@ export class Catalog {
       const catalog = new PartitionCatalog({
         objectStore: this.#options.objectStore,
         partition: this.#partitions.length,
+        eraSize: this.#options.eraSize,
         listener: {
           added: (live, section) => this.#index.added(live, section),
           removed: (live, section) => void this.#dropped.push({ live, section }),

@@ -49,13 +49,7 @@ export function decodeCheckpoint(bytes: Uint8Array, key: string, state: CatalogS
     const loaded = readBody(body);
     body.expectEnd();
     if (loaded.partition !== state.partition) throw new Error(`of partition ${loaded.partition}`);
-    state.clear();
-    state.number = loaded.number;
-    state.endOffset = loaded.endOffset;
-    state.writers = loaded.writers;
-    for (const live of loaded.live.values()) state.addLive(live);
-    for (const dead of loaded.dead.values()) state.dead.set(dead.key, dead);
-    state.newestNs = loaded.newestNs;
+    state.replaceBy(loaded);
   });
 }
 

@@ -54,6 +54,7 @@ export function partitionCommitters(options: {
   objectStore: ObjectStore;
   clock: Clock;
   checkpointEvery?: number;
+  eraSize?: number;
 }): (partition: number) => PartitionCommitter {
   const committers = new Map<number, PartitionCommitter>();
   return (partition) => {
@@ -65,10 +66,10 @@ export function partitionCommitters(options: {
 
 function makeCommitter(
   partition: number,
-  options: { objectStore: ObjectStore; clock: Clock; checkpointEvery?: number },
+  options: { objectStore: ObjectStore; clock: Clock; checkpointEvery?: number; eraSize?: number },
 ): PartitionCommitter {
-  const { objectStore, clock, checkpointEvery } = options;
-  const catalog = new PartitionCatalog({ objectStore, partition, checkpointEvery });
+  const { objectStore, clock, checkpointEvery, eraSize } = options;
+  const catalog = new PartitionCatalog({ objectStore, partition, checkpointEvery, eraSize });
   // A second attempt must put the same bytes, or it could not recognise what the first one did.
   const firstTried = new WeakMap<FlushCommit, number>();
   let turn: Promise<unknown> = Promise.resolve();

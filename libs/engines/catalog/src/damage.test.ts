@@ -8,6 +8,7 @@ import type { Clock, Logger, Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
 import { partitionCommitters } from './commits.ts';
 import { DeleteRequests } from './delete-requests.ts';
+import type { ManifestContent } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import { repairCatalog } from './repair.ts';
 
@@ -219,5 +220,87 @@ describe('a damaged step of a delete request', () => {
     };
     await requests.current().catch(() => requests.current());
     expect(requests.active('damaged', 0n, 1_000_000n)).toHaveLength(1);
+  });
+});
+
+describe('old manifests that were removed', () => {
+  const eraSize = 4;
+  const removal = { nowMs: 1_000, removeAfterMs: 0 };
+
+  function flushOf(startOffset: number, endOffset: number): ManifestContent {
+    const section = { tenant: 't', minNs: 0n, maxNs: 9n, rowCount: 1, lineBytes: 1 };
+    const segment = { key: `segments/0/${startOffset}`, sizeBytes: 1, level: 0, sections: [section] };
+    return { ...commitOf(startOffset, endOffset), segment };
+  }
+
+  /** Twenty manifests, those of the first eras removed. */
+  async function removedStore(): Promise<MemoryObjectStore> {
+    const objectStore = new MemoryObjectStore();
+    const catalog = new PartitionCatalog({ objectStore, partition: 0, checkpointEvery: 5, eraSize });
+    for (let i = 0; i < 20; i++) {
+      await catalog.commit(flushOf(i * 10, i * 10 + 10));
+      await catalog.checkpoint();
+    }
+    await catalog.removeCovered(removal);
+    const first = objectStore.get('catalog/partitions/0/00000000000000000001');
+    await expect(first).rejects.toMatchObject({ code: 'notFound' });
+    return objectStore;
+  }
+
+  test('one damaged checkpoint costs time, not data', async () => {
+    const objectStore = await removedStore();
+    await damage(objectStore, 'catalog/checkpoints/0/00000000000000000020', flips(9));
+    const catalog = new PartitionCatalog({ objectStore, partition: 0, eraSize });
+    await catalog.load();
+    expect([catalog.state.number, catalog.state.endOffset, catalog.state.live.size]).toEqual([20, 200, 20]);
+  });
+
+  test('without a sound checkpoint the catalog is unavailable, and never empty', async () => {
+    const objectStore = await removedStore();
+    for (const number of [15, 20]) {
+      await damage(objectStore, `catalog/checkpoints/0/000000000000000000${number}`, flips(9));
+    }
+    const catalog = new PartitionCatalog({ objectStore, partition: 0, eraSize });
+    await expect(catalog.load()).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(catalog.commit(flushOf(0, 10))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('a reader that slept reads the checkpoint, and tells its listener the difference only', async () => {
+    const objectStore = new MemoryObjectStore();
+    const writer = new PartitionCatalog({ objectStore, partition: 0, checkpointEvery: 5, eraSize });
+    for (let i = 0; i < 3; i++) await writer.commit(flushOf(i * 10, i * 10 + 10));
+    const news: string[] = [];
+    const listener = {
+      added: ({ startOffset }: { startOffset: number }) => void news.push(`+${startOffset}`),
+      removed: ({ startOffset }: { startOffset: number }) => void news.push(`-${startOffset}`),
+    };
+    const reader = new PartitionCatalog({ objectStore, partition: 0, listener, eraSize });
+    await reader.load();
+    const [key] = [...writer.state.live.keys()];
+    await writer.drop({ drops: [{ key, tenants: [] }], createdMs: 5 });
+    for (let i = 3; i < 20; i++) {
+      await writer.commit(flushOf(i * 10, i * 10 + 10));
+      await writer.checkpoint();
+    }
+    await writer.removeCovered(removal);
+    news.length = 0;
+    await reader.load();
+    expect(news).toEqual(['-0', ...Array.from({ length: 17 }, (_, i) => `+${(i + 3) * 10}`)]);
+    expect(reader.state.live.size).toBe(19);
+  });
+
+  test('a writer that slept loses, and then goes on at the end', async () => {
+    const objectStore = new MemoryObjectStore();
+    const sleeper = new PartitionCatalog({ objectStore, partition: 0, eraSize });
+    await sleeper.commit(flushOf(0, 10));
+    const writer = new PartitionCatalog({ objectStore, partition: 0, checkpointEvery: 5, eraSize });
+    await writer.load();
+    for (let i = 1; i < 20; i++) {
+      await writer.commit(flushOf(i * 10, i * 10 + 10));
+      await writer.checkpoint();
+    }
+    await writer.removeCovered(removal);
+    expect(await sleeper.commit(flushOf(10, 15))).toMatchObject({ outcome: 'lost' });
+    expect(await sleeper.commit(flushOf(200, 210))).toMatchObject({ outcome: 'committed' });
   });
 });

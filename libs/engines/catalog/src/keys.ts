@@ -1,14 +1,14 @@
 /** Keys of the catalog's objects. */
 
 /**
- * `catalog/partitions/<partition>/<number, 20 digits>`: one manifest each, created once, never changed, never
- * deleted.
+ * `catalog/partitions/<partition>/<number, 20 digits>`: one manifest each, created once, never changed,
+ * removed by eras.
  */
 export function manifestKey(partition: number, number: number): string {
   return manifestPrefix(partition) + pad(number);
 }
 
-function manifestPrefix(partition: number): string {
+export function manifestPrefix(partition: number): string {
   return `catalog/partitions/${partition}/`;
 }
 
@@ -20,6 +20,20 @@ export function checkpointKey(partition: number, number: number): string {
 export function checkpointPrefix(partition: number): string {
   return `catalog/checkpoints/${partition}/`;
 }
+
+/**
+ * `catalog/seals/partitions/<partition>/<era, 20 digits>`: manifests of the era are covered and may be gone.
+ */
+export function sealPrefix(partition: number): string {
+  return `catalog/seals/partitions/${partition}/`;
+}
+
+/** Keys of the compactors' log. */
+export const compactionKeys = {
+  manifestPrefix: 'catalog/compactions/',
+  checkpointPrefix: 'catalog/compaction-checkpoints/',
+  sealPrefix: 'catalog/seals/compactions/',
+} as const;
 
 /** `<prefix><number, 20 digits>`. */
 export function numbered(prefix: string, number: number): string {

@@ -1,8 +1,9 @@
 /** A log of numbered objects in the store, with checkpoints: deletes, compactions, shards of streams. */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
-import { numberOf, numbered } from './keys.ts';
-import { objectsFrom } from './read-ahead.ts';
+import { numbered } from './keys.ts';
+import { NumberedObjects, numbersOf, removeCovered, uncovered } from './numbered-objects.ts';
+import type { LogKeys, Removal, RemovalOptions } from './numbered-objects.ts';
 
 /** The state that the manifests of a log fold to. */
 export interface FoldedLog<Manifest> {
@@ -27,12 +28,12 @@ export interface FoldedLog<Manifest> {
   decodeCheckpoint(bytes: Uint8Array, key: string): void;
 }
 
-interface NumberedLogOptions<Manifest> {
+interface NumberedLogOptions<Manifest> extends LogKeys {
   readonly objectStore: ObjectStore;
   readonly state: FoldedLog<Manifest>;
-  /** Keys are `<prefix><number, 20 digits>`. */
-  readonly manifestPrefix: string;
-  readonly checkpointPrefix: string;
+  /** An empty state, to prove that a checkpoint is sound. Absent: manifests are never removed. */
+  readonly emptyState?: () => FoldedLog<Manifest>;
+  readonly eraSize?: number;
   /** Manifests from one checkpoint to the next. Default 256. */
   readonly checkpointEvery?: number;
 }
@@ -41,10 +42,13 @@ interface NumberedLogOptions<Manifest> {
 const attemptsMax = 32;
 /** Kept checkpoints: a reader may be reading the one before the last. */
 const checkpointsKept = 2;
+/** Most times that a reader finds itself behind the removal of manifests during one load. */
+const reloadsMax = 8;
 
 /**
  * A log of numbered objects, each created once by create-if-absent: whoever creates the next number has
- * committed. Kept short for readers by checkpoints. Manifests are never changed and never deleted.
+ * committed. Kept short for readers by checkpoints. Manifests are never changed; those of eras that
+ * checkpoints cover are removed (`NumberedObjects`), if the log has seals.
  *
  * Calls take turns; they throw what the store throws and may then be repeated.
  */
@@ -53,9 +57,12 @@ export class NumberedLog<Manifest> {
   #isLoaded = false;
   #checkpoint = 0;
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #objects: NumberedObjects;
+  #lastRemoval: Removal | undefined;
 
   constructor(options: NumberedLogOptions<Manifest>) {
     this.#options = options;
+    this.#objects = new NumberedObjects(options.objectStore, options, options.eraSize);
   }
 
   /** Catches up with what anybody has committed: one request to the store when there is nothing new. */
@@ -75,14 +82,14 @@ export class NumberedLog<Manifest> {
     signal?: AbortSignal,
   ): Promise<Manifest | undefined> {
     return this.#inTurn(async () => {
-      const { objectStore, state, manifestPrefix } = this.#options;
+      const { state, manifestPrefix } = this.#options;
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
         await this.#load(signal);
         const number = state.number + 1;
         const manifest = make(number);
         if (manifest === undefined) return undefined;
         const bytes = state.encodeManifest(manifest);
-        if (!(await objectStore.putIfAbsent(numbered(manifestPrefix, number), bytes, signal))) continue;
+        if ((await this.#objects.create(number, bytes, signal)) !== 'created') continue;
         state.fold(manifest);
         // The manifest stands; a checkpoint that fails now is written after a later one.
         await this.#writeCheckpoint(signal).catch(() => undefined);
@@ -92,16 +99,35 @@ export class NumberedLog<Manifest> {
     });
   }
 
+  /** Removes manifests that checkpoints cover. Costs no request while no further era is covered. */
+  async removeCovered(options: RemovalOptions, signal?: AbortSignal): Promise<void> {
+    const { objectStore, state, manifestPrefix, checkpointPrefix, sealPrefix, emptyState } = this.#options;
+    if (sealPrefix === undefined || !emptyState) return;
+    const last = this.#lastRemoval;
+    if (last && !last.isPending && state.number < last.nextLast) return;
+    const isSound = (number: number): Promise<boolean> => {
+      const key = numbered(checkpointPrefix, number);
+      return isReadable(objectStore, key, (bytes) => emptyState().decodeCheckpoint(bytes, key), signal);
+    };
+    const keys = { manifestPrefix, checkpointPrefix, sealPrefix };
+    const log = { objectStore, keys, isSound, eraSize: this.#options.eraSize };
+    this.#lastRemoval = await removeCovered(log, options, signal);
+  }
+
   async #load(signal: AbortSignal | undefined): Promise<void> {
-    const { objectStore, state, manifestPrefix } = this.#options;
+    const { state, manifestPrefix } = this.#options;
     if (!this.#isLoaded) {
       await this.#loadCheckpoint(signal);
       this.#isLoaded = true;
     }
-    const keyOf = (number: number) => numbered(manifestPrefix, number);
-    for await (const { key, bytes } of objectsFrom(objectStore, keyOf, state.number + 1, signal)) {
-      await this.#take(key, bytes, signal);
+    for (let attempt = 0; attempt < reloadsMax; attempt++) {
+      const take = (key: string, bytes: Buffer) => this.#take(key, bytes, signal);
+      if ((await this.#objects.read(state.number + 1, take, signal)) === 'end') return;
+      const { number } = state;
+      await this.#loadCheckpoint(signal);
+      if (state.number === number) throw uncovered(manifestPrefix);
     }
+    throw new LokiError('unavailable', `catalog: ${manifestPrefix}: manifests are removed faster than read`);
   }
 
   async #take(key: string, bytes: Buffer, signal: AbortSignal | undefined): Promise<void> {
@@ -122,6 +148,7 @@ export class NumberedLog<Manifest> {
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
     const { objectStore, state, checkpointPrefix } = this.#options;
     for (const number of (await this.#checkpoints()).reverse()) {
+      if (number <= state.number) return;
       const key = numbered(checkpointPrefix, number);
       try {
         state.decodeCheckpoint(await objectStore.get(key, signal), key);
@@ -149,19 +176,29 @@ export class NumberedLog<Manifest> {
     for (const number of old) await objectStore.delete(numbered(checkpointPrefix, number));
   }
 
-  async #checkpoints(): Promise<number[]> {
-    const { objectStore, checkpointPrefix } = this.#options;
-    const numbers: number[] = [];
-    for await (const { key } of objectStore.list(checkpointPrefix)) {
-      const number = numberOf(key);
-      if (number !== undefined) numbers.push(number);
-    }
-    return numbers;
+  #checkpoints(): Promise<number[]> {
+    return numbersOf(this.#options.objectStore, this.#options.checkpointPrefix);
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(action);
     this.#turn = done.catch(() => undefined); // the caller hears of it through `done`
     return done;
+  }
+}
+
+/** False: the object is damaged or missing. */
+export async function isReadable(
+  store: Pick<ObjectStore, 'get'>,
+  key: string,
+  read: (bytes: Buffer) => void,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  try {
+    read(await store.get(key, signal));
+    return true;
+  } catch (error) {
+    if (error instanceof LokiError && (error.code === 'corrupt' || error.code === 'notFound')) return false;
+    throw error;
   }
 }

@@ -4,10 +4,12 @@ import type { ObjectStore } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import type { StateListener } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { checkpointKey, checkpointPrefix, manifestKey, numberOf } from './keys.ts';
+import { checkpointKey, checkpointPrefix, manifestPrefix, sealPrefix } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
-import { objectsFrom } from './read-ahead.ts';
+import { isReadable } from './numbered-log.ts';
+import { NumberedObjects, numbersOf, removeCovered, uncovered } from './numbered-objects.ts';
+import type { LogKeys, Removal, RemovalOptions } from './numbered-objects.ts';
 
 interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
@@ -17,6 +19,7 @@ interface PartitionCatalogOptions {
    * Manifests from one checkpoint to the next. Default 512: a cold start reads so many small objects at most.
    */
   readonly checkpointEvery?: number;
+  readonly eraSize?: number;
 }
 
 /**
@@ -32,6 +35,8 @@ const commitAttemptsMax = 16;
 const recentMax = 64;
 /** Checkpoints kept: a reader may be reading the one before the last. */
 const checkpointsKept = 2;
+/** Most times that a reader finds itself behind the removal of manifests during one load. */
+const reloadsMax = 8;
 
 /**
  * The catalog of one partition: numbered manifests, each created once (create-if-absent), each starting
@@ -48,13 +53,24 @@ export class PartitionCatalog {
   #checkpoint = 0;
   #isLoaded = false;
   /** Manifests folded last, in which a repeated commit finds itself. */
-  readonly #recent: Manifest[] = [];
+  #recent: Manifest[] = [];
+  readonly #keys: Required<LogKeys>;
+  readonly #objects: NumberedObjects;
+  readonly #eraSize: number | undefined;
+  #lastRemoval: Removal | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: PartitionCatalogOptions) {
     this.#store = options.objectStore;
     this.state = new CatalogState(options.partition, options.listener);
     this.#checkpointEvery = options.checkpointEvery ?? 512;
+    this.#keys = {
+      manifestPrefix: manifestPrefix(options.partition),
+      checkpointPrefix: checkpointPrefix(options.partition),
+      sealPrefix: sealPrefix(options.partition),
+    };
+    this.#eraSize = options.eraSize;
+    this.#objects = new NumberedObjects(options.objectStore, this.#keys, options.eraSize);
   }
 
   get partition(): number {
@@ -75,14 +91,22 @@ export class PartitionCatalog {
       this.#isLoaded = true;
     }
     const manifests: Manifest[] = [];
-    const keyOf = (number: number) => manifestKey(this.partition, number);
-    // Manifests before a damaged one count: the partition is known up to it.
-    for await (const { key, bytes } of objectsFrom(this.#store, keyOf, this.state.number + 1, signal)) {
-      const manifest = decodeManifest(bytes, key);
-      this.#fold(manifest);
-      manifests.push(manifest);
+    for (let attempt = 0; attempt < reloadsMax; attempt++) {
+      // Manifests before a damaged one count: the partition is known up to it.
+      const take = (key: string, bytes: Buffer): void => {
+        const manifest = decodeManifest(bytes, key);
+        this.#fold(manifest);
+        manifests.push(manifest);
+      };
+      if ((await this.#objects.read(this.state.number + 1, take, signal)) === 'end') return manifests;
+      const { number } = this.state;
+      await this.#loadCheckpoint(signal);
+      if (this.state.number === number) throw uncovered(this.#keys.manifestPrefix);
     }
-    return manifests;
+    throw new LokiError(
+      'unavailable',
+      `catalog: partition ${this.partition}: manifests are removed faster than read`,
+    );
   }
 
   /**
@@ -109,13 +133,7 @@ export class PartitionCatalog {
         );
       }
       const manifest: Manifest = { ...content, partition: this.partition, number: this.state.number + 1 };
-      if (
-        await this.#store.putIfAbsent(
-          manifestKey(this.partition, manifest.number),
-          encodeManifest(manifest),
-          signal,
-        )
-      ) {
+      if ((await this.#objects.create(manifest.number, encodeManifest(manifest), signal)) === 'created') {
         this.#fold(manifest);
         return { outcome: 'committed', manifest };
       }
@@ -181,14 +199,30 @@ export class PartitionCatalog {
       .map((dead) => dead.key);
   }
 
+  /** Removes manifests that checkpoints cover. Costs no request while no further era is covered. */
+  async removeCovered(options: RemovalOptions, signal?: AbortSignal): Promise<void> {
+    const last = this.#lastRemoval;
+    if (last && !last.isPending && this.state.number < last.nextLast) return;
+    const isSound = (number: number): Promise<boolean> => {
+      const key = checkpointKey(this.partition, number);
+      const read = (bytes: Buffer) => decodeCheckpoint(bytes, key, new CatalogState(this.partition));
+      return isReadable(this.#store, key, read, signal);
+    };
+    const log = { objectStore: this.#store, keys: this.#keys, isSound, eraSize: this.#eraSize };
+    this.#lastRemoval = await removeCovered(log, options, signal);
+  }
+
+  /** The newest sound checkpoint that is ahead of the state takes its place. */
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
     const numbers = await this.#checkpoints();
-    // Manifests are never deleted, so a damaged checkpoint costs time, not data.
+    // A damaged checkpoint costs time, not data: manifests are removed only below two sound ones.
     for (const number of numbers.reverse()) {
+      if (number <= this.state.number) return;
       const key = checkpointKey(this.partition, number);
       try {
         decodeCheckpoint(await this.#store.get(key, signal), key, this.state);
         this.#checkpoint = number;
+        this.#recent = [];
         return;
       } catch (error) {
         if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
@@ -198,13 +232,8 @@ export class PartitionCatalog {
     }
   }
 
-  async #checkpoints(): Promise<number[]> {
-    const numbers: number[] = [];
-    for await (const { key } of this.#store.list(checkpointPrefix(this.partition))) {
-      const number = numberOf(key);
-      if (number !== undefined) numbers.push(number);
-    }
-    return numbers;
+  #checkpoints(): Promise<number[]> {
+    return numbersOf(this.#store, this.#keys.checkpointPrefix);
   }
 
   #fold(manifest: Manifest): void {

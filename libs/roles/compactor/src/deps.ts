@@ -19,6 +19,11 @@ export interface CompactorOptions extends PlanOptions {
   /** Pause between two listings of the store for such objects. */
   readonly orphanIntervalMs: number;
   /**
+   * Age of the seal from which on manifests that checkpoints cover are deleted: processes of the version
+   * before, which know no seals, must not be that far behind.
+   */
+  readonly removeManifestsAfterMs: number;
+  /**
    * A merge is abandoned if this time has passed since its output was stored: far less than `orphanAfterMs`.
    */
   readonly commitWithinMs: number;
@@ -45,6 +50,7 @@ export const compactorDefaults: CompactorOptions = {
   deleteDelayMs: 2 * hourMs,
   orphanAfterMs: 24 * hourMs,
   orphanIntervalMs: 6 * hourMs,
+  removeManifestsAfterMs: hourMs,
   commitWithinMs: hourMs,
   cancelPeriodMs: 24 * hourMs,
   removesRows: false,

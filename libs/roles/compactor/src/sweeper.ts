@@ -30,6 +30,7 @@ export class Sweeper {
     }
     await this.#eraseCompacted(signal);
     await this.#removeOrphans(signal);
+    await this.#removeManifests(signal);
     this.#countWaiting();
   }
 
@@ -122,6 +123,20 @@ export class Sweeper {
         erased.some(isKnown) ? { number, createdMs: clock.nowMs(), changes: [], erased } : undefined,
       signal,
     );
+  }
+
+  /**
+   * Manifests that checkpoints cover: without this their number would grow with all that was ever committed.
+   */
+  async #removeManifests(signal: AbortSignal | undefined): Promise<void> {
+    const { clock, options, partitions, catalog, simHook } = this.#deps;
+    const removal = {
+      nowMs: clock.nowMs(),
+      removeAfterMs: options.removeManifestsAfterMs,
+      afterStep: simHook && (() => simHook('sweep.afterManifests')),
+    };
+    for (const partition of partitions()) await partition.removeCovered(removal, signal);
+    await catalog.compactions.removeCovered(removal, signal);
   }
 
   async #removeOrphans(signal: AbortSignal | undefined): Promise<void> {

@@ -78,7 +78,7 @@ function catalogOf(
   partitions: Partitions,
   deps: Pick<ConstructorParameters<typeof Catalog>[0], 'objectStore' | 'timers' | 'logger'>,
 ): Catalog {
-  const catalog = new Catalog({ ...deps, partitionCount: partitions.owned });
+  const catalog = new Catalog({ ...deps, ...catalogSizes, partitionCount: partitions.owned });
   partitions.onChange(() => catalog.grow(partitions.owned));
   return catalog;
 }
@@ -111,6 +111,9 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
   );
   return { ...birth, kind: 'distributor', distributor };
 }
+
+/** Small, so that a seed writes checkpoints and removes what they cover. */
+export const catalogSizes = { checkpointEvery: 8, eraSize: 8 };
 
 /** Sooner than in production, and longer than a store that is down takes to come back. */
 const layoutTimes = { followMs: 1_000, staleMs: 3_000, stageMs: 5_000, leadSeconds: 14 };
@@ -187,7 +190,7 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
       workers: new VirtualWorkers(process, objectStore),
       writeLog: bugs.ingesterLog(logOf(birth, world)),
       objectStore,
-      commits: partitionCommitters({ objectStore, clock, checkpointEvery: 8 }),
+      commits: partitionCommitters({ objectStore, clock, ...catalogSizes }),
       committed: committedSegments(catalog),
       logger,
       metrics: {
@@ -261,7 +264,7 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
     catalog,
     partitions: () => {
       while (catalogs.length < partitions.owned) {
-        catalogs.push(new PartitionCatalog({ objectStore, partition: catalogs.length }));
+        catalogs.push(new PartitionCatalog({ objectStore, partition: catalogs.length, ...catalogSizes }));
       }
       return catalogs;
     },

@@ -11,3 +11,7 @@ export { simulate } from './simulate.ts';
 export type { SimResult } from './simulate.ts';
 export { ownerBugs, simulateOwners } from './simulate-owners.ts';
 export type { OwnerBug, OwnersSimResult } from './simulate-owners.ts';
+export { catalogBugs } from './catalog-bugs.ts';
+export type { CatalogBug } from './catalog-bugs.ts';
+export { simulateCatalog } from './simulate-catalog.ts';
+export type { CatalogSimResult } from './simulate-catalog.ts';

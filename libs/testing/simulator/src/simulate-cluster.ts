@@ -10,6 +10,7 @@ import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import { Fleet } from './cluster-fleet.ts';
 import { startClusterNemesis } from './cluster-nemesis.ts';
+import { catalogSizes } from './cluster-nodes.ts';
 import type { ClusterCount, ClusterWorld } from './cluster-world.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { entriesOf, everythingOf, isExcused } from './sim-clients.ts';
@@ -274,7 +275,12 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
   async #checkStore(judge: VirtualProcess): Promise<void> {
     const { bucket, log } = this.#world;
     const { partitionCount } = log;
-    const catalog = new Catalog({ objectStore: bucket.client(judge), timers: judge.timers, partitionCount });
+    const catalog = new Catalog({
+      objectStore: bucket.client(judge),
+      timers: judge.timers,
+      partitionCount,
+      ...catalogSizes,
+    });
     await catalog.refresh();
     const keys = this.workload.tenants.flatMap((tenant) =>
       catalog.segmentsFor(tenant, 0n, 1n << 62n).map(({ key }) => key),
@@ -312,6 +318,7 @@ function drawCompactorOptions(random: Prng, removesRows: boolean): Partial<Compa
     orphanAfterMs: 120_000,
     orphanIntervalMs: 5_000,
     commitWithinMs: 30_000,
+    removeManifestsAfterMs: 1_000,
     cancelPeriodMs: random.pick([0, 5_000]),
     removesRows,
   };

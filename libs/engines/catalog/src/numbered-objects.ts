@@ -1,0 +1,290 @@
+/** The numbered objects of a log: read ahead, created once, removed by eras once checkpoints cover them. */
+import { ByteWriter } from '@loki/bytes';
+import { LokiError } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import { numbered, numberOf } from './keys.ts';
+import { appendChecksum, decode } from './manifest.ts';
+
+/** Objects fetched side by side while catching up. */
+const fetchesMax = 16;
+/** Objects deleted side by side. */
+const deletesMax = 16;
+/** Numbers of an era. A part of the format: every process of a store counts with the same. */
+const eraSizeDefault = 4_096;
+/** `LSE1` is taken by steps of streams: `LNE1`. The last byte is the version. */
+const magic = 0x3145_4e4c;
+
+/** Keys of a log whose old manifests are removed. */
+export interface LogKeys {
+  /** Keys are `<prefix><number, 20 digits>`. */
+  readonly manifestPrefix: string;
+  readonly checkpointPrefix: string;
+  /** Absent: manifests of this log are never removed, and no reader looks for seals. */
+  readonly sealPrefix?: string;
+}
+
+/** A fetched object. */
+interface Fetched {
+  readonly number: number;
+  readonly key: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * The manifests of a log.
+ *
+ * Old ones are removed by *eras* of equal size. A seal is created before the first object of an era is
+ * deleted, eras are sealed in their order, and a seal is never deleted. So a seal that is absent *after* a
+ * manifest was read, missed or created proves that no object of its era had been deleted until then: a
+ * number that is missing was never created, and one that was created now is the first with this number.
+ * The proof needs no clock: it holds for a process that slept between any two requests.
+ */
+export class NumberedObjects {
+  readonly #store: Pick<ObjectStore, 'get' | 'putIfAbsent' | 'delete'>;
+  readonly #keys: Pick<LogKeys, 'manifestPrefix' | 'sealPrefix'>;
+  readonly #eraSize: number;
+
+  constructor(
+    store: Pick<ObjectStore, 'get' | 'putIfAbsent' | 'delete'>,
+    keys: Pick<LogKeys, 'manifestPrefix' | 'sealPrefix'>,
+    eraSize = eraSizeDefault,
+  ) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#eraSize = eraSize;
+  }
+
+  /**
+   * Takes objects in their order, from a number up to the first that is not there. They are asked for by
+   * their names: numbers have no gaps, a listing of a directory reads all of it, and one of a bucket costs
+   * twelve times as much as a get. One by one at first, as there is mostly nothing or one new, then more and
+   * more at a time.
+   *
+   * @returns `sealed` when the next objects may have been removed: a checkpoint covers them. Objects taken
+   *   before are sound.
+   * @throws the failure of a get, after the objects before it were taken
+   */
+  async read(
+    first: number,
+    take: (key: string, bytes: Buffer) => void | Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<'end' | 'sealed'> {
+    let pending: readonly Fetched[] = [];
+    for (let from = first, round = 0; ; round++) {
+      signal?.throwIfAborted();
+      // One, one, two, four …
+      const count = Math.min(2 ** Math.max(0, round - 1), fetchesMax);
+      const [isSealed, next] = await Promise.all([
+        pending.length > 0 && this.#isSealed(pending[0].number, signal),
+        this.#fetch(from, count, signal),
+      ]);
+      if (isSealed) return 'sealed';
+      for (const { key, bytes } of pending) await take(key, bytes);
+      pending = next.objects;
+      from += count;
+      if (pending.length === count) continue;
+      const missing = next.failure === undefined ? from - count : undefined;
+      const doubtful = pending[0]?.number ?? missing;
+      if (doubtful !== undefined && (await this.#isSealed(doubtful, signal))) return 'sealed';
+      for (const { key, bytes } of pending) await take(key, bytes);
+      if (next.failure !== undefined) throw next.failure;
+      return 'end';
+    }
+  }
+
+  /**
+   * Creates the object of a number.
+   *
+   * @returns `taken` when there is one; `sealed` when the number was removed, and what was created now stands
+   *   where no reader looks: the caller is behind, and reads a checkpoint
+   */
+  async create(
+    number: number,
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<'created' | 'taken' | 'sealed'> {
+    const key = numbered(this.#keys.manifestPrefix, number);
+    if (!(await this.#store.putIfAbsent(key, bytes, signal))) return 'taken';
+    if (!(await this.#isSealed(number, signal))) return 'created';
+    await this.#store.delete(key).catch(() => undefined); // nobody reads it: it only takes room
+    return 'sealed';
+  }
+
+  /** The objects up to the first that is missing or fails. */
+  async #fetch(
+    from: number,
+    count: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly objects: Fetched[]; readonly failure?: unknown }> {
+    const keys = Array.from({ length: count }, (_, i) => numbered(this.#keys.manifestPrefix, from + i));
+    const fetched = await Promise.allSettled(keys.map((key) => this.#store.get(key, signal)));
+    const objects: Fetched[] = [];
+    for (const [i, result] of fetched.entries()) {
+      if (result.status !== 'fulfilled') {
+        return isMissing(result.reason) ? { objects } : { objects, failure: result.reason };
+      }
+      objects.push({ number: from + i, key: keys[i], bytes: result.value });
+    }
+    return { objects };
+  }
+
+  async #isSealed(number: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const { sealPrefix } = this.#keys;
+    if (sealPrefix === undefined) return false;
+    try {
+      await this.#store.get(sealKey(sealPrefix, eraOf(number, this.#eraSize)), signal);
+      return true;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  }
+}
+
+/** The outcome of a removal of old manifests. */
+export interface Removal {
+  readonly sealedEras: number;
+  readonly removedObjects: number;
+  /** Last number of the era that is sealed next. */
+  readonly nextLast: number;
+  /** A seal is too young: its era is removed later. */
+  readonly isPending: boolean;
+}
+
+/** How old manifests are removed. */
+export interface RemovalOptions {
+  readonly nowMs: number;
+  /**
+   * Age of a seal from which on its era is deleted. Readers of this version need none of it; those of the
+   * version before, which know no seals, are gone after it.
+   */
+  readonly removeAfterMs: number;
+  /** Called between two steps, for the simulator. */
+  readonly afterStep?: () => Promise<void>;
+}
+
+/** A log whose manifests are removed. */
+interface RemovableLog {
+  readonly objectStore: ObjectStore;
+  readonly keys: Required<LogKeys>;
+  readonly eraSize?: number;
+  /** Decodes a checkpoint; false: it is damaged. */
+  isSound(number: number): Promise<boolean>;
+}
+
+/**
+ * Removes the manifests of eras that two sound checkpoints cover; what a damaged one covers stays. Any
+ * process may do it at any time, also two at once: seals are created once, and deleting twice is harmless.
+ */
+export async function removeCovered(
+  log: RemovableLog,
+  options: RemovalOptions,
+  signal?: AbortSignal,
+): Promise<Removal> {
+  const { objectStore: store, keys, eraSize = eraSizeDefault } = log;
+  const { nowMs, afterStep } = options;
+  const checkpoints = await numbersOf(store, keys.checkpointPrefix);
+  const covered = checkpoints.at(-2) ?? 0;
+  const seals = await numbersOf(store, keys.sealPrefix);
+  const firstEra = (seals.at(-1) ?? -1) + 1;
+  let nextEra = firstEra;
+  if (lastOf(nextEra, eraSize) <= covered && (await areSound(checkpoints.slice(-2)))) {
+    // In their order: a seal proves that all eras before it are sealed.
+    for (; lastOf(nextEra, eraSize) <= covered; nextEra++) {
+      signal?.throwIfAborted();
+      const seal = encodeSeal(nextEra, nowMs);
+      await store.putIfAbsent(sealKey(keys.sealPrefix, nextEra), seal, signal);
+      await afterStep?.();
+    }
+  }
+  const removed = await removeSealed(log, nextEra, options, signal);
+  return { ...removed, sealedEras: nextEra - firstEra, nextLast: lastOf(nextEra, eraSize) };
+
+  async function areSound(numbers: readonly number[]): Promise<boolean> {
+    for (const number of numbers) if (!(await log.isSound(number))) return false;
+    return true;
+  }
+}
+
+/** Deletes what stands in sealed eras below `eraEnd`; a crash leaves a part to the next removal. */
+async function removeSealed(
+  { objectStore: store, keys: { manifestPrefix, sealPrefix }, eraSize = eraSizeDefault }: RemovableLog,
+  eraEnd: number,
+  { nowMs, removeAfterMs, afterStep }: RemovalOptions,
+  signal: AbortSignal | undefined,
+): Promise<Pick<Removal, 'removedObjects' | 'isPending'>> {
+  let removedObjects = 0;
+  let batch: string[] = [];
+  let era = -1;
+  let isPending = false;
+  const removeBatch = async (): Promise<void> => {
+    signal?.throwIfAborted();
+    await Promise.all(batch.map((key) => store.delete(key)));
+    removedObjects += batch.length;
+    batch = [];
+    await afterStep?.();
+  };
+  for await (const { key } of store.list(manifestPrefix)) {
+    const number = numberOf(key);
+    if (number === undefined) continue;
+    if (eraOf(number, eraSize) !== era) {
+      era = eraOf(number, eraSize);
+      if (era >= eraEnd) break;
+      const seal = sealKey(sealPrefix, era);
+      isPending = nowMs - decodeSeal(await store.get(seal, signal), seal).createdMs < removeAfterMs;
+      if (isPending) break;
+    }
+    batch.push(key);
+    if (batch.length >= deletesMax) await removeBatch();
+  }
+  if (batch.length > 0) await removeBatch();
+  return { removedObjects, isPending };
+}
+
+/** Numbers of the objects below a prefix, ascending. */
+export async function numbersOf(store: Pick<ObjectStore, 'list'>, prefix: string): Promise<number[]> {
+  const numbers: number[] = [];
+  for await (const { key } of store.list(prefix)) {
+    const number = numberOf(key);
+    if (number !== undefined) numbers.push(number);
+  }
+  return numbers;
+}
+
+/** No checkpoint can be read that covers what was removed. */
+export function uncovered(prefix: string): LokiError {
+  return new LokiError(
+    'unavailable',
+    `catalog: ${prefix}: old manifests were removed, and no sound checkpoint covers them`,
+  );
+}
+
+function eraOf(number: number, eraSize: number): number {
+  return Math.floor((number - 1) / eraSize);
+}
+
+function lastOf(era: number, eraSize: number): number {
+  return (era + 1) * eraSize;
+}
+
+function sealKey(prefix: string, era: number): string {
+  return numbered(prefix, era);
+}
+
+/** The seal of an era, which is counted from 0. */
+export function encodeSeal(era: number, createdMs: number): Buffer {
+  const writer = new ByteWriter(32);
+  writer.u32(magic);
+  writer.uvarint(era);
+  writer.uvarint(createdMs);
+  return appendChecksum(writer);
+}
+
+/** @throws LokiError `corrupt`, naming `key` */
+export function decodeSeal(bytes: Uint8Array, key: string): { era: number; createdMs: number } {
+  return decode(bytes, key, magic, (reader) => ({ era: reader.uvarint(), createdMs: reader.uvarint() }));
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof LokiError && error.code === 'notFound';
+}

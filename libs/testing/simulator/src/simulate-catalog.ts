@@ -1,0 +1,390 @@
+/**
+ * One seed of the catalog alone: writers, compactors and readers that sleep while old manifests are removed.
+ */
+import { Catalog, PartitionCatalog } from '@loki/catalog';
+import type { DayChange, SegmentRef } from '@loki/catalog';
+import { LokiError } from '@loki/model';
+import type { ObjectStore } from '@loki/ports';
+import { noStoreFaults, VirtualBucket, VirtualProcess } from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
+import { storeThatSealsLate, storeWithoutSeals } from './catalog-bugs.ts';
+import type { CatalogBug } from './catalog-bugs.ts';
+import type { LedgerEntry } from './ledger.ts';
+import { calling } from './sim-clients.ts';
+import { drawProfile, Workload } from './sim-workload.ts';
+import { ReadSimulation } from './simulation.ts';
+import type { Direction, SimulationOptions, SimulationResult } from './simulation.ts';
+
+type CatalogCounts = Record<
+  'queries' | 'queriesFailed' | 'commits' | 'compactions' | 'drops' | 'crashes' | 'sealed' | 'removed',
+  number
+>;
+
+/** Violated promises and counts of one seed of the catalog. */
+export type CatalogSimResult = SimulationResult<CatalogCounts>;
+
+const partition = 0;
+/** Small, so that a seed removes many. */
+const eraSize = 4;
+const checkpointEvery = 3;
+const readMs = 20_000;
+const dropAfterMs = 10_000;
+const windowEndNs = 1n << 40n;
+
+type Kind = 'writer' | 'compactor' | 'remover' | 'reader';
+
+/** A place for one process: what crashes there starts there again. */
+interface Place {
+  readonly kind: Kind;
+  readonly name: string;
+  process: VirtualProcess;
+  catalog: Catalog | undefined;
+  incarnation: number;
+}
+
+/**
+ * One seed: each commit is an entry that must be read once, from its segment or from the one that compactors
+ * put in its place. Processes stand still for longer than it takes to remove the manifests that they read
+ * next, and crash between any two requests.
+ */
+export function simulateCatalog(options: SimulationOptions<CatalogBug>): Promise<CatalogSimResult> {
+  return new CatalogSimulation(options).run();
+}
+
+class CatalogSimulation extends ReadSimulation<CatalogCounts> {
+  protected readonly workload: Workload;
+  protected readonly counts: CatalogCounts = {
+    queries: 0,
+    queriesFailed: 0,
+    commits: 0,
+    compactions: 0,
+    drops: 0,
+    crashes: 0,
+    sealed: 0,
+    removed: 0,
+  };
+  readonly #bug: CatalogBug | undefined;
+  readonly #bucket: VirtualBucket;
+  readonly #places: Place[] = [];
+  readonly #commitsMax: number;
+  /** Entries by the key of the segment that holds them. */
+  readonly #contents = new Map<string, readonly LedgerEntry[]>();
+  #nextNs = 1n;
+
+  constructor(options: SimulationOptions<CatalogBug>) {
+    super(options, options.seed, 'catalog');
+    this.#bug = options.bug;
+    const { random } = this;
+    this.workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
+    this.#bucket = new VirtualBucket(random.fork('bucket'));
+    this.#bucket.faults = {
+      ...noStoreFaults,
+      errorBefore: random.pick([0, 0.02, 0.1]),
+      answerLost: random.pick([0, 0.02, 0.1]),
+      delayMaxMs: random.pick([5, 50, 500]),
+    };
+    this.#commitsMax = random.int(40, 120);
+  }
+
+  protected async play(): Promise<void> {
+    const { random } = this;
+    const kinds: Kind[] = [
+      ...Array.from({ length: random.int(1, 3) }, (): Kind => 'writer'),
+      ...Array.from({ length: random.int(1, 2) }, (): Kind => 'compactor'),
+      ...Array.from({ length: random.int(1, 2) }, (): Kind => 'remover'),
+      ...Array.from({ length: random.int(1, 2) }, (): Kind => 'reader'),
+    ];
+    for (const [i, kind] of kinds.entries()) {
+      const name = `${kind}-${i}`;
+      const place: Place = {
+        kind,
+        name,
+        process: new VirtualProcess(this.scheduler, `${name}#0`),
+        catalog: undefined,
+        incarnation: 0,
+      };
+      this.#places.push(place);
+      this.#boot(place);
+    }
+    this.background(this.query());
+    this.#startNemesis();
+    const isOver = () => this.counts.commits >= this.#commitsMax || this.violations.length > 0;
+    await this.scheduler.run({ until: isOver });
+    this.isHealed = true;
+    this.#bucket.faults = { ...noStoreFaults };
+    for (const { process } of this.#places) process.resume();
+    if (this.violations.length === 0) await this.scheduler.settle(this.#judge());
+  }
+
+  protected send(): Promise<undefined> {
+    return Promise.resolve(undefined); // writers commit by themselves
+  }
+
+  protected override canRead(): boolean {
+    return this.#places.some(({ kind, catalog }) => kind === 'reader' && catalog);
+  }
+
+  protected async read(client: VirtualProcess, tenant: string, direction: Direction): Promise<LedgerEntry[]> {
+    const readers = this.#places.flatMap(({ kind, catalog }) =>
+      kind === 'reader' && catalog ? [catalog] : [],
+    );
+    return this.#readFrom(client, client.random.pick(readers), tenant, direction);
+  }
+
+  #readFrom(
+    client: VirtualProcess,
+    catalog: Catalog,
+    tenant: string,
+    direction: Direction,
+  ): Promise<LedgerEntry[]> {
+    return calling(client, readMs, async () => {
+      // The refresh under way may have begun before the question: then one more.
+      await catalog.refresh();
+      await catalog.refresh();
+      const entries = catalog
+        .segmentsFor(tenant, 0n, windowEndNs)
+        .flatMap(({ key }) => (this.#contents.get(key) ?? []).filter((entry) => entry.tenant === tenant));
+      const sign = direction === 'forward' ? 1 : -1;
+      return entries.sort((a, b) => sign * Number(a.timestampNs - b.timestampNs));
+    });
+  }
+
+  // ---- processes
+
+  #boot(place: Place): void {
+    const { kind, process } = place;
+    const store = this.#storeOf(place);
+    const { timers } = process;
+    const catalog = new Catalog({
+      objectStore: store,
+      timers,
+      partitionCount: 1,
+      eraSize,
+      checkpointEvery,
+      pollMs: 1_000,
+    });
+    switch (kind) {
+      case 'writer':
+        return this.background(this.#write(process, store));
+      case 'compactor':
+        return this.background(this.#compact(process, store, catalog));
+      case 'remover':
+        return this.background(this.#remove(process, store, catalog));
+      case 'reader':
+        place.catalog = catalog;
+        return this.background(catalog.start());
+    }
+  }
+
+  #storeOf({ kind, process }: Place): ObjectStore {
+    const store = this.#bucket.client(process);
+    if (kind === 'reader' && this.#bug === 'readersIgnoreSeals') return storeWithoutSeals(store);
+    if (kind === 'writer' && this.#bug === 'writersIgnoreSeals') return storeWithoutSeals(store);
+    if (kind === 'remover' && this.#bug === 'sealedLate') return storeThatSealsLate(store, process);
+    return store;
+  }
+
+  async #write(process: VirtualProcess, objectStore: ObjectStore): Promise<void> {
+    const { random, timers, clock } = process;
+    const catalog = new PartitionCatalog({ objectStore, partition, eraSize, checkpointEvery });
+    for (;;) {
+      await timers.sleep(random.float() * 600);
+      if (!(await excused(() => catalog.load()))) continue;
+      const startOffset = catalog.state.endOffset;
+      const endOffset = startOffset + random.int(1, 9);
+      const key = `segments/${partition}/${startOffset}-${endOffset}-${suffixOf(random)}`;
+      const tenant = random.pick(this.workload.tenants);
+      const ns = this.#nextNs++;
+      const entry: LedgerEntry = { tenant, stream: '{}', timestampNs: ns, line: key, metadata: '' };
+      this.ledger.recordAttempt([entry]);
+      this.#contents.set(key, [entry]);
+      const section = { tenant, minNs: ns, maxNs: ns, rowCount: 1, lineBytes: 1 };
+      const content = {
+        startOffset,
+        endOffset,
+        segment: { key, sizeBytes: 1, level: 0, sections: [section] },
+        writers: [],
+        drops: [],
+        erased: [],
+        createdMs: clock.nowMs(),
+      };
+      let isCommitted = false;
+      for (let attempt = 0; attempt < 4; attempt++) {
+        const isAnswered = await excused(async () => {
+          isCommitted = (await catalog.commit(content)).outcome === 'committed';
+        });
+        if (isAnswered) break;
+        await timers.sleep(random.float() * 500);
+      }
+      this.ledger.answered([entry], isCommitted ? 'acked' : 'unknown');
+      if (isCommitted) this.counts.commits++;
+      await excused(() => catalog.checkpoint());
+    }
+  }
+
+  async #compact(process: VirtualProcess, objectStore: ObjectStore, catalog: Catalog): Promise<void> {
+    const { random, timers, clock } = process;
+    const own = new PartitionCatalog({ objectStore, partition, eraSize, checkpointEvery });
+    for (;;) {
+      await timers.sleep(random.float() * 2_000);
+      await excused(async () => {
+        await catalog.refresh();
+        const change = this.#changeOf(catalog, random, clock.nowMs());
+        if (change) await this.#append(catalog, change, process);
+        await this.#drop(catalog, own, clock.nowMs());
+      });
+    }
+  }
+
+  #changeOf(catalog: Catalog, random: Prng, createdMs: number): DayChange | undefined {
+    const tenant = random.pick(this.workload.tenants);
+    const flushed = catalog
+      .segmentsFor(tenant, 0n, windowEndNs)
+      .filter(({ sources }) => !sources)
+      .slice(0, random.int(2, 6));
+    const compacted = random.chance(0.3) ? (catalog.compacted.day(tenant, 0)?.outputs ?? []) : [];
+    if (flushed.length + compacted.length < 2) return undefined;
+    const entries = [...compacted, ...flushed].flatMap(({ key }) =>
+      this.#contents.get(key)!.filter((entry) => entry.tenant === tenant),
+    );
+    const key = `compacted/${tenant}/1970-01-01/${suffixOf(random)}`;
+    this.#contents.set(key, entries);
+    const times = entries.map(({ timestampNs }) => timestampNs).sort((a, b) => Number(a - b));
+    const [minNs, maxNs] = [times[0], times.at(-1)!];
+    const offsets = [...compacted.flatMap(({ sources }) => sources), ...flushed];
+    const source = {
+      partition,
+      startOffset: Math.min(...offsets.map(({ startOffset }) => startOffset)),
+      endOffset: Math.max(...offsets.map(({ endOffset }) => endOffset)),
+    };
+    const output = {
+      key,
+      sizeBytes: 1,
+      level: 1,
+      minNs,
+      maxNs,
+      rowCount: entries.length,
+      lineBytes: 1,
+      createdMs,
+    };
+    return {
+      tenant,
+      day: 0,
+      flushed: flushed.map(inputOf),
+      compacted: compacted.map((each) => each.key),
+      outputs: [{ ...output, sources: [source] }],
+    };
+  }
+
+  async #append(catalog: Catalog, change: DayChange, { clock }: VirtualProcess): Promise<void> {
+    await catalog.compactions.append((number) =>
+      catalog.compacted.problemOf(change) === undefined
+        ? { number, createdMs: clock.nowMs(), changes: [change], erased: [] }
+        : undefined,
+    );
+    this.counts.compactions++;
+  }
+
+  /** Replaced sections leave the partition's catalog. */
+  async #drop(catalog: Catalog, own: PartitionCatalog, nowMs: number): Promise<void> {
+    await own.load();
+    const keys = [...own.state.live.values()].flatMap(({ segment: { key, sections } }) => {
+      const replaced = catalog.compacted.day(sections[0].tenant, 0)?.flushed.get(key);
+      return replaced && replaced.replacedMs < nowMs - dropAfterMs ? [key] : [];
+    });
+    if (keys.length === 0) return;
+    await own.drop({ drops: keys.map((key) => ({ key, tenants: [] })), createdMs: nowMs });
+    this.counts.drops += keys.length;
+    await own.checkpoint();
+  }
+
+  async #remove(process: VirtualProcess, objectStore: ObjectStore, catalog: Catalog): Promise<void> {
+    const { random, timers, clock } = process;
+    const own = new PartitionCatalog({ objectStore, partition, eraSize, checkpointEvery });
+    const removeAfterMs = random.pick([0, 0, 3_000]);
+    const before = () => [...this.#bucket.objects.keys()].filter((key) => key.includes('/seals/')).length;
+    for (;;) {
+      await timers.sleep(random.float() * 3_000);
+      const seals = before();
+      const afterStep = async (): Promise<void> => {
+        this.counts.removed++;
+        if (random.chance(0.05)) await timers.sleep(random.float() * 10_000);
+      };
+      const removal = { nowMs: clock.nowMs(), removeAfterMs, afterStep };
+      await excused(async () => {
+        await own.load();
+        await own.removeCovered(removal);
+        await catalog.compactions.load();
+        await catalog.compactions.removeCovered(removal);
+      });
+      this.counts.sealed += before() - seals;
+    }
+  }
+
+  // ---- what goes wrong
+
+  #startNemesis(): void {
+    const random = this.random.fork('nemesis');
+    const anyPlace = () => random.pick(this.#places);
+    this.every(random.pick([4_000, 10_000]), random, 'pause', () =>
+      anyPlace().process.pause(random.float() * random.pick([5_000, 60_000])),
+    );
+    this.every(random.pick([5_000, 20_000]), random, 'crash', () => this.#crash(anyPlace()));
+    this.every(random.pick([10_000, 1e9]), random, 'clock', () => {
+      anyPlace().process.clock.offsetMs = (random.float() - 0.5) * 2 * 86_400_000;
+    });
+  }
+
+  #crash(place: Place): void {
+    this.counts.crashes++;
+    place.process.kill();
+    place.catalog = undefined;
+    this.scheduler.after(this.random.float() * 2_000, `boot ${place.name}`, () => {
+      place.process = new VirtualProcess(this.scheduler, `${place.name}#${++place.incarnation}`);
+      this.#boot(place);
+    });
+  }
+
+  // ---- the judgement
+
+  /** All is well: who was there all the time, and who starts now, reads the same. */
+  async #judge(): Promise<void> {
+    const judge = new VirtualProcess(this.scheduler, 'judge');
+    await judge.timers.sleep(5_000);
+    const fresh = new Catalog({
+      objectStore: this.#bucket.client(judge),
+      timers: judge.timers,
+      partitionCount: 1,
+      eraSize,
+    });
+    const readers = this.#places.flatMap(({ kind, catalog }) =>
+      kind === 'reader' && catalog ? [catalog] : [],
+    );
+    for (const catalog of [...readers, fresh]) {
+      for (const tenant of this.workload.tenants) {
+        const must = this.ledger.acked(tenant);
+        const entries = await this.#readFrom(judge, catalog, tenant, 'forward');
+        this.add(this.ledger.judge(tenant, entries, must));
+      }
+    }
+  }
+}
+
+function inputOf({ key, startOffset, endOffset }: SegmentRef): DayChange['flushed'][number] {
+  return { key, partition, startOffset, endOffset };
+}
+
+function suffixOf(random: Prng): string {
+  return Buffer.from(random.bytes(8)).toString('hex');
+}
+
+/** False: the store failed, and the process goes on. */
+async function excused(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof LokiError && error.code === 'unavailable') return false;
+    throw error;
+  }
+}
