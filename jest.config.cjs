@@ -18,7 +18,8 @@ module.exports = {
   extensionsToTreatAsEsm: [],
   setupFilesAfterEnv: ['<rootDir>/jest.setup.cjs'],
   testEnvironment: 'node',
-  testTimeout: 30000,
+  // For hangs alone: a slow machine with other load needs many times as long as a quiet one.
+  testTimeout: 240000,
   // All cores: jest alone would leave one of two idle.
   maxWorkers: '100%',
 };

@@ -12,9 +12,9 @@ beforeAll(async () => {
   const port = await freePort();
   admin = `http://127.0.0.1:${port}`;
   server = await TestServer.start([`-server.admin-listen-port=${port}`]);
-}, 60_000);
+});
 
-afterAll(() => server.dispose(), 60_000);
+afterAll(() => server.dispose());
 
 const statuses = async (path: string, method = 'GET') => {
   const ask = async (url: string) => (await fetch(url + path, { method })).status;

@@ -76,13 +76,13 @@ worker_pool: {threads: 1}
   compactors = [await start('compactor', 'compactor'), backend];
   // One has its rules evaluated by the gateway, the other reads ingester and store itself.
   rulers = [await start('ruler', 'ruler', '-ruler.evaluation.mode=remote'), backend];
-}, 180_000);
+});
 
 afterAll(async () => {
   await Promise.all(started.map((each) => each.dispose()));
   receiver.stop();
   fs.rmSync(directory, { recursive: true, force: true });
-}, 60_000);
+});
 
 interface Shard {
   readonly id: string;
@@ -112,7 +112,7 @@ test('everybody shows the same rings', async () => {
   });
   const { text } = await gateway.get('/ruler/ring');
   expect(text).toContain('<h1>Ruler Ring Status</h1>');
-}, 60_000);
+});
 
 test('compactors run, and one of them is the one that sweeps', async () => {
   await eventually(async () => {
@@ -126,7 +126,7 @@ test('compactors run, and one of them is the one that sweeps', async () => {
     );
     return running.includes(0) && running.includes(1) && rounds.every((count) => (count ?? 0) > 0);
   });
-}, 60_000);
+});
 
 test('a delete through the gateway hides lines at once, whichever compactor is asked', async () => {
   await push('deleted', ['keep this', 'drop this']);
@@ -158,7 +158,7 @@ test('a delete through the gateway hides lines at once, whichever compactor is a
     headers: acme,
   });
   expect(gone.status).toBe(204);
-}, 90_000);
+});
 
 interface ShownRule {
   readonly name: string;
@@ -212,7 +212,7 @@ rules:
   await eventually(
     () => new Set(receiver.alerts.map(({ labels }) => labels['alertname'])).size === groups.length,
   );
-}, 90_000);
+});
 
 test('a killed ruler’s alerts are shown, go on elsewhere, and are not told twice', async () => {
   const before = await rules(gateway);
@@ -239,7 +239,7 @@ test('a killed ruler’s alerts are shown, go on elsewhere, and are not told twi
   expect(after.every(({ alerts }) => alerts[0].state === 'firing')).toBe(true);
   // Each alert is due again a minute after it was told: none was in this time.
   expect(receiver.alerts.length - told).toBe(0);
-}, 90_000);
+});
 
 test('a killed compactor’s part goes to the other', async () => {
   await compactors[1].stop('SIGKILL');
@@ -248,12 +248,12 @@ test('a killed compactor’s part goes to the other', async () => {
     async () => (await metricOf(compactors[0], 'loki_boltdb_shipper_compactor_running')) === 1,
   );
   expect((await gateway.get('/loki/api/v1/delete', acme)).status).toBe(200);
-}, 60_000);
+});
 
 test('the last one ends when it is told to, and nobody answers for it', async () => {
   expect(await compactors[0].stop()).toBe(0);
   await eventually(async () => (await gateway.get('/loki/api/v1/delete', acme)).status === 503);
-}, 60_000);
+});
 
 async function push(app: string, lines: readonly string[]): Promise<void> {
   const now = BigInt(Date.now()) * 1_000_000n;

@@ -23,7 +23,7 @@ beforeAll(async () => {
     `-common.path-prefix=${directory}/data`,
   ]);
   await eventually(() => answers(`http://127.0.0.1:${port}/ready`));
-}, 60_000);
+});
 
 afterAll(async () => {
   await end(server, 'SIGKILL');
@@ -65,7 +65,7 @@ test('lines that are pushed come back by the websocket, and none is missing', as
   } finally {
     expect(await end(canary, 'SIGTERM')).toBe(0);
   }
-}, 60_000);
+});
 
 test('a ledger of lines is found complete, and one that says more than was stored is not', async () => {
   const ledger = path.join(directory, 'ledger.jsonl');
@@ -96,7 +96,7 @@ test('a ledger of lines is found complete, and one that says more than was store
   const judging = start('canary', [...flags, '-ledger.judge-only']);
   expect(await ended(judging)).toBe(1);
   expect(read()).toMatchObject({ isGood: false, judged: { lost: 3 } });
-}, 60_000);
+});
 
 test('flags that mean nothing are refused in Go’s words', async () => {
   const canary = spawn(process.execPath, ['apps/canary/src/main.ts', '-nonsense'], {
@@ -107,7 +107,7 @@ test('flags that mean nothing are refused in Go’s words', async () => {
   canary.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
   expect(await ended(canary)).toBe(2);
   expect(text).toContain('flag provided but not defined: -nonsense');
-}, 30_000);
+});
 
 function start(app: string, flags: readonly string[]): ChildProcess {
   const log = fs.openSync(path.join(directory, `${app}.log`), 'a');

@@ -15,7 +15,7 @@ beforeAll(async () => {
   await push('stored', 0);
   expect((await sendRaw(server.url, { method: 'POST', path: '/flush' })).status).toBe(204);
   await push('head', 1000);
-}, 60_000);
+});
 afterAll(() => server.dispose());
 
 /** Two streams, a line each millisecond. */

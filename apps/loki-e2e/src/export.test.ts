@@ -16,7 +16,7 @@ let firstNs: bigint;
 beforeAll(async () => {
   server = await TestServer.start();
   firstNs = BigInt(Date.now() - 3_600_000) * 1_000_000n;
-}, 60_000);
+});
 afterAll(() => server.dispose());
 
 async function push(part: number): Promise<void> {
@@ -113,13 +113,13 @@ test('cut, flushed, killed, and still every line once', async () => {
   await server.start();
   const last = await exportLines({ ...params, cursor: third.cursor });
   judge([...first.kept, ...second.kept, ...third.kept, ...last.lines], 'forward');
-}, 90_000);
+});
 
 test('the newest first', async () => {
   const { lines, isCut } = await exportLines({ query: '{app="export"}', ...range(), direction: 'backward' });
   expect(isCut).toBe(false);
   judge(lines, 'backward');
-}, 90_000);
+});
 
 test('filters and parsers, by POST, packed', async () => {
   const body = goQuery({ query: '{app="export"} |= "rare" | pattern `line <part>/<_>`', ...range() });
@@ -153,4 +153,4 @@ test('a server that stops ends an export with a cursor, and cuts the connection'
     done: false,
     error: 'the query frontend is stopping',
   });
-}, 90_000);
+});

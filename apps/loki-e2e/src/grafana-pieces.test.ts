@@ -41,7 +41,7 @@ limits_config: {max_query_length: 3h}
     body: JSON.stringify({ streams: [{ stream: { app: 'a' }, values }] }),
   });
   expect(pushed.status).toBe(204);
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.dispose();

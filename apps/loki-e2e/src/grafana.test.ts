@@ -55,7 +55,7 @@ pattern_ingester: {enabled: true}
   };
   const labels = '{cluster="host", kind="Pod", namespace="", type="Warning"}';
   expect((await pushAsVector(eventsTenant, [{ labels, entries: [event] }])).status).toBe(204);
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.dispose();

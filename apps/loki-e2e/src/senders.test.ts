@@ -29,7 +29,7 @@ runtime_config: {file: ${path.join(directory, 'overrides.yaml')}}
     'overrides: {slow: {ingestion_rate_mb: 0.001, ingestion_burst_size_mb: 0.001}}\n',
   );
   server = await TestServer.start([`-config.file=${file}`]);
-}, 60_000);
+});
 afterAll(async () => {
   await server.dispose();
   fs.rmSync(directory, { recursive: true });
@@ -128,7 +128,7 @@ test('a whole batch of Vector, ten megabytes of JSON', async () => {
   expectTaken(await asJson('big', { app: 'big' }, entriesOf(lines)));
   expectTaken(await snappy('big', 'Vector/0.39.0', '{app="big2"}', entriesOf(lines)));
   expect(await linesOf('big', '{app=~"big.*"} |= "00123"')).toHaveLength(2);
-}, 60_000);
+});
 
 test('Vector asks for health without a tenant', async () => {
   expect((await sendRaw(server.url, { path: '/ready' })).status).toBe(200);

@@ -17,7 +17,6 @@ if (!brokers || !endpoint) {
   test.skip('Kafka and S3: skipped, LOKI_TEST_KAFKA_BROKERS or LOKI_TEST_S3_ENDPOINT is not set', () =>
     undefined);
 } else {
-  jest.setTimeout(120_000);
   const name = `loki-test-${randomBytes(6).toString('hex')}`;
   const url = new URL(endpoint);
   const accessKey = process.env['AWS_ACCESS_KEY_ID'] ?? 'test';

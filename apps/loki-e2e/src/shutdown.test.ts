@@ -12,7 +12,7 @@ let server: TestServer;
 
 beforeAll(async () => {
   server = await TestServer.start(['-server.shutdown-delay=2s']);
-}, 30_000);
+});
 
 afterAll(() => server.dispose());
 
@@ -35,7 +35,7 @@ test('it is not ready at once, and serves on for the delay', async () => {
   expect(await answer.text()).toContain('late');
   expect(await ended).toBe(0);
   await expect(fetch(`${server.url}/ready`)).rejects.toThrow();
-}, 30_000);
+});
 
 // The first process of a container has no default for SIGTERM: it would be killed after its grace period.
 test('it ends at once, and well, while its start waits for a service that is away', async () => {
@@ -65,4 +65,4 @@ common:
     child.kill('SIGKILL');
     fs.rmSync(directory, { recursive: true, force: true });
   }
-}, 30_000);
+});

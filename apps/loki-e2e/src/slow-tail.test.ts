@@ -17,7 +17,7 @@ beforeAll(async () => {
     '-ingester.per-stream-rate-limit=1GB',
     '-ingester.per-stream-rate-limit-burst=1GB',
   ]);
-}, 60_000);
+});
 afterAll(() => server.dispose());
 
 /** Random, so that nothing compresses: what is kept for the follower counts in compressed bytes. */
@@ -67,4 +67,4 @@ test('a follower that reads nothing costs little, and is told what it missed', a
   expect(lines).toBeLessThan((pushes + 2) * linesOfPush);
   expect((lines - linesOfPush) * lineBytes).toBeLessThan(20_000_000);
   socket.terminate();
-}, 120_000);
+});

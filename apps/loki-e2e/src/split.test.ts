@@ -34,12 +34,12 @@ memberlist: {join_members: ['127.0.0.1:${port}']}
   ]);
   querier = await TestServer.start([...flags, '-target=querier', '-ingester.lifecycler.ID=querier']);
   gateway = await TestServer.start([...flags, '-target=gateway', '-ingester.lifecycler.ID=gateway']);
-}, 60_000);
+});
 
 afterAll(async () => {
   for (const server of [gateway, querier, writer]) await server?.dispose();
   fs.rmSync(directory, { recursive: true, force: true });
-}, 60_000);
+});
 
 function push(app: string, lines: readonly string[], tenant = 'acme') {
   const now = BigInt(Date.now()) * 1_000_000n;
@@ -161,7 +161,7 @@ test('a killed querier delays a query, and another one answers it', async () => 
   const answer = query('{app="lost"}');
   await querier.start();
   expect(await answer).toEqual(['line']);
-}, 60_000);
+});
 
 test('a killed writer has lost nothing that was acknowledged', async () => {
   await push('killed', ['acknowledged']);
@@ -170,11 +170,11 @@ test('a killed writer has lost nothing that was acknowledged', async () => {
   await writer.start();
   await eventually(async () => (await push('killed', ['taken again'])).status === 204);
   expect(await query('{app="killed"}')).toEqual(expect.arrayContaining(['acknowledged', 'taken again']));
-}, 60_000);
+});
 
 test('processes end by themselves when they are told to', async () => {
   await push('ended', ['flushed at the end']);
   expect(await gateway.stop()).toBe(0);
   expect(await querier.stop()).toBe(0);
   expect(await writer.stop()).toBe(0);
-}, 60_000);
+});

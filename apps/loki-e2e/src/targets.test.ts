@@ -36,12 +36,12 @@ memberlist: {join_members: ['127.0.0.1:${port}']}
   await start('write', `-server.grpc-listen-port=${port}`);
   // A query frontend is ready once queriers fetch from it.
   await Promise.all(['read', 'query-frontend', 'querier'].map((target) => start(target)));
-}, 90_000);
+});
 
 afterAll(async () => {
   for (const target of [...targets].reverse()) await servers.get(target)?.dispose();
   fs.rmSync(directory, { recursive: true, force: true });
-}, 60_000);
+});
 
 test('each target runs what Loki’s runs', async () => {
   const running = async (target: (typeof targets)[number]) => {

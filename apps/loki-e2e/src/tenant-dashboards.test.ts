@@ -78,7 +78,7 @@ beforeAll(async () => {
       expect((await fetch(`${server.url}/flush`, { method: 'POST' })).status).toBe(204);
     }
   }
-}, 60_000);
+});
 afterAll(async () => {
   await server.dispose();
   fs.rmSync(directory, { recursive: true });

@@ -53,7 +53,7 @@ beforeAll(async () => {
   start('compactor', compactorHttp, 0);
   start('ruler', rulerHttp, 0);
   await Promise.all([writeHttp, readHttp, gatewayHttp, compactorHttp, rulerHttp].map(ready));
-}, 90_000);
+});
 
 afterAll(async () => {
   for (const child of running) {
@@ -62,7 +62,7 @@ afterAll(async () => {
     await new Promise((resolve) => child.once('exit', resolve));
   }
   fs.rmSync(directory, { recursive: true, force: true });
-}, 60_000);
+});
 
 test('a line goes from gateway to distributor and back from a querier, all by TLS', async () => {
   const now = `${Date.now()}000000`;
@@ -86,7 +86,7 @@ test('a gateway asks ingesters for patterns and both for their status, each by i
   for (const path of ['/partitions', '/compaction']) {
     await until(async () => /"failures":\s*\[\]/.test((await ask(ports[2], path)).text));
   }
-}, 90_000);
+});
 
 test('a gateway passes deletes on to the compactor and rules to the ruler, which has the gateway evaluate them', async () => {
   await until(async () => (await ask(ports[2], '/loki/api/v1/delete')).status === 200);
@@ -100,7 +100,7 @@ test('a gateway passes deletes on to the compactor and rules to the ruler, which
     const { text } = await ask(ports[2], '/prometheus/api/v1/rules');
     return text.includes('"health":"ok"');
   });
-}, 90_000);
+});
 
 test('HTTP clients without a certificate, with a stranger’s, or in the clear get nothing', async () => {
   const [, , gateway] = ports;
@@ -118,7 +118,7 @@ test('a process with a stranger’s certificate is not talked to by gRPC', async
   await until(() => /the ring store does not answer/.test(log()));
   child.kill('SIGKILL');
   expect(await ask(ports[2], '/ready')).toMatchObject({ status: 200 });
-}, 90_000);
+});
 
 test('a process with another token is told so, and is in no ring', async () => {
   const [http] = await freePorts(1);
@@ -126,7 +126,7 @@ test('a process with another token is told so, and is in no ring', async () => {
   const log = () => fs.readFileSync(path.join(directory, 'querier-member-theirs.log'), 'utf8');
   await until(() => log().includes('server.grpc_auth_token must be the same in all processes'));
   child.kill('SIGKILL');
-}, 90_000);
+});
 
 test('a client of an older TLS than the configuration allows is refused', async () => {
   await expect(ask(ports[2], '/ready', { maxVersion: 'TLSv1.2' })).rejects.toThrow(/protocol version/);

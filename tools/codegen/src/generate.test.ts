@@ -12,7 +12,7 @@ test('the generated code is that of the .proto files', () => {
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }
-}, 30_000);
+});
 
 test('the states of the parser are those of the grammar', () => {
   expect(fs.readFileSync(parserStatesFile, 'utf8')).toBe(parserStatesText());

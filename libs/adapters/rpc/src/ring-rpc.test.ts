@@ -68,4 +68,4 @@ test('the next member is asked when the first is away, and is not mistaken for i
   expect(await joined.entries(key)).toEqual(new Map());
   await joined.put(entryOf('of-second'));
   expect([...(await joined.entries(key)).keys()]).toEqual(['of-second']);
-}, 20_000);
+});

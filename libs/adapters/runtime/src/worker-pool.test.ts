@@ -299,30 +299,26 @@ describe('worker pool', () => {
       expect(await Promise.all(innocent)).toEqual([2, 4]);
       const tookMs = performance.now() - abortedMs;
       expect(tookMs).toBeGreaterThan(1_900);
-      expect(tookMs).toBeLessThan(4_500);
+      expect(tookMs).toBeLessThan(30_000);
       expect((await pool.run(testTasks.whoAmI, null)).thread).not.toBe(before.thread);
       expect(replaced).toEqual([['spin']]);
     });
-  }, 15_000);
+  });
 
-  test(
-    'a thread that is silent at a task whose caller waits is not ended for one that was given up',
-    () =>
-      withPool({ tasksPerWorkerMax: 2 }, async (pool) => {
-        const { thread } = await pool.run(testTasks.whoAmI, null);
-        const [busy, never] = [newCell(), newCell()];
-        const held = pool.run(testTasks.spin, busy);
-        const abort = new AbortController();
-        const given = pool.run(testTasks.toil, never, { signal: abort.signal });
-        await waitFor(() => Atomics.load(busy, 1) === 1);
-        abort.abort(new Error('client went away'));
-        await expect(given).rejects.toThrow('client went away');
-        await new Promise((resolve) => setTimeout(resolve, 3_000));
-        Atomics.store(busy, 0, 1);
-        expect(await held).toBe(thread);
-      }),
-    10_000,
-  );
+  test('a thread that is silent at a task whose caller waits is not ended for one that was given up', () =>
+    withPool({ tasksPerWorkerMax: 2 }, async (pool) => {
+      const { thread } = await pool.run(testTasks.whoAmI, null);
+      const [busy, never] = [newCell(), newCell()];
+      const held = pool.run(testTasks.spin, busy);
+      const abort = new AbortController();
+      const given = pool.run(testTasks.toil, never, { signal: abort.signal });
+      await waitFor(() => Atomics.load(busy, 1) === 1);
+      abort.abort(new Error('client went away'));
+      await expect(given).rejects.toThrow('client went away');
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      Atomics.store(busy, 0, 1);
+      expect(await held).toBe(thread);
+    }));
 
   test('a thread that ends fails what it ran, and is replaced', () =>
     withPool({ tasksPerWorkerMax: 1 }, async (pool) => {

@@ -136,7 +136,6 @@ async function judge(log: KafkaWriteLog, writers: Writers): Promise<{ lost: numb
 
 if (!control) test.skip('Kafka faults: skipped, LOKI_TEST_KAFKA_CONTROL is not set', () => undefined);
 else {
-  jest.setTimeout(240_000);
   describe('Kafka in trouble', () => {
     afterEach(async () => {
       for (const broker of [1, 2, 3]) await tell(`link/${broker}/pass`);

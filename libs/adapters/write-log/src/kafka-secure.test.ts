@@ -27,7 +27,6 @@ function open(sasl: KafkaSasl, tls: KafkaTls): Promise<KafkaWriteLog> {
 if (brokers.length === 0) {
   test.skip('Kafka with TLS and SASL: skipped, LOKI_TEST_KAFKA_SECURE_BROKERS is not set', () => undefined);
 } else {
-  jest.setTimeout(60_000);
   const ca = fs.readFileSync(process.env['LOKI_TEST_KAFKA_CA'] ?? '', 'utf8');
 
   test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)('%s over TLS', async (mechanism) => {

@@ -22,7 +22,6 @@ function optionsOf(more: Partial<KafkaWriteLogOptions> = {}): KafkaWriteLogOptio
 
 if (brokers.length === 0) test.skip('Kafka: skipped, LOKI_TEST_KAFKA_BROKERS is not set', () => undefined);
 else {
-  jest.setTimeout(60_000);
   writeLogContract(`kafka, ${brokers.join()}`, async () => {
     const log = await KafkaWriteLog.open(optionsOf());
     return { log, dispose: () => log.close() };

@@ -38,7 +38,6 @@ async function filled(seed: number): Promise<TestWorld> {
 }
 
 // Many seeds of whole lives, on machines that are busy.
-jest.setTimeout(120_000);
 
 describe('compaction', () => {
   test('head, flushed and compacted rows give the same answers, at every step of a random life', async () => {

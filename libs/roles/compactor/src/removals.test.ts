@@ -39,7 +39,6 @@ function rowsInStore(world: TestWorld, passes: (line: string, ts: bigint) => boo
 }
 
 // Many seeds of whole lives, on machines that are busy.
-jest.setTimeout(120_000);
 
 describe('delete requests', () => {
   test('are left out of answers at once, and carried out after the cancel period', async () => {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import type { Clock, Timers } from '@loki/ports';
 import { encodeSegment, openSegment } from '@loki/segment';
+import { expectCostGrowth } from '@loki/test-tools';
 import type { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks } from './decoded-blocks.ts';
 import { findDuplicates } from './dedupe.ts';
@@ -115,14 +116,13 @@ describe('duplicates', () => {
   });
 
   test('many entries of one timestamp cost hashes, not pairs', async () => {
-    const rows = Array.from({ length: 3000 }, (_, i) => ({
-      ...base,
-      line: `line ${i % 2500} of equal length`.padEnd(40),
-    }));
-    const fresh = rows.slice(0, 2500).map((row, i) => (i % 2 === 0 ? row : { ...row, line: `${row.line}!` }));
-    const beganMs = process.cpuUsage().user / 1_000;
-    expect(await marked(fresh, contextOf(headOf(rows.slice(0, 2500))))).toHaveLength(1250);
-    expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(1000);
+    const prepare = (count: number) => {
+      const rows = Array.from({ length: count }, (_, i) => ({ ...base, line: `line ${i}`.padEnd(40) }));
+      const pushed = rows.map((row, i) => (i % 2 === 0 ? row : { ...row, line: `${row.line}!` }));
+      const context = contextOf(headOf(rows));
+      return async () => expect(await marked(pushed, context)).toHaveLength(count / 2);
+    };
+    await expectCostGrowth(prepare, { small: 500, large: 8_000 });
   });
 
   class CountedBlocks extends DecodedBlocks {
@@ -163,15 +163,28 @@ describe('duplicates', () => {
     expect(blocks.count).toBeLessThan(8 * pushes);
   });
 
-  test('many runs of one stream and one timestamp in a record cost hashes, not pairs', async () => {
-    const rows = Array.from({ length: 12_000 }, (_, i) => [
-      { ...base, line: `${i >> 1}` },
-      { ...base, app: 'y', line: `${i}` },
-    ]).flat();
-    const beganMs = process.cpuUsage().user / 1_000;
-    expect(await marked(rows, contextOf(new Head(hasher())))).toHaveLength(6_000);
-    expect(process.cpuUsage().user / 1_000 - beganMs).toBeLessThan(5_000);
-  });
+  // Each run looked through a number for every run before it, and met every equal entry before it again.
+  test.each<[string, (i: number) => string, (count: number) => number]>([
+    ['pairs', (i) => `${i >> 1}`, (count) => count / 2],
+    ['one line', () => 'the same', (count) => count - 1],
+  ])(
+    'many runs of one stream and one timestamp in a record cost hashes, not pairs: %s',
+    async (_, line, repeats) => {
+      const prepare = (count: number) => {
+        const rows = Array.from({ length: count }, (_, i) => [
+          { ...base, line: line(i) },
+          { ...base, app: 'y', line: `${i}` },
+        ]).flat();
+        const bytes = encodeRows(rows);
+        const context = contextOf(new Head(hasher()));
+        return async () => {
+          const [of] = await findDuplicates(openSegment(bytes), context);
+          expect(of.rows).toHaveLength(repeats(count));
+        };
+      };
+      await expectCostGrowth(prepare, { small: 500, large: 12_000, timesMax: 60 });
+    },
+  );
 
   test('the index of a stream counts as memory of the head until its runs are committed', async () => {
     const head = new Head(hasher());

@@ -160,7 +160,7 @@ class RecordRows {
     for (let at = previous; at > indexed.last; at = links.previous[at]) {
       const info = section.blocks[links.block[at]];
       const earlier = this.rowsOf(section, info, links.run[at]);
-      yield* indexed.index.add(() => earlier);
+      yield* indexed.index.add(() => earlier, this.blockOf(section, info).marks);
     }
     indexed.last = previous;
     yield* indexed.index.mark(rows, marks);

@@ -13,10 +13,11 @@ type RunSource = () => RunRows;
 /** A row, and an entry with the same hash. */
 interface Match {
   readonly row: number;
-  /** Position of the entry's run among the added runs. */
-  readonly source: number;
   readonly entry: number;
 }
+
+/** Matches by the run of the entry: its position among the added runs. */
+type MatchesBySource = ReadonlyMap<number, readonly Match[]>;
 
 /** An incoming block with a mark for each row, one byte each. */
 interface MarkedRows {
@@ -82,8 +83,13 @@ export class EntryIndex {
     return entries + this.#sources.length * bytesPerSource + this.#crowded.size * bytesPerMoment;
   }
 
-  /** Adds a run's entries; of an unreadable run those before the damage. Throws `corrupt`. */
-  *add(source: RunSource): SlicedWork<void> {
+  /**
+   * Adds a run's entries; of an unreadable run those before the damage. Throws `corrupt`.
+   *
+   * @param marks one byte for each row of the run's block. Marked rows are repeats and are left out: n equal
+   *   entries would all be matches of each later row
+   */
+  *add(source: RunSource, marks?: Uint8Array): SlicedWork<void> {
     const at = this.#sources.push(source) - 1;
     const { block, first, end } = source();
     const base = usBase(block.info.baseNs);
@@ -95,8 +101,9 @@ export class EntryIndex {
       if (sameEnd - row > momentMax) this.#crowd(time);
       const isCrowded = this.#isCrowdedAt(time);
       for (; row < sameEnd; row++) {
-        this.#insert(isCrowded ? this.#hasher.ofEntry(time, block, row) : time, at, row);
         if (row % perSlice === 0) yield;
+        if (marks?.[row]) continue;
+        this.#insert(isCrowded ? this.#hasher.ofEntry(time, block, row) : time, at, row);
       }
     }
   }
@@ -113,28 +120,23 @@ export class EntryIndex {
     leavesOut: (error: unknown) => boolean = () => false,
   ): SlicedWork<number> {
     const { block } = rows;
-    const matches = yield* this.matches(rows, marks);
     let marked = 0;
-    for (let from = 0; from < matches.length;) {
-      const { source } = matches[from];
-      let to = from + 1;
-      while (to < matches.length && matches[to].source === source) to++;
+    for (const [source, ofSource] of yield* this.matches(rows, marks)) {
       try {
         const other = this.#sources[source]().block;
-        marked += yield* this.compare(matches.slice(from, to), { block, marks }, other);
+        marked += yield* this.compare(ofSource, { block, marks }, other);
       } catch (error) {
         if (!leavesOut(error)) throw error;
       }
-      from = to;
     }
     return marked;
   }
 
-  /** Unmarked rows with the hash of an entry here, one source after the other. */
-  *matches({ block, first, end }: RunRows, marks: Uint8Array): SlicedWork<Match[]> {
+  /** Unmarked rows with the hash of an entry here. The cost does not depend on the number of added runs. */
+  *matches({ block, first, end }: RunRows, marks: Uint8Array): SlicedWork<MatchesBySource> {
     const base = usBase(block.info.baseNs);
     const timestamps = block.timestamps();
-    const matches: Match[] = [];
+    const matches = new Map<number, Match[]>();
     const perSlice = rowsBetweenLooks(block);
     for (let row = first; row < end; row++) {
       if (row % perSlice === 0) yield;
@@ -143,10 +145,14 @@ export class EntryIndex {
       if (!this.#isCrowdedAt(time) && this.#holdsMany(time)) this.#crowd(time);
       const hash = this.#isCrowdedAt(time) ? this.#hasher.ofEntry(time, block, row) : time;
       for (let entry = this.#firstOf(hash); entry >= 0; entry = this.#next[entry]) {
-        if (this.#hashes[entry] === hash) matches.push({ row, entry, source: this.#sourceOf[entry] });
+        if (this.#hashes[entry] !== hash) continue;
+        const source = this.#sourceOf[entry];
+        const ofSource = matches.get(source);
+        if (ofSource) ofSource.push({ row, entry });
+        else matches.set(source, [{ row, entry }]);
       }
     }
-    return this.#bySource(matches);
+    return matches;
   }
 
   /** Compares rows with their matches, which are all in the block `other`, and marks equal ones. */
@@ -163,15 +169,6 @@ export class EntryIndex {
       marked++;
     }
     return marked;
-  }
-
-  #bySource(matches: readonly Match[]): Match[] {
-    const starts = new Uint32Array(this.#sources.length + 1);
-    for (const { source } of matches) starts[source + 1]++;
-    for (let source = 0; source < this.#sources.length; source++) starts[source + 1] += starts[source];
-    const ordered: Match[] = [...matches];
-    for (const match of matches) ordered[starts[match.source]++] = match;
-    return ordered;
   }
 
   #isCrowdedAt(time: number): boolean {

@@ -160,7 +160,7 @@ describe('owners of one partition, and a store that is away', () => {
     await world.do(ingester.flush());
     expect(world.storedRows()).toHaveLength(appended);
     expect(new Set(world.storedRows()).size).toBe(appended);
-  }, 120_000);
+  });
 
   test.each([
     ['by size', { flushRawBytes: 1_000 }, 0],

@@ -115,14 +115,9 @@ export class StoredStreams {
   ): Promise<number> {
     const matches = await inSlices(index.matches(rows, marks), this.#options);
     let marked = 0;
-    for (let from = 0; from < matches.length;) {
-      const { source } = matches[from];
-      let to = from + 1;
-      while (to < matches.length && matches[to].source === source) to++;
+    for (const [source, ofSource] of matches) {
       const block = await this.#block(stored, runs[source].block, { mask: entryColumns, signal });
-      const ofBlock = matches.slice(from, to);
-      marked += await inSlices(index.compare(ofBlock, { block: rows.block, marks }, block), this.#options);
-      from = to;
+      marked += await inSlices(index.compare(ofSource, { block: rows.block, marks }, block), this.#options);
     }
     return marked;
   }

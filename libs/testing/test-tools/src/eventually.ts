@@ -1,6 +1,6 @@
 /** Waits in tests for a condition, never for a fixed time. */
 interface EventuallyOptions {
-  /** The longest wait; 40 s by default. */
+  /** The longest wait; 100 s by default. */
   readonly withinMs?: number;
   /** Pause between two looks; 20 ms by default. */
   readonly everyMs?: number;
@@ -14,7 +14,7 @@ interface EventuallyOptions {
  */
 export async function eventually<T>(
   look: () => T | Promise<T>,
-  { withinMs = 40_000, everyMs = 20, details = () => '' }: EventuallyOptions = {},
+  { withinMs = 100_000, everyMs = 20, details = () => '' }: EventuallyOptions = {},
 ): Promise<Exclude<T, undefined | false>> {
   const endMs = performance.now() + withinMs;
   for (;;) {

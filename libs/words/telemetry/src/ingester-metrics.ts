@@ -1,4 +1,6 @@
 /** Metrics of the ingester: steps *consume* and *flush, commit* of a written line. */
+import { headGauges } from './head-gauges.ts';
+import type { HeadState } from './head-gauges.ts';
 import { exponentialBuckets } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -23,22 +25,6 @@ interface FlushedSegment {
   readonly tenants: ReadonlyMap<string, number>;
 }
 
-/** One partition's head, for its gauges. */
-interface HeadGauges {
-  readonly records: number;
-  readonly memoryBytes: number;
-  /** Streams by tenant. */
-  readonly streams: ReadonlyMap<string, number>;
-  /** Records of the log that are not consumed yet. */
-  readonly lagRecords: number;
-  readonly consumedOffset: number;
-  readonly committedOffset: number;
-  /** Seconds that the oldest record has waited for its flush; 0: no record waits. */
-  readonly oldestSeconds: number;
-  /** Whether this owner flushes. */
-  readonly isLeader: boolean;
-}
-
 /** The counters of the ingester. */
 export interface IngesterMetrics {
   recordConsumed(rows: number, lineBytes: number): void;
@@ -58,7 +44,8 @@ export interface IngesterMetrics {
   /** Another owner committed first. */
   flushLost(storedBytes: number): void;
   tailDropped(entries: number): void;
-  head(partition: number, gauges: HeadGauges | undefined): void;
+  /** Undefined: the partition has left this process. */
+  head(partition: number, state: HeadState | undefined): void;
   /** `isActive` is true from the start until the partition has caught up. */
   replaying(partition: number, isActive: boolean): void;
 }
@@ -115,29 +102,10 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
     'loki_ingester_tail_dropped_entries_total',
     'Entries dropped from slow tails.',
   );
-  const streams = metrics.gauge('loki_ingester_memory_streams', 'Streams in memory.', ['tenant']);
-  const records = metrics.gauge('loki_ingester_memory_chunks', 'Records in memory.');
-  const memory = metrics.gauge('loki_ingester_memory_bytes', 'Bytes of records in memory.');
-  const ofPartition = partitionGauges(metrics);
   const replaying = metrics.gauge('loki_ingester_wal_replay_active', '1 while a partition catches up.');
   const chunks = chunkMetrics(metrics);
-  const heads = new Map<number, HeadGauges>();
+  const showHead = headGauges(metrics);
   const replayingPartitions = new Set<number>();
-
-  function showHeads(): void {
-    let recordCount = 0;
-    let bytes = 0;
-    const byTenant = new Map<string, number>();
-    for (const head of heads.values()) {
-      recordCount += head.records;
-      bytes += head.memoryBytes;
-      for (const [tenant, count] of head.streams) byTenant.set(tenant, (byTenant.get(tenant) ?? 0) + count);
-    }
-    records.set(recordCount);
-    memory.set(bytes);
-    streams.reset();
-    for (const [tenant, count] of byTenant) streams.set({ tenant }, count);
-  }
 
   return {
     recordConsumed(rows: number, lineBytes: number): void {
@@ -161,44 +129,12 @@ export function ingesterMetrics(metrics: Metrics): IngesterMetrics {
       dedupedBytes.inc(storedBytes);
     },
     tailDropped: (entries: number) => tailDropped.inc(entries),
-    head(partition: number, state: HeadGauges | undefined): void {
-      if (state === undefined) {
-        heads.delete(partition);
-      } else heads.set(partition, state);
-      ofPartition(partition, state);
-      showHeads();
-    },
+    head: showHead,
     replaying(partition: number, isActive: boolean): void {
       if (isActive) replayingPartitions.add(partition);
       else replayingPartitions.delete(partition);
       replaying.set(replayingPartitions.size > 0 ? 1 : 0);
     },
-  };
-}
-
-/** Gauges of partitions, for autoscaling and for operators on call. */
-function partitionGauges(metrics: Metrics): (partition: number, state: HeadGauges | undefined) => void {
-  const gauge = (name: string, help: string, of: (state: HeadGauges) => number) => ({
-    gauge: metrics.gauge(`loki_ingester_partition_${name}`, help, ['partition']),
-    of,
-  });
-  const gauges = [
-    gauge('lag_records', 'Records not yet consumed.', ({ lagRecords }) => lagRecords),
-    gauge('bytes', 'Bytes of the partition that are held in memory.', ({ memoryBytes }) => memoryBytes),
-    gauge('consumed_offset', 'Records below it are consumed.', ({ consumedOffset }) => consumedOffset),
-    gauge('committed_offset', 'Records below it are in the store.', ({ committedOffset }) => committedOffset),
-    gauge(
-      'oldest_seconds',
-      'Age of the oldest record that waits for its flush.',
-      (state) => state.oldestSeconds,
-    ),
-    gauge('leader', '1 when this owner flushes.', ({ isLeader }) => Number(isLeader)),
-  ];
-  return (partition, state) => {
-    for (const each of gauges) {
-      if (state) each.gauge.set({ partition }, each.of(state));
-      else each.gauge.remove({ partition });
-    }
   };
 }
 

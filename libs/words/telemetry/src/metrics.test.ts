@@ -1,6 +1,7 @@
 import { buildInfo, buildInfoMetric } from './build-info.ts';
 import { commonMetrics } from './common-metrics.ts';
 import { serverMetrics } from './http-metrics.ts';
+import { IdleTenants } from './idle-tenants.ts';
 import { ingesterMetrics } from './ingester-metrics.ts';
 import { Metrics } from './metrics.ts';
 import { collectProcessMetrics } from './process-metrics.ts';
@@ -49,7 +50,7 @@ test('a reload shows its success and the one hash in force', async () => {
   expect(text).not.toContain('sha256="old"');
 });
 
-test('memory gauges add up the heads of all partitions and forget those that left', async () => {
+test('memory gauges add up the heads of all partitions and subtract those that left', async () => {
   const metrics = new Metrics();
   const ingester = ingesterMetrics(metrics);
   const place = { consumedOffset: 9, committedOffset: 7, oldestSeconds: 1.5, isLeader: true };
@@ -78,8 +79,24 @@ test('memory gauges add up the heads of all partitions and forget those that lef
   ]) {
     expect(text).toContain(`\nloki_ingester_partition_${name}{partition="0"} ${value}\n`);
   }
-  expect(text).not.toContain('tenant="b"');
+  expect(text).toMatch(/^loki_ingester_memory_streams\{tenant="a"\} 3$/m);
+  expect(text).toMatch(/^loki_ingester_memory_bytes 10$/m);
   expect(text).not.toContain('partition="1"');
+});
+
+// It had no sample between a flush and the next push: a panel had gaps, and a scrape at that moment no
+// series.
+test('a tenant without streams shows 0, until it is idle', async () => {
+  const metrics = new Metrics();
+  const ingester = ingesterMetrics(metrics);
+  const place = { consumedOffset: 9, committedOffset: 7, oldestSeconds: 0, isLeader: true, lagRecords: 0 };
+  ingester.head(0, { ...place, records: 2, memoryBytes: 10, streams: new Map([['a', 3]]) });
+  ingester.head(0, { ...place, records: 0, memoryBytes: 0, streams: new Map() });
+  expect(await metrics.text()).toMatch(/^loki_ingester_memory_streams\{tenant="a"\} 0$/m);
+  const idle = new IdleTenants(metrics, { idleMs: 1 });
+  for (const nowMs of [0, 2]) await idle.sweep(nowMs, () => Promise.resolve());
+  ingester.head(0, { ...place, records: 0, memoryBytes: 0, streams: new Map() });
+  expect(await metrics.text()).not.toContain('tenant="a"');
 });
 
 test('process metrics are there', async () => {

@@ -186,7 +186,7 @@ test('the same lines with and without filters', async () => {
     { numRuns: 60 },
   );
   expect(ruledOut).toBeGreaterThan(200);
-}, 120_000);
+});
 
 test('a filter that misses some of its marks is found by these comparisons', async () => {
   const mayContain = Object.getOwnPropertyDescriptor(FilterProbe.prototype, 'mayContain')!
@@ -203,7 +203,7 @@ test('a filter that misses some of its marks is found by these comparisons', asy
   );
   forgetful.mockRestore();
   expect(outcome.failed).toBe(true);
-}, 120_000);
+});
 
 // ---- stories
 
