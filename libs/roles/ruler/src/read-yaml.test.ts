@@ -71,6 +71,31 @@ test.each([
 });
 
 test.each([
+  ['keys', (depth: number) => Array.from({ length: depth }, (_, i) => `${' '.repeat(i)}k:`).join('\n')],
+  ['dashes', (depth: number) => '- '.repeat(depth)],
+  ['items', (depth: number) => Array.from({ length: depth }, (_, i) => `${'  '.repeat(i)}-`).join('\n')],
+])('%s nest up to a bound, whatever stack there is', (_name, nest) => {
+  const refusal = (text: string): string => {
+    try {
+      readGroup(text);
+      return '';
+    } catch (error) {
+      expect(error).toBeInstanceOf(RuleTextError);
+      return (error as Error).message;
+    }
+  };
+  expect(refusal(nest(64))).not.toContain('nest too deep');
+  expect(refusal(nest(65))).toBe('collections nest too deep');
+});
+
+test('lines side by side, and lines of a long text, do not nest', () => {
+  const lines = Array.from({ length: 200 }, (_, i) => `${' '.repeat(i + 1)}word`).join('\n');
+  expect(readGroup(`name: |1\n${lines}\nlimit: 3\n`)).toMatchObject({ limit: 3 });
+  const rules = Array.from({ length: 200 }, (_, i) => `- record: r${i}\n  expr: vector(1)`).join('\n');
+  expect(readGroup(`name: g\nrules:\n${rules}\n`).rules).toHaveLength(200);
+});
+
+test.each([
   ['brackets', '['.repeat(1 << 20)],
   ['braces and quotes', '{"a":'.repeat(200_000)],
   ['dashes', `rules: ${'- '.repeat(1 << 19)}`],

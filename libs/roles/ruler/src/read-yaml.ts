@@ -13,6 +13,11 @@ export const ruleTextBytesMax = mib;
 const tokensMax = 50_000;
 /** Bound on nested flow collections; rule groups need two. */
 const flowDepthMax = 32;
+/**
+ * Bound on nested block collections; rule groups need six. The parser's stack is no bound: whether a text
+ * exhausts it depends on the code that the engine has optimised by then.
+ */
+const blockDepthMax = 64;
 /** Bound on aliases of one text, and on all visited nodes: aliases can expand a small text. */
 const aliasesMax = 100;
 const nodesMax = 100_000;
@@ -198,20 +203,41 @@ function parse(text: string): Document.Parsed | undefined {
     if (error) throw new RuleTextError(error.message);
     return document;
   } catch (error) {
-    // Collections that nest too deeply exhaust the parser's stack.
     if (error instanceof RangeError) throw new RuleTextError('collections nest too deep');
     throw error;
   }
 }
 
+/** Marks of the lexer that stand for no text: byte order, document, end of an error, scalar. */
+const controlTokens = new Set(['\ufeff', '\u0002', '\u0018', '\u001f']);
+
 function checkTokens(text: string): void {
   let tokens = 0;
-  let depth = 0;
+  let flowDepth = 0;
+  // Columns at which the open block collections begin: a nested one is indented further.
+  const columns: number[] = [];
+  let column = 0;
+  let isIndentation = true;
   for (const token of new Lexer().lex(text)) {
     if (++tokens > tokensMax) throw new RuleTextError('the text has too many parts');
-    if (token === '[' || token === '{') depth++;
-    else if (token === ']' || token === '}') depth--;
-    if (depth > flowDepthMax) throw new RuleTextError('collections nest too deep');
+    if (token === '[' || token === '{') flowDepth++;
+    else if (token === ']' || token === '}') flowDepth--;
+    if (controlTokens.has(token)) continue;
+    if (token.endsWith('\n')) {
+      column = 0;
+      isIndentation = true;
+      continue;
+    }
+    const isSpace = /^ +$/.test(token);
+    if (flowDepth === 0 && !isSpace && (isIndentation || token === '-' || token === '?')) {
+      while (columns.length > 0 && columns[columns.length - 1] >= column) columns.pop();
+      columns.push(column);
+    }
+    if (!isSpace) isIndentation = false;
+    if (flowDepth > flowDepthMax || columns.length > blockDepthMax) {
+      throw new RuleTextError('collections nest too deep');
+    }
+    column += token.length;
   }
 }
 
