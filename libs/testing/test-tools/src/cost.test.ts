@@ -29,7 +29,9 @@ test('a work that grows with the square is refused, with its figures', async () 
 test('a constant cost may be demanded', async () => {
   const constant = () => linear(1_000);
   await expectCostGrowth(constant, { small: 1, large: 1_000, timesMax: 10 });
-  await expect(expectCostGrowth(linear, { small: 100, large: 10_000, timesMax: 10 })).rejects.toThrow('costs');
+  await expect(expectCostGrowth(linear, { small: 100, large: 10_000, timesMax: 10 })).rejects.toThrow(
+    'costs',
+  );
 });
 
 test('an asynchronous work is measured to its end', async () => {
@@ -48,5 +50,7 @@ test('a disturbance that has passed is forgiven', async () => {
 
 test('a work of fixed cost is compared with the unit', async () => {
   await expectCost(unitOfCost, unitOfCost, { timesMax: 4 });
-  await expect(expectCost(() => square(20_000), unitOfCost, { timesMax: 4, rounds: 2 })).rejects.toThrow('costs');
+  await expect(expectCost(() => square(20_000), unitOfCost, { timesMax: 4, rounds: 2 })).rejects.toThrow(
+    'costs',
+  );
 });

@@ -72,7 +72,11 @@ export async function expectCostGrowth(
  * smaller one to be compared with.
  */
 export function unitOfCost(): () => unknown {
-  const values = Array.from({ length: 4_000 }, (_, i) => ({ name: `key ${i}`, value: i * 1.5, tags: [`${i}`] }));
+  const values = Array.from({ length: 4_000 }, (_, i) => ({
+    name: `key ${i}`,
+    value: i * 1.5,
+    tags: [`${i}`],
+  }));
   return () => {
     const texts = JSON.stringify(values).split(',');
     const counts = new Map<string, number>();
