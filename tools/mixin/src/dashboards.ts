@@ -1,4 +1,5 @@
 /** All dashboards, by file name. */
+import { deletion, retention } from './compactor-dashboards.ts';
 import type { Dashboard } from './grafana.ts';
 import {
   logs,
@@ -7,15 +8,7 @@ import {
   whizardLogging,
   whizardNotification,
 } from './log-dashboards.ts';
-import {
-  deletion,
-  operational,
-  reads,
-  readsResources,
-  retention,
-  writes,
-  writesResources,
-} from './system-dashboards.ts';
+import { operational, reads, readsResources, writes, writesResources } from './path-dashboards.ts';
 
 /** All dashboards by the names of their files. */
 export const dashboards: Readonly<Record<string, Dashboard>> = {
