@@ -5,15 +5,15 @@ import type { Socket } from 'node:net';
 
 export interface Attack {
   readonly name: string;
-  /** Where the issue asks for it. */
+  /** The attack in a line, for `--list`. */
   readonly about: string;
-  /** Of the process's container; absent: the machine's. */
+  /** Bound of the process's container; absent: the machine's. */
   readonly memoryMb?: number;
   /** Flags of the product beside the usual ones. */
   readonly flags?: readonly string[];
   /** Statuses that are right answers to the attacker, beside 2xx. Default: 400, 413, 429, 503. */
   readonly statuses?: readonly number[];
-  /** How long others are watched after the attack. Default: 1.5 s. */
+  /** Time for which the other tenant is measured after the attack. Default: 1.5 s. */
   readonly watchedAfterMs?: number;
   /** Stores the data that the attack needs; the other tenant's service is not measured meanwhile. */
   prepare?(attacker: Attacker): Promise<void>;
@@ -33,7 +33,7 @@ export class Attacker {
   /** The first text of each status. */
   readonly texts = new Map<number, string>();
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 });
-  /** The attacker went away by itself: that its requests have no answer is no fault. */
+  /** The attacker closed its connections: missing answers are no fault. */
   #isGone = false;
 
   /** Figures that the attack itself has measured, by name. */
@@ -101,7 +101,7 @@ export class Attacker {
     });
   }
 
-  /** Does `once` side by side, again and again, for so long. */
+  /** Repeats `once` side by side for this long. */
   async flood(clients: number, ms: number, once: (turn: number) => Promise<unknown>): Promise<void> {
     const endMs = performance.now() + ms;
     let turn = 0;
@@ -112,7 +112,7 @@ export class Attacker {
     );
   }
 
-  /** Closes all connections, whatever is still to come on them. */
+  /** Closes all connections, answers or not. */
   hangUp(): void {
     this.#isGone = true;
     this.#agent.destroy();

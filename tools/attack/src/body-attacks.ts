@@ -36,7 +36,7 @@ interface PushShape {
   readonly isOneMoment?: boolean;
 }
 
-/** A push of one stream with lines of the same kind, of about so many bytes. */
+/** A push of one stream with equal lines, of about this many bytes. */
 export function pushOf(
   bytes: number,
   { app = 'attack', lineBytes = 200, isOneMoment = false }: PushShape = {},

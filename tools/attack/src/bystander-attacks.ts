@@ -15,7 +15,7 @@ const mebibyte = 2 ** 20;
 const phases = 3;
 const phaseMs = 5_000;
 const probeEveryMs = 10;
-/** Two figures of one quiet process differ by so much. */
+/** Two figures of one quiet process differ by this much. */
 const noiseMs = 1;
 
 interface Phase {
@@ -36,7 +36,7 @@ function p99Of(parts: readonly Phase[]): number {
   return spread(parts.flatMap(({ push }) => push)).p99;
 }
 
-/** A tail over a connection of its own; nothing of it is read but what `read` asks for. */
+/** A tail over a connection of its own; only `read` reads from it. */
 async function openTail(attacker: Attacker, query: string): Promise<Socket> {
   const socket = await attacker.open();
   socket.pause();
@@ -50,7 +50,7 @@ async function openTail(attacker: Attacker, query: string): Promise<Socket> {
 
 const tails = 10;
 const dropsWithinMs = 60_000;
-/** From the first drop on: all tails stand still for as long, and do not stop in one moment. */
+/** Resolves some time after the first drop: the tails do not stall at the same moment. */
 const dropsApartMs = 10_000;
 
 const slowTail: Attack = {
@@ -59,7 +59,7 @@ const slowTail: Attack = {
   async run(attacker) {
     let isEnding = false;
     const ingesting = (async () => {
-      // Some megabytes a second, which the tails would have to take. Repeated lines are no news for them.
+      // Pushes some megabytes a second for the tails. Repeated lines would not reach them.
       for (; !isEnding; await sleep(50)) await attacker.push(pushOf(mebibyte / 4));
     })();
     const [alone, beside]: [Phase[], Phase[]] = [[], []];
@@ -102,7 +102,7 @@ async function untilDropped(attacker: Attacker): Promise<void> {
   attacker.fault('the process counts no entries that its tails are too slow for');
 }
 
-/** Whether a tail that reads again, as fast as it can, comes to hear of entries that were dropped. */
+/** Whether a tail that reads again is told of the dropped entries. */
 function readsOfDrops(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
     const giveUp = setTimeout(() => resolve(false), 20_000);

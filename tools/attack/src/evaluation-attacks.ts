@@ -11,7 +11,7 @@ import { Watch } from './watch-thread.ts';
 const attackMs = 8_000;
 const watchedAfterMs = 5_000;
 const clients = 8;
-/** Others are watched so long before the attack, for comparison. */
+/** Time for which the other tenant is measured before the attack, for comparison. */
 const aloneMs = 3_000;
 
 interface Evaluation {

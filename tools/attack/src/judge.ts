@@ -1,6 +1,6 @@
-/** The invariant that holds during every attack, and what an attack did to it. */
+/** The invariant during every attack, and the faults that an attack caused. */
 
-/** Answers others wait for: how long each took, in milliseconds; NaN: it failed. */
+/** Times of the other tenant's requests, in milliseconds; NaN: failed. */
 export interface Probes {
   readonly ready: readonly number[];
   readonly push: readonly number[];
@@ -20,11 +20,11 @@ interface Invariant {
   readonly p99MsMax: number;
   readonly mostMsMax: number;
   readonly memoryBytesMax: number;
-  /** Statuses that the attacker may be given. */
+  /** Statuses that are right answers to the attacker. */
   readonly statuses: readonly number[];
 }
 
-/** Sentences about what does not hold; none: the attack failed. */
+/** Faults in sentences; none: the attack had no effect. */
 export function judge(observed: Observed, invariant: Invariant): string[] {
   const faults: string[] = [];
   if (!observed.isAlive) faults.push('the process ended');

@@ -34,7 +34,7 @@ const attacks: readonly Attack[] = [
 const clearStatuses = [200, 204, 400, 413, 429, 503];
 /** Without a container: three times what a process holds that serves a few tenants. */
 const memoryBytesMax = 1536 * 2 ** 20;
-/** The process is watched before the attack, and after it. */
+/** The other tenant is measured before the attack, and after it. */
 const quietMs = 1_500;
 
 const { values: options } = parseArgs({
@@ -91,7 +91,7 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
   let memoryBytes = 0;
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 50);
   await sleep(quietMs);
-  // An attacker whose answers never come is not waited for.
+  // Bounds the wait for an attacker whose answers never come.
   await Promise.race([attack.run(attacker), sleep(90_000)]);
   await sleep(attack.watchedAfterMs ?? quietMs);
   clearInterval(sampling);

@@ -7,7 +7,7 @@ import { lineBodies, longLines, pushAll, seriesOfLines } from './stored-lines.ts
 
 const mib = 2 ** 20;
 
-/** Four clients ask for the same, again and again: each of 192,000 lines has label values of its own. */
+/** Four clients repeat one query: each of 192,000 lines has label values of its own. */
 function distinctSeries(name: string, memoryMb: number, path: (query: string) => string): Attack {
   return {
     name,

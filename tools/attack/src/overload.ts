@@ -20,7 +20,7 @@ const peakClients = 8;
 const goodputShareMin = 0.8;
 const afterSeconds = 20;
 const normalWithinMs = 10_000;
-/** A push is as usual when it is acknowledged within this. */
+/** A push is normal when it is acknowledged within this time. */
 const usualMs = 1_000;
 
 const { values: options } = parseArgs({
@@ -103,7 +103,7 @@ function tell({ sent, statuses }: Tally, seconds: number): void {
   console.log(`${seconds} s: sent ${sent}, ${JSON.stringify(Object.fromEntries(statuses))}`);
 }
 
-/** When pushes are as usual again. */
+/** Seconds until pushes are normal again. */
 async function after(pushes: Pushes, peak: number): Promise<string[]> {
   const endedMs = performance.now();
   const { slow } = await pushes.openLoop(peak / 2, afterSeconds, undefined, usualMs);

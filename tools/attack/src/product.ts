@@ -6,7 +6,7 @@ import { Daemon } from '@loki/services';
 import { freePorts } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-/** Of the kernel's bookkeeping; what a group may use is counted in it. */
+/** Unit of the kernel's accounting of a group's memory. */
 const cpuPeriodUs = 100_000;
 
 export class Product {
@@ -82,7 +82,7 @@ export class Product {
     return fs.readFileSync(this.#daemon.logPath, 'utf8').split('\n').slice(-8).join('\n');
   }
 
-  /** SIGKILL, and started again on what it left; nothing is waited for. */
+  /** Kills the process and starts it on the same data, without waiting. */
   async killAndLaunch(): Promise<void> {
     await this.#daemon.stop('SIGKILL');
     this.#daemon.launch();

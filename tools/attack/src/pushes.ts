@@ -97,7 +97,7 @@ export class Pushes {
     return tally;
   }
 
-  /** Compares what a query counts with what was acknowledged; empty: all is there. */
+  /** Compares counted lines with acknowledged ones; empty: all are there. */
   async miscounted(): Promise<string[]> {
     const query = 'sum(count_over_time({app="overload"}[2h]))';
     const time = String(BigInt(Date.now()) * 1_000_000n + 60_000_000_000n);

@@ -7,7 +7,7 @@ const linesPerBody = 8_000;
 /** The stage that makes a series of each of the lines below. */
 export const seriesOfLines = '| regexp "id=(?P<id>\\\\w+) user=(?P<user>\\\\w+) path=(?P<path>\\\\S+)"';
 
-/** Pushes of so many lines, each with values of its own. */
+/** Pushes of this many lines, each with values of its own. */
 export function* lineBodies(app: string, lines: number): Generator<string> {
   for (let from = 0; from < lines; from += linesPerBody) {
     const count = Math.min(linesPerBody, lines - from);
@@ -40,7 +40,7 @@ export function* longLines(text: string, count: number): Generator<string> {
   }
 }
 
-/** Has all bodies acknowledged. */
+/** Pushes all bodies until they are acknowledged. */
 export async function pushAll(attacker: Attacker, bodies: Iterable<string>): Promise<void> {
   for (const body of bodies) {
     for (let status = await attacker.push(body); status !== 204; status = await attacker.push(body)) {

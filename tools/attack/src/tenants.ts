@@ -128,7 +128,7 @@ class Run {
     this.#operations = operations;
   }
 
-  /** Sentences about what does not hold. */
+  /** Faults in sentences. */
   async all(): Promise<string[]> {
     const random = new Prng(options.seed);
     const one = async (number: number): Promise<void> => {
@@ -171,7 +171,7 @@ class Run {
       this.#foreign += 1;
       this.#fault(`${tenant.name} reads of ${other.name} in ${operation.path}: ${text.slice(0, 300)}`);
     }
-    // Nothing to answer with is no failure.
+    // An empty answer is no failure.
     if (status < 300 || status === 404) return;
     this.#failures += 1;
     if (this.#failures <= 5) console.log(`${operation.path}: ${status} ${text.slice(0, 300)}`);

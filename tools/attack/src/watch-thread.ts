@@ -7,7 +7,7 @@ interface Watched {
   readonly failures: readonly string[];
 }
 
-/** Asks the process as others do, from now on until `end`. */
+/** Sends the other tenant's requests, from now on until `end`. */
 export class Watch {
   readonly #worker: Worker;
 

@@ -1,6 +1,6 @@
 /**
- * Asks the process as others do, in a thread of its own: an attacker that keeps its event loop busy does not
- * spoil the figures. Main starts this file as a worker; a message ends it, and the figures come back.
+ * Sends the other tenant's requests from a thread of its own: the attacker's busy event loop does not distort
+ * the figures. Main starts this file as a worker; a message ends it, and it returns the figures.
  */
 import { Agent, request } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -10,7 +10,7 @@ const timeoutMs = 30_000;
 const agent = new Agent({ keepAlive: true });
 const times = { ready: [] as number[], push: [] as number[], query: [] as number[] };
 const failures: string[] = [];
-/** Requests under way: in the end each has taken as long as it has waited. */
+/** Running requests: at the end each counts with its time so far. */
 const unanswered = new Set<() => void>();
 let isStopping = false;
 

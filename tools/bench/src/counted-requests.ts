@@ -5,8 +5,8 @@ import type { Protocol } from '@loki/services';
 export interface StoreUse {
   readonly requests: number;
   /**
-   * The longest chain of requests of which each began after the one before was answered: so often the
-   * store's delay was waited for, however many requests went side by side.
+   * Length of the longest chain of requests of which each began after the answer of the one before: the
+   * number of delays of the store in a row.
    */
   readonly trips: number;
   readonly bytes: number;
@@ -31,7 +31,7 @@ export class CountedRequests {
     return use;
   }
 
-  /** Looks for news of the catalog are left out: processes make them all the time, whatever is asked. */
+  /** Updates of the catalog are left out: processes make them all the time, independently of queries. */
   connection(): Protocol {
     let exchange: Exchange | undefined;
     return {

@@ -1,4 +1,4 @@
-/** Rows about the catalog: looking for news of a partition, whatever was committed before. */
+/** Rows about the catalog: the update of a partition, after any number of earlier commits. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

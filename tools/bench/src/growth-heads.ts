@@ -1,6 +1,6 @@
 /**
- * Row about heads: a query of many parts older than all heads, over so many partitions. Costs are those of
- * the querier: questions to heads, and CPU for each part.
+ * Row about heads: a query of many parts older than all heads, over a number of partitions. Costs are those
+ * of the querier: requests to heads, and CPU for each part.
  */
 import { Catalog } from '@loki/catalog';
 import { parseTenantId } from '@loki/model';
@@ -37,7 +37,7 @@ export const headMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures one query over so many partitions. */
+/** Measures one query over this many partitions. */
 export async function measureHeads(partitions: number): Promise<Map<string, number>> {
   const objectStore = new MemoryObjectStore();
   const catalog = new Catalog({ objectStore, timers: new NodeTimers(), logger, partitionCount: partitions });

@@ -1,4 +1,4 @@
-/** Judges how a cost grows with what there is: the exponent over sizes, and the cost at the largest. */
+/** Judges the growth of a cost: its exponent over sizes, and the cost at the largest size. */
 
 /** A cost at one size. */
 export interface Point {

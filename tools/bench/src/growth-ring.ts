@@ -1,5 +1,5 @@
 /**
- * Row about rings: what members that watch each other take out of a real Redis, and of the CPU of a process.
+ * Row about rings: the load of members that watch each other on a real Redis, and on the CPU of a process.
  * Needs `redis-server` in the path.
  */
 import { spawn } from 'node:child_process';
@@ -22,7 +22,7 @@ const measuredMs = 30_000;
  * Members that are whole; the others are written as their entries would be, and what they read is computed.
  */
 const wholeMax = 100;
-/** A member changes its state so often: a rolling restart of a thousand takes an hour. */
+/** Interval between two changes of a member's state: a rolling restart of a thousand takes an hour. */
 const newsMs = 1_000;
 const key = 'collectors/ring';
 
@@ -43,7 +43,7 @@ const clock = new NodeClock();
 const timers = new NodeTimers();
 const random = new NodeRandom();
 
-/** Measures a ring of so many members. */
+/** Measures a ring of this many members. */
 export async function measureRing(members: number): Promise<Map<string, number>> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-bench-'));
   const port = await freePort();

@@ -1,7 +1,4 @@
-/**
- * Rows about streams: what a process with so many of them takes in memory, and to answer questions about
- * them.
- */
+/** Rows about streams: memory of a process with many of them, and the cost of queries about them. */
 import { Product } from '@loki/attack';
 import type { Bar, Measure } from './growth-judge.ts';
 
@@ -11,7 +8,7 @@ const headers = { 'x-scope-orgid': tenant };
 const streamsPerPush = 1_000;
 /** Each stream is pushed so often: a record of the write log holds it each time. */
 const rounds = 3;
-/** A question is asked so often, the cheapest counts: others' work and collections only add to it. */
+/** Repetitions of a query, of which the cheapest counts: other work and collections only add to it. */
 const repeats = 5;
 const answerTimeoutMs = 300_000;
 
@@ -71,7 +68,7 @@ export const streamMeasures: readonly Measure[] = [
   { name: 'memory after flush', unit: 'MiB', bar: memory(700) },
 ];
 
-/** Measures a fresh process with so many streams. */
+/** Measures a fresh process with this many streams. */
 export async function measureStreams(streams: number): Promise<Map<string, number>> {
   const product = await Product.start(0, flags);
   const costs = new Map<string, number>();

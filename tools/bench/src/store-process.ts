@@ -13,7 +13,7 @@ interface StoreProcessOptions {
   readonly bucket: string;
 }
 
-/** As `/compaction` says it. */
+/** The answer of `/compaction`. */
 interface CompactorState {
   readonly merges: number;
   readonly backlogMerges: number;
