@@ -1,13 +1,13 @@
 /** A cheap source of pushes: one body in which only timestamps change. */
 import { Agent, request } from 'node:http';
 
+const linesPerPush = 400;
 const lineBytes = 120;
 const timeoutMs = 10_000;
 /**
  * Clients, each with a connection that it keeps. With no client free a push stays unsent: agents buffer, too.
- * Enough clients to send three times the peak while each waits for three seconds, as pushes may.
  */
-const socketsMax = 6_000;
+const socketsMax = 512;
 /** Digits of a timestamp in nanoseconds. */
 const timeDigits = 19;
 const tenant = 'loader';
@@ -31,7 +31,7 @@ export interface Tally {
 
 /** Pushes of new lines that cost their sender next to nothing: one body, in which only timestamps change. */
 export class Pushes {
-  readonly linesPerPush: number;
+  readonly linesPerPush = linesPerPush;
   /** Each push has a connection of its own. */
   isAnew = false;
   readonly #agent: Agent;
@@ -45,11 +45,10 @@ export class Pushes {
   #unknown = 0;
 
   /** @param streams of each push; a divisor of `linesPerPush` */
-  constructor(port: number, streams = 8, linesPerPush = 400) {
-    this.linesPerPush = linesPerPush;
+  constructor(port: number, streams = 8) {
     this.#port = port;
     this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax });
-    ({ body: this.#body, times: this.#times } = template(streams, linesPerPush));
+    ({ body: this.#body, times: this.#times } = template(streams));
   }
 
   get acked(): number {
@@ -58,8 +57,8 @@ export class Pushes {
 
   async send(): Promise<Sent> {
     const outcome = await this.#post(this.#next());
-    if (outcome.status === 204) this.#acked += this.linesPerPush;
-    else if (outcome.status === 0 || outcome.status >= 500) this.#unknown += this.linesPerPush;
+    if (outcome.status === 204) this.#acked += linesPerPush;
+    else if (outcome.status === 0 || outcome.status >= 500) this.#unknown += linesPerPush;
     return outcome;
   }
 
@@ -128,7 +127,7 @@ export class Pushes {
   /** The body with timestamps that no push had before. */
   #next(): Buffer {
     const body = Buffer.from(this.#body);
-    const firstNs = this.#beganNs + BigInt(this.#number++ * this.linesPerPush) * 1_000n;
+    const firstNs = this.#beganNs + BigInt(this.#number++ * linesPerPush) * 1_000n;
     for (const [i, at] of this.#times.entries()) {
       body.write(String(firstNs + BigInt(i) * 1_000n), at, 'latin1');
     }
@@ -164,7 +163,7 @@ export class Pushes {
   }
 }
 
-function template(streams: number, linesPerPush: number): { body: Buffer; times: readonly number[] } {
+function template(streams: number): { body: Buffer; times: readonly number[] } {
   const times: number[] = [];
   let text = '{"streams":[';
   for (let stream = 0; stream < streams; stream++) {

@@ -126,16 +126,17 @@ export class System {
     return this.#partitions;
   }
 
-  /** Partitions of which an ingester has read a record. */
-  async writtenPartitions(): Promise<number> {
+  /** Number of partitions from `first` on of which an ingester has read a record. */
+  async writtenPartitions(first: number): Promise<number> {
     const [{ url }] = this.of('gateway');
     const response = await fetch(`${url}/partitions`, { signal: AbortSignal.timeout(10_000) });
     if (response.status !== 200) return 0;
     const { partitions } = (await response.json()) as {
       partitions: { instances: { consumedOffset: number }[] }[];
     };
-    return partitions.filter(({ instances }) => instances.some(({ consumedOffset }) => consumedOffset > 0))
-      .length;
+    const isWritten = ({ instances }: (typeof partitions)[0]) =>
+      instances.some(({ consumedOffset }) => consumedOffset > 0);
+    return partitions.slice(first).filter(isWritten).length;
   }
 
   /** Where an app starts from, unless it is of this version. */

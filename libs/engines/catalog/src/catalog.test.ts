@@ -143,6 +143,51 @@ describe('the read side', () => {
     polled.stop();
   });
 
+  test('a partition without news is looked at less and less often, and one with news at once again', async () => {
+    const looks: string[] = [];
+    const rounds: (() => void)[] = [];
+    const idle = new Catalog({
+      objectStore: {
+        ...bound(objectStore),
+        get: (key) => {
+          looks.push(key);
+          return objectStore.get(key);
+        },
+      },
+      timers: {
+        sleep: () => Promise.resolve(),
+        after: (_, next) => {
+          rounds.push(next);
+          return { cancel: () => undefined };
+        },
+      },
+      partitionCount: 2,
+    });
+    const round = async (): Promise<number> => {
+      looks.length = 0;
+      rounds.pop()!();
+      while (rounds.length === 0) await new Promise(setImmediate);
+      return looks.filter((key) => key.startsWith('catalog/partitions/1/')).length;
+    };
+    await idle.start();
+    let idleLooks = 0;
+    for (let i = 0; i < 480; i++) idleLooks += await round();
+    // Two hours: each 15 s at first, each half an hour at last.
+    expect(idleLooks).toBeGreaterThan(8);
+    expect(idleLooks).toBeLessThan(16);
+    const { endOffset } = writers[1].state;
+    await commit(writers[1], endOffset + 5, [section('a', 0n, 99n)]);
+    await idle.refreshTo(1, endOffset + 5);
+    await commit(writers[1], endOffset + 9, [section('a', 0n, 99n)]);
+    let after = 0;
+    while (idle.state(1).endOffset < endOffset + 9) {
+      await round();
+      after++;
+    }
+    expect(after).toBeLessThan(3);
+    idle.stop();
+  });
+
   test('the index by day finds what a plain scan of all sections finds', async () => {
     const random = new Prng('index');
     const all: { key: string; section: ManifestSection }[] = [];

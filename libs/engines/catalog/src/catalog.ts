@@ -3,11 +3,12 @@ import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import type { LiveSegment, CatalogState } from './catalog-state.ts';
+import { joinCompactions } from './compaction-manifest.ts';
 import type { CompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
+import { GroupedLog } from './grouped-log.ts';
 import { compactionKeys } from './keys.ts';
 import type { ManifestSection } from './manifest.ts';
-import { NumberedLog } from './numbered-log.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
@@ -33,7 +34,23 @@ interface Partition {
   isLoaded: boolean;
   /** Names the damaged manifest that the partition is known up to; undefined: it is known to its end. */
   damage: string | undefined;
+  /** Rounds of `start` from one look to the next: doubled by each look without news. */
+  pauseRounds: number;
+  /** The round of the next look. */
+  nextRound: number;
 }
+
+/**
+ * Most rounds from one look to the next: half an hour. Queries ask for what they need when they need it; what
+ * is left to learn are dropped sections, whose objects live for an hour and more.
+ */
+const pauseRoundsMax = 120;
+
+/**
+ * Most attempts of a commit: of 30 compactors that commit all the time, each loses 29 of 30 times, and so
+ * many in a row once in 10^7 times.
+ */
+const commitAttemptsMax = 512;
 
 /** Partitions refreshed side by side. */
 const refreshesMax = 8;
@@ -43,7 +60,7 @@ export class Catalog {
   readonly #partitions: Partition[] = [];
   readonly #index = new SectionIndex();
   /** The compactors' changes to the sections. */
-  readonly compactions: NumberedLog<CompactionManifest>;
+  readonly compactions: GroupedLog<CompactionManifest>;
   readonly #compacted = new CompactionState();
   #refreshingCompactions: Promise<void> | undefined;
   #compactionDamage: string | undefined;
@@ -56,19 +73,24 @@ export class Catalog {
   #dropped: { live: LiveSegment; section: ManifestSection }[] = [];
   readonly #options: CatalogOptions;
   #timer: TimerHandle | undefined;
+  #round = 0;
   #isStopped = false;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.grow(options.partitionCount);
-    this.compactions = new NumberedLog({
-      objectStore: options.objectStore,
-      state: this.#compacted,
-      emptyState: () => new CompactionState(),
-      ...compactionKeys,
-      eraSize: options.eraSize,
-      checkpointEvery: options.checkpointEvery,
-    });
+    this.compactions = new GroupedLog(
+      {
+        objectStore: options.objectStore,
+        state: this.#compacted,
+        emptyState: () => new CompactionState(),
+        ...compactionKeys,
+        eraSize: options.eraSize,
+        checkpointEvery: options.checkpointEvery,
+        attemptsMax: commitAttemptsMax,
+      },
+      joinCompactions,
+    );
   }
 
   /** Follows partitions up to this number, too. Those that are new are read at the next refresh. */
@@ -83,13 +105,23 @@ export class Catalog {
           removed: (live, section) => void this.#dropped.push({ live, section }),
         },
       });
-      this.#partitions.push({ catalog, refreshing: undefined, isLoaded: false, damage: undefined });
+      this.#partitions.push({
+        catalog,
+        refreshing: undefined,
+        isLoaded: false,
+        damage: undefined,
+        pauseRounds: 1,
+        nextRound: 0,
+      });
     }
   }
 
-  /** Refreshes now, and from time to time until `stop`. Failures are logged; the next round tries again. */
+  /**
+   * Refreshes now, and from time to time until `stop`: a partition the less often the longer it has had no
+   * news. Failures are logged; the next round tries again.
+   */
   async start(): Promise<void> {
-    await this.refresh().catch((error: unknown) => this.#warn(error));
+    await this.#refreshAll(this.#due()).catch((error: unknown) => this.#warn(error));
     if (this.#isStopped) return;
     this.#timer = this.#options.timers.after(this.#options.pollMs ?? 15_000, () => void this.start());
   }
@@ -101,7 +133,17 @@ export class Catalog {
 
   /** Catches up with all partitions. */
   async refresh(signal?: AbortSignal): Promise<void> {
-    const waiting = [...this.#partitions];
+    await this.#refreshAll(this.#partitions, signal);
+  }
+
+  /** Partitions whose turn it is in this round of `start`. */
+  #due(): Partition[] {
+    this.#round++;
+    return this.#partitions.filter(({ nextRound }) => nextRound <= this.#round);
+  }
+
+  async #refreshAll(partitions: readonly Partition[], signal?: AbortSignal): Promise<void> {
+    const waiting = [...partitions];
     const work = async (): Promise<void> => {
       for (let next = waiting.pop(); next; next = waiting.pop()) await this.#refreshOne(next, signal);
     };
@@ -175,8 +217,7 @@ export class Catalog {
 
   /** One refresh at a time for each partition; who comes later waits for the same. */
   async #refreshOne(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
-    partition.refreshing ??= partition.catalog
-      .load()
+    partition.refreshing ??= this.#look(partition)
       .then(
         () => (partition.damage = undefined),
         (error: unknown) => (partition.damage = this.#toldDamage(error, partition.damage)),
@@ -187,6 +228,17 @@ export class Catalog {
       })
       .finally(() => (partition.refreshing = undefined));
     await abortable(partition.refreshing, signal);
+  }
+
+  async #look(partition: Partition): Promise<void> {
+    const { state } = partition.catalog;
+    const { number } = state;
+    await partition.catalog.load();
+    const isNews = state.number !== number || !partition.isLoaded;
+    partition.pauseRounds = isNews ? 1 : Math.min(2 * partition.pauseRounds, pauseRoundsMax);
+    // Partitions that fell silent together are not all looked at in the same round.
+    const spread = partition.pauseRounds > 4 ? state.partition % (partition.pauseRounds >> 1) : 0;
+    partition.nextRound = this.#round + partition.pauseRounds - spread;
   }
 
   /** A refresh under way may have begun before a partition was read for the first time: then one more. */

@@ -51,6 +51,16 @@ export interface CompactionManifest {
   readonly erased: readonly string[];
 }
 
+/** One manifest with all changes; undefined: two of them are about the same day of a tenant. */
+export function joinCompactions(manifests: readonly CompactionManifest[]): CompactionManifest | undefined {
+  const changes = manifests.flatMap((each) => each.changes);
+  const days = new Set(changes.map(({ tenant, day }) => `${day} ${tenant}`));
+  if (days.size < changes.length) return undefined;
+  const createdMs = Math.max(...manifests.map((each) => each.createdMs));
+  const erased = [...new Set(manifests.flatMap((each) => each.erased))];
+  return { number: manifests[0].number, createdMs, changes, erased };
+}
+
 /** `LME1`. The last byte is the version. */
 const magic = 0x3145_4d4c;
 const listMax = 1_000_000;

@@ -36,10 +36,12 @@ interface NumberedLogOptions<Manifest> extends LogKeys {
   readonly eraSize?: number;
   /** Manifests from one checkpoint to the next. Default 256. */
   readonly checkpointEvery?: number;
+  /** Most attempts of an append. Default 32: of a few writers that commit now and then. */
+  readonly attemptsMax?: number;
 }
 
 /** Most attempts: others may commit first, but more in a row than this is a fault. */
-const attemptsMax = 32;
+const attemptsMaxDefault = 32;
 /** Kept checkpoints: a reader may be reading the one before the last. */
 const checkpointsKept = 2;
 /** Most times that a reader finds itself behind the removal of manifests during one load. */
@@ -82,7 +84,7 @@ export class NumberedLog<Manifest> {
     signal?: AbortSignal,
   ): Promise<Manifest | undefined> {
     return this.#inTurn(async () => {
-      const { state, manifestPrefix } = this.#options;
+      const { state, manifestPrefix, attemptsMax = attemptsMaxDefault } = this.#options;
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
         await this.#load(signal);
         const number = state.number + 1;

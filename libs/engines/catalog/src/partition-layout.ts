@@ -28,7 +28,7 @@ interface PartitionLayoutOptions {
   readonly logger: Logger;
   /** Partitions of a log that nobody has changed. */
   readonly count: number;
-  /** How often the log is read. Default 10 s. */
+  /** How often the log is read. Default 20 s. */
   readonly followMs?: number;
   /** A reader that has not read the log for so long asks first. Default 30 s. */
   readonly staleMs?: number;
@@ -38,7 +38,7 @@ interface PartitionLayoutOptions {
   readonly leadSeconds?: number;
 }
 
-const followMsDefault = 10_000;
+const followMsDefault = 20_000;
 const staleMsDefault = 30_000;
 const stageMsDefault = 60_000;
 const leadSecondsDefault = 60;

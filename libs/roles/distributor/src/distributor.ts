@@ -26,7 +26,6 @@ import type { SharedStreams, StreamAdmission } from './admit/stream-registry.ts'
 import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
-import { backfillShardOf } from './backfill-shard.ts';
 import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
 import type { DecodedPush } from './decode/decode-push-task.ts';
 import { decodePush, isSnappyPush } from './decode/decode-push.ts';
@@ -40,7 +39,7 @@ import type { DistributorOptions } from './options.ts';
 import { PushScratches } from './push-scratch.ts';
 import type { PushScratch } from './push-scratch.ts';
 import { PushTurns } from './push-turns.ts';
-import { accepted, failed, formatOf } from './respond.ts';
+import { accepted, failed } from './respond.ts';
 import type { PushFormat } from './respond.ts';
 import { Discards } from './rows/discards.ts';
 import { MetadataNames } from './rows/metadata-names.ts';
@@ -174,7 +173,7 @@ export class Distributor implements DistributorService {
   }
 
   async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
-    const format = formatOf(request);
+    const format: PushFormat = request.path === '/otlp/v1/logs' ? 'otlp' : 'loki';
     try {
       return await this.#push(tenant, request, format);
     } catch (error) {
@@ -182,11 +181,6 @@ export class Distributor implements DistributorService {
       this.#deps.logger.error('push failed', { tenant, path: request.path, error: String(error) });
       return failed(format, 500, 'internal error');
     }
-  }
-
-  refusal(tenant: TenantId, request: HttpRequest): HttpResponse | undefined {
-    const error = this.#turns.refusal(tenant);
-    return error && failed(formatOf(request), error.status, error.message);
   }
 
   /** Appends the open batches. Later pushes are still accepted. */
@@ -587,4 +581,18 @@ function blockedPolicyText(push: Push, policy: string): string | undefined {
   const until = rfc3339Seconds(Math.floor(untilMs / 1000));
   const named = policy === '' ? '' : ` (policy: '${policy}')`;
   return `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'${named}`;
+}
+
+const backfillShardBytesMax = 128;
+
+function backfillShardOf({ headers }: HttpRequest): string | undefined {
+  const shard = headers.get('x-loki-backfill-shard');
+  if (shard === undefined || shard === '') return undefined;
+  if (Buffer.byteLength(shard) > backfillShardBytesMax) {
+    throw new LokiError(
+      'badRequest',
+      `X-Loki-Backfill-Shard is too long: max ${backfillShardBytesMax} bytes`,
+    );
+  }
+  return shard;
 }

@@ -1,6 +1,6 @@
 /** One partition from its assignment to its release: steps *consume* to *commit* of a written line. */
 import type { CommitState } from '@loki/catalog';
-import { LokiError } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
   HeadAnswer,
@@ -42,6 +42,17 @@ interface Parts {
   readonly consumer: Consumer;
   readonly flusher: Flusher;
 }
+
+/**
+ * Most rounds of `flushCheckMs` between two looks of a follower at the leader's commits: a minute. It doubles
+ * with each look without news, so a follower never keeps rows for longer than twice the time between commits.
+ */
+const pauseRoundsMax = 12;
+/**
+ * A head of so much memory may hold up the log: its follower looks each round. A flush is due at about 12
+ * MiB.
+ */
+const largeHeadBytes = 8 * mib;
 
 /** One partition, from its assignment to its release. */
 export class Partition {
@@ -213,12 +224,21 @@ export class Partition {
 
   /** Checks age and idleness from time to time, and sets the gauges. */
   async #watch(): Promise<never> {
-    for (;;) {
+    let pauseRounds = 1;
+    for (let rounds = 1; ; rounds++) {
       await this.#deps.timers.sleep(this.#deps.options.flushCheckMs, this.#stop.signal);
       const { flusher, progress } = this.#parts!;
       this.#tails.onCommitted(progress.committedOffset);
-      if (flusher.isLeader) flusher.flushIfDue();
-      else await flusher.followCommits();
+      if (flusher.isLeader) {
+        flusher.flushIfDue();
+        rounds = 0;
+      } else if (rounds >= pauseRounds || progress.head.memoryBytes > largeHeadBytes) {
+        const { committedOffset } = progress;
+        await flusher.followCommits();
+        const isNews = progress.committedOffset > committedOffset;
+        pauseRounds = isNews ? 1 : Math.min(2 * pauseRounds, pauseRoundsMax);
+        rounds = 0;
+      }
       await this.#tellGauges(this.#parts!);
     }
   }

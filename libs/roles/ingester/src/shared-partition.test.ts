@@ -1,4 +1,5 @@
 /** Protects commits: of several owners of a partition, and while the store is away. */
+import type { PartitionCommitter } from '@loki/catalog';
 import type { LogLeafResult, WriteLog } from '@loki/ports';
 import { rowText } from './test/records.ts';
 import type { Row } from './test/records.ts';
@@ -67,6 +68,36 @@ describe('owners of one partition, and a store that is away', () => {
     const answer = await world.do(follower.queryHead(0, everything()));
     expect(answer.committedOffset).toBe(1);
     expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 2']);
+  });
+
+  test('a follower looks for commits less and less often, and soon again after one', async () => {
+    const world = await World.open();
+    const leader = await world.ready();
+    let looks = 0;
+    const counted = new Proxy(world.commits, {
+      get(commits, name: keyof PartitionCommitter) {
+        if (name === 'load') looks++;
+        return commits[name].bind(commits);
+      },
+    });
+    const follower = await world.ready({}, { isLeader: () => false, commits: () => counted });
+    looks = 0;
+    await world.pass(600_000);
+    expect(looks).toBeGreaterThan(9);
+    expect(looks).toBeLessThan(20);
+    for (const offset of [1, 2]) {
+      await world.append([row(offset)]);
+      await world.do(leader.flush());
+      await world.pass(61_000);
+      const answer = await world.do(follower.queryHead(0, everything()));
+      expect(answer.committedOffset).toBe(offset);
+    }
+    looks = 0;
+    await world.append([row(3)]);
+    await world.do(leader.flush());
+    // Once a minute at most until it is seen, then after 5, 10, 20 s.
+    await world.pass(100_000);
+    expect(looks).toBeGreaterThan(3);
   });
 
   test('a leader that others have long left behind goes on from where they are', async () => {

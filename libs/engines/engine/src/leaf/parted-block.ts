@@ -77,14 +77,11 @@ export class PartedBlock implements Block {
     for (const { block } of this.#parts) block.freeLines();
   }
 
-  /**
-   * Ends the block's life in a cache. Its lines are freed at once unless a scan holds the block. Other
-   * columns stay: filters, for one, are probed after others of the scan have come into the cache.
-   */
+  /** Ends the block's life in a cache. Its lines are freed at once unless a scan holds the block. */
   drop(): void {
     if (this.holders > 0) return;
     this.freeLines();
-    this.#parts = this.#parts.filter(({ mask }) => (mask & columns.lines) === 0);
+    this.#parts = [];
   }
 
   #with(column: ColumnMask): Block {
