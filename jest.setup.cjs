@@ -11,3 +11,12 @@ jest.mock('fast-check', () => {
   fastCheck.configureGlobal({ seed: Number(process.env.LOKI_TEST_SEED ?? 1) });
   return fastCheck;
 });
+
+// A simulation that ran out of time leaves the guard of its world behind. These two objects are shared by all test
+// files of a worker: without this, each file after it would fail too.
+const { now } = performance;
+const { timeout } = AbortSignal;
+afterAll(() => {
+  performance.now = now;
+  AbortSignal.timeout = timeout;
+});

@@ -4,7 +4,7 @@
  * refused.
  */
 export function guardRealWorld(): () => void {
-  if (lift) throw new Error('the real world is guarded already');
+  if (lift) throw new Error('another simulation still runs here: did its test run out of time?');
   const real = {
     Date: globalThis.Date,
     random: Math.random,
