@@ -1,6 +1,6 @@
 /** Heads, store and caches with the rows of a data set, in several layouts. */
 import { Catalog, committedSegments, PartitionCatalog, partitionCommitters } from '@loki/catalog';
-import { Compactor, compactorDefaults, mergeDayTask } from '@loki/compactor';
+import { Compactor, compactorDefaults, mergeDaysTask } from '@loki/compactor';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
@@ -281,7 +281,7 @@ class SmallBlocks implements Workers {
   run<Input, Output>(task: Task<Input, Output>, input: Input, options?: { affinity?: number; signal?: AbortSignal }): Promise<Output> {
     const blockBytes = this.#blockBytes;
     let taskInput: unknown = input;
-    if (blockBytes !== undefined && task.name === mergeDayTask.name) taskInput = { ...input, blockBytes };
+    if (blockBytes !== undefined && task.name === mergeDaysTask.name) taskInput = { ...input, blockBytes };
     if (blockBytes !== undefined && task.name === mergeTask.name) {
       const { options: merging } = input as { options: object };
       taskInput = { ...input, options: { ...merging, blockBytes } };

@@ -164,7 +164,7 @@ describe('compaction', () => {
       const named = new Set(world.reader.compacted.keys());
       expect(world.keys('compacted/').filter((key) => !named.has(key))).toEqual([]);
     }
-    expect(crashes).toBeGreaterThan(25);
+    expect(crashes).toBeGreaterThan(12);
     expect([...points].sort()).toEqual([
       'compact.afterCommit',
       'compact.afterMerge',

@@ -1,7 +1,7 @@
 /** The rounds of a compactor: drives the story of a stored day. */
 import type { TimerHandle } from '@loki/ports';
 import type { CompactorMetrics } from '@loki/telemetry';
-import { compactDay, inventoryOf } from './compact.ts';
+import { compactDays, inventoryOf } from './compact.ts';
 import { dayText } from './day-text.ts';
 import type { CompactorDeps } from './deps.ts';
 import { planDay, storedBytes } from './plan.ts';
@@ -135,17 +135,15 @@ export class Compactor {
       async () => {
         await catalog.refresh(signal);
         this.#remover.isWithheld = this.#guard.withholds();
-        let failures = 0;
-        for (const [tenant, day] of this.#days()) {
-          const { removals } = this.#remover.expiry(tenant);
-          const done = compactDay(this.#deps, tenant, day, { removals, signal });
-          await done.catch((error: unknown) => {
-            failures++;
-            this.#report('a day could not be compacted', error, { tenant, day: dayText(day) });
-          });
+        const works = this.#days().map(([tenant, day]) => {
+          return { tenant, day, removals: this.#remover.expiry(tenant).removals };
+        });
+        const failures = await compactDays(this.#deps, works, signal);
+        for (const { tenant, day, error } of failures) {
+          this.#report('a day could not be compacted', error, { tenant, day: dayText(day) });
         }
         metrics.backlog(this.backlog());
-        if (failures > 0) throw new Error(`${failures} days could not be compacted`);
+        if (failures.length > 0) throw new Error(`${failures.length} days could not be compacted`);
       },
     );
     await this.#timed(

@@ -4,7 +4,7 @@ export type { CompactorStatus } from './compactor.ts';
 export { DeletesApi } from './deletes-api.ts';
 export { compactorDefaults } from './deps.ts';
 export type { CompactorOptions } from './deps.ts';
-export { mergeDayTask, rewriteTask } from './merge-day-task.ts';
+export { mergeDaysTask, rewriteTask } from './merge-day-task.ts';
 export { sharedWork } from './share.ts';
 export type { CompactorShare } from './share.ts';
 export { verifyTask } from './verify-task.ts';

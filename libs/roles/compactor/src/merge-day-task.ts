@@ -1,10 +1,11 @@
-/** Merges or rewrites a tenant's day in a worker: step *merge, remove* of a stored day. */
+/** Merges tenants' days, or rewrites one, in a worker: step *merge, remove* of a stored day. */
 import { findDeletedRows } from '@loki/engine';
 import { dayNs, LokiError } from '@loki/model';
 import type { LeafDelete, ObjectStore, Task, WorkerEnv } from '@loki/ports';
-import { columns, mergeSegments, readSegment, removeRows } from '@loki/segment';
+import { columns, mergeSegments, openSegment, readSegment, removeRows } from '@loki/segment';
 import type { Block, BlockInfo, Section, Segment } from '@loki/segment';
 
+/** One merge of a batch. */
 interface MergeDayInput {
   readonly tenant: string;
   /** Day in UTC, counted from 1970-01-01. */
@@ -13,15 +14,22 @@ interface MergeDayInput {
   readonly keys: readonly string[];
   /** Rows to leave out. */
   readonly removals: readonly LeafDelete[];
-  /** Bound on stored bytes in memory; the plan respects it. */
-  readonly bytesMax: number;
   /** The output is read for months: its lines are compressed with more effort. */
   readonly isFinal: boolean;
+}
+
+interface MergeDaysInput {
+  readonly merges: readonly MergeDayInput[];
+  /** Keys of inputs of several merges, which are read once as a whole. */
+  readonly wholeKeys: readonly string[];
+  /** Bound on stored bytes in memory of each merge; the plan respects it. */
+  readonly bytesMax: number;
   /** Line bytes after which a block of the output ends; default of the segment format. */
   readonly blockBytes?: number;
 }
 
-interface MergeDayOutput {
+/** The output of one merge of a batch. */
+export interface MergeDayOutput {
   /** Absent if no row remains. */
   readonly bytes?: Uint8Array;
   /** Rows of the day in the inputs: all must be accounted for. */
@@ -35,23 +43,34 @@ interface MergeDayOutput {
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 
 /**
- * Merges a tenant's rows of one day. Reads the footers of the inputs, and the blocks with rows of the day.
+ * Merges rows of several tenants and days, each by itself. Inputs of several merges are opened once: their
+ * footers name every tenant.
  */
-export const mergeDayTask: Task<MergeDayInput, MergeDayOutput> = {
-  name: 'compactor.mergeDay',
-  run: runMergeDay,
-  transferOutput: ({ bytes }) => (bytes ? [bytes.buffer as ArrayBuffer] : []),
+export const mergeDaysTask: Task<MergeDaysInput, { readonly outputs: readonly MergeDayOutput[] }> = {
+  name: 'compactor.mergeDays',
+  async run({ merges, wholeKeys, ...options }, env) {
+    const inputs = new MergeInputs(env.objectStore, new Set(wholeKeys));
+    const outputs: MergeDayOutput[] = [];
+    for (const merge of merges) outputs.push(await runMergeDay(merge, inputs, options, env));
+    return { outputs };
+  },
+  transferOutput: ({ outputs }) =>
+    outputs.flatMap(({ bytes }) => (bytes ? [bytes.buffer as ArrayBuffer] : [])),
 };
 
-async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeDayOutput> {
-  const { tenant, day, removals } = input;
+async function runMergeDay(
+  { tenant, day, keys, removals, isFinal }: MergeDayInput,
+  inputs: MergeInputs,
+  { bytesMax, blockBytes }: Pick<MergeDaysInput, 'bytesMax' | 'blockBytes'>,
+  env: WorkerEnv,
+): Promise<MergeDayOutput> {
   const parts: DayPart[] = [];
   let inputBytes = 0;
-  for (const key of input.keys) {
-    const part = await readDay(env.objectStore, key, tenant, day);
+  for (const key of keys) {
+    const part = await inputs.readDay(key, tenant, day);
     if (!part) continue;
     inputBytes += part.storedBytes;
-    if (inputBytes > input.bytesMax * 2) {
+    if (inputBytes > bytesMax * 2) {
       throw new LokiError(
         'internal',
         `compacting ${tenant}, day ${day} would take ${inputBytes} bytes of input`,
@@ -62,13 +81,7 @@ async function runMergeDay(input: MergeDayInput, env: WorkerEnv): Promise<MergeD
   const inputRows = parts.reduce((sum, part) => sum + part.rows, 0);
   const merged = mergeSegments(
     parts.map((part) => part.segment),
-    {
-      kind: 'compacted',
-      tenants: [tenant],
-      day,
-      blockBytes: input.blockBytes,
-      effort: input.isFinal ? 'dense' : undefined,
-    },
+    { kind: 'compacted', tenants: [tenant], day, blockBytes, effort: isFinal ? 'dense' : undefined },
   );
   const counts = { inputRows, inputBytes, duplicateRows: merged.duplicateRows };
   if (merged.rowCount === 0) return { ...counts, outputRows: 0, removedRows: 0 };
@@ -119,36 +132,77 @@ interface DayPart {
   readonly storedBytes: number;
 }
 
-/** A segment with only the tenant's blocks of the day in memory. */
-async function readDay(
-  store: ObjectStore,
-  key: string,
-  tenant: string,
-  day: number,
-): Promise<DayPart | undefined> {
-  const daySegment = await readSegment(store, key);
-  const section = daySegment.section(tenant);
-  if (!section) return undefined;
+type StoredFooter = Awaited<ReturnType<typeof readSegment>>;
+
+/** The opened inputs of a batch of merges. */
+class MergeInputs {
+  readonly #store: ObjectStore;
+  readonly #wholeKeys: ReadonlySet<string>;
+  readonly #wholes = new Map<string, Segment>();
+  readonly #footers = new Map<string, StoredFooter>();
+
+  constructor(store: ObjectStore, wholeKeys: ReadonlySet<string>) {
+    this.#store = store;
+    this.#wholeKeys = wholeKeys;
+  }
+
+  /** A segment with only the tenant's blocks of the day in memory. */
+  async readDay(key: string, tenant: string, day: number): Promise<DayPart | undefined> {
+    return this.#wholeKeys.has(key) ? this.#readWhole(key, tenant, day) : this.#readBlocks(key, tenant, day);
+  }
+
+  async #readWhole(key: string, tenant: string, day: number): Promise<DayPart | undefined> {
+    let whole = this.#wholes.get(key);
+    if (!whole) this.#wholes.set(key, (whole = openSegment(await this.#store.get(key), key)));
+    const section = whole.section(tenant);
+    if (!section) return undefined;
+    const opened = whole;
+    return dayPart(whole, section, day, (info) => opened.block(section, info.index, all));
+  }
+
+  async #readBlocks(key: string, tenant: string, day: number): Promise<DayPart | undefined> {
+    let footer = this.#footers.get(key);
+    if (!footer) this.#footers.set(key, (footer = await readSegment(this.#store, key)));
+    const section = footer.section(tenant);
+    if (!section) return undefined;
+    const infos = blocksOf(section, day);
+    const fetched = await footer.fetchBlocks(
+      section,
+      infos.map(({ index }) => index),
+      all,
+    );
+    const blocks = new Map(infos.map((info, i) => [info.index, fetched[i]]));
+    return dayPart(footer, section, day, ({ index }) => blocks.get(index)!);
+  }
+}
+
+/** The tenant's blocks with rows of the day. */
+function blocksOf(section: Section, day: number): BlockInfo[] {
   const startNs = BigInt(day) * dayNs;
-  const infos = section.blocks.filter(
+  return section.blocks.filter(
     (info) => info.baseNs < startNs + dayNs && info.baseNs + BigInt(info.maxTs) >= startNs,
   );
-  const fetched = await daySegment.fetchBlocks(
-    section,
-    infos.map(({ index }) => index),
-    all,
-  );
-  const blocks = new Map(infos.map((info, i) => [info.index, fetched[i]]));
+}
+
+function dayPart(
+  { kind, version, sizeBytes }: Pick<Segment, 'kind' | 'version' | 'sizeBytes'>,
+  section: Section,
+  day: number,
+  read: (info: BlockInfo) => Block,
+): DayPart {
+  const infos = blocksOf(section, day);
+  const blocks = new Map(infos.map((info) => [info.index, read(info)]));
   const visibleSection: Section = { ...parts(section), blocks: infos };
   const segment: Segment = {
-    kind: daySegment.kind,
-    version: daySegment.version,
-    sizeBytes: daySegment.sizeBytes,
+    kind,
+    version,
+    sizeBytes,
     bytes: Buffer.alloc(0),
     sections: [visibleSection],
-    section: (name) => (name === tenant ? visibleSection : undefined),
+    section: (name) => (name === section.tenant ? visibleSection : undefined),
     block: (_, index) => blocks.get(index)!,
   };
+  const startNs = BigInt(day) * dayNs;
   const rows = infos.reduce((sum, info) => sum + rowsOfDay(info, blocks.get(info.index)!, startNs), 0);
   return { segment, rows, storedBytes: infos.reduce((sum, info) => sum + info.storedBytes, 0) };
 }

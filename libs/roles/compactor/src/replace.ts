@@ -1,4 +1,4 @@
-/** Stores, verifies and commits a merged segment: step *commit* of a stored day. */
+/** Stores, verifies and commits merged segments: step *commit* of a stored day. */
 import type { CompactedSegment, DayChange, FlushedInput, RecordRange, SegmentRef } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import { dayText } from './day-text.ts';
@@ -18,49 +18,94 @@ interface Replacement {
 }
 
 const commitAttemptsMax = 5;
+/** Segments put side by side. */
+const putsMax = 8;
 
 /**
- * Stores the new segment, reads it back, and commits it in place of the old ones with the next manifest of
+ * Stores new segments, reads them back, and commits them in place of the old ones with the next manifest of
  * the compactors' log. The old ones stay for running readers.
  *
- * @returns the bytes stored; undefined: another compactor was faster, and nothing has changed
+ * @returns the bytes stored for each; undefined: another compactor was faster, and nothing has changed there
  */
-export async function replace(
+export async function replaceAll(
   deps: CompactorDeps,
-  replacement: Replacement,
+  replacements: readonly Replacement[],
   signal?: AbortSignal,
-): Promise<number | undefined> {
+): Promise<(number | undefined)[]> {
   const { objectStore, catalog, clock } = deps;
-  const { tenant, day, compacted, bytes } = replacement;
   const beganMs = clock.monotonicMs();
-  const outputs: CompactedSegment[] = [];
-  if (bytes) {
-    const key = keyOf(deps, tenant, day);
-    await objectStore.put(key, bytes, signal);
-    await deps.simHook?.('compact.afterPut');
-    outputs.push(await describe(deps, replacement, key, signal));
-    await deps.simHook?.('compact.afterVerify');
-  }
-  const flushed: FlushedInput[] = replacement.flushed.map(({ key, partition, startOffset, endOffset }) => {
-    return { key, partition, startOffset, endOffset };
+  const outputs = await store(deps, replacements, signal);
+  const changes = replacements.map((replacement, i): DayChange => {
+    const { tenant, day, compacted } = replacement;
+    const flushed = replacement.flushed.map(({ key, partition, startOffset, endOffset }): FlushedInput => {
+      return { key, partition, startOffset, endOffset };
+    });
+    return { tenant, day, flushed, compacted: compacted.map(({ key }) => key), outputs: outputs[i] };
   });
-  const change: DayChange = { tenant, day, flushed, compacted: compacted.map(({ key }) => key), outputs };
-  let isLost = false;
+  const losers = new Set<DayChange>();
   const make = (number: number) => {
-    if (isDone(deps, change)) return undefined;
-    isLost = catalog.compacted.problemOf(change) !== undefined;
-    if (isLost) return undefined;
+    const open = changes.filter((change) => !isDone(deps, change));
+    losers.clear();
+    for (const change of open) if (catalog.compacted.problemOf(change) !== undefined) losers.add(change);
+    const fitting = open.filter((change) => !losers.has(change));
+    if (fitting.length === 0) return undefined;
     if (clock.monotonicMs() - beganMs > deps.options.commitWithinMs) {
+      const { tenant, day } = fitting[0];
       throw new LokiError('timeout', `compacting ${tenant}, day ${day} took too long`);
     }
-    return { number, createdMs: clock.nowMs(), changes: [change], erased: [] };
+    return { number, createdMs: clock.nowMs(), changes: fitting, erased: [] };
   };
   await appendSurely(deps, make, signal);
   await deps.simHook?.('compact.afterCommit');
-  if (!isLost) return bytes?.length ?? 0;
-  // Certainly not committed: the faster compactor has replaced our inputs for good.
-  for (const { key } of outputs) await objectStore.delete(key);
-  return undefined;
+  // Certainly not committed: the faster compactor has replaced these inputs for good.
+  for (const { outputs: unused } of losers) for (const { key } of unused) await objectStore.delete(key);
+  return changes.map((change, i) => (losers.has(change) ? undefined : (replacements[i].bytes?.length ?? 0)));
+}
+
+/** Puts all segments, then verifies them in one task. Without a commit no catalog names them. */
+async function store(
+  deps: CompactorDeps,
+  replacements: readonly Replacement[],
+  signal: AbortSignal | undefined,
+): Promise<CompactedSegment[][]> {
+  const { objectStore, clock, workers } = deps;
+  const puts = replacements.flatMap((replacement, at) =>
+    replacement.bytes
+      ? [{ at, bytes: replacement.bytes, key: keyOf(deps, replacement.tenant, replacement.day) }]
+      : [],
+  );
+  const outputs = replacements.map((): CompactedSegment[] => []);
+  if (puts.length === 0) return outputs;
+  let next = 0;
+  const put = async (): Promise<void> => {
+    while (next < puts.length) {
+      const { key, bytes } = puts[next++];
+      await objectStore.put(key, bytes, signal);
+      await deps.simHook?.('compact.afterPut');
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(putsMax, puts.length) }, put));
+  const inputs = puts.map(({ at, key }) => ({
+    key,
+    tenant: replacements[at].tenant,
+    rowCount: replacements[at].rowCount,
+  }));
+  try {
+    const verified = await workers.run(verifyTask, inputs, { signal });
+    for (const [i, { at, key }] of puts.entries()) {
+      const { level } = replacements[at];
+      const sources = sourcesOf(replacements[at]);
+      outputs[at].push({ key, level, createdMs: clock.nowMs(), sources, ...verified[i] });
+    }
+  } catch (error) {
+    if (error instanceof LokiError && error.code === 'corrupt') {
+      // No catalog names them: the sweep removes those that stay.
+      for (const { key } of puts) await objectStore.delete(key).catch(() => undefined);
+    }
+    throw error;
+  }
+  await deps.simHook?.('compact.afterVerify');
+  return outputs;
 }
 
 /** After a lost answer the append is repeated: it then recognises its own manifest. */
@@ -99,25 +144,6 @@ function isDone(
   const here = state.day(tenant, day);
   const isGone = compacted.every((key) => !here?.outputs.some((each) => each.key === key));
   return isGone && flushed.every(({ key }) => here?.isReplaced(key));
-}
-
-async function describe(
-  deps: CompactorDeps,
-  replacement: Replacement,
-  key: string,
-  signal: AbortSignal | undefined,
-): Promise<CompactedSegment> {
-  const { tenant, rowCount, level } = replacement;
-  const input = { key, tenant, rowCount };
-  try {
-    const verified = await deps.workers.run(verifyTask, input, { signal });
-    return { key, level, createdMs: deps.clock.nowMs(), sources: sourcesOf(replacement), ...verified };
-  } catch (error) {
-    if (error instanceof LokiError && error.code === 'corrupt') {
-      await deps.objectStore.delete(key).catch(() => undefined); // no catalog names it: the sweep removes it
-    }
-    throw error;
-  }
 }
 
 /** Source records by partition, from first to last. */

@@ -9,7 +9,7 @@ import { LogMarks } from './log-marks.ts';
 import { rewriteTask } from './merge-day-task.ts';
 import { expiryOf, removalName, settledRemovals } from './removals.ts';
 import type { Expiry } from './removals.ts';
-import { replace } from './replace.ts';
+import { replaceAll } from './replace.ts';
 
 /** Segments known to have no rows of a removal; another check costs a footer. */
 const checkedMax = 200_000;
@@ -138,7 +138,7 @@ export class RowRemover {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const overlaps = inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
-    if (overlaps) await compactDay(this.#deps, tenant, day, { removals: [removal], isForced: true, signal });
+    if (overlaps) await compactDay(this.#deps, { tenant, day, removals: [removal] }, signal);
     for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
       const storedDay: StoredDay = { tenant, day, segment, removes: 'deleted' };
       if (touches(segment, removal)) await this.#rewrite(storedDay, [removal], signal);
@@ -184,7 +184,7 @@ export class RowRemover {
     const rowCount = inputRows - removedRows;
     const { level } = segment;
     const part = { tenant, day, compacted: [segment], flushed: [], bytes, rowCount, level };
-    const outputBytes = await replace(this.#deps, part, signal);
+    const [outputBytes] = await replaceAll(this.#deps, [part], signal);
     if (outputBytes === undefined) return metrics.mergeLost();
     metrics.merged({ tenant, inputBytes: segment.sizeBytes, outputBytes, removedRows, removes });
     logger.info('rows removed', { tenant, day: dayText(day), removedRows, rowsLeft: rowCount, outputBytes });

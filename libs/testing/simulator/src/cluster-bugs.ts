@@ -97,9 +97,9 @@ function newerCatalog(catalog: Catalog): Catalog {
 function removesInputs(workers: Workers, store: ObjectStore): Workers {
   const run: Workers['run'] = async (task, input, options) => {
     const output = await workers.run(task, input, options);
-    if (task.name === 'compactor.mergeDay') {
-      const { keys } = input as { keys: readonly string[] };
-      for (const key of keys) await store.delete(key);
+    if (task.name === 'compactor.mergeDays') {
+      const { merges } = input as { merges: readonly { readonly keys: readonly string[] }[] };
+      for (const key of merges.flatMap(({ keys }) => keys)) await store.delete(key);
     }
     return output;
   };

@@ -33,8 +33,8 @@ const packages: readonly TaskPackage[] = [
   {
     prefix: 'compactor.',
     load: async () => {
-      const { mergeDayTask, rewriteTask, verifyTask } = await import('@loki/compactor');
-      return [mergeDayTask, rewriteTask, verifyTask];
+      const { mergeDaysTask, rewriteTask, verifyTask } = await import('@loki/compactor');
+      return [mergeDaysTask, rewriteTask, verifyTask];
     },
   },
   {
