@@ -1,5 +1,6 @@
 /** Programs of Debian's packages that build and run images. */
 import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -43,6 +44,57 @@ function isThere(program: string): boolean {
   return fs.existsSync(path.join(networkPlugins, program)) || spawnSync('which', [program]).status === 0;
 }
 
+/** Programs that run now. Each leads a group of processes once `endProgramsOnSignals` was called. */
+const running = new Set<ChildProcess>();
+let haveGroups = false;
+let wasInterrupted = false;
+
+/** Exit code of a program that SIGINT ends. */
+export const interruptedCode = 130;
+
+/**
+ * From now on SIGINT and SIGTERM end all programs with their descendants, and no other one starts: the work
+ * fails at its present step, and its `finally` blocks clean up.
+ */
+export function endProgramsOnSignals(): void {
+  haveGroups = true;
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      wasInterrupted = true;
+      for (const child of running) signalGroup(child, 'SIGTERM');
+    });
+  }
+}
+
+export function isInterrupted(): boolean {
+  return wasInterrupted;
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-child.pid!, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
+function launch(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  if (wasInterrupted) throw new Error(`${file} is not started after a signal`);
+  const child = spawn(file, args, { ...options, detached: haveGroups });
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  return child;
+}
+
+/** Runs a program that has the standard streams of this one. @returns its exit code, 1 after a signal */
+export function runAttached(file: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = launch(file, args, { stdio: 'inherit' });
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
 /**
  * Runs a program to its end.
  *
@@ -55,14 +107,14 @@ export function runProgram(
   env: Readonly<Record<string, string>> = {},
 ) {
   return new Promise<string>((resolve, reject) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    const child = launch(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     let stdout = '';
     let all = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
       all += text;
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (all += text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (all += text));
     child.once('error', reject);
     child.once('close', (code) => {
       if (code === 0) resolve(stdout);

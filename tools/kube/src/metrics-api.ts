@@ -15,8 +15,8 @@ const rulesFile = path.resolve(
   import.meta.dirname,
   '../../../deploy/helm/loki/files/prometheus-adapter-values.yaml',
 );
-/** The average of this long, as a kubelet reports it. */
-const windowSeconds = 15;
+/** Span of the average that is reported; six scrapes, of which some may fail while the machine is busy. */
+const windowSeconds = 30;
 const queryTimeoutMs = 10_000;
 const resourceGroup = 'metrics.k8s.io/v1beta1';
 const externalGroup = 'external.metrics.k8s.io/v1beta1';
@@ -145,7 +145,8 @@ export class MetricsApi {
         `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`,
       ),
       this.#query(`rate(process_cpu_seconds_total${matcher}[${windowSeconds}s])`, 'pod'),
-      this.#query(`process_resident_memory_bytes${matcher}`, 'pod'),
+      // One failed scrape ends a series at once; a kubelet reports its last figure instead.
+      this.#query(`last_over_time(process_resident_memory_bytes${matcher}[${windowSeconds}s])`, 'pod'),
     ]);
     const items = pods.flatMap(({ metadata, spec }) => {
       const [cores, bytes] = [cpu.get(metadata.name), memory.get(metadata.name)];

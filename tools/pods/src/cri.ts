@@ -88,6 +88,8 @@ type Call = (
 
 export class ContainerRuntime {
   readonly #client: Readonly<Record<string, Call>> & { close(): void };
+  readonly #pending = new Set<Promise<unknown>>();
+  #isEnding = false;
 
   /** @param socket  path of the runtime's socket */
   constructor(socket: string) {
@@ -160,17 +162,35 @@ export class ContainerRuntime {
     await this.#call('RemoveContainer', { container_id: container });
   }
 
+  /** Removes all pods of the runtime; none is started after it. */
+  async removeAll(): Promise<void> {
+    this.#isEnding = true;
+    await Promise.allSettled(this.#pending);
+    const { items } = await this.#call<{ readonly items: readonly { readonly id: string }[] }>(
+      'ListPodSandbox',
+      {},
+    );
+    await Promise.all(items.map(({ id }) => this.removeSandbox(id)));
+  }
+
   close(): void {
     this.#client.close();
   }
 
   #call<T>(method: string, request: object, extraMs = 0): Promise<T> {
-    return new Promise((resolve, reject) => {
+    if (this.#isEnding && /^(?:Run|Create|Start)/.test(method)) {
+      return Promise.reject(new Error(`${method}: the node is ending`));
+    }
+    const answer = new Promise<T>((resolve, reject) => {
       const deadline = Date.now() + callTimeoutMs + extraMs;
-      this.#client[method](request, { deadline }, (error, answer) => {
+      this.#client[method](request, { deadline }, (error, value) => {
         if (error) reject(new Error(`${method}: ${error.message}`));
-        else resolve(answer as T);
+        else resolve(value as T);
       });
     });
+    this.#pending.add(answer);
+    const settle = (): void => void this.#pending.delete(answer);
+    answer.then(settle, settle);
+    return answer;
   }
 }

@@ -17,7 +17,16 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { bringHelm, programsCache } from '@loki/deploy';
-import { buildTestImage, Checks, lackOf, runProgram, testTag } from '@loki/image';
+import {
+  buildTestImage,
+  Checks,
+  endProgramsOnSignals,
+  interruptedCode,
+  isInterrupted,
+  lackOf,
+  runProgram,
+  testTag,
+} from '@loki/image';
 import { installJars, kafkaLacks, servicesCache, startServices } from '@loki/services';
 import type { Services } from '@loki/services';
 import { Manifest } from './manifest.ts';
@@ -45,13 +54,33 @@ async function main(): Promise<number> {
       logs: { type: 'string' },
     },
   });
-  if (!values.inside) return prepare(values);
+  endProgramsOnSignals();
+  if (!values.inside) {
+    return prepare(values).catch((error: unknown) => {
+      if (!isInterrupted()) throw error;
+      return interruptedCode;
+    });
+  }
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-pods-'));
   const only = new Set(values.only.split(','));
   const checks = new Checks();
   let node: PodNode | undefined;
   let services: Services | undefined;
+  const interrupted = new Promise<number>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => resolve(interruptedCode));
+    }
+  });
   try {
+    return await Promise.race([interrupted, checkAll()]);
+  } finally {
+    await services?.stop();
+    await node?.stop();
+    if (values.logs !== undefined) keepLogs(directory, values.logs);
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+
+  async function checkAll(): Promise<number> {
     node = await PodNode.start(directory);
     await node.importImage(values.archive!, `${image.registry}/${image.repository}`);
     if (values.previous !== undefined) {
@@ -100,11 +129,6 @@ async function main(): Promise<number> {
       }
     }
     return checks.finish();
-  } finally {
-    await services?.stop();
-    await node?.stop();
-    if (values.logs !== undefined) keepLogs(directory, values.logs);
-    fs.rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { runProgram } from '@loki/image';
+import { interruptedCode, isInterrupted, runAttached, runProgram } from '@loki/image';
 import { Daemon } from '@loki/services';
 import { ContainerRuntime } from './cri.ts';
 
@@ -13,11 +13,16 @@ const bridge = 'cni0';
 const pauseImage = 'localhost/pause:1';
 
 /**
- * Runs `file` again inside a new network, with `insideFlag`.
+ * Runs `file` again inside a new network, with `insideFlag`. Processes that it leaves there are killed.
  *
  * @returns its exit code
  */
-export function runInNetwork(file: string, args: readonly string[], insideFlag: string): number {
+export async function runInNetwork(
+  file: string,
+  args: readonly string[],
+  insideFlag: string,
+): Promise<number> {
+  if (isInterrupted()) return interruptedCode;
   const name = `loki-pods-${process.pid}`;
   const ip = (...ipArgs: string[]): void => {
     const { status, stderr } = spawnSync('ip', ipArgs, { encoding: 'utf8' });
@@ -37,8 +42,10 @@ export function runInNetwork(file: string, args: readonly string[], insideFlag: 
       if (status !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
     }
     const [program, ...rest] = [...inside, process.execPath, ...process.execArgv, file, insideFlag, ...args];
-    return spawnSync(program, rest, { stdio: 'inherit' }).status ?? 1;
+    return await runAttached(program, rest);
   } finally {
+    const pids = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).stdout;
+    for (const pid of pids.split('\n')) if (pid !== '') process.kill(Number(pid), 'SIGKILL');
     ip('netns', 'delete', name);
   }
 }
@@ -92,6 +99,8 @@ export class PodNode {
   }
 
   async stop(): Promise<void> {
+    // Pods outlive the runtime. Without an answer their network is still removed with the node's.
+    await this.runtime.removeAll().catch((error: unknown) => console.log(String(error)));
     this.runtime.close();
     await this.#daemon.stop();
   }
