@@ -93,7 +93,7 @@ test.each([
       '-server.http-listen-port=0',
       '-server.grpc-listen-port=0',
     ],
-    { cwd: root, encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' }, timeout: 60_000 },
+    { cwd: root, encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' }, timeout: 200_000 },
   );
   expect(status).not.toBe(0);
   expect(stdout + stderr).toContain(text);

@@ -119,7 +119,7 @@ async function expectTenants(http: number): Promise<void> {
   const { datasources } = YAML.parse(readCompose('config/datasources.yaml')) as { datasources: Source[] };
   const sources = datasources.filter(({ type }) => type === 'loki');
   expect(sources).toHaveLength(4);
-  const endMs = Date.now() + 60_000;
+  const endMs = Date.now() + 180_000;
   const dashboards = overLines();
   for (const { uid } of sources) {
     const names = dashboards.get(uid)!.templating.list.filter(({ type }) => type === 'query');

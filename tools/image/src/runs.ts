@@ -2,6 +2,7 @@
  * Runs containers of the image under runc: each app becomes ready, or names the missing service, and ends
  * well.
  */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { freePorts } from '@loki/test-tools';
@@ -11,10 +12,12 @@ import { cpuSeconds, residentBytes } from './measure.ts';
 
 const memoryMib = 512;
 const cpuToReadyMax = 1.2;
+/** The same in starts of Node alone, for machines that are slower or busy. */
+const startsToReadyMax = 60;
 const residentMibMax = 120;
 /** Of the shortest grace period that the chart gives. */
 const graceMs = 60_000;
-const readyMsMax = 30_000;
+const readyMsMax = 120_000;
 /** A fresh process has settled after that. */
 const idleMs = 3_000;
 
@@ -49,6 +52,12 @@ export async function checkRuns(checks: Checks, bundle: string, directory: strin
   }
 }
 
+/** Seconds of CPU that a start of Node takes here, at present. */
+function plainStartSeconds(): number {
+  const program = 'const { user, system } = process.cpuUsage(); (user + system) / 1e6';
+  return Number(execFileSync(process.execPath, ['-p', program], { encoding: 'utf8' }));
+}
+
 /** One process: its start, a line in and out, the same line after a restart, the tools beside it. */
 async function checkEverything(checks: Checks, place: Place): Promise<void> {
   const [port, grpcPort, canaryPort] = await freePorts(3);
@@ -59,7 +68,12 @@ async function checkEverything(checks: Checks, place: Place): Promise<void> {
   checks.check('all: becomes ready', ready.status === 200, ready.text);
   if (ready.status !== 200) return;
   const cpu = cpuSeconds(loki.pid!);
-  checks.check('all: at most 1.2 s of CPU until then', cpu <= cpuToReadyMax, `${cpu} s`);
+  const plain = plainStartSeconds();
+  checks.check(
+    'all: at most 1.2 s of CPU until then, or 60 starts of Node',
+    cpu <= Math.max(cpuToReadyMax, startsToReadyMax * plain),
+    `${cpu} s, a start of Node ${plain} s`,
+  );
   await sleep(idleMs);
   const resident = residentBytes(loki.pid!) / 2 ** 20;
   checks.check(

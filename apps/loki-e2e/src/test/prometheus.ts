@@ -80,7 +80,7 @@ receivers:
     const child = spawn(this.#command[0], this.#command.slice(1), { stdio: ['ignore', log, log] });
     fs.closeSync(log);
     this.#process = child;
-    const deadlineMs = Date.now() + 30_000;
+    const deadlineMs = Date.now() + 120_000;
     for (;;) {
       if (child.exitCode !== null || child.pid === undefined || Date.now() > deadlineMs) {
         throw new Error(`${this.#command[0]}:\n${fs.readFileSync(this.#logFile, 'utf8').slice(-2000)}`);

@@ -61,7 +61,7 @@ export class TestServer {
       } catch {
         // Not listening yet.
       }
-      if (Date.now() - startedMs > 60_000) throw new Error(`the server is not ready:\n${this.log()}`);
+      if (Date.now() - startedMs > 180_000) throw new Error(`the server is not ready:\n${this.log()}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

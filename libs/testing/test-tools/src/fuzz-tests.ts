@@ -8,8 +8,11 @@ import { cpuMsMaxDefault } from './fuzzing/target.ts';
 import type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
 import { casesOf } from './thorough.ts';
 
-/** Beside other tests, and freshly compiled, code is slower than in `npm run fuzz`. */
-const slack = 5;
+/**
+ * Beside other tests, freshly compiled and on a slow machine, code takes many times as long as in
+ * `npm run fuzz`.
+ */
+const slack = 20;
 
 /** Declares the tests; `npm run fuzz -- --target NAME` runs longer. */
 export function testTargets(targets: readonly FuzzTarget[]): void {
