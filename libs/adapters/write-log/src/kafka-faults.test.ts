@@ -211,7 +211,7 @@ else {
       await expect(log.append(0, testRecord(2))).rejects.toMatchObject({ code: 'logNotAcked' });
       const waitedMs = clock.monotonicMs() - beganMs;
       expect(waitedMs).toBeGreaterThan(2_900);
-      expect(waitedMs).toBeLessThan(4_000);
+      expect(waitedMs).toBeLessThan(25_000);
       await expect(log.read(0, start + 1, { bytesMax: 1, waitMs: 100 })).rejects.toMatchObject({
         code: 'unavailable',
       });
