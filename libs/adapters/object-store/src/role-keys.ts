@@ -1,7 +1,7 @@
 /** Asks the service of a role for keys: one call, with a deadline and a bound on each answer. */
 import fs from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { http, https } from './bucket-transport.ts';
 import type { BucketKeys, CredentialRole } from './credential-sources.ts';
 import { elementOf, readBody } from './s3-answers.ts';
 
@@ -132,9 +132,9 @@ async function ask(
   { method = 'GET', headers, body = '' }: Question,
   signal: AbortSignal,
 ): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const length = body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-  const request = (url.startsWith('https:') ? https : http).request(url, {
+  const request = (url.startsWith('https:') ? https() : http()).request(url, {
     method,
     headers: { ...headers, ...length },
     signal,

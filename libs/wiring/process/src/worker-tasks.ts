@@ -2,7 +2,7 @@
 import { HedgedObjectStore, observedObjectStore, StoreTimes } from '@loki/object-store';
 import { NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import type { TaskPackage } from '@loki/runtime';
-import { diskCacheOfWorker } from './stores/disk-cache.ts';
+import { diskCacheOfWorker } from './stores/disk-cache-of-worker.ts';
 import { openObjectStore } from './stores/object-store.ts';
 import type { WorkerData, WorkerReport } from './stores/object-store.ts';
 import { reportingObserver } from './stores/store-reports.ts';

@@ -1,21 +1,17 @@
 /**
- * The cache on local disk of footers and columns: opened by the main thread, used by the threads that scan.
+ * The cache on local disk of footers and columns: opened by the main thread, used by the threads that scan
+ * (disk-cache-of-worker.ts).
  */
 import fs from 'node:fs';
 import type { Config } from '@loki/config';
-import { DiskCache, DiskCacheIndex, DiskCacheOwner } from '@loki/object-store';
-import type { DiskCacheMemory, DiskCacheReports, StoreTimes } from '@loki/object-store';
-import type { Clock, Logger, RangeCache } from '@loki/ports';
-import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
+import { DiskCacheOwner } from '@loki/object-store';
+import type { DiskCacheReports } from '@loki/object-store';
+import type { Clock, Logger } from '@loki/ports';
+import { NodeDisk } from '@loki/runtime';
 import { diskCacheMetrics } from '@loki/telemetry';
 import type { Metrics } from '@loki/telemetry';
 import { lockDirectories } from './directory-lock.ts';
-
-/** How a worker thread reaches the cache. */
-export interface DiskCacheData {
-  readonly directory: string;
-  readonly memory: DiskCacheMemory;
-}
+import type { DiskCacheData, DiskCacheReport } from './disk-cache-of-worker.ts';
 
 interface OpenDiskCache {
   readonly data: DiskCacheData;
@@ -35,11 +31,6 @@ interface DiskCacheDeps {
 /** Without a bound the cache takes this part of what its file system has free. */
 const freeShare = 1 / 4;
 const defaultBytesMost = 64 * 2 ** 30;
-
-/** From a thread to the owner of the cache: the name and the argument of a call. */
-export type DiskCacheReport = {
-  readonly [Name in keyof DiskCacheReports]: readonly [Name, Parameters<DiskCacheReports[Name]>[0]];
-}[keyof DiskCacheReports];
 
 /**
  * Opens the cache that the configuration names; undefined: none is wanted, or its directory will not do. A
@@ -91,26 +82,4 @@ function takeReport([kind, content]: DiskCacheReport, owner: DiskCacheReports): 
     case 'failed':
       return owner.failed(content);
   }
-}
-
-/** In a worker thread: the cache that the main thread has opened. */
-export function diskCacheOfWorker(
-  { directory, memory }: DiskCacheData,
-  times: StoreTimes,
-  tell: (report: DiskCacheReport) => void,
-): RangeCache {
-  return new DiskCache({
-    index: new DiskCacheIndex(memory),
-    disk: new NodeDisk(directory),
-    reports: {
-      written: (file) => tell(['written', file]),
-      damaged: (file) => tell(['damaged', file]),
-      lookedUp: (lookups) => tell(['lookedUp', lookups]),
-      failed: (reason) => tell(['failed', reason]),
-    },
-    clock: new NodeClock(),
-    timers: new NodeTimers(),
-    random: new NodeRandom(),
-    patienceMs: () => times.medianMs,
-  });
 }

@@ -11,7 +11,7 @@ import {
 import type { ObjectStore } from '@loki/ports';
 import { NodeClock, NodeDisk, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { StoreObserver } from '@loki/telemetry';
-import type { DiskCacheData, DiskCacheReport } from './disk-cache.ts';
+import type { DiskCacheData, DiskCacheReport } from './disk-cache-of-worker.ts';
 import { patiently } from './patiently.ts';
 import type { Patience } from './patiently.ts';
 import type { StoreReport } from './store-reports.ts';
