@@ -69,7 +69,7 @@ export class AdminClient {
   /** @throws AdminError unless the answer is 200 with JSON */
   async json<T>(path: string, headers: Readonly<Record<string, string>> = {}): Promise<T> {
     const { status, text } = await this.send('GET', path, undefined, headers);
-    if (status === 404) throw new AdminError(`${this.address}: ${path} is not answered there`);
+    if (status === 404) throw new AdminError(`${this.address} has no route ${path}`);
     if (status !== 200) throw new AdminError(`${this.address}: ${path}: ${status} ${text.trim()}`);
     try {
       return JSON.parse(text) as T;

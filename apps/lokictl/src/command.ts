@@ -88,7 +88,7 @@ function checkPositional(command: Command, positional: readonly string[]): void 
     throw new UsageError(`${parameters[positional.length]} is missing`);
   }
   if (!isOpen && positional.length > parameters.length) {
-    throw new UsageError(`${positional[parameters.length]} is one argument too many`);
+    throw new UsageError(`unexpected argument ${positional[parameters.length]}`);
   }
 }
 

@@ -26,7 +26,9 @@ export const flush: Command = {
     for (const client of clients) {
       const { status, text } = await client.send('POST', '/flush');
       if (status === 404) {
-        throw new AdminError(`${client.address}: /flush is not answered there: ask an ingester or a gateway`);
+        throw new AdminError(
+          `${client.address} has no route /flush: give the address of an ingester or a gateway`,
+        );
       }
       if (status !== 204) throw new AdminError(`${client.address}: /flush: ${status} ${text.trim()}`);
       io.out(`${client.address}: flushed\n`);

@@ -77,17 +77,17 @@ describe('forget', () => {
     answer('POST /ring', '', 302);
     expect(await lokictl('forget', 'ingester-2')).toMatchObject({
       code: 0,
-      out: 'ingester-2 is forgotten\n',
+      out: 'ingester-2 is removed from the ring\n',
     });
     expect(asked.at(-1)).toEqual({ method: 'POST', url: '/ring', body: 'forget=ingester-2' });
     expect(await lokictl('forget', 'ingester-1')).toMatchObject({
       code: 1,
-      err: 'lokictl: ingester-1 is ACTIVE, heard 7 s ago: stop it first, or say --force\n',
+      err: 'lokictl: ingester-1 is ACTIVE, last heartbeat 7 s ago: stop it first, or use --force\n',
     });
     expect((await lokictl('forget', 'ingester-1', '--force')).code).toBe(0);
     expect(await lokictl('forget', 'ingester-9')).toMatchObject({
       code: 1,
-      err: 'lokictl: ingester-9 is not in this ring; there are: ingester-1, ingester-2\n',
+      err: 'lokictl: ingester-9 is not in this ring; its members: ingester-1, ingester-2\n',
     });
   });
 });
@@ -185,7 +185,7 @@ describe('flush', () => {
   test('says where it cannot be done', async () => {
     expect(await lokictl('flush')).toMatchObject({
       code: 1,
-      err: `lokictl: ${server.url}: /flush is not answered there: ask an ingester or a gateway\n`,
+      err: `lokictl: ${server.url} has no route /flush: give the address of an ingester or a gateway\n`,
     });
   });
 });
@@ -196,7 +196,7 @@ test.each([
   [['ring', '--addr', 'http://a,http://b'], 2, 'takes one address'],
   [['ring', '--cert-file', 'a'], 1, 'nothing is read'],
   [['forget'], 2, 'INSTANCE is missing'],
-  [['compaction'], 1, '/compaction is not answered there'],
+  [['compaction'], 1, 'has no route /compaction'],
 ] as const)('%j ends with %i', async (words, code, text) => {
   const result = await lokictl(...words);
   expect(result.code).toBe(code);

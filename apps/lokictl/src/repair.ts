@@ -20,7 +20,7 @@ export const repair: Command = {
       nowMs: new NodeClock().nowMs(),
       isDryRun: flags.has('dry-run'),
     });
-    for (const { text, isMended } of repairs) io.out(`${isMended ? 'mended' : 'damaged'}: ${text}\n`);
+    for (const { text, isMended } of repairs) io.out(`${isMended ? 'repaired' : 'damaged'}: ${text}\n`);
     if (repairs.length === 0) io.out('nothing is damaged\n');
     return repairs.every(({ isMended }) => isMended) ? 0 : 1;
   },

@@ -117,6 +117,6 @@ compactor:
   test('does nothing but look', async () => {
     const { code, err } = await lokictl('retention', directory);
     expect(code).toBe(2);
-    expect(err).toContain('only --dry-run is possible');
+    expect(err).toContain('--dry-run is missing');
   });
 });

@@ -24,7 +24,7 @@ export const retention: Command = {
   flags: [{ name: 'dry-run', summary: 'show and remove nothing: compactors remove' }, ...configFlags],
   async run({ positional: [directory], flags }, io) {
     if (!flags.has('dry-run')) {
-      throw new UsageError('only --dry-run is possible: compactors remove');
+      throw new UsageError('--dry-run is missing: this command only shows entries, compactors remove them');
     }
     // Loaded only here: it imports all roles and adapters, which would delay every other command.
     const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');

@@ -82,13 +82,13 @@ export const forget: Command = {
     const { shards, now } = await client.json<RingAnswer>(path);
     const instance = shards.find((each) => each.id === id);
     if (!instance) {
-      const there = shards.map((each) => each.id).join(', ') || 'nobody';
-      throw new AdminError(`${id} is not in this ring; there are: ${there}`);
+      const there = shards.map((each) => each.id).join(', ') || 'none';
+      throw new AdminError(`${id} is not in this ring; its members: ${there}`);
     }
     if (instance.state !== 'UNHEALTHY' && !args.flags.has('force')) {
       const heartbeatAge = ageText(Date.parse(now) - Date.parse(instance.timestamp));
       throw new AdminError(
-        `${id} is ${instance.state}, heard ${heartbeatAge}: stop it first, or say --force`,
+        `${id} is ${instance.state}, last heartbeat ${heartbeatAge}: stop it first, or use --force`,
       );
     }
     const { status, text } = await client.send('POST', path, new URLSearchParams({ forget: id }));
@@ -96,7 +96,9 @@ export const forget: Command = {
       throw new AdminError(`${client.address}: ${path}: ${status} ${text.trim()}`);
     }
     const wasHeard = instance.state !== 'UNHEALTHY';
-    io.out(`${id} is forgotten${wasHeard ? '; others count on it until its heartbeat times out' : ''}\n`);
+    io.out(
+      `${id} is removed from the ring${wasHeard ? '; other processes use it until its heartbeat times out' : ''}\n`,
+    );
     return 0;
   },
 };

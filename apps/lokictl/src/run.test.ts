@@ -61,7 +61,7 @@ describe('lokictl', () => {
     [['segment'], 2, 'err', 'segment needs one of: segment inspect, segment verify'],
     [['fly', 'away'], 2, 'err', 'fly away is not a command'],
     [['segment', 'inspect'], 2, 'err', 'PATH is missing'],
-    [['segment', 'inspect', 'a', 'b'], 2, 'err', 'b is one argument too many'],
+    [['segment', 'inspect', 'a', 'b'], 2, 'err', 'unexpected argument b'],
     [['segment', 'inspect', 'a', '--jsno'], 2, 'err', 'unknown flag --jsno'],
     [['segment', 'inspect', '--json=1', 'a'], 2, 'err', '--json takes no value'],
     [['segment', 'inspect', '--', '--json'], 1, 'err', "open '--json'"],
