@@ -1,4 +1,5 @@
 /** Rows about streams: memory of a process with many of them, and the cost of queries about them. */
+import { setTimeout } from 'node:timers/promises';
 import { Product } from '@loki/attack';
 import type { Bar, Measure } from './growth-judge.ts';
 
@@ -11,6 +12,8 @@ const rounds = 3;
 /** Repetitions of a query, of which the cheapest counts: other work and collections only add to it. */
 const repeats = 5;
 const answerTimeoutMs = 300_000;
+/** Idle threads collect their garbage within two checks, which are five seconds apart. */
+const restMs = 12_000;
 
 const flags = [
   '-ingester.max-global-streams-per-user=0',
@@ -58,6 +61,8 @@ const questions: readonly Question[] = [
 
 export const streamMeasures: readonly Measure[] = [
   { name: 'memory after push', unit: 'MiB', bar: memory(400) },
+  { name: 'memory at rest after push', unit: 'MiB', bar: memory(400) },
+  { name: 'heads by their own count', unit: 'MiB', bar: { exponentMax: 1, floor: 1 } },
   ...questions.map(({ name, costMax }): Measure => ({ name: `${name}, head`, unit: 's', bar: cpu(costMax) })),
   { name: 'memory with queries', unit: 'MiB', bar: memory(700) },
   ...questions.map(({ name, costMax }): Measure => ({
@@ -75,6 +80,9 @@ export async function measureStreams(streams: number): Promise<Map<string, numbe
   try {
     await push(product, streams);
     costs.set('memory after push', product.memoryBytes() / mib);
+    await setTimeout(restMs);
+    costs.set('memory at rest after push', product.memoryBytes() / mib);
+    costs.set('heads by their own count', (await headBytes(product)) / mib);
     await askAll(product, 'head', costs);
     costs.set('memory with queries', product.memoryBytes() / mib);
     await ask(product, '/flush', {}, 'POST');
@@ -132,12 +140,21 @@ async function askAll(product: Product, where: string, costs: Map<string, number
   }
 }
 
+/** The gauge by which the ingester is bounded. */
+async function headBytes(product: Product): Promise<number> {
+  const metrics = await ask(product, '/metrics', {});
+  const value = /^loki_ingester_memory_bytes (\S+)$/m.exec(metrics)?.[1];
+  if (value === undefined) throw new Error('no gauge of the memory of heads');
+  return Number(value);
+}
+
+/** The text of the answer. */
 async function ask(
   product: Product,
   path: string,
   params: Readonly<Record<string, string>>,
   method = 'GET',
-): Promise<void> {
+): Promise<string> {
   const query = new URLSearchParams(params).toString();
   const response = await fetch(`http://127.0.0.1:${product.port}${path}?${query}`, {
     method,
@@ -146,4 +163,5 @@ async function ask(
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${path}: ${response.status} ${text.slice(0, 200)}`);
+  return text;
 }
