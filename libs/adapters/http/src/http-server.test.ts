@@ -14,6 +14,12 @@ import type { Answer } from './test/server.ts';
 
 afterEach(stopAll);
 
+/** Seconds that bodies wait, or may stand still, in a hundredth of the time. */
+const hasty: Timers = {
+  ...timers,
+  after: (ms, callback) => timers.after(ms === 5_000 || ms === 3_000 ? ms / 100 : ms, callback),
+};
+
 describe('bodies', () => {
   test('arrive whole, also in chunks of unknown number', async () => {
     const { port } = await start((server) =>
@@ -59,7 +65,7 @@ describe('bodies', () => {
           await held;
           return { status: 204 };
         }),
-      { inflightBodyBytesMax: 1500 },
+      { inflightBodyBytesMax: 1500, timers: hasty },
     );
     const post = () => send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(800) });
     const first = post();
@@ -68,6 +74,40 @@ describe('bodies', () => {
     release();
     expect(await first).toMatchObject({ status: 204, text: '' });
     expect(await post()).toMatchObject({ status: 204 });
+  });
+
+  test('beyond their room they wait until others are answered, each tenant in turn', async () => {
+    const held: (() => void)[] = [];
+    const served: string[] = [];
+    const { port } = await start(
+      (server) =>
+        server.handle('push', async (request) => {
+          served.push(request.headers.get('x-scope-orgid')!);
+          await new Promise<void>((resolve) => held.push(resolve));
+          return { status: 204 };
+        }),
+      { inflightBodyBytesMax: 1_200_000 },
+    );
+    const post = (tenant: string) =>
+      send(port, '/loki/api/v1/push', {
+        method: 'POST',
+        body: Buffer.alloc(300_000),
+        headers: { 'x-scope-orgid': tenant },
+      });
+    const posts: Promise<Answer>[] = [];
+    for (const tenant of ['a', 'a', 'a', 'a', 'a', 'b', 'b']) {
+      posts.push(post(tenant));
+      await timers.sleep(30);
+    }
+    // The room of one is free for others: what they send does not stand behind the five.
+    expect(served.slice(0, 3)).toEqual(['a', 'a', 'a']);
+    for (let answered = 0; answered < posts.length; answered++) {
+      while (held.length === 0) await timers.sleep(5);
+      held.shift()!();
+      await timers.sleep(30);
+    }
+    expect((await Promise.all(posts)).map(({ status }) => status)).toEqual(posts.map(() => 204));
+    expect(served.indexOf('b')).toBeLessThan(5);
   });
 
   test('of one tenant they leave room for those of another', async () => {
@@ -79,7 +119,7 @@ describe('bodies', () => {
           await held;
           return { status: 204 };
         }),
-      { inflightBodyBytesMax: 4000 },
+      { inflightBodyBytesMax: 4000, timers: hasty },
     );
     const post = (tenant: string, bytes: number) =>
       send(port, '/loki/api/v1/push', {
@@ -99,14 +139,9 @@ describe('bodies', () => {
   });
 
   test('a large one that stops coming is refused, and its room is free again', async () => {
-    // Five seconds are waited for in a thousandth of the time.
-    const fast: Timers = {
-      ...timers,
-      after: (ms, callback) => timers.after(ms === 5_000 ? 50 : ms, callback),
-    };
     const { port } = await start((server) => server.handle('push', () => ({ status: 204 })), {
       inflightBodyBytesMax: 400_000,
-      timers: fast,
+      timers: hasty,
     });
     const head = (bytes: number) =>
       `POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`;

@@ -4,11 +4,12 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion, TLSSocket } from 'node:tls';
-import { LokiError, SharedBytes } from '@loki/model';
+import { freeMemory, LokiError } from '@loki/model';
 import { errorText } from '@loki/ports';
 import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
+import { BodyRoom } from './body-room.ts';
 import { gzipBody, wantsGzip } from './compress.ts';
 import { ConnectionBound } from './connection-bound.ts';
 import { hasSeveralHosts, isForeignChange } from './foreign-page.ts';
@@ -16,7 +17,6 @@ import { HalfOpen } from './half-open.ts';
 import { Listeners } from './listeners.ts';
 import { NodeRequest } from './node-request.ts';
 import { hasBody, holderOf, readBody } from './read-body.ts';
-import type { BodyRoom } from './read-body.ts';
 import { RequestTurns } from './request-turns.ts';
 import { errorResponse, methodNotAllowed, notFound, starting } from './respond.ts';
 import { cleanedPath, decodePath, noParams, Router } from './router.ts';
@@ -107,7 +107,7 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#prefix = options.pathPrefix ?? '';
-    this.#bodies = { budget: new SharedBytes(options.inflightBodyBytesMax), timers: options.timers };
+    this.#bodies = new BodyRoom(options.inflightBodyBytesMax, options.timers);
     this.#sockets = new WebSockets(options.timers);
     this.#halfOpen = new HalfOpen(options.timers);
     this.#bound = new ConnectionBound({
@@ -250,7 +250,7 @@ export class HttpServer {
     response.once('close', () => {
       this.#halfOpen.delete(response);
       if (!response.writableFinished) request.clientLeft();
-      if (bodyBytes > 0) this.#bodies.budget.give(holderOf(message), bodyBytes);
+      if (bodyBytes > 0) this.#bodies.give(holderOf(message), bodyBytes);
       this.#options.metrics.served({
         method,
         route: label,
@@ -354,7 +354,8 @@ export class HttpServer {
     }
     response.writeHead(answer.status, headers);
     response.end(body);
-    if (!message.complete) message.resume();
+    // Of a refused body pieces arrive until the client reads the answer: each is memory until it is freed.
+    if (!message.complete) message.on('data', freeMemory).resume();
     if (!response.writableFinished && response.writableLength > 0) this.#boundWriting(response);
     return bytes;
   }

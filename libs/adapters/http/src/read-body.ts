@@ -1,8 +1,8 @@
 /** Bodies of requests, bounded while they arrive: step *admit* of a written line. */
 import type { IncomingMessage } from 'node:http';
 import { freeMemory, LokiError } from '@loki/model';
-import type { SharedBytes } from '@loki/model';
-import type { TimerHandle, Timers } from '@loki/ports';
+import type { TimerHandle } from '@loki/ports';
+import type { BodyRoom, WaitingBody } from './body-room.ts';
 
 /** A larger body must keep arriving, because it takes room that others need. */
 const freeBytes = 64 * 1024;
@@ -10,12 +10,11 @@ const freeBytes = 64 * 1024;
 const rateEveryMs = 5_000;
 const rateBytesMin = 20 * 1024;
 
-/** The budget and the timers under which bodies are received. */
-export interface BodyRoom {
-  /** Bytes of bodies that are received or handled; each tenant has a share. */
-  readonly budget: SharedBytes;
-  readonly timers: Timers;
-}
+/**
+ * Room that a body takes before it has arrived, as far as its length is announced: batches of common agents
+ * are smaller, so a body that has begun is not stopped by others half way.
+ */
+const aheadBytesMax = 1024 * 1024;
 
 /** The tenant whose share a body takes: the one in the request, verified or not. */
 export function holderOf({ headers }: IncomingMessage): string {
@@ -31,59 +30,160 @@ export function hasBody(message: IncomingMessage): boolean {
 }
 
 /**
- * Reads the complete body, still encoded. Memory follows the received bytes, never the announced length.
+ * Reads the complete body, still encoded. Memory follows the received bytes: the announced length reserves
+ * `aheadBytesMax` at most, and nothing before the first byte is there.
  *
- * @param room the caller must return `body.length` bytes to its budget on success, none on failure
- * @throws LokiError 413 beyond `bytesMax`, 503 beyond the budget, 408 for a large body that stops coming, 499
- *   when the client leaves
+ * @param room the caller must return `body.length` bytes to it on success, none on failure
+ * @throws LokiError 413 beyond `bytesMax`, or beyond the room that there is at most; 503 when the body has
+ *   waited too long for room, 408 for a large body that stops coming, 499 when the client leaves
  */
 export function readBody(message: IncomingMessage, bytesMax: number, room: BodyRoom): Promise<Buffer> {
+  const mostBytes = Math.min(bytesMax, room.bodyBytesMax);
   const lengthText = message.headers['content-length'];
-  if (lengthText !== undefined && Number(lengthText) > bytesMax) return Promise.reject(tooLarge(bytesMax));
-  const { budget, timers } = room;
-  const holder = holderOf(message);
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    let rate: TimerHandle | undefined;
-    const fail = (error: LokiError): void => {
-      message.off('data', onData);
-      rate?.cancel();
-      budget.give(holder, bytes);
-      bytes = 0;
-      chunks.length = 0;
-      reject(error);
-    };
-    const watchRate = (lastBytes: number): void => {
-      rate = timers.after(rateEveryMs, () => {
-        if (bytes - lastBytes < rateBytesMin) fail(stalled());
-        else watchRate(bytes);
-      });
-    };
-    const onData = (chunk: Buffer): void => {
-      if (bytes + chunk.length > bytesMax) {
-        fail(tooLarge(bytesMax));
-      } else if (budget.take(holder, chunk.length)) {
-        bytes += chunk.length;
-        chunks.push(chunk);
-        if (!rate && bytes > freeBytes) watchRate(bytes);
-      } else {
-        fail(new LokiError('overloaded', 'too many bytes in flight, try again later'));
-      }
-    };
-    message.on('data', onData);
-    message.once('end', () => {
-      rate?.cancel();
-      if (chunks.length === 1) return resolve(chunks[0]);
-      resolve(Buffer.concat(chunks, bytes));
-      for (const chunk of chunks) freeMemory(chunk);
-    });
+  const announced = lengthText === undefined ? undefined : Number(lengthText);
+  if (announced !== undefined && announced > mostBytes) return Promise.reject(tooLarge(mostBytes));
+  return new BodyReader(message, room, { mostBytes, announced }).done;
+}
+
+interface BodyLengths {
+  readonly mostBytes: number;
+  readonly announced: number | undefined;
+}
+
+class BodyReader {
+  readonly done: Promise<Buffer>;
+  readonly #message: IncomingMessage;
+  readonly #room: BodyRoom;
+  readonly #lengths: BodyLengths;
+  readonly #holder: string;
+  readonly #outcome = Promise.withResolvers<Buffer>();
+  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
+  #chunks: Buffer[] = [];
+  /** The memory of a body of known length that is small enough: its chunks are freed as they arrive. */
+  #whole: Buffer | undefined;
+  #bytes = 0;
+  #reservedBytes = 0;
+  #waiting: WaitingBody | undefined;
+  #rate: TimerHandle | undefined;
+  #isOver = false;
+
+  constructor(message: IncomingMessage, room: BodyRoom, lengths: BodyLengths) {
+    this.#message = message;
+    this.#room = room;
+    this.#lengths = lengths;
+    this.#holder = holderOf(message);
+    this.done = this.#outcome.promise;
+    message.on('data', this.#onData);
+    message.once('end', () => this.#end());
     message.once('close', () => {
-      if (!message.complete) fail(new LokiError('clientGone', 'the request was cancelled by the client'));
+      if (message.complete && !this.#waiting) return;
+      this.#fail(new LokiError('clientGone', 'the request was cancelled by the client'));
     });
     // 'close' follows and says the same; without a listener the error would end the process.
     message.once('error', () => undefined);
-  });
+  }
+
+  #receive(chunk: Buffer): void {
+    const { mostBytes } = this.#lengths;
+    const at = this.#bytes;
+    this.#bytes += chunk.length;
+    if (this.#bytes > mostBytes) {
+      this.#fail(tooLarge(mostBytes));
+      return;
+    }
+    if (this.#whole) {
+      chunk.copy(this.#whole, at);
+      freeMemory(chunk);
+    } else this.#chunks.push(chunk);
+    if (this.#bytes > this.#reservedBytes) this.#reserve();
+  }
+
+  #reserve(): void {
+    const missing = this.#bytes - this.#reservedBytes;
+    const { announced } = this.#lengths;
+    const ahead = Math.max(missing, Math.min(announced ?? this.#reservedBytes, aheadBytesMax));
+    const bytes = announced === undefined ? ahead : Math.min(ahead, announced - this.#reservedBytes);
+    try {
+      this.#waiting = this.#room.take(this.#holder, bytes, {
+        onRoom: (error) => this.#onRoom(bytes, error),
+        isUnderWay: this.#reservedBytes > 0,
+      });
+    } catch (error) {
+      this.#fail(error as LokiError);
+      return;
+    }
+    if (!this.#waiting) {
+      this.#reserved(bytes);
+      return;
+    }
+    // The client waits with us, so its progress is not judged.
+    this.#rate?.cancel();
+    this.#rate = undefined;
+    this.#message.pause();
+  }
+
+  #onRoom(bytes: number, error: LokiError | undefined): void {
+    this.#waiting = undefined;
+    if (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#reserved(bytes);
+    this.#message.resume();
+  }
+
+  #reserved(bytes: number): void {
+    this.#reservedBytes += bytes;
+    const { announced } = this.#lengths;
+    if (announced === this.#reservedBytes && announced <= aheadBytesMax && announced > this.#bytes) {
+      this.#joinInto(Buffer.allocUnsafeSlow(announced));
+    }
+    if (!this.#rate && this.#reservedBytes > freeBytes) this.#watchRate(this.#bytes);
+  }
+
+  #joinInto(whole: Buffer): void {
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      at += chunk.copy(whole, at);
+      freeMemory(chunk);
+    }
+    this.#chunks = [];
+    this.#whole = whole;
+  }
+
+  #watchRate(lastBytes: number): void {
+    this.#rate = this.#room.timers.after(rateEveryMs, () => {
+      if (this.#bytes - lastBytes < rateBytesMin) this.#fail(stalled());
+      else this.#watchRate(this.#bytes);
+    });
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#rate?.cancel();
+    const unusedBytes = this.#reservedBytes - this.#bytes;
+    if (unusedBytes > 0) this.#room.give(this.#holder, unusedBytes);
+    if (this.#whole) this.#outcome.resolve(this.#whole);
+    else if (this.#chunks.length === 1) this.#outcome.resolve(this.#chunks[0]);
+    else {
+      this.#outcome.resolve(Buffer.concat(this.#chunks, this.#bytes));
+      for (const chunk of this.#chunks) freeMemory(chunk);
+    }
+  }
+
+  #fail(error: LokiError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#message.off('data', this.#onData);
+    this.#rate?.cancel();
+    if (this.#waiting) this.#room.leave(this.#waiting);
+    if (this.#reservedBytes > 0) this.#room.give(this.#holder, this.#reservedBytes);
+    for (const chunk of this.#chunks) freeMemory(chunk);
+    this.#chunks = [];
+    this.#whole = undefined;
+    this.#outcome.reject(error);
+  }
 }
 
 function stalled(): LokiError {

@@ -241,16 +241,20 @@ test('when the write log fails the client is told to come back', async () => {
   expect((await push('t', { body })).status).toBe(204);
 });
 
-test('pushes beyond the bytes in flight are refused until others are answered', async () => {
-  const { push, log } = testDistributor({ options: { inflightBytesMax: 300 } });
+test('pushes beyond the bytes in flight wait for a while until others are answered', async () => {
+  const { push, log } = testDistributor({
+    options: { inflightBytesMax: 300, waitMsMax: 500 },
+    deps: { clock: { nowMs: () => nowMs, nowNs: () => nowNs, monotonicMs: () => performance.now() } },
+  });
   const gate = Promise.withResolvers<void>();
   log.gate = gate.promise;
   const body = jsonBody({ labels: app, entries: [[0, 'x'.repeat(100)]] });
   const first = push('t', { body });
   expect((await push('t', { body })).status).toBe(503);
+  const waiting = push('t', { body });
   gate.resolve();
   expect((await first).status).toBe(204);
-  expect((await push('t', { body })).status).toBe(204);
+  expect((await waiting).status).toBe(204);
 });
 
 test('a push that waits too long for a head is told to come back; it counts for nothing any more', async () => {

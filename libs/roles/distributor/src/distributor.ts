@@ -1,6 +1,6 @@
 /** One push from its body to its answer: steps *decode* to *write log* of a written line. */
 import type { Limits, LimitsSource } from '@loki/config';
-import { LokiError, mib, SharedBytes } from '@loki/model';
+import { LokiError, mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { atOnce, inSlices } from '@loki/ports';
 import type {
@@ -26,19 +26,21 @@ import type { SharedStreams, StreamAdmission } from './admit/stream-registry.ts'
 import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
+import { Admittance } from './admittance.ts';
+import type { Grant } from './admittance.ts';
 import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
 import type { DecodedPush } from './decode/decode-push-task.ts';
-import { decodePush, isSnappyPush } from './decode/decode-push.ts';
-import type { PushBody } from './decode/decode-push.ts';
+import { decodePush } from './decode/decode-push.ts';
 import { OtlpActionsCache } from './decode/otlp-actions-cache.ts';
-import { checkBodySize, expectedBytesOf, firstRoomOf, isBeyondRoom, roomGrowth } from './decode/read-body.ts';
+import { pushSizeOf } from './decode/push-size.ts';
+import type { PushSize } from './decode/push-size.ts';
+import { checkBodySize, isBeyondRoom, roomGrowth } from './decode/read-body.ts';
 import { knownEncoding, knownType } from './header-labels.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
 import { defaultDistributorOptions } from './options.ts';
 import type { DistributorOptions } from './options.ts';
 import { PushScratches } from './push-scratch.ts';
 import type { PushScratch } from './push-scratch.ts';
-import { PushTurns } from './push-turns.ts';
 import { accepted, failed } from './respond.ts';
 import type { PushFormat } from './respond.ts';
 import { Discards } from './rows/discards.ts';
@@ -85,16 +87,11 @@ export interface DistributorDeps {
   readonly lag?: ConsumerLag;
 }
 
-/** Bytes of a push that count as in flight. */
-interface HeldBytes {
-  readonly tenant: TenantId;
-  bytes: number;
-}
-
 /** A push in progress: the results of its steps. */
 interface Push {
   readonly tenant: TenantId;
-  readonly heldBytes: HeldBytes;
+  readonly grant: Grant;
+  readonly size: PushSize;
   readonly request: HttpRequest;
   readonly format: PushFormat;
   readonly scratch: PushScratch;
@@ -143,22 +140,14 @@ export class Distributor implements DistributorService {
   readonly #batchers: PartitionBatcher[] = [];
   readonly #writerId: string;
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
-  /** Bytes of bodies as received and as decoded, until the log has acknowledged them. */
-  readonly #inflight: SharedBytes;
-  readonly #turns: PushTurns;
+  readonly #admittance: Admittance;
   /** Decompressed bytes of pushes that wait for a verdict. */
   #askingBytes = 0;
 
   constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
     this.#deps = deps;
     this.#options = { ...defaultDistributorOptions, ...options };
-    const { inflightBytesMax } = this.#options;
-    this.#inflight = new SharedBytes(inflightBytesMax > 0 ? inflightBytesMax : Infinity);
-    this.#turns = new PushTurns({
-      ...deps,
-      waitMsMax: this.#options.waitMsMax,
-      room: (tenant) => deps.lag?.room(tenant),
-    });
+    this.#admittance = new Admittance(deps, this.#options);
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
@@ -197,20 +186,21 @@ export class Distributor implements DistributorService {
   }
 
   async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
-    const heldBytes: HeldBytes = { tenant, bytes: 0 };
-    try {
-      this.#hold(heldBytes, request.body.length);
-      return await this.#turns.run(tenant, () => this.#answer(request, format, heldBytes));
-    } finally {
-      this.#release(heldBytes, heldBytes.bytes);
-    }
+    const size = this.#sizeOf(tenant, request, format);
+    return this.#admittance.run(tenant, size, (grant) => this.#answer(request, format, size, grant));
   }
 
-  async #answer(request: HttpRequest, format: PushFormat, heldBytes: HeldBytes): Promise<HttpResponse> {
-    const { tenant } = heldBytes;
+  async #answer(
+    request: HttpRequest,
+    format: PushFormat,
+    size: PushSize,
+    grant: Grant,
+  ): Promise<HttpResponse> {
+    const { tenant } = grant;
     const push: Push = {
       tenant,
-      heldBytes,
+      grant,
+      size,
       request,
       format,
       limits: this.#deps.limits.forTenant(tenant),
@@ -256,32 +246,32 @@ export class Distributor implements DistributorService {
     }
   }
 
+  #sizeOf(tenant: TenantId, { body, headers, path }: HttpRequest, format: PushFormat): PushSize {
+    const contentType = headers.get('content-type') ?? '';
+    const encoding = headers.get('content-encoding') ?? '';
+    const kind = format === 'otlp' ? 'otlp' : path === '/api/prom/push' ? 'legacy' : 'push';
+    const isExceeding = this.#rate.isExceeded(tenant, this.#deps.clock.monotonicMs());
+    return pushSizeOf({ body, kind, contentType, encoding }, this.#options, isExceeding);
+  }
+
   /**
    * Decodes a body into columns. Undefined: done; a large body is decoded in another thread, and unpacked in
    * slices.
    */
   #decode(push: Push): Promise<void> | undefined {
-    const { tenant, request, format, scratch, limits, nowMs, discards, backfillShard } = push;
-    const { body, headers, path } = request;
+    const { tenant, grant, size, format, scratch, limits, nowMs, discards, backfillShard } = push;
+    const { body, contentType, encoding } = size.body;
     const bounds = this.#options;
-    const contentType = headers.get('content-type') ?? '';
-    const encoding = headers.get('content-encoding') ?? '';
     this.#deps.metrics.pushed(tenant, format, knownType(contentType), knownEncoding(encoding));
     if (body.length > bounds.recvBytesMax) discards.add('request_body_too_large', 0, body.length);
     checkBodySize(body, bounds);
     const streams = this.#streams.lookup(tenant, limits, backfillShard);
-    const kind = format === 'otlp' ? 'otlp' : path === '/api/prom/push' ? 'legacy' : 'push';
-    const pushBody: PushBody = { body, kind, contentType, encoding };
-    const inlineBytesMax = format === 'otlp' ? bounds.inlineOtlpBytesMax : bounds.inlineBytesMax;
-    const decompressedBytesMax = Math.min(bounds.decompressedBytesMax, inlineBytesMax);
-    const expected = expectedBytesOf(body, encoding, isSnappyPush(pushBody));
-    const firstRoom = firstRoomOf(encoding, { expected, inline: inlineBytesMax });
-    if (expected > inlineBytesMax) return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
+    if (size.isLarge) return this.#decodeElsewhere(push, streams);
     scratch.rows.countsMax = inlineCountsMax;
     try {
       const actions = () => this.#otlpActions.of(limits);
-      const inline = { ...bounds, decompressedBytesMax };
-      decodePush(pushBody, {
+      const inline = { ...bounds, decompressedBytesMax: size.inlineBytesMax };
+      decodePush(size.body, {
         rows: scratch.rows,
         snappy: scratch.snappy,
         streams,
@@ -295,9 +285,10 @@ export class Distributor implements DistributorService {
       // The worker reports a body that is too large.
       const isLarge = error instanceof LokiError && error.code === 'bodyTooLarge';
       if (!isLarge) throw error;
-      return this.#decodeElsewhere(push, pushBody, streams, firstRoom);
+      return this.#decodeElsewhere(push, streams);
     }
-    this.#hold(push.heldBytes, scratch.rows.weightBytes);
+    // To refuse it now would free nothing.
+    this.#admittance.holdOnly(grant, body.length + scratch.rows.weightBytes);
     return undefined;
   }
 
@@ -305,58 +296,39 @@ export class Distributor implements DistributorService {
    * A body gets no more room than is counted for it. The refusal comes before the decompression: memory of a
    * refused body would remain until it is collected.
    */
-  async #decodeElsewhere(
-    push: Push,
-    body: PushBody,
-    streams: StreamLookup,
-    firstRoom: number,
-  ): Promise<void> {
+  async #decodeElsewhere(push: Push, streams: StreamLookup): Promise<void> {
+    const { grant, size } = push;
     const { decompressedBytesMax } = this.#options;
     push.isLarge = true;
-    let room = Math.min(firstRoom, decompressedBytesMax);
+    let room = size.roomBytes;
+    if (!grant.hasDecoder) await this.#admittance.waitForDecoder(grant, size);
     let decoded: DecodedPush | undefined;
     while (!decoded) {
-      this.#hold(push.heldBytes, room);
       try {
-        decoded = await this.#decodeWithin(push, body, room);
+        decoded = await this.#decodeWithin(push, room);
       } catch (error) {
         if (room === decompressedBytesMax || !isBeyondRoom(error)) throw error;
       }
-      this.#release(push.heldBytes, room);
+      this.#admittance.letGo(grant, room);
       room = Math.min(room * roomGrowth, decompressedBytesMax);
+      if (!decoded) this.#admittance.hold(grant, room);
     }
-    this.#hold(push.heldBytes, weightOf(decoded));
+    this.#admittance.giveDecoder(grant);
+    this.#admittance.hold(grant, weightOf(decoded));
     await inSlices(unpack(decoded, push.scratch.rows, streams), this.#deps);
   }
 
-  #decodeWithin({ limits, nowMs }: Push, body: PushBody, room: number): Promise<DecodedPush> {
+  #decodeWithin({ size, limits, nowMs }: Push, room: number): Promise<DecodedPush> {
     const { recvBytesMax, decompressedBytesMax, otlpIndexAttributes } = this.#options;
     const input = {
-      ...body,
+      ...size.body,
       otlp: limits.otlp,
       otlpIndexAttributes,
       nowMs,
       bounds: { recvBytesMax, decompressedBytesMax: room },
-      isLastTry: room === decompressedBytesMax || body.encoding === '',
+      isLastTry: room === decompressedBytesMax || size.body.encoding === '',
     };
     return this.#deps.workers.run(decodePushTask, input, { lane: 'bodies' });
-  }
-
-  /** Counts bytes of a push until the log has acknowledged it. A push alone is never refused for its size. */
-  #hold(heldBytes: HeldBytes, bytes: number): void {
-    const isAlone = this.#inflight.bytes === heldBytes.bytes;
-    if (isAlone) this.#inflight.force(heldBytes.tenant, bytes);
-    else if (!this.#inflight.take(heldBytes.tenant, bytes)) {
-      throw new LokiError('overloaded', 'too many bytes of pushes in flight');
-    }
-    heldBytes.bytes += bytes;
-    this.#deps.metrics.inflightBytes(this.#inflight.bytes);
-  }
-
-  #release(heldBytes: HeldBytes, bytes: number): void {
-    this.#inflight.give(heldBytes.tenant, bytes);
-    heldBytes.bytes -= bytes;
-    this.#deps.metrics.inflightBytes(this.#inflight.bytes);
   }
 
   /** The error for a tenant that must not write now. */
@@ -423,7 +395,7 @@ export class Distributor implements DistributorService {
     const batchers = new Set<PartitionBatcher>();
     const acks: Promise<void>[] = [];
     const commit = () => {
-      for (const batcher of batchers) acks.push(batcher.commit());
+      for (const batcher of batchers) acks.push(batcher.commit(push.tenant));
       batchers.clear();
     };
     const pause = () => {
@@ -501,7 +473,7 @@ export class Distributor implements DistributorService {
       writeRun(rows, run, limits, writer);
       batcher.wrote(tenant, consumeMicros({ rowCount, byteSize, nameCount }, writer));
       // One push must not fill a batch without bound.
-      if (batcher.isLarge) acks.push(batcher.commit());
+      if (batcher.isLarge) acks.push(batcher.commit(tenant));
       yield;
     }
   }

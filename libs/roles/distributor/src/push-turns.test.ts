@@ -5,8 +5,10 @@
 import { parseTenantId } from '@loki/model';
 import { NodeTimers } from '@loki/runtime';
 import { PushTurns } from './push-turns.ts';
+import type { PushNeeds } from './push-turns.ts';
 import { StoppedClock } from './test/distributor.ts';
 
+const nothing: PushNeeds = { isLarge: false, take: () => true };
 const [noisy, quiet] = ['noisy', 'quiet'].map(parseTenantId);
 
 function testTurns(deps: { room?: () => Promise<void> | undefined; waitMsMax?: number } = {}) {
@@ -14,12 +16,12 @@ function testTurns(deps: { room?: () => Promise<void> | undefined; waitMsMax?: n
   const timers = new NodeTimers();
   const turns = new PushTurns({ clock, timers, waitMsMax: 1_000, ...deps });
   const log: string[] = [];
-  const push = (name: string, tenant = noisy, ms = 6): Promise<void> =>
-    turns.run(tenant, async () => {
+  const push = (name: string, tenant = noisy, ms = 6, needs = nothing): Promise<void> =>
+    turns.run(tenant, needs, async () => {
       clock.ms += ms;
       log.push(name);
     });
-  return { clock, timers, log, push };
+  return { clock, timers, turns, log, push };
 }
 
 test('pushes share a turn until it is long; others have the thread before the next', async () => {
@@ -48,6 +50,16 @@ test('the push of a quiet tenant comes before the flood of another', async () =>
   await push('q', quiet);
   expect(log.slice(0, 3)).toEqual(['n0', 'n1', 'q']);
   await Promise.all(pushes);
+});
+
+test('the push of a quiet tenant does not wait for a turn; more of them share the thread', async () => {
+  const { log, push } = testTurns();
+  const pushes = Array.from({ length: 4 }, (_, i) => push(`n${i}`, noisy, 12));
+  expect(log).toEqual(['n0']);
+  pushes.push(push('q0', quiet), push('q1', quiet), push('q2', quiet));
+  expect(log).toEqual(['n0', 'q0']);
+  await Promise.all(pushes);
+  expect(log.indexOf('n1')).toBeLessThan(log.indexOf('q2'));
 });
 
 test('tenants with dear and with cheap pushes have the thread for as long', async () => {
@@ -80,8 +92,8 @@ test('a push behind a head that takes nothing is refused in time; others go on',
     waitMsMax: 20,
     room: (tenant) => (tenant === noisy ? held : undefined),
   });
-  const waiting = turns.run(noisy, async () => 'noisy');
-  await expect(turns.run(quiet, async () => 'quiet')).resolves.toBe('quiet');
+  const waiting = turns.run(noisy, nothing, async () => 'noisy');
+  await expect(turns.run(quiet, nothing, async () => 'quiet')).resolves.toBe('quiet');
   await expect(waiting).rejects.toMatchObject({ code: 'overloaded' });
 });
 
@@ -95,4 +107,64 @@ test('pushes that waited for room go on in their order when there is some', asyn
   freed.resolve();
   await Promise.all(pushes);
   expect(log).toEqual(['a', 'b']);
+});
+
+/** Memory or threads of which there are so many. */
+function supply(count: number) {
+  const stock = { count };
+  const needs = (isLarge: boolean, size = 1): PushNeeds => ({
+    isLarge,
+    take() {
+      if (stock.count < size) return false;
+      stock.count -= size;
+      return true;
+    },
+  });
+  return { stock, needs };
+}
+
+test('a push that does not find what it needs waits until it is given back; smaller ones pass it', async () => {
+  const { timers, turns, log, push } = testTurns();
+  const { stock, needs } = supply(2);
+  const first = push('a', noisy, 1, needs(false, 2));
+  const second = push('b', noisy, 1, needs(false, 2));
+  const third = push('c', noisy, 1, needs(false, 1));
+  const other = push('q', quiet, 1);
+  await Promise.all([first, other]);
+  await timers.sleep(20);
+  expect(log).toEqual(['a', 'q']);
+  stock.count = 3;
+  turns.retry();
+  await Promise.all([second, third]);
+  expect(log).toEqual(['a', 'q', 'b', 'c']);
+});
+
+test('large pushes of one tenant hold up neither its small ones nor those of others, large or not', async () => {
+  const { timers, turns, log, push } = testTurns();
+  const { stock, needs } = supply(1);
+  const noisyOnes = ['A', 'B', 'C', 'D'].map((name) => push(name, noisy, 1, needs(true)));
+  const small = [push('a', noisy, 1), push('q', quiet, 1)];
+  const large = push('Q', quiet, 1, needs(true));
+  await Promise.all(small);
+  expect(log.slice().sort()).toEqual(['A', 'a', 'q']);
+  for (let i = 0; i < 4; i++) {
+    stock.count = 1;
+    turns.retry();
+    await timers.sleep(20);
+  }
+  await Promise.all([...noisyOnes, large]);
+  expect(log.indexOf('Q')).toBe(3);
+});
+
+test('a push that never finds what it needs is refused, and those behind it are served', async () => {
+  const clock = { nowMs: () => performance.now(), nowNs: () => 0n, monotonicMs: () => performance.now() };
+  const turns = new PushTurns({ clock, timers: new NodeTimers(), waitMsMax: 20 });
+  const { stock, needs } = supply(1);
+  const large = turns.run(noisy, needs(false, 2), async () => 'large');
+  const refused = expect(large).rejects.toMatchObject({ code: 'overloaded' });
+  await new Promise((resolve) => setTimeout(resolve, 15));
+  const behind = turns.run(noisy, needs(false, 1), async () => 'behind');
+  await refused;
+  await expect(behind).resolves.toBe('behind');
+  expect(stock.count).toBe(0);
 });

@@ -13,14 +13,23 @@ interface TurnDeps {
   readonly room?: (tenant: TenantId) => Promise<void> | undefined;
 }
 
+/** Memory and threads that a push needs. */
+export interface PushNeeds {
+  /** Large pushes of a tenant wait among themselves: they need more, and its small ones pass them. */
+  readonly isLarge: boolean;
+  /** Takes what the push needs. False: it is not there now, nothing is taken, and `retry` tells of more. */
+  readonly take: () => boolean;
+}
+
 /** A push that waits for its turn. */
 interface Waiting {
   readonly sinceMs: number;
+  readonly needs: PushNeeds;
   readonly begin: () => void;
   readonly refuse: (error: LokiError) => void;
 }
 
-/** The waiting pushes of one tenant, in order of arrival. */
+/** The waiting pushes of one tenant, large ones or others, in order of arrival. */
 interface Lane {
   readonly tenant: TenantId;
   readonly waiting: Waiting[];
@@ -31,6 +40,8 @@ interface Lane {
   spentMs: number;
   /** The lane waits until a head takes its rows. */
   isHeld: boolean;
+  /** Its first push did not find what it needs. */
+  isShort: boolean;
 }
 
 /**
@@ -47,9 +58,11 @@ const turnMsMax = 10;
 export class PushTurns {
   readonly #deps: TurnDeps;
   /** Lanes of tenants with waiting pushes, and of tenants that computed while others waited. */
-  readonly #lanes = new Map<TenantId, Lane>();
+  readonly #lanes = new Map<string, Lane>();
   /** Milliseconds that pushes have computed in this turn. */
   #turnMs = 0;
+  /** Milliseconds of these of tenants that passed waiting ones. */
+  #passingMs = 0;
   #isTurning = false;
   #overdue: TimerHandle | undefined;
 
@@ -58,18 +71,28 @@ export class PushTurns {
   }
 
   /**
-   * Runs `work` when it is the tenant's turn. Up to its first pause it counts for that turn.
+   * Runs `work` when it is the tenant's turn, and what it needs is there. Up to its first pause it counts for
+   * that turn.
    *
-   * @throws LokiError `overloaded` when it has waited for `waitMsMax`
+   * @throws LokiError `overloaded` when it has waited for `waitMsMax`; then nothing was taken for it
    */
-  run<T>(tenant: TenantId, work: () => Promise<T>): Promise<T> {
-    const isFirst = !this.#lanes.get(tenant)?.waiting.length && !this.#next();
-    const isFree = isFirst && this.#turnMs < turnMsMax && !this.#deps.room?.(tenant);
-    if (isFree) return this.#timed(work).result;
+  run<T>(tenant: TenantId, needs: PushNeeds, work: () => Promise<T>): Promise<T> {
+    const key = needs.isLarge ? `${tenant} large` : tenant;
+    const isPassing = this.#hasNext();
+    const isFree = isPassing ? this.#passes(key) : this.#isFree(key);
+    if (isFree && !this.#deps.room?.(tenant) && needs.take()) {
+      const { result, ms } = this.#timed(work);
+      if (isPassing) {
+        this.#passingMs += ms;
+        this.#laneOf(key, tenant).spentMs += ms;
+      }
+      return result;
+    }
     return new Promise((resolve, reject) => {
-      const lane = this.#laneOf(tenant);
+      const lane = this.#laneOf(key, tenant);
       lane.waiting.push({
         sinceMs: this.#deps.clock.monotonicMs(),
+        needs,
         begin: () => {
           const { result, ms } = this.#timed(work);
           lane.spentMs += ms;
@@ -80,6 +103,32 @@ export class PushTurns {
       if (!this.#overdue) this.#watchFor(this.#deps.waitMsMax);
       this.#turn();
     });
+  }
+
+  /** Something that pushes need was given back. */
+  retry(): void {
+    if (this.#lanes.size === 0) return;
+    for (const lane of this.#lanes.values()) lane.isShort = false;
+    this.#turn();
+  }
+
+  #isFree(key: string): boolean {
+    return !this.#lanes.get(key)?.waiting.length && this.#turnMs < turnMsMax;
+  }
+
+  /**
+   * Whether a push begins although others wait: it would be next, and the next turn comes behind all other
+   * work that is sliced.
+   */
+  #passes(key: string): boolean {
+    if (this.#passingMs >= turnMsMax) return false;
+    const lane = this.#lanes.get(key);
+    if (!lane) return true;
+    if (lane.waiting.length > 0) return false;
+    for (const other of this.#lanes.values()) {
+      if (canBegin(other) && other.spentMs < lane.spentMs) return false;
+    }
+    return true;
   }
 
   #timed<T>(work: () => Promise<T>): { result: Promise<T>; ms: number } {
@@ -93,43 +142,62 @@ export class PushTurns {
     return { result, ms };
   }
 
-  #laneOf(tenant: TenantId): Lane {
-    let lane = this.#lanes.get(tenant);
+  #laneOf(key: string, tenant: TenantId): Lane {
+    let lane = this.#lanes.get(key);
     if (lane) return lane;
     // A new lane has no claim for the time before.
     let spentMs = Infinity;
     for (const other of this.#lanes.values()) spentMs = Math.min(spentMs, other.spentMs);
-    lane = { tenant, waiting: [], spentMs: Number.isFinite(spentMs) ? spentMs : 0, isHeld: false };
-    this.#lanes.set(tenant, lane);
+    if (!Number.isFinite(spentMs)) spentMs = 0;
+    lane = { tenant, waiting: [], spentMs, isHeld: false, isShort: false };
+    this.#lanes.set(key, lane);
     return lane;
   }
 
-  /** Gives turns while a push can have one. */
+  /** Gives turns while a push may have one. */
   #turn(): void {
-    if (this.#isTurning || !this.#next()) return;
+    if (this.#isTurning || !this.#hasNext()) return;
     this.#isTurning = true;
     void nextTurn(this.#deps.timers).then(() => {
       this.#isTurning = false;
       this.#turnMs = 0;
+      this.#passingMs = 0;
       while (this.#turnMs < turnMsMax) {
-        const waiting = this.#next()?.waiting.shift();
-        if (!waiting) break;
-        const waitedMs = this.#deps.clock.monotonicMs() - waiting.sinceMs;
-        if (waitedMs < this.#deps.waitMsMax) waiting.begin();
-        else waiting.refuse(overdue(waitedMs));
+        const lane = this.#next();
+        if (!lane) break;
+        this.#serve(lane);
       }
       this.#forget();
       this.#turn();
     });
   }
 
+  /** Begins or refuses the first push of the lane, or finds that the lane has to wait. */
+  #serve(lane: Lane): void {
+    if (this.#isHeld(lane)) return;
+    const [first] = lane.waiting;
+    const waitedMs = this.#deps.clock.monotonicMs() - first.sinceMs;
+    const isOverdue = waitedMs >= this.#deps.waitMsMax;
+    if (!isOverdue && !first.needs.take()) {
+      lane.isShort = true;
+      return;
+    }
+    lane.waiting.shift();
+    if (isOverdue) first.refuse(overdue(waitedMs));
+    else first.begin();
+  }
+
+  #hasNext(): boolean {
+    for (const lane of this.#lanes.values()) if (canBegin(lane)) return true;
+    return false;
+  }
+
   /** The lane of the next push; undefined: no push waits, or none that may begin. */
   #next(): Lane | undefined {
     let next: Lane | undefined;
     for (const lane of this.#lanes.values()) {
-      if (lane.waiting.length === 0 || lane.isHeld) continue;
       // Of equal lanes the newest is next: it has not computed yet.
-      if ((!next || lane.spentMs <= next.spentMs) && !this.#isHeld(lane)) next = lane;
+      if (canBegin(lane) && (!next || lane.spentMs <= next.spentMs)) next = lane;
     }
     return next;
   }
@@ -149,21 +217,27 @@ export class PushTurns {
     this.#overdue = this.#deps.timers.after(delayMs, () => this.#refuseOverdue());
   }
 
-  /** Refuses overdue pushes of lanes without a turn, because their head takes no rows. */
+  /**
+   * Refuses overdue pushes of lanes that get no turn: their head takes no rows, or others need the memory.
+   */
   #refuseOverdue(): void {
     const { clock, waitMsMax } = this.#deps;
     const nowMs = clock.monotonicMs();
     let oldestMs = Infinity;
-    for (const { waiting } of this.#lanes.values()) {
+    for (const lane of this.#lanes.values()) {
+      const { waiting } = lane;
       while (waiting.length > 0 && nowMs - waiting[0].sinceMs >= waitMsMax) {
         const { sinceMs, refuse } = waiting.shift()!;
         refuse(overdue(nowMs - sinceMs));
+        // The one behind it may need less.
+        lane.isShort = false;
       }
       if (waiting.length > 0) oldestMs = Math.min(oldestMs, waiting[0].sinceMs);
     }
     this.#forget();
     this.#overdue = undefined;
     if (Number.isFinite(oldestMs)) this.#watchFor(oldestMs + waitMsMax - nowMs);
+    this.#turn();
   }
 
   /**
@@ -175,10 +249,15 @@ export class PushTurns {
     for (const { waiting, spentMs } of this.#lanes.values()) {
       if (waiting.length > 0) leastMs = Math.min(leastMs, spentMs);
     }
-    for (const { tenant, waiting, spentMs } of this.#lanes.values()) {
-      if (waiting.length === 0 && spentMs <= leastMs) this.#lanes.delete(tenant);
+    for (const [key, { waiting, spentMs }] of this.#lanes) {
+      if (waiting.length === 0 && spentMs <= leastMs) this.#lanes.delete(key);
     }
   }
+}
+
+/** As far as is known: whether there is what its push needs is found when its turn comes. */
+function canBegin({ waiting, isHeld, isShort }: Lane): boolean {
+  return waiting.length > 0 && !isHeld && !isShort;
 }
 
 function overdue(waitedMs: number): LokiError {

@@ -7,6 +7,9 @@ import { TokenBucket } from './token-bucket.ts';
 /** A bucket without a push for this long is full again under any sensible limit, so it is forgotten. */
 const bucketIdleMs = 10 * 60_000;
 
+/** A tenant exceeds its rate for so long after a push that was refused for it. */
+const exceededForMs = 1_000;
+
 /** A tenant's ingest rate. A push is admitted whole or refused whole. */
 export class IngestRate {
   readonly #buckets = new Map<TenantId, TokenBucket>();
@@ -30,10 +33,17 @@ export class IngestRate {
     if (!bucket) this.#buckets.set(tenant, (bucket = new TokenBucket(burst, nowMs)));
     if (nowMs - this.#sweptMs > bucketIdleMs) this.#sweep(nowMs);
     if (bucket.take(bytes, rate, burst, nowMs)) return;
+    bucket.refusedMs = nowMs;
     throw new LokiError(
       'rateLimited',
       `ingestion rate limit exceeded for user ${tenant} (limit: ${Math.floor(limits.ingestionRateBytes)} bytes/sec) while attempting to ingest '${lines}' lines totaling '${bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
     );
+  }
+
+  /** Whether the tenant sends more than it may, so that the next push will probably be refused, too. */
+  isExceeded(tenant: TenantId, nowMs: number): boolean {
+    const bucket = this.#buckets.get(tenant);
+    return bucket !== undefined && nowMs - bucket.refusedMs < exceededForMs;
   }
 
   /** Returns the bytes of rows that were refused later. */

@@ -2,6 +2,8 @@
 export class TokenBucket {
   #tokens: number;
   #refilledMs: number;
+  /** When its user was refused last. */
+  refusedMs = -Infinity;
 
   constructor(burst: number, nowMs: number) {
     this.#tokens = burst;

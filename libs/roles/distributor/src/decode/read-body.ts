@@ -1,7 +1,7 @@
 /** Checks and decompresses the body of a push, within bounds: step *decode* of a written line. */
 import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { LokiError } from '@loki/model';
-import { chunkSizeFor, cutBodyText, gunzip } from './gunzip.ts';
+import { chunkSizeFor, cutBodyText, gunzip, gzipRatioMax } from './gunzip.ts';
 import type { Decompressed, ZlibOutcome } from './gunzip.ts';
 import { lz4DecodeFrame } from './lz4.ts';
 import { claimedBytes } from './snappy-decoder.ts';
@@ -35,8 +35,6 @@ export function checkBodySize(body: Buffer, bounds: BodyBounds): void {
   }
 }
 
-/** Deflate expands at most this many times. */
-const gzipRatioMax = 1032;
 /** Bytes of header and trailer. */
 const gzipBytesMin = 18;
 

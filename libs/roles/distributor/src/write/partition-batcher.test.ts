@@ -55,7 +55,7 @@ function setup(options: Partial<BatcherOptions> = {}, workers: Workers = inlineW
     writer.beginRun(Labels.fromPairs([['app', tenant]]));
     writer.addRow(1, 0, Buffer.from(line), 0, line.length);
     writer.endRun();
-    return batcher.commit();
+    return batcher.commit(parseTenantId(tenant));
   };
   return { timers, clock, log, batcher, write };
 }
@@ -75,9 +75,9 @@ test('a batch is sealed when it has many streams, however few bytes they are', a
     writer.beginRun(Labels.fromPairs([['n', `${i}`]]));
     writer.addRow(1, 0, Buffer.from('x'), 0, 1);
     writer.endRun();
-    if (batcher.isLarge) acks.push(batcher.commit());
+    if (batcher.isLarge) acks.push(batcher.commit(parseTenantId('a')));
   }
-  acks.push(batcher.commit());
+  acks.push(batcher.commit(parseTenantId('a')));
   await batcher.drain();
   await Promise.all(acks);
   const counts = log.records.map(({ record }) => openSegment(record.payload).sections[0].streams.count);
@@ -93,9 +93,9 @@ test('a batch is sealed when it has many names of metadata', async () => {
     writer.addRow(1, i, Buffer.from('x'), 0, 1);
     writer.addMetadata(`name${i}`, 'v');
     writer.endRun();
-    if (batcher.isLarge) acks.push(batcher.commit());
+    if (batcher.isLarge) acks.push(batcher.commit(parseTenantId('a')));
   }
-  acks.push(batcher.commit());
+  acks.push(batcher.commit(parseTenantId('a')));
   await batcher.drain();
   await Promise.all(acks);
   const counts = log.records.map(({ record }) => openSegment(record.payload).sections[0].rowCount);
@@ -344,6 +344,27 @@ test('a small push does not wait for the large batch of another tenant to be com
   held[0]();
   await slow;
   expect(log.records.map(({ record }) => record.sequence)).toEqual([1, 2]);
+});
+
+// Both joined the open batch while an append was under way, and the small push waited for the thread.
+test('a small push does not wait for the large push of another tenant in the same batch', async () => {
+  const { workers, held } = heldWorkers();
+  const { timers, log, write } = setup({}, workers);
+  const gate = Promise.withResolvers<void>();
+  log.gate = gate.promise;
+  const first = write('first');
+  await settle();
+  const slow = write(large, 'noisy');
+  const small = write('small', 'quiet');
+  gate.resolve();
+  await first;
+  await settle();
+  timers.fire();
+  await small;
+  expect(storedEntries(log).map(({ line }) => line)).toEqual(['first', 'small']);
+  held[0]();
+  await slow;
+  expect(storedEntries(log)).toHaveLength(3);
 });
 
 test('pushes of one tenant stay in their order, however long each is compressed', async () => {

@@ -30,13 +30,19 @@ interface BatcherDeps {
   readonly lag?: ConsumerLag;
 }
 
-interface Batch {
-  readonly writers: Map<TenantId, RowWriter>;
-  readonly costs: ConsumeCosts;
+/** Rows of one tenant in a batch. */
+interface Share {
+  readonly writer: RowWriter;
   readonly acked: PromiseWithResolvers<void>;
-  readonly beganMs: number;
   pushes: number;
-  /** Resolves when the batch is encoded, and earlier batches with rows of its tenants are too. */
+  /** The time that the head will take for them. */
+  micros: number;
+}
+
+interface Batch {
+  readonly shares: Map<TenantId, Share>;
+  readonly beganMs: number;
+  /** Resolves when it is encoded, and so are those before it that have rows of its tenants. */
   encoded: Promise<unknown>;
 }
 
@@ -76,7 +82,8 @@ const quietMs = 2;
  * round trip. Appends begin one after another, in the order of their sequence.
  *
  * A batch that another thread compresses delays only the tenants whose rows it has: a small push beside large
- * ones does not wait for a thread that has less of the processor.
+ * ones does not wait for a thread that has less of the processor. Rows of tenants that wrote little leave a
+ * batch that would be compressed there, and are appended before the others.
  */
 export class PartitionBatcher {
   readonly #partition: number;
@@ -104,18 +111,18 @@ export class PartitionBatcher {
    * The writers for rows of `tenant`. Valid until the next turn of the event loop: write, then call `commit`.
    */
   writer(tenant: TenantId): RowWriter {
-    const batch = (this.#open ??= this.#begin());
-    let writer = batch.writers.get(tenant);
-    if (!writer) batch.writers.set(tenant, (writer = new RowWriter(tenant)));
-    return writer;
+    const { shares } = (this.#open ??= this.#begin());
+    let share = shares.get(tenant);
+    if (!share) shares.set(tenant, (share = newShare(tenant)));
+    return share.writer;
   }
 
   /** Reports the cost for the head of the rows that were just written. */
   wrote(tenant: TenantId, micros: number): void {
     const { lag } = this.#deps;
-    if (!lag || !this.#open) return;
-    const { costs } = this.#open;
-    costs.set(tenant, (costs.get(tenant) ?? 0) + micros);
+    const share = this.#open?.shares.get(tenant);
+    if (!lag || !share) return;
+    share.micros += micros;
     lag.wrote(tenant, micros);
   }
 
@@ -124,14 +131,15 @@ export class PartitionBatcher {
    *
    * @returns resolves when the write log has them; rejects with LokiError `logNotAcked`
    */
-  commit(): Promise<void> {
+  commit(tenant: TenantId): Promise<void> {
     const batch = this.#open;
-    if (!batch) return Promise.resolve();
-    batch.pushes++;
+    const share = batch?.shares.get(tenant);
+    if (!batch || !share) return Promise.resolve();
+    share.pushes++;
     if (this.isLarge || this.#options.lingerMs <= 0) this.#seal();
     else if (this.#isFree(batch)) this.#sealOrWait(batch);
     else if (this.#isWorthAnother(batch)) this.#seal();
-    return batch.acked.promise;
+    return share.acked.promise;
   }
 
   /** Whether the open batch is large enough to be sealed at the next commit. */
@@ -140,7 +148,7 @@ export class PartitionBatcher {
     let bytes = 0;
     let streams = 0;
     let names = 0;
-    for (const writer of this.#open.writers.values()) {
+    for (const { writer } of this.#open.shares.values()) {
       bytes += writer.byteSize;
       streams += writer.streamCount;
       names += writer.nameCount;
@@ -153,22 +161,12 @@ export class PartitionBatcher {
   async drain(): Promise<void> {
     if (this.#open) this.#seal();
     while (this.#encoding.size > 0) await Promise.all(Array.from(this.#encoding, ({ encoded }) => encoded));
-    await Promise.allSettled(Array.from(this.#appending, ({ acked }) => acked.promise));
+    const shares = [...this.#appending].flatMap((batch) => [...batch.shares.values()]);
+    await Promise.allSettled(shares.map(({ acked }) => acked.promise));
   }
 
   #begin(): Batch {
-    const acked = Promise.withResolvers<void>();
-    // A push whose client is gone may no longer wait for it.
-    acked.promise.catch(() => {});
-    const beganMs = this.#deps.clock.monotonicMs();
-    return {
-      writers: new Map(),
-      costs: new Map(),
-      acked,
-      beganMs,
-      pushes: 0,
-      encoded: Promise.resolve(),
-    };
+    return { shares: new Map(), beganMs: this.#deps.clock.monotonicMs(), encoded: Promise.resolve() };
   }
 
   /** Whether the batch need not wait for the appends before it: the log is distant, and it is not small. */
@@ -176,7 +174,7 @@ export class PartitionBatcher {
     if (!this.#isOld(batch) || this.#appending.size >= appendingMax) return false;
     if (this.#encodingBefore(batch).length > 0) return false;
     let bytes = 0;
-    for (const writer of batch.writers.values()) bytes += writer.byteSize;
+    for (const { writer } of batch.shares.values()) bytes += writer.byteSize;
     return bytes >= besidesBytesMin;
   }
 
@@ -186,19 +184,17 @@ export class PartitionBatcher {
   }
 
   /** Earlier batches with rows of its tenants: these stay in their order. */
-  #encodingBefore({ writers }: Batch): Batch[] {
-    return [...this.#encoding].filter((before) =>
-      writers.keys().some((tenant) => before.writers.has(tenant)),
-    );
+  #encodingBefore({ shares }: Batch): Batch[] {
+    return [...this.#encoding].filter((before) => shares.keys().some((tenant) => before.shares.has(tenant)));
   }
 
   /** Called while no append is in progress. */
   #sealOrWait(batch: Batch): void {
-    if (batch.pushes >= this.#pushesExpected || this.#isOld(batch)) return this.#seal();
-    const { pushes } = batch;
+    const pushes = pushesOf(batch);
+    if (pushes >= this.#pushesExpected || this.#isOld(batch)) return this.#seal();
     this.#linger ??= this.#deps.timers.after(quietMs, () => {
       this.#linger = undefined;
-      if (batch.pushes > pushes) this.#sealOrWait(batch);
+      if (pushesOf(batch) > pushes) this.#sealOrWait(batch);
       else this.#seal();
     });
   }
@@ -213,8 +209,12 @@ export class PartitionBatcher {
     const batch = this.#open;
     if (!batch) return;
     this.#open = undefined;
+    for (const part of apart(batch)) this.#encode(part);
+  }
+
+  #encode(batch: Batch): void {
     const { workers, writeLog } = this.#deps;
-    const writers = [...batch.writers.values()];
+    const writers = Array.from(batch.shares.values(), ({ writer }) => writer);
     const before = this.#encodingBefore(batch);
     const isElsewhere = before.length > 0 || isEncodedElsewhere(writers);
     const payloads = encodeBatch(writers, workers, writeLog.recordBytesMax);
@@ -246,20 +246,19 @@ export class PartitionBatcher {
       const appends = (await encoded).map((payload) => this.#appendRecord(batch, payload));
       onBegin();
       const offsets = await allOf(appends);
-      lag?.appended(this.#partition, Math.max(-1, ...offsets), batch.costs);
-      batch.acked.resolve();
+      lag?.appended(this.#partition, Math.max(-1, ...offsets), costsOf(batch));
+      for (const { acked } of batch.shares.values()) acked.resolve();
     } catch (cause) {
       onBegin();
-      lag?.lost(batch.costs);
+      lag?.lost(costsOf(batch));
       metrics.appendFailed(this.#partition);
       this.#deps.logger.error('the write log refused a batch', {
         partition: this.#partition,
-        pushes: batch.pushes,
+        pushes: pushesOf(batch),
         error: String(cause),
       });
-      batch.acked.reject(
-        new LokiError('logNotAcked', 'the write log did not acknowledge the entries', { cause }),
-      );
+      const error = new LokiError('logNotAcked', 'the write log did not acknowledge the entries', { cause });
+      for (const { acked } of batch.shares.values()) acked.reject(error);
     } finally {
       this.#appending.delete(batch);
       this.#appended(batch);
@@ -276,16 +275,17 @@ export class PartitionBatcher {
       partition: this.#partition,
       seconds: (clock.monotonicMs() - startMs) / 1000,
       bytes: payload.length,
-      pushes: batch.pushes,
+      pushes: pushesOf(batch),
     });
     return offset;
   }
 
   /** The pushes of the batch, and those that came meanwhile, are expected again. */
   #appended(batch: Batch): void {
-    this.#pushesExpected = batch.pushes + (this.#open?.pushes ?? 0);
     const open = this.#open;
-    if (open && open.pushes > 0 && this.#isFree(open)) this.#sealOrWait(open);
+    const openPushes = open ? pushesOf(open) : 0;
+    this.#pushesExpected = pushesOf(batch) + openPushes;
+    if (open && openPushes > 0 && this.#isFree(open)) this.#sealOrWait(open);
   }
 }
 
@@ -293,4 +293,30 @@ export class PartitionBatcher {
 async function allOf(appends: readonly Promise<number>[]): Promise<number[]> {
   await Promise.allSettled(appends);
   return Promise.all(appends);
+}
+
+function newShare(tenant: TenantId): Share {
+  const acked = Promise.withResolvers<void>();
+  // A push whose client is gone may not be waiting any more.
+  acked.promise.catch(() => {});
+  return { writer: new RowWriter(tenant), acked, pushes: 0, micros: 0 };
+}
+
+function pushesOf({ shares }: Batch): number {
+  let pushes = 0;
+  for (const share of shares.values()) pushes += share.pushes;
+  return pushes;
+}
+
+function costsOf({ shares }: Batch): ConsumeCosts {
+  return new Map(Array.from(shares, ([tenant, { micros }]) => [tenant, micros]));
+}
+
+/** The batch; or, where only some of its tenants are why another thread encodes it, the others, and them. */
+function apart(batch: Batch): Batch[] {
+  const isLarge = ({ writer }: Share): boolean => isEncodedElsewhere([writer]);
+  const large = [...batch.shares].filter(([, share]) => isLarge(share));
+  if (large.length === 0 || large.length === batch.shares.size) return [batch];
+  const small = [...batch.shares].filter(([, share]) => !isLarge(share));
+  return [small, large].map((shares) => ({ ...batch, shares: new Map(shares) }));
 }
