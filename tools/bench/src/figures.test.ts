@@ -47,4 +47,12 @@ test('the page has two bars and a ratio for each figure, in a plot for each kind
     ([, width]) => Number(width),
   );
   expect(widths[3] / widths[2]).toBeCloseTo(2 / 3, 2);
+  expect(page).not.toContain('logarithmic');
+});
+
+test('a plot whose figures differ by more than fifty times says that its scale is logarithmic', () => {
+  const today = set(1, { cpu: 0.01, ms: 10, bytes: 0.1 });
+  const page = reportPage(compareFigures(today, committed), today, committed);
+  expect(page.match(/CPU s\/GB, logarithmic scale/g)).toHaveLength(1);
+  expect(page.match(/logarithmic/g)).toHaveLength(1);
 });

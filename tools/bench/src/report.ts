@@ -54,7 +54,7 @@ ${kinds
 
 function plot(kind: FigureKind, figures: readonly ComparedFigure[]): string {
   const values = figures.flatMap(({ value, before }) => (before === undefined ? [value] : [value, before]));
-  const widthOf = scale(values);
+  const { widthOf, isLogarithmic } = scale(values);
   const bars = figures.map(({ name, value, before, ratio }, row) => {
     const y = row * rowHeight;
     const bar = (style: string, width: number, top: number) =>
@@ -72,21 +72,26 @@ function plot(kind: FigureKind, figures: readonly ComparedFigure[]): string {
   const width = nameWidth + plotWidth + valueWidth;
   const height = figures.length * rowHeight;
   return (
-    `<h2>${titles[kind]} <small class="faint">${unitOf[kind]}</small></h2>\n` +
+    `<h2>${titles[kind]} <small class="faint">${unitOf[kind]}${isLogarithmic ? ', logarithmic scale' : ''}</small></h2>\n` +
     `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${titles[kind]}">` +
     `${bars.join('\n')}</svg>`
   );
 }
 
 /** Widths of bars in pixels. */
-function scale(values: readonly number[]): (value: number) => number {
+function scale(values: readonly number[]): {
+  widthOf: (value: number) => number;
+  isLogarithmic: boolean;
+} {
   const positive = values.filter((value) => value > 0);
+  if (positive.length === 0) return { widthOf: () => 0, isLogarithmic: false };
   const [least, most] = [Math.min(...positive), Math.max(...positive)];
-  if (positive.length === 0) return () => 0;
-  if (most / least <= 50) return (value) => (value / most) * plotWidth;
+  if (most / least <= 50) return { widthOf: (value) => (value / most) * plotWidth, isLogarithmic: false };
   // A tenth of the plot below the least, so that its bar can be seen.
   const span = Math.log(most / least) / 0.9;
-  return (value) => (value <= 0 ? 0 : Math.max(1, plotWidth * (0.1 + Math.log(value / least) / span)));
+  const widthOf = (value: number) =>
+    value <= 0 ? 0 : Math.max(1, plotWidth * (0.1 + Math.log(value / least) / span));
+  return { widthOf, isLogarithmic: true };
 }
 
 /** Figures within a tenth are the noise of a machine. */
