@@ -1,7 +1,6 @@
 /** A cheap source of pushes: one body in which only timestamps change. */
 import { Agent, request } from 'node:http';
 
-const linesPerPush = 400;
 const lineBytes = 120;
 const timeoutMs = 10_000;
 /**
@@ -31,7 +30,7 @@ export interface Tally {
 
 /** Pushes of new lines that cost their sender next to nothing: one body, in which only timestamps change. */
 export class Pushes {
-  readonly linesPerPush = linesPerPush;
+  readonly linesPerPush: number;
   /** Each push has a connection of its own. */
   isAnew = false;
   readonly #agent: Agent;
@@ -45,10 +44,11 @@ export class Pushes {
   #unknown = 0;
 
   /** @param streams of each push; a divisor of `linesPerPush` */
-  constructor(port: number, streams = 8) {
+  constructor(port: number, streams = 8, linesPerPush = 400) {
+    this.linesPerPush = linesPerPush;
     this.#port = port;
     this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax });
-    ({ body: this.#body, times: this.#times } = template(streams));
+    ({ body: this.#body, times: this.#times } = template(streams, linesPerPush));
   }
 
   get acked(): number {
@@ -57,8 +57,8 @@ export class Pushes {
 
   async send(): Promise<Sent> {
     const outcome = await this.#post(this.#next());
-    if (outcome.status === 204) this.#acked += linesPerPush;
-    else if (outcome.status === 0 || outcome.status >= 500) this.#unknown += linesPerPush;
+    if (outcome.status === 204) this.#acked += this.linesPerPush;
+    else if (outcome.status === 0 || outcome.status >= 500) this.#unknown += this.linesPerPush;
     return outcome;
   }
 
@@ -127,7 +127,7 @@ export class Pushes {
   /** The body with timestamps that no push had before. */
   #next(): Buffer {
     const body = Buffer.from(this.#body);
-    const firstNs = this.#beganNs + BigInt(this.#number++ * linesPerPush) * 1_000n;
+    const firstNs = this.#beganNs + BigInt(this.#number++ * this.linesPerPush) * 1_000n;
     for (const [i, at] of this.#times.entries()) {
       body.write(String(firstNs + BigInt(i) * 1_000n), at, 'latin1');
     }
@@ -163,7 +163,7 @@ export class Pushes {
   }
 }
 
-function template(streams: number): { body: Buffer; times: readonly number[] } {
+function template(streams: number, linesPerPush: number): { body: Buffer; times: readonly number[] } {
   const times: number[] = [];
   let text = '{"streams":[';
   for (let stream = 0; stream < streams; stream++) {

@@ -12,11 +12,13 @@ const consumingWithinMs = 5_000;
 const servingWithinMs = 30_000;
 const clients = 8;
 /** With this many partitions, none has enough bytes for a flush by size. */
-const partitions = 16;
+const partitions = 24;
 /** Streams choose partitions by their labels: with many, no partition gets too many. */
 const streams = 400;
+/** Several of a stream in a push: with one, the index of the heads would reach its bound before the lines. */
+const linesPerPush = 4 * streams;
 /** Bytes of lines in one push. */
-const pushBytes = 400 * 120;
+const pushBytes = linesPerPush * 120;
 const giveUpMs = 300_000;
 
 const { values: options } = parseArgs({ options: { mib: { type: 'string', default: '1024' } } });
@@ -27,7 +29,7 @@ async function main(): Promise<number> {
     '-ingester.max-chunk-age=24h',
     '-ingester.chunks-idle-period=24h',
   ]);
-  const pushes = new Pushes(product.port, streams);
+  const pushes = new Pushes(product.port, streams, linesPerPush);
   try {
     const count = Math.ceil((Number(options.mib) * 2 ** 20) / pushBytes);
     let pushesSent = 0;
