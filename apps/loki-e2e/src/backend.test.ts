@@ -67,7 +67,7 @@ worker_pool: {threads: 1}
     `-ingester.lifecycler.ID=${id}`,
   ];
   const start = async (id: string, app: string, ...more: string[]): Promise<TestServer> => {
-    const server = await TestServer.start([...flags(id), ...more], app);
+    const server = await TestServer.start([...flags(id), ...more], { app });
     started.push(server);
     return server;
   };

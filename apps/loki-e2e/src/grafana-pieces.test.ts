@@ -28,7 +28,7 @@ querier: {per_request_limits_enabled: true}
 limits_config: {max_query_length: 3h}
 `,
   );
-  server = await TestServer.start([`-config.file=${file}`], 'loki', '/behind/loki');
+  server = await TestServer.start([`-config.file=${file}`], { prefix: '/behind/loki' });
   // Two lines a minute over two hours, one of them exactly on the minute, where pieces meet.
   const values = Array.from({ length: lineCount }, (_, i) => [
     `${BigInt(firstMs + i * 30_000) * 1_000_000n}`,

@@ -66,3 +66,30 @@ common:
     fs.rmSync(directory, { recursive: true, force: true });
   }
 });
+
+// A shell between npm and the server would take the signal and leave the server running.
+test('npm start ends with the server when it is told so', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-test-'));
+  const port = await freePort();
+  const flags = [`-server.http-listen-port=${port}`, '-server.grpc-listen-port=0'];
+  const args = ['start', '--', ...flags, `-common.path-prefix=${path.join(directory, 'data')}`];
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const child = spawn('npm', args, { cwd: root, stdio: 'ignore', env, detached: true });
+  const answers = () =>
+    fetch(`http://127.0.0.1:${port}/ready`).then(
+      () => true,
+      () => false,
+    );
+  try {
+    await eventually(answers, { withinMs: 60_000 });
+    child.kill('SIGTERM');
+    await eventually(async () => !(await answers()), { withinMs: 30_000 });
+  } finally {
+    try {
+      process.kill(-child.pid!, 'SIGKILL'); // its group, with a server that was left running
+    } catch {
+      // All have ended.
+    }
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+});

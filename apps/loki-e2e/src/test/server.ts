@@ -8,31 +8,43 @@ import { eventually, freePort } from '@loki/test-tools';
 
 const root = path.resolve(import.meta.dirname, '../../../..');
 
+interface TestServerOptions {
+  /** The app whose main is run. */
+  readonly app?: string;
+  /** Of all paths, as the flags have it. */
+  readonly prefix?: string;
+  /** Beside the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Rejects while nothing listens. Default: `/ready` says so. */
+  readonly isReady?: (url: string) => Promise<boolean>;
+}
+
+async function isReadyByHttp(url: string): Promise<boolean> {
+  return (await fetch(`${url}/ready`)).status === 200;
+}
+
 /** The product as a real process on a free port and a directory of its own, for tests. */
 export class TestServer {
   readonly url: string;
+  readonly port: number;
   readonly directory: string;
   readonly #flags: readonly string[];
-  readonly #app: string;
-  readonly #port: number;
-  readonly #prefix: string;
+  readonly #options: Required<TestServerOptions>;
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, flags: readonly string[], app: string, prefix: string) {
-    this.#prefix = prefix;
-    this.#port = port;
+  private constructor(port: number, flags: readonly string[], options: Required<TestServerOptions>) {
+    this.port = port;
     this.#flags = flags;
-    this.#app = app;
+    this.#options = options;
     this.url = `http://127.0.0.1:${port}`;
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-test-'));
   }
 
-  /**
-   * @param app whose main is run
-   * @param prefix of all paths, as the flags have it
-   */
-  static async start(flags: readonly string[] = [], app = 'loki', prefix = ''): Promise<TestServer> {
-    const server = new TestServer(await freePort(), flags, app, prefix);
+  static async start(
+    flags: readonly string[] = [],
+    { app = 'loki', prefix = '', env = {}, isReady = isReadyByHttp }: TestServerOptions = {},
+  ): Promise<TestServer> {
+    const server = new TestServer(await freePort(), flags, { app, prefix, env, isReady });
     await server.start();
     return server;
   }
@@ -45,19 +57,23 @@ export class TestServer {
       process.execPath,
       [
         '--disable-warning=ExperimentalWarning',
-        `apps/${this.#app}/src/main.ts`,
-        `-server.http-listen-port=${this.#port}`,
+        `apps/${this.#options.app}/src/main.ts`,
+        `-server.http-listen-port=${this.port}`,
         '-server.grpc-listen-port=0',
         `-common.path-prefix=${path.join(this.directory, 'data')}`,
         ...this.#flags,
       ],
-      { cwd: root, stdio: ['ignore', log, log], env: { ...process.env, NODE_OPTIONS: '' } },
+      {
+        cwd: root,
+        stdio: ['ignore', log, log],
+        env: { ...process.env, NODE_OPTIONS: '', ...this.#options.env },
+      },
     );
     fs.closeSync(log);
     for (;;) {
       if (this.#process.exitCode !== null) throw new Error(`the server ended:\n${this.log()}`);
       try {
-        if ((await fetch(`${this.url}${this.#prefix}/ready`)).status === 200) return Date.now() - startedMs;
+        if (await this.#options.isReady(this.url + this.#options.prefix)) return Date.now() - startedMs;
       } catch {
         // Not listening yet.
       }
