@@ -17,7 +17,9 @@ import { tellVerdict } from './verdict.ts';
 
 const clients = 32;
 const apps = 5;
-const tellEvery = 50_000;
+/** Few, so that each record and each segment holds rows of several tenants. */
+const partitions = 2;
+const tellEvery = 10_000;
 /** A machine that others share answers late now and then. */
 const failuresShareMax = 0.001;
 const timeoutMs = 30_000;
@@ -96,8 +98,8 @@ async function main(): Promise<number> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-tenants-'));
   const file = path.join(directory, 'loki.yaml');
   fs.writeFileSync(file, JSON.stringify(config()));
-  const product = await Product.start(0, [`-config.file=${file}`]);
-  const run = new Run(product.port, Number(options.operations));
+  const product = await Product.start(0, [`-config.file=${file}`, `-write-log.partitions=${partitions}`]);
+  const run = new Run(product, Number(options.operations));
   try {
     const faults = await run.all();
     if (!product.isAlive) faults.push(`the process ended: ${product.logTail()}`);
@@ -112,6 +114,8 @@ async function main(): Promise<number> {
 class Run {
   readonly #port: number;
   readonly #operations: number;
+  readonly #cpuSeconds: () => number;
+  readonly #beganMs = performance.now();
   readonly #agent = new Agent({ keepAlive: true, maxSockets: clients });
   readonly #tenants = ['ant', 'bee', 'cat'].map((name): Tenant => ({
     name,
@@ -123,8 +127,9 @@ class Run {
   #failures = 0;
   #done = 0;
 
-  constructor(port: number, operations: number) {
-    this.#port = port;
+  constructor(product: Product, operations: number) {
+    this.#port = product.port;
+    this.#cpuSeconds = () => product.cpuSeconds();
     this.#operations = operations;
   }
 
@@ -136,7 +141,7 @@ class Run {
       while (this.#done < this.#operations) {
         this.#done += 1;
         const isTold = this.#done % tellEvery === 0;
-        if (isTold) console.log(`${this.#done} operations, ${this.#foreign} with foreign bytes`);
+        if (isTold) this.#tell();
         await this.#once(own);
       }
     };
@@ -175,6 +180,15 @@ class Run {
     if (status < 300 || status === 404) return;
     this.#failures += 1;
     if (this.#failures <= 5) console.log(`${operation.path}: ${status} ${text.slice(0, 300)}`);
+  }
+
+  #tell(): void {
+    const seconds = Math.round((performance.now() - this.#beganMs) / 1000);
+    const cpuMs = (this.#cpuSeconds() * 1000) / this.#done;
+    console.log(
+      `${this.#done} operations after ${seconds} s (${cpuMs.toFixed(1)} ms of CPU each), ` +
+        `${this.#foreign} with foreign bytes, ${this.#failures} failed`,
+    );
   }
 
   #fault(text: string): void {
