@@ -31,6 +31,14 @@ import { scenarios } from './scenarios.ts';
 import type { Scenario } from './scenarios.ts';
 import { System } from './system.ts';
 
+/** Clients' patience: a request without an answer by then has failed. */
+const clientTimeoutMs = 10_000;
+/**
+ * Of the readings of all lines. They prove that no line is lost; how fast answers are is judged by the
+ * clients beside the load.
+ */
+const judgeTimeoutMs = 60_000;
+
 interface Options extends Scenario {
   readonly seed: string;
   readonly faults: readonly Fault[];
@@ -93,17 +101,19 @@ async function run(
       run: randomBytes(4).toString('hex'),
       lineBytes: options.lineBytes,
     });
-    const client = new LokiClient({
-      http,
-      timers: new NodeTimers(),
-      addresses: system.gatewayUrls,
-      headers: {},
-      writeTimeoutMs: 10_000,
-      queryTimeoutMs: 10_000,
-      retryAfterMs: 500,
-    });
+    const clientFor = (queryTimeoutMs: number): LokiClient =>
+      new LokiClient({
+        http,
+        timers: new NodeTimers(),
+        addresses: system.gatewayUrls,
+        headers: {},
+        writeTimeoutMs: clientTimeoutMs,
+        queryTimeoutMs,
+        retryAfterMs: 500,
+      });
+    const clients = { client: clientFor(clientTimeoutMs), judgeClient: clientFor(judgeTimeoutMs) };
     const random = new Prng(seed);
-    rounds = new Rounds({ ...options, system, ledger, client, random, signal, say });
+    rounds = new Rounds({ ...options, ...clients, system, ledger, random, signal, say });
     say(`ready: ${system.gatewayUrls.join(' ')}; logs in ${directory}/logs`);
     rounds.start();
     // The round under way is abandoned when the run is to end.

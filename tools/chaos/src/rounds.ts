@@ -17,6 +17,8 @@ interface RoundsOptions {
   readonly system: System;
   readonly ledger: Ledger;
   readonly client: LokiClient;
+  /** Of the readings that look for lost lines. */
+  readonly judgeClient: LokiClient;
   readonly random: Prng;
   readonly pauseMs: { readonly min: number; readonly max: number };
   readonly load: LoadShape;
@@ -62,7 +64,7 @@ export class Rounds {
 
   constructor(options: RoundsOptions) {
     this.#options = options;
-    const { ledger, client } = options;
+    const { ledger, client, judgeClient } = options;
     const world = {
       ledger,
       client,
@@ -91,7 +93,7 @@ export class Rounds {
       { ...world, selector },
       { clients: 3, queriesPerSecond: options.queriesPerSecond, streams, attemptsMax: 2, partsMax: 60 },
     );
-    this.#judge = new LedgerJudge({ ledger, client, selector, attemptsMax: 4 });
+    this.#judge = new LedgerJudge({ ledger, client: judgeClient, selector, attemptsMax: 4 });
   }
 
   start(): void {
