@@ -86,7 +86,7 @@ test('the role of a container is asked for with its token', async () => {
 test('a body that stops in its middle is read again, and nothing waits for it without end', async () => {
   const running = await start(webIdentity());
   await pushed(running, 'a');
-  // What it has read is in memory: a new process has to read the bucket.
+  // A new process has nothing in memory and has to read the bucket.
   await running.stop();
   bucket.stalls = { prefix: 'segments/', count: 1 };
   await running.start();

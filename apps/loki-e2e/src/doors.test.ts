@@ -35,8 +35,8 @@ async function grpcStatus(port: number, method: string, token?: string): Promise
         te: 'trailers',
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       });
-      const take = (headers: Record<string, unknown>): void => {
-        if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']));
+      const take = (headers: Record<string, string | string[] | number | undefined>): void => {
+        if (typeof headers['grpc-status'] === 'string') resolve(headers['grpc-status']);
       };
       call.on('response', take);
       call.on('trailers', take);

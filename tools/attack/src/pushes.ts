@@ -5,8 +5,9 @@ const lineBytes = 120;
 const timeoutMs = 10_000;
 /**
  * Clients, each with a connection that it keeps. With no client free a push stays unsent: agents buffer, too.
+ * Enough clients to send three times the peak while each waits for three seconds, as pushes may.
  */
-const socketsMax = 512;
+const socketsMax = 6_000;
 /** Digits of a timestamp in nanoseconds. */
 const timeDigits = 19;
 const tenant = 'loader';

@@ -1,4 +1,4 @@
-/** A bucket in memory behind S3's protocol, with the services that give keys of a role, for end-to-end tests. */
+/** A bucket in memory behind S3's protocol, and the services that give keys of a role, for tests. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -4,9 +4,9 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion, TLSSocket } from 'node:tls';
-import { freeMemory, LokiError } from '@loki/model';
+import { freeMemory, hasCode, LokiError } from '@loki/model';
 import { errorText } from '@loki/ports';
-import type { Clock, HttpHandler, HttpResponse, Logger, Timers } from '@loki/ports';
+import type { Clock, HttpGate, HttpHandler, HttpRequest, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { BodyRoom } from './body-room.ts';
@@ -88,6 +88,7 @@ export class HttpServer {
   readonly #listeners: Listeners;
   readonly #router = new Router();
   readonly #handlers = new Map<RouteId, HttpHandler>();
+  readonly #gates = new Map<RouteId, HttpGate>();
   readonly #upgrades = new Map<RouteId, UpgradeHandler>();
   readonly #bodies: BodyRoom;
   readonly #sockets: WebSockets;
@@ -127,6 +128,11 @@ export class HttpServer {
 
   handleAll(handlers: Partial<Readonly<Record<RouteId, HttpHandler>>>): void {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
+  }
+
+  /** Puts a gate before a route: requests that it answers cost no more than their headers. */
+  guard(id: RouteId, gate: HttpGate): void {
+    this.#gates.set(id, gate);
   }
 
   /** Serves a route by WebSocket; a plain request to it is checked like an upgrade, then answered 400. */
@@ -262,6 +268,7 @@ export class HttpServer {
       });
     });
     let answer: HttpResponse;
+    let isBodyPassed = false;
     if (redirect !== undefined) {
       const to = encodeURI(redirect).replaceAll('?', '%3F').replaceAll('#', '%23');
       answer = { status: 301, headers: { location: queryText === '' ? to : `${to}?${queryText}` } };
@@ -276,18 +283,30 @@ export class HttpServer {
         if (isForeignChange(message, match.spec)) {
           throw new LokiError('forbidden', 'requests of pages of other sites change nothing here');
         }
-        if (hasBody(message)) {
+        const refusal = this.#refusal(match.id, request);
+        isBodyPassed = refusal !== undefined && isShort(message);
+        if (!refusal && hasBody(message)) {
           const body = await readBody(message, this.#options.bodyBytesMax[match.spec.body], this.#bodies);
           bodyBytes = body.length;
           request.setBody(body);
         }
         const handler = this.#handlers.get(match.id)!;
-        answer = isTracing() ? await this.#traced(match, request, handler) : await handler(request);
+        answer =
+          refusal ?? (isTracing() ? await this.#traced(match, request, handler) : await handler(request));
       } catch (error) {
+        isBodyPassed = hasCode(error, 'overloaded') && isShort(message);
         answer = this.#failure(match, error);
       }
     }
-    responseBytes = await this.#write(message, response, answer);
+    responseBytes = await this.#write(message, response, answer, isBodyPassed);
+  }
+
+  #refusal(id: RouteId, request: HttpRequest): HttpResponse | undefined {
+    try {
+      return this.#gates.get(id)?.(request);
+    } catch {
+      return undefined; // the handler throws it again
+    }
   }
 
   #traced(match: RouteMatch, request: NodeRequest, handler: HttpHandler): Promise<HttpResponse> {
@@ -326,8 +345,17 @@ export class HttpServer {
     this.#options.logger.error(text, { route, err: (error as Error | undefined)?.stack ?? String(error) });
   }
 
-  /** Sends the answer; resolves with the bytes of its body. */
-  async #write(message: IncomingMessage, response: ServerResponse, answer: HttpResponse): Promise<number> {
+  /**
+   * Sends the answer; resolves with the bytes of its body.
+   *
+   * @param isBodyPassed the rest of a body is read and dropped, so that the connection stays
+   */
+  async #write(
+    message: IncomingMessage,
+    response: ServerResponse,
+    answer: HttpResponse,
+    isBodyPassed: boolean,
+  ): Promise<number> {
     const { release } = answer;
     if (release && response.closed) release();
     else if (release) response.once('close', release);
@@ -348,8 +376,9 @@ export class HttpServer {
       headers['vary'] = 'Accept-Encoding';
     }
     if (answer.status !== 204 && answer.status !== 304) headers['content-length'] = bytes;
-    // The rest of a refused body is not read just to keep the connection.
-    if (this.#isStopping || !message.complete || this.#bound.isRefused(message.socket)) {
+    // The rest of a refused body is not read just to keep the connection, unless it is short.
+    const isCut = !message.complete && !isBodyPassed;
+    if (this.#isStopping || isCut || this.#bound.isRefused(message.socket)) {
       headers['connection'] = 'close';
     }
     response.writeHead(answer.status, headers);
@@ -443,6 +472,13 @@ export class HttpServer {
     if (!path.startsWith(`${this.#prefix}/`)) return undefined;
     return path.slice(this.#prefix.length);
   }
+}
+
+/** A new connection costs about as much as the reading of so many bytes. */
+const restBytesMax = 256 * 1024;
+
+function isShort({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? Infinity) <= restBytesMax;
 }
 
 /** Path and query of a request target; proxies send whole URLs. */

@@ -89,6 +89,11 @@ export class Admittance {
     }
   }
 
+  /** The reason why a push of the tenant that comes now would wait in vain; undefined: it may come. */
+  refusal(tenant: TenantId): LokiError | undefined {
+    return this.#turns.refusal(tenant);
+  }
+
   /** A push turned out to be large while it was decoded: it begins anew when there is a decoder. */
   async waitForDecoder(grant: Grant, { body, roomBytes }: PushSize): Promise<void> {
     this.letGo(grant, grant.bytes - body.body.length);

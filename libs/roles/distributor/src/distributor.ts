@@ -28,6 +28,7 @@ import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
 import { Admittance } from './admittance.ts';
 import type { Grant } from './admittance.ts';
+import { backfillShardOf } from './backfill-shard.ts';
 import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
 import type { DecodedPush } from './decode/decode-push-task.ts';
 import { decodePush } from './decode/decode-push.ts';
@@ -41,7 +42,7 @@ import { defaultDistributorOptions } from './options.ts';
 import type { DistributorOptions } from './options.ts';
 import { PushScratches } from './push-scratch.ts';
 import type { PushScratch } from './push-scratch.ts';
-import { accepted, failed } from './respond.ts';
+import { accepted, failed, formatOf } from './respond.ts';
 import type { PushFormat } from './respond.ts';
 import { Discards } from './rows/discards.ts';
 import { MetadataNames } from './rows/metadata-names.ts';
@@ -162,7 +163,7 @@ export class Distributor implements DistributorService {
   }
 
   async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
-    const format: PushFormat = request.path === '/otlp/v1/logs' ? 'otlp' : 'loki';
+    const format = formatOf(request);
     try {
       return await this.#push(tenant, request, format);
     } catch (error) {
@@ -170,6 +171,11 @@ export class Distributor implements DistributorService {
       this.#deps.logger.error('push failed', { tenant, path: request.path, error: String(error) });
       return failed(format, 500, 'internal error');
     }
+  }
+
+  refusal(tenant: TenantId, request: HttpRequest): HttpResponse | undefined {
+    const error = this.#admittance.refusal(tenant);
+    return error && failed(formatOf(request), error.status, error.message);
   }
 
   /** Appends the open batches. Later pushes are still accepted. */
@@ -553,18 +559,4 @@ function blockedPolicyText(push: Push, policy: string): string | undefined {
   const until = rfc3339Seconds(Math.floor(untilMs / 1000));
   const named = policy === '' ? '' : ` (policy: '${policy}')`;
   return `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'${named}`;
-}
-
-const backfillShardBytesMax = 128;
-
-function backfillShardOf({ headers }: HttpRequest): string | undefined {
-  const shard = headers.get('x-loki-backfill-shard');
-  if (shard === undefined || shard === '') return undefined;
-  if (Buffer.byteLength(shard) > backfillShardBytesMax) {
-    throw new LokiError(
-      'badRequest',
-      `X-Loki-Backfill-Shard is too long: max ${backfillShardBytesMax} bytes`,
-    );
-  }
-  return shard;
 }

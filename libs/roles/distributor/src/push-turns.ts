@@ -51,6 +51,12 @@ interface Lane {
 const turnMsMax = 10;
 
 /**
+ * Share of the longest wait after which a tenant's further pushes are refused as they come: those that wait
+ * have their turn in time, and no body is read in vain.
+ */
+const fullShare = 2 / 3;
+
+/**
  * Runs pushes at once while there is time; others wait for a turn. The waiting tenant that has computed least
  * is next: the flood of one tenant costs another the push in progress. A push that has waited too long is
  * refused before its body is read: its client would be gone before the answer, and repeats it.
@@ -129,6 +135,16 @@ export class PushTurns {
       if (canBegin(other) && other.spentMs < lane.spentMs) return false;
     }
     return true;
+  }
+
+  /** The reason why a push of the tenant that comes now would wait in vain; undefined: it may come. */
+  refusal(tenant: TenantId): LokiError | undefined {
+    const oldest = this.#lanes.get(tenant)?.waiting[0];
+    if (!oldest) return undefined;
+    const waitedMs = this.#deps.clock.monotonicMs() - oldest.sinceMs;
+    if (waitedMs < fullShare * this.#deps.waitMsMax) return undefined;
+    const seconds = (waitedMs / 1000).toFixed(1);
+    return new LokiError('overloaded', `too many pushes: the first of them waits for ${seconds} s`);
   }
 
   #timed<T>(work: () => Promise<T>): { result: Promise<T>; ms: number } {

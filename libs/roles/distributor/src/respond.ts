@@ -1,6 +1,6 @@
 /** HTTP answers to pushes, in the format of their protocol: end of the push. */
 import { errorText } from '@loki/ports';
-import type { HttpResponse } from '@loki/ports';
+import type { HttpRequest, HttpResponse } from '@loki/ports';
 import { encodeStatus } from '@loki/proto';
 
 /** The format of answers that the sender understands. */
@@ -9,6 +9,10 @@ export type PushFormat = 'loki' | 'otlp';
 /** All rows were stored. */
 export function accepted(): HttpResponse {
   return { status: 204 };
+}
+
+export function formatOf({ path }: HttpRequest): PushFormat {
+  return path === '/otlp/v1/logs' ? 'otlp' : 'loki';
 }
 
 /** Bound of Retry-After: the client's other streams wait with the refused one. */

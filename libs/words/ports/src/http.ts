@@ -35,3 +35,9 @@ export interface HttpResponse {
  * Answers one request. A thrown LokiError becomes the answer; any other error becomes a 500 and is logged.
  */
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;
+
+/**
+ * Asked before the body of a request is read: an answer refuses the request. Errors are ignored: the handler
+ * will throw them again.
+ */
+export type HttpGate = (request: HttpRequest) => HttpResponse | undefined;

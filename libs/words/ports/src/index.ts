@@ -1,7 +1,7 @@
 /** Ports: the interfaces through which roles and engines see time, disk, network, threads and each other. */
 export type { Disk, DiskFile } from './disk.ts';
 export type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from './http-client.ts';
-export type { HttpHandler, HttpRequest, HttpResponse } from './http.ts';
+export type { HttpGate, HttpHandler, HttpRequest, HttpResponse } from './http.ts';
 export { errorText, jsonHeaders, jsonResponse, jsonTextResponse, textResponse } from './http-answers.ts';
 export { addLeafStats, emptyLeafStats, emptyLogResult } from './leaf.ts';
 export type {

@@ -16,6 +16,11 @@ export interface DistributorService {
    * texts.
    */
   push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
+  /**
+   * Asked before the body of a push is read: the answer to a push that would wait in vain. Absent, or
+   * undefined: the push may come.
+   */
+  refusal?(tenant: TenantId, request: HttpRequest): HttpResponse | undefined;
 }
 
 /** An ingester's answer for the part of a partition that is not committed yet. */

@@ -3,7 +3,7 @@ import type { Config } from '@loki/config';
 import { HttpServer, routes } from '@loki/http';
 import type { HttpServerOptions, RouteId, RouteSpec, UpgradeHandler } from '@loki/http';
 import { mib, SharedBytes } from '@loki/model';
-import type { HttpHandler } from '@loki/ports';
+import type { HttpGate, HttpHandler } from '@loki/ports';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { connectionsMaxOf, descriptorsMax } from './descriptors.ts';
 import { httpTls } from './http-tls.ts';
@@ -42,6 +42,11 @@ export class HttpPorts {
   set isStarting(isStarting: boolean) {
     this.#clients.isStarting = isStarting;
     if (this.#operators) this.#operators.isStarting = isStarting;
+  }
+
+  /** Sets the gate of a route of clients. */
+  guard(id: RouteId, gate: HttpGate): void {
+    this.#clients.guard(id, gate);
   }
 
   /** Sets the WebSocket handler of a route. */

@@ -4,7 +4,7 @@ import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
 import { RequestLog } from '@loki/gateway';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
-import type { Clock, HttpHandler, Logger, RouteService, Timers } from '@loki/ports';
+import type { Clock, HttpGate, HttpHandler, Logger, RouteService, Timers } from '@loki/ports';
 import { serveRoutes } from '@loki/rpc';
 import type { RpcServer } from '@loki/rpc';
 import { ringMetrics } from '@loki/telemetry';
@@ -215,6 +215,8 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
   if (!pushes) return;
   const push: HttpHandler = tenants.forOne((tenant, request) => pushes.push(tenant, request));
   server.handleAll({ push, pushLegacy: push, pushOtlp: push });
+  const gate: HttpGate = (request) => pushes.refusal?.(tenants.one(request), request);
+  for (const id of ['push', 'pushLegacy', 'pushOtlp'] as const) server.guard(id, gate);
 }
 
 function routeQueries({ server, tenants, roles, config, clock, logger }: RouteDeps): void {
