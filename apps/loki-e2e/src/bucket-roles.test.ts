@@ -24,7 +24,7 @@ afterEach(async () => {
   server = undefined;
   await bucket.stop();
   fs.rmSync(directory, { recursive: true });
-}, 60_000);
+});
 
 async function start(env: Readonly<Record<string, string>>): Promise<TestServer> {
   const config = path.join(directory, 'loki.yaml');
@@ -70,7 +70,7 @@ test('a web identity is changed for keys, and anew when the bucket says that the
   expect(bucket.tokens.at(-1)).toBe('second');
   expect(await texts(running)).toEqual(['a', 'b']);
   expect([...bucket.objects.keys()].some((key) => key.startsWith('segments/'))).toBe(true);
-}, 120_000);
+});
 
 test('the role of a container is asked for with its token', async () => {
   const running = await start({
@@ -81,7 +81,7 @@ test('the role of a container is asked for with its token', async () => {
   expect(await texts(running)).toEqual(['a']);
   expect(new Set(bucket.tokens)).toEqual(new Set(['of the container']));
   expect(bucket.refusals).toBe(0);
-}, 120_000);
+});
 
 test('a body that stops in its middle is read again, and nothing waits for it without end', async () => {
   const running = await start(webIdentity());
@@ -94,4 +94,4 @@ test('a body that stops in its middle is read again, and nothing waits for it wi
   expect(bucket.stalls.count).toBe(0);
   await pushed(running, 'b');
   expect(await texts(running)).toEqual(['a', 'b']);
-}, 120_000);
+});

@@ -17,7 +17,7 @@ let server: TestServer | undefined;
 afterEach(async () => {
   await server?.dispose();
   server = undefined;
-}, 60_000);
+});
 
 const unimplemented = '12';
 const unauthenticated = '16';
@@ -63,7 +63,7 @@ test('gRPC takes calls with the token only, health checks without, and has no re
     const method = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
     expect(await grpcStatus(port, method, 'open')).toBe(unimplemented);
   }
-}, 90_000);
+});
 
 test('no port speaks an older TLS than tls_min_version', async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-doors-'));
@@ -101,7 +101,7 @@ test('no port speaks an older TLS than tls_min_version', async () => {
   } finally {
     fs.rmSync(directory, { recursive: true });
   }
-}, 90_000);
+});
 
 test('a request with two Host headers is refused', async () => {
   server = await TestServer.start();
@@ -119,7 +119,7 @@ test('a request with two Host headers is refused', async () => {
     });
   expect(await statusLine('Host: a\r\n')).toBe('HTTP/1.1 200 OK');
   expect(await statusLine('Host: a\r\nHost: b\r\n')).toMatch(/^HTTP\/1.1 400 /);
-}, 90_000);
+});
 
 test('a damaged record of a delete request fails its tenant and no other', async () => {
   server = await TestServer.start([
@@ -167,4 +167,4 @@ test('a damaged record of a delete request fails its tenant and no other', async
   // It may still push, and the other one may still delete.
   const more = { streams: [{ stream: { app: 'a' }, values: [[`${Date.now()}000000`, 'more']] }] };
   expect((await server.push(more, { 'x-scope-orgid': 'damaged' })).status).toBe(204);
-}, 120_000);
+});
