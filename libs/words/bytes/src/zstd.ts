@@ -1,6 +1,7 @@
 /** zstd compression of segment units and record bodies, with bounds against hostile frames. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BytesError } from './byte-reader.ts';
+import { compressInContext, decompressInContext } from './zstd-contexts.ts';
 
 /**
  * Level 1 compresses logs nearly as well as level 3 at two thirds of its cost, and blocks are compressed
@@ -28,12 +29,11 @@ const denseParams = {
 
 /** One zstd frame. CPU: 3.5-4 s/GB at level 1. */
 export function zstdCompress(bytes: Uint8Array, effort: ZstdEffort = zstdLevelDefault): Buffer {
-  return zstdCompressSync(bytes, {
-    // Somewhat more than the expected size of compressed logs: Node allocates the whole chunk, and the frame
-    // keeps it alive.
-    chunkSize: chunkBytes(Math.ceil(bytes.length / 5)),
-    params: effort === 'dense' ? denseParams : { [constants.ZSTD_c_compressionLevel]: effort },
-  });
+  const params = effort === 'dense' ? denseParams : { [constants.ZSTD_c_compressionLevel]: effort };
+  // Somewhat more than the expected size of compressed logs: Node allocates the whole chunk, and the frame
+  // keeps it alive.
+  const chunkSize = chunkBytes(Math.ceil(bytes.length / 5));
+  return compressInContext(bytes, effort, params) ?? zstdCompressSync(bytes, { chunkSize, params });
 }
 
 /** A block of a frame takes at least four bytes and repeats one byte at most 128 Ki times. */
@@ -48,6 +48,8 @@ export function zstdDecompress(bytes: Uint8Array, rawBytes: number): Buffer {
   if (rawBytes > bytes.length * expansionMax) {
     throw new BytesError(`zstd frame of ${bytes.length} bytes cannot hold ${rawBytes}`);
   }
+  const whole = decompressInContext(bytes, rawBytes);
+  if (whole) return whole;
   let raw: Buffer;
   try {
     raw = zstdDecompressSync(bytes, {
