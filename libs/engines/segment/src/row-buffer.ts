@@ -1,6 +1,6 @@
 /** Growing columns of rows, before they are encoded: step *shard, batch* of a written line. */
 import { lengthen } from '@loki/bytes';
-import { nsPerSecond } from '@loki/model';
+import { freeMemory, mib, nsPerSecond } from '@loki/model';
 import type { Labels } from '@loki/model';
 import { columnsOf, KeyDictionary } from './cells.ts';
 import type { RawSection } from './types.ts';
@@ -11,6 +11,11 @@ import type { RawSection } from './types.ts';
  */
 const pairwiseTiesMax = 8;
 const nanosPerSecond = 1e9;
+/**
+ * Lines grow from 8 KiB to this in three steps. Memory that nothing is written to takes no page, so room costs
+ * nothing; a buffer that is made longer in place is filled with zeros.
+ */
+const largeLinesBytes = 4 * mib;
 
 /**
  * Rows whose times lie within 2^53 ns of each other, as growing columns. See RowWriter for the order of
@@ -302,8 +307,12 @@ export class RowBuffer {
   }
 
   #growLines(needed: number): void {
-    const size = Math.max(this.#lines.length * 2, this.#lineBytes + needed);
-    this.#lines = Buffer.from(this.#lines.buffer.transfer(size));
+    const { length } = this.#lines;
+    const factor = length < largeLinesBytes ? 8 : 2;
+    const grown = Buffer.allocUnsafeSlow(Math.max(length * factor, this.#lineBytes + needed));
+    this.#lines.copy(grown, 0, 0, this.#lineBytes);
+    freeMemory(this.#lines);
+    this.#lines = grown;
   }
 
   #growRows(): void {
