@@ -5,7 +5,7 @@ import { loadConfig } from '@loki/config';
 import type { Config } from '@loki/config';
 import { hasCode, loadHash, LokiError, mib } from '@loki/model';
 import type { Logger } from '@loki/ports';
-import { NodeClock, NodeTimers } from '@loki/runtime';
+import { IdleCollection, NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
 import { startProcess } from './process.ts';
@@ -117,6 +117,7 @@ async function serve(
   try {
     running = await startProcess(deps);
     onStart(running.countLine);
+    new IdleCollection().start();
     await running.ended;
     process.exit(0);
   } catch (error) {

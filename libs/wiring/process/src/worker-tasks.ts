@@ -1,6 +1,6 @@
 /** The tasks of worker threads, and the main loop of such a thread. */
 import { HedgedObjectStore, observedObjectStore, StoreTimes } from '@loki/object-store';
-import { NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
+import { IdleCollection, NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import type { TaskPackage } from '@loki/runtime';
 import { diskCacheOfWorker } from './stores/disk-cache-of-worker.ts';
 import { openObjectStore } from './stores/object-store.ts';
@@ -54,6 +54,7 @@ const packages: readonly TaskPackage[] = [
 export function serve(): void {
   const clock = new NodeClock();
   const timers = new NodeTimers();
+  new IdleCollection().start();
   serveTasks(packages, (data, send) => {
     const { storage, blockCacheBytes, leafBytesMax, diskCache } = data as WorkerData;
     const report = (content: WorkerReport) => send(content);
