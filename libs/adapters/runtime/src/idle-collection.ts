@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { mib } from '@loki/model';
 
 /** The measures by which idleness is judged, and the collection; tests give their own. */
-export interface IdleCollectionDeps {
+interface IdleCollectionDeps {
   /** Share of the time since the last call that the thread was at work: 0 to 1. */
   readonly utilization: () => number;
   /** Bytes of the heap and of buffers, garbage included. */

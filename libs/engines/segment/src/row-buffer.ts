@@ -12,8 +12,8 @@ import type { RawSection } from './types.ts';
 const pairwiseTiesMax = 8;
 const nanosPerSecond = 1e9;
 /**
- * Lines grow from 8 KiB to this in three steps. Memory that nothing is written to takes no page, so room costs
- * nothing; a buffer that is made longer in place is filled with zeros.
+ * Lines grow from 8 KiB to this in three steps. Memory that nothing is written to takes no page, so room
+ * costs nothing; a buffer that is made longer in place is filled with zeros.
  */
 const largeLinesBytes = 4 * mib;
 

@@ -97,7 +97,9 @@ function compressedBytesMax(rawBytes: number): number {
 
 const magic = 0xfd2fb528;
 
-/** Whether the bytes are one frame from its begin to its end, and say that they hold `rawBytes` (RFC 8878). */
+/**
+ * Whether the bytes are one frame from its begin to its end, and say that they hold `rawBytes` (RFC 8878).
+ */
 export function isWholeFrame(bytes: Uint8Array, rawBytes: number): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length < 6 || view.getUint32(0, true) !== magic) return false;
