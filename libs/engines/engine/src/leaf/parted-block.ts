@@ -77,11 +77,14 @@ export class PartedBlock implements Block {
     for (const { block } of this.#parts) block.freeLines();
   }
 
-  /** Ends the block's life in a cache. Its lines are freed at once unless a scan holds the block. */
+  /**
+   * Ends the block's life in a cache. Its lines are freed at once unless a scan holds the block. Other
+   * columns stay: filters, for one, are probed after others of the scan have come into the cache.
+   */
   drop(): void {
     if (this.holders > 0) return;
     this.freeLines();
-    this.#parts = [];
+    this.#parts = this.#parts.filter(({ mask }) => (mask & columns.lines) === 0);
   }
 
   #with(column: ColumnMask): Block {

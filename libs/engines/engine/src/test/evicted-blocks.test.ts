@@ -2,10 +2,11 @@
  * Protects queries under memory pressure: blocks that the cache drops between two steps of a scan are read
  * again.
  */
+import { createHash } from 'node:crypto';
 import { Labels, parseTenantId } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { LeafRequest, WorkerEnv } from '@loki/ports';
-import { encodeSegment, RowWriter } from '@loki/segment';
+import { encodeSegment, mergeSegments, RowWriter } from '@loki/segment';
 import { runLeaf } from './blocks.ts';
 
 const tenant = parseTenantId('t');
@@ -98,4 +99,30 @@ test('scans that take turns free no lines under each other', async () => {
   };
   const wanted = await run(1 << 24);
   for (const cacheBytesMax of [1, 20_000]) expect(await run(cacheBytesMax)).toEqual(wanted);
+});
+
+test('filters that the cache drops while others of the same scan are read still answer', async () => {
+  const writer = new RowWriter(tenant);
+  writer.beginRun(Labels.fromPairs([['app', 'a']]));
+  const lineOf = (i: number) => `request ${i} of ${createHash('md5').update(`${i}`).digest('hex')}`;
+  const rows = 6_000;
+  for (let i = 0; i < rows; i++) writer.addRowText(1000 + i, 0, lineOf(i));
+  writer.endRun();
+  const record = encodeSegment(writer.finish(), { kind: 'record' });
+  const { bytes } = mergeSegments([{ bytes: record }], { kind: 'flushed', blockBytes: 5_000 });
+  const objectStore = new MemoryObjectStore();
+  await objectStore.put('s', bytes);
+  for (const cacheBytesMax of [1, 10_000, 30_000, 60_000, 100_000]) {
+    const env: WorkerEnv = { objectStore, cache: new Map(), cacheBytesMax };
+    const ask = async (row: number) => {
+      const expr = `{app="a"} |= "${lineOf(row).slice(-32)}"`;
+      const query = { kind: 'log', tenant, expr, startNs: 0n, direction: 'backward', limit: 10 } as const;
+      const answer = await runLeaf({ ...query, endNs: 1n << 60n }, [{ kind: 'object', key: 's' }], env);
+      expect(answer.stats.blocksRuledOut).toBeGreaterThan(10);
+      return answer.stats.linesMatched;
+    };
+    for (let round = 0; round < 6; round++) {
+      expect(await Promise.all([ask(round * 900), ask(5_999 - round)])).toEqual([1, 1]);
+    }
+  }
 });
