@@ -10,6 +10,8 @@ import { ContainerRuntime } from './cri.ts';
 const podNetwork = '10.244.0.0/24';
 export const nodeAddress = '10.244.0.1';
 const bridge = 'cni0';
+/** Of all pods, below the root of each hierarchy. */
+export const controlGroup = 'loki-pods';
 const pauseImage = 'localhost/pause:1';
 
 /**
@@ -103,6 +105,7 @@ export class PodNode {
     await this.runtime.removeAll().catch((error: unknown) => console.log(String(error)));
     this.runtime.close();
     await this.#daemon.stop();
+    removeControlGroups();
   }
 
   /** The container that holds a pod's namespaces: it sleeps. */
@@ -126,6 +129,20 @@ export class PodNode {
 
   async #ctr(...args: string[]): Promise<void> {
     await runProgram('ctr', ['--address', this.#socket, '--namespace', 'k8s.io', ...args]);
+  }
+}
+
+/** Groups of pods stay when their containers are gone; those in use by another run are not empty. */
+function removeControlGroups(): void {
+  for (const folder of fs.globSync(`/sys/fs/cgroup/{,*/}${controlGroup}`)) {
+    const groups = fs.globSync('**/', { cwd: folder }).sort((a, b) => b.length - a.length);
+    for (const group of [...groups, '']) {
+      try {
+        fs.rmdirSync(path.join(folder, group));
+      } catch {
+        // in use
+      }
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { containerRunning, podNamespaces, seccompProfiles } from './cri.ts';
 import type { ContainerConfig, SandboxConfig } from './cri.ts';
 import { bytesOf, coresOf } from './manifest.ts';
 import type { ContainerSpec, Manifest, Probe, Workload } from './manifest.ts';
+import { controlGroup } from './node.ts';
 import type { PodNode } from './node.ts';
 
 /** Of the pause container. */
@@ -52,7 +53,7 @@ export class Pod {
       log_directory: logs,
       labels: this.labels,
       linux: {
-        cgroup_parent: `/loki-pods/${this.name}`,
+        cgroup_parent: `/${controlGroup}/${this.name}`,
         security_context: {
           namespace_options: podNamespaces,
           run_as_user: { value: pauseUid },
