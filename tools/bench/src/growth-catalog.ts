@@ -2,9 +2,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { PartitionCatalog } from '@loki/catalog';
+import v8 from 'node:v8';
+import vm from 'node:vm';
+import { Catalog, PartitionCatalog } from '@loki/catalog';
 import { FilesystemObjectStore, MemoryObjectStore } from '@loki/object-store';
-import { NodeDisk } from '@loki/runtime';
+import type { ObjectStore } from '@loki/ports';
+import { NodeDisk, NodeTimers } from '@loki/runtime';
 import type { Measure } from './growth-judge.ts';
 
 const pollSecondsMax = 0.001;
@@ -58,4 +61,74 @@ async function copyTo(directory: string, store: MemoryObjectStore): Promise<void
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, await store.get(key));
   }
+}
+
+const mib = 2 ** 20;
+const judgedTenants = 1_000;
+const commitsOfTenants = 1_000;
+
+export const tenantMeasures: readonly Measure[] = [
+  {
+    name: 'catalog in memory',
+    unit: 'MiB',
+    bar: { costMax: 40, atSize: judgedTenants, exponentMax: 1, floor: 2 },
+  },
+  {
+    name: 'start of the catalog',
+    unit: 's',
+    bar: { costMax: 4, atSize: judgedTenants, exponentMax: 1, floor: 0.1 },
+  },
+];
+
+/** Measures a reader's catalog of a partition with 1,000 commits, each with rows of so many tenants. */
+export async function measureTenants(tenants: number): Promise<Map<string, number>> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-bench-'));
+  try {
+    const objectStore = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+    await commitTenants(directory, tenants);
+    const timers = new NodeTimers();
+    const before = usedBytes();
+    const began = process.cpuUsage();
+    const catalog = new Catalog({ objectStore, timers, partitionCount: 1 });
+    await catalog.refresh();
+    const { user, system } = process.cpuUsage(began);
+    const used = usedBytes() - before;
+    if (catalog.tenants().length !== tenants) throw new Error(`${catalog.tenants().length} tenants`);
+    return new Map([
+      ['catalog in memory', used / mib],
+      ['start of the catalog', (user + system) / 1e6],
+    ]);
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+/** The writer's state is garbage once this has returned. */
+async function commitTenants(directory: string, tenants: number): Promise<void> {
+  const memory = new MemoryObjectStore();
+  const objectStore: ObjectStore = memory;
+  const writer = new PartitionCatalog({ objectStore, partition: 0 });
+  const names = Array.from({ length: tenants }, (_, i) => `tenant-${i}`).sort();
+  const epochNs = BigInt(Math.floor(Date.now() / 86_400_000)) * 86_400_000_000_000n;
+  for (let offset = 0; offset < commitsOfTenants; offset++) {
+    const minNs = epochNs + BigInt(offset) * 60_000_000_000n;
+    const sections = names.map((tenant) => {
+      return { tenant, minNs, maxNs: minNs + 59_000_000_000n, rowCount: 100, lineBytes: 12_345 };
+    });
+    const key = `segments/0/${offset}-${offset + 1}-${offset.toString(16).padStart(16, '0')}`;
+    const segment = { key, sizeBytes: 1 << 20, level: 0, sections };
+    const range = { startOffset: offset, endOffset: offset + 1 };
+    await writer.commit({ ...range, segment, writers: [], drops: [], erased: [], createdMs: 0 });
+  }
+  await writer.checkpoint();
+  await copyTo(directory, memory);
+}
+
+/** Heap and buffers that are reachable. */
+function usedBytes(): number {
+  v8.setFlagsFromString('--expose-gc');
+  const collect = vm.runInNewContext('gc') as () => void;
+  for (let i = 0; i < 3; i++) collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }

@@ -2,12 +2,12 @@
  * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
  * process, its exponent, and a failure past its bar.
  *
- *     npm run bench:growth -- [--rows streams,catalog,compaction,ring,news,commits,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
+ *     npm run bench:growth -- [--rows streams,catalog,tenants,compaction,ring,news,commits,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { appendMeasures, measureAppends } from './growth-appends.ts';
-import { catalogMeasures, measureCatalog } from './growth-catalog.ts';
+import { catalogMeasures, measureCatalog, measureTenants, tenantMeasures } from './growth-catalog.ts';
 import { commitMeasures, measureCommits } from './growth-commits.ts';
 import { compactionMeasures, measureCompaction } from './growth-compaction.ts';
 import { headMeasures, measureHeads } from './growth-heads.ts';
@@ -30,6 +30,7 @@ const defaultSizes = [1_000, 10_000, 100_000];
 const rows: ReadonlyMap<string, Row> = new Map([
   ['streams', { sizes: defaultSizes, measures: streamMeasures, measure: measureStreams }],
   ['catalog', { sizes: defaultSizes, measures: catalogMeasures, measure: measureCatalog }],
+  ['tenants', { sizes: [10, 100, 1_000], measures: tenantMeasures, measure: measureTenants }],
   ['compaction', { sizes: [10, 100, 1_000], measures: compactionMeasures, measure: measureCompaction }],
   ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
   ['news', { sizes: [10, 100, 1_000], measures: newsMeasures, measure: measureNews }],

@@ -2,6 +2,7 @@
 import { LokiError } from '@loki/model';
 import { manifestKey } from './keys.ts';
 import type { Manifest, ManifestSection, ManifestSegment, WriterTable } from './manifest.ts';
+import { SectionTable, TenantNames } from './section-table.ts';
 
 /** A segment of a partition that is not completely dropped. */
 export interface LiveSegment {
@@ -10,7 +11,7 @@ export interface LiveSegment {
   readonly endOffset: number;
   readonly createdMs: number;
   /** Its sections are those still to be read. */
-  readonly segment: ManifestSegment;
+  readonly segment: Omit<ManifestSegment, 'sections'> & { readonly sections: SectionTable };
 }
 
 /** A dropped segment whose object still exists. */
@@ -39,10 +40,13 @@ export class CatalogState {
   readonly live = new Map<string, LiveSegment>();
   readonly dead = new Map<string, DeadSegment>();
   readonly #listener: StateListener | undefined;
+  readonly #names: TenantNames;
 
-  constructor(partition: number, listener?: StateListener) {
+  /** @param names shared by the states of one catalog */
+  constructor(partition: number, listener?: StateListener, names = new TenantNames()) {
     this.partition = partition;
     this.#listener = listener;
+    this.#names = names;
   }
 
   /**
@@ -70,15 +74,19 @@ export class CatalogState {
     this.endOffset = endOffset;
     if (manifest.segment) {
       const { createdMs, segment } = manifest;
-      this.addLive({ partition, startOffset, endOffset, createdMs, segment });
+      this.addLive({ partition, startOffset, endOffset, createdMs }, segment);
     }
     for (const drop of manifest.drops) this.#drop(drop.key, drop.tenants, manifest.createdMs);
     for (const key of manifest.erased) this.dead.delete(key);
   }
 
-  addLive(live: LiveSegment): void {
-    this.live.set(live.segment.key, live);
-    for (const section of live.segment.sections) {
+  addLive(range: Omit<LiveSegment, 'segment'>, { sections, ...place }: ManifestSegment): void {
+    const live: LiveSegment = {
+      ...range,
+      segment: { ...place, sections: new SectionTable(sections, this.#names) },
+    };
+    this.live.set(place.key, live);
+    for (const section of sections) {
       if (this.newestNs === undefined || section.maxNs > this.newestNs) this.newestNs = section.maxNs;
       this.#listener?.added(live, section);
     }
@@ -89,20 +97,22 @@ export class CatalogState {
    * only: a section that both have stays where it is.
    */
   replaceBy(newer: CatalogState): void {
-    for (const [key, live] of this.live) {
-      const sections = newer.live.get(key)?.segment.sections ?? [];
-      const tenants = new Set(sections.map(({ tenant }) => tenant));
-      for (const section of live.segment.sections) {
-        if (!tenants.has(section.tenant)) this.#listener?.removed(live, section);
-      }
-    }
     const before = new Map(this.live);
     this.live.clear();
     for (const [key, live] of newer.live) {
-      this.live.set(key, live);
-      if (before.has(key)) continue; // sections are dropped, never added
-      for (const section of live.segment.sections) this.#listener?.added(live, section);
+      const current = before.get(key);
+      if (!current) {
+        const { segment, ...range } = live;
+        this.addLive(range, { ...segment, sections: [...segment.sections] });
+        continue;
+      }
+      // Sections are dropped, never added.
+      const tenants = new Set(Array.from(live.segment.sections, ({ tenant }) => tenant));
+      this.#dropSections(current, ({ tenant }) => !tenants.has(tenant));
+      this.live.set(key, current);
+      before.delete(key);
     }
+    for (const live of before.values()) this.#dropSections(live, () => true);
     this.dead.clear();
     for (const [key, dead] of newer.dead) this.dead.set(key, dead);
     this.number = newer.number;
@@ -116,14 +126,13 @@ export class CatalogState {
     if (!live) return; // dropped before: by another compactor, or with other tenants
     const isDropped = (section: ManifestSection): boolean =>
       tenants.length === 0 || tenants.includes(section.tenant);
-    const { segment } = live;
-    for (const section of segment.sections) if (isDropped(section)) this.#listener?.removed(live, section);
-    const sections = segment.sections.filter((section) => !isDropped(section));
-    if (sections.length > 0) {
-      this.live.set(key, { ...live, segment: { ...segment, sections } });
-    } else {
-      this.live.delete(key);
-      this.dead.set(key, { key, droppedMs });
-    }
+    this.#dropSections(live, isDropped);
+    if (live.segment.sections.length > 0) return;
+    this.live.delete(key);
+    this.dead.set(key, { key, droppedMs });
+  }
+
+  #dropSections(live: LiveSegment, isDropped: (section: ManifestSection) => boolean): void {
+    for (const section of live.segment.sections.drop(isDropped)) this.#listener?.removed(live, section);
   }
 }

@@ -12,6 +12,7 @@ import type { ManifestSection } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
+import { TenantNames } from './section-table.ts';
 
 interface CatalogOptions {
   readonly objectStore: ObjectStore;
@@ -59,6 +60,7 @@ const refreshesMax = 8;
 export class Catalog {
   readonly #partitions: Partition[] = [];
   readonly #index = new SectionIndex();
+  readonly #names = new TenantNames();
   /** The compactors' changes to the sections. */
   readonly compactions: GroupedLog<CompactionManifest>;
   readonly #compacted = new CompactionState();
@@ -100,6 +102,7 @@ export class Catalog {
         objectStore: this.#options.objectStore,
         partition: this.#partitions.length,
         eraSize: this.#options.eraSize,
+        names: this.#names,
         listener: {
           added: (live, section) => this.#index.added(live, section),
           removed: (live, section) => void this.#dropped.push({ live, section }),

@@ -65,7 +65,7 @@ function readBody(body: ByteReader): CatalogState {
     const startOffset = body.uvarint();
     const endOffset = body.uvarint();
     const createdMs = body.uvarint();
-    state.addLive({ partition, startOffset, endOffset, createdMs, segment: getSegment(body) });
+    state.addLive({ partition, startOffset, endOffset, createdMs }, getSegment(body));
   }
   for (let remaining = body.count(listMax); remaining > 0; remaining--) {
     const key = body.sizedText();

@@ -123,7 +123,12 @@ export function decode<T>(
   }
 }
 
-export function putSegment(writer: ByteWriter, segment: ManifestSegment): void {
+/** A segment's place, and its sections in any form. */
+type SegmentLike = Omit<ManifestSegment, 'sections'> & {
+  readonly sections: Iterable<ManifestSection> & { readonly length: number };
+};
+
+export function putSegment(writer: ByteWriter, segment: SegmentLike): void {
   writer.sizedText(segment.key);
   writer.uvarint(segment.sizeBytes);
   writer.uvarint(segment.level);

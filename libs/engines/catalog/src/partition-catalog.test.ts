@@ -169,9 +169,9 @@ describe('commits', () => {
       outcome: 'committed',
       manifest: { number: 3 },
     });
-    expect(leader.state.live.get('segments/0-10')?.segment.sections.map((section) => section.tenant)).toEqual(
-      ['b'],
-    );
+    expect(
+      Array.from(leader.state.live.get('segments/0-10')!.segment.sections, ({ tenant }) => tenant),
+    ).toEqual(['b']);
     expect(leader.state.writers).toEqual([['w1', 20]]);
   });
 

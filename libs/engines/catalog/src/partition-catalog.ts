@@ -4,17 +4,20 @@ import type { ObjectStore } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import type { StateListener } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { checkpointKey, checkpointPrefix, manifestPrefix, sealPrefix } from './keys.ts';
+import { checkpointKey, checkpointPrefix, manifestKey, manifestPrefix, sealPrefix } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
 import { isReadable } from './numbered-log.ts';
 import { NumberedObjects, numbersOf, removeCovered, uncovered } from './numbered-objects.ts';
 import type { LogKeys, Removal, RemovalOptions } from './numbered-objects.ts';
+import type { TenantNames } from './section-table.ts';
 
 interface PartitionCatalogOptions {
   readonly objectStore: ObjectStore;
   readonly partition: number;
   readonly listener?: StateListener;
+  /** Shared by the partitions of one catalog. */
+  readonly names?: TenantNames;
   /**
    * Manifests from one checkpoint to the next. Default 512: a cold start reads so many small objects at most.
    */
@@ -28,6 +31,11 @@ interface PartitionCatalogOptions {
 type CommitOutcome =
   | { readonly outcome: 'committed'; readonly manifest: Manifest }
   | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
+
+/** A manifest without its sections, of which there are thousands. */
+type RecentManifest = Pick<Manifest, 'number' | 'startOffset' | 'endOffset' | 'createdMs'> & {
+  readonly key: string | undefined;
+};
 
 /** Manifests that only drop may come between; more in a row than this is not chance. */
 const commitAttemptsMax = 16;
@@ -53,7 +61,7 @@ export class PartitionCatalog {
   #checkpoint = 0;
   #isLoaded = false;
   /** Manifests folded last, in which a repeated commit finds itself. */
-  #recent: Manifest[] = [];
+  #recent: RecentManifest[] = [];
   readonly #keys: Required<LogKeys>;
   readonly #objects: NumberedObjects;
   readonly #eraSize: number | undefined;
@@ -62,7 +70,7 @@ export class PartitionCatalog {
 
   constructor(options: PartitionCatalogOptions) {
     this.#store = options.objectStore;
-    this.state = new CatalogState(options.partition, options.listener);
+    this.state = new CatalogState(options.partition, options.listener, options.names);
     this.#checkpointEvery = options.checkpointEvery ?? 512;
     this.#keys = {
       manifestPrefix: manifestPrefix(options.partition),
@@ -123,7 +131,7 @@ export class PartitionCatalog {
     if (!this.#isLoaded) await this.#load(signal);
     const winners: Manifest[] = [];
     for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
-      const ownManifest = this.#findOwn(content);
+      const ownManifest = await this.#findOwn(content, signal);
       if (ownManifest) return { outcome: 'committed', manifest: ownManifest };
       if (content.startOffset < this.state.endOffset) return { outcome: 'lost', winners };
       if (content.startOffset > this.state.endOffset) {
@@ -238,25 +246,32 @@ export class PartitionCatalog {
 
   #fold(manifest: Manifest): void {
     this.state.fold(manifest);
-    this.#recent.push(manifest);
+    const { number, startOffset, endOffset, createdMs, segment } = manifest;
+    this.#recent.push({ number, startOffset, endOffset, createdMs, key: segment?.key });
     if (this.#recent.length > recentMax) this.#recent.shift();
   }
 
   /** Our own manifest, put by an attempt whose answer never came: the same in all but when it was tried. */
-  #findOwn(content: ManifestContent): Manifest | undefined {
-    if (content.endOffset === content.startOffset) return undefined; // dropping twice is harmless
-    return this.#recent.find(
-      (manifest) =>
-        manifest.startOffset === content.startOffset &&
-        encodeManifest(manifest).equals(
-          encodeManifest({
-            ...content,
-            partition: manifest.partition,
-            number: manifest.number,
-            createdMs: manifest.createdMs,
-          }),
-        ),
+  async #findOwn(content: ManifestContent, signal: AbortSignal | undefined): Promise<Manifest | undefined> {
+    const { startOffset, endOffset, segment } = content;
+    if (endOffset === startOffset) return undefined; // dropping twice is harmless
+    const candidate = this.#recent.find(
+      (each) => each.startOffset === startOffset && each.endOffset === endOffset && each.key === segment?.key,
     );
+    if (!candidate) return undefined;
+    const { number, createdMs } = candidate;
+    const manifest: Manifest = { ...content, partition: this.partition, number, createdMs };
+    const key = manifestKey(this.partition, number);
+    const encoded = encodeManifest(manifest);
+    const isOwn = await isReadable(
+      this.#store,
+      key,
+      (bytes) => {
+        if (!bytes.equals(encoded)) throw new LokiError('corrupt', `catalog: ${key}: another manifest`);
+      },
+      signal,
+    );
+    return isOwn ? manifest : undefined;
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {

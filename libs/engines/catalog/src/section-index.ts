@@ -28,30 +28,37 @@ export interface SegmentRef {
 /** A section over more days than this is looked at by every query instead of standing under each day. */
 export const daysMax = 14n;
 
+/** Segments with a section of one tenant, in no order. */
+type Bucket = LiveSegment[];
+
 interface TenantSections {
-  readonly byDay: Map<bigint, Map<string, SegmentRef>>;
-  readonly long: Map<string, SegmentRef>;
+  readonly byDay: Map<bigint, Bucket>;
+  readonly long: Bucket;
 }
 
-/** All sections of all tenants, found by tenant and time at a cost that follows what is found. */
+/**
+ * All sections of all tenants, found by tenant and time at a cost that follows what is found. A section takes
+ * eight bytes here: its facts stand in the segment's table.
+ */
 export class SectionIndex implements StateListener {
   readonly #tenants = new Map<string, TenantSections>();
 
   added(live: LiveSegment, section: ManifestSection): void {
-    const { partition, startOffset, endOffset, createdMs, segment } = live;
-    const { key, sizeBytes, level } = segment;
-    const { minNs, maxNs, rowCount, lineBytes } = section;
-    const place = { key, partition, startOffset, endOffset, createdMs, sizeBytes, level };
-    const ref: SegmentRef = { ...place, minNs, maxNs, rowCount, lineBytes };
-    for (const bucket of this.#buckets(section)) bucket.set(key, ref);
+    for (const bucket of this.#buckets(section)) bucket.push(live);
   }
 
   removed(live: LiveSegment, section: ManifestSection): void {
-    for (const bucket of this.#buckets(section)) bucket.delete(live.segment.key);
+    for (const bucket of this.#buckets(section)) {
+      // Mostly the oldest ones go, which stand near the front.
+      const at = bucket.indexOf(live);
+      const last = bucket.pop();
+      if (at >= 0 && at < bucket.length) bucket[at] = last!;
+      else if (at < 0 && last) bucket.push(last);
+    }
     const tenant = this.#tenants.get(section.tenant);
     if (!tenant) return;
-    for (const [day, bucket] of tenant.byDay) if (bucket.size === 0) tenant.byDay.delete(day);
-    if (tenant.byDay.size === 0 && tenant.long.size === 0) this.#tenants.delete(section.tenant);
+    for (const [day, bucket] of tenant.byDay) if (bucket.length === 0) tenant.byDay.delete(day);
+    if (tenant.byDay.size === 0 && tenant.long.length === 0) this.#tenants.delete(section.tenant);
   }
 
   /** Sections of the tenant with rows that may stand in startNs <= ts < endNs; each once, in no order. */
@@ -59,8 +66,12 @@ export class SectionIndex implements StateListener {
     const sections = this.#tenants.get(tenant);
     if (!sections || startNs >= endNs) return [];
     const refs = new Map<string, SegmentRef>();
-    const look = (bucket: Map<string, SegmentRef>): void => {
-      for (const [key, ref] of bucket) if (ref.minNs < endNs && ref.maxNs >= startNs) refs.set(key, ref);
+    const look = (bucket: Bucket): void => {
+      for (const live of bucket) {
+        const section = live.segment.sections.find(tenant);
+        if (!section || section.minNs >= endNs || section.maxNs < startNs) continue;
+        refs.set(live.segment.key, refOf(live, section));
+      }
     };
     look(sections.long);
     const first = dayOf(startNs);
@@ -88,20 +99,28 @@ export class SectionIndex implements StateListener {
     return [...this.#tenants.keys()];
   }
 
-  #buckets({ tenant, minNs, maxNs }: ManifestSection): Map<string, SegmentRef>[] {
+  #buckets({ tenant, minNs, maxNs }: ManifestSection): Bucket[] {
     let sections = this.#tenants.get(tenant);
-    if (!sections) this.#tenants.set(tenant, (sections = { byDay: new Map(), long: new Map() }));
+    if (!sections) this.#tenants.set(tenant, (sections = { byDay: new Map(), long: [] }));
     const first = dayOf(minNs);
     const last = dayOf(maxNs);
     if (last - first >= daysMax) return [sections.long];
-    const buckets: Map<string, SegmentRef>[] = [];
+    const buckets: Bucket[] = [];
     for (let day = first; day <= last; day++) {
       let bucket = sections.byDay.get(day);
-      if (!bucket) sections.byDay.set(day, (bucket = new Map()));
+      if (!bucket) sections.byDay.set(day, (bucket = []));
       buckets.push(bucket);
     }
     return buckets;
   }
+}
+
+function refOf(live: LiveSegment, section: ManifestSection): SegmentRef {
+  const { partition, startOffset, endOffset, createdMs, segment } = live;
+  const { key, sizeBytes, level } = segment;
+  const { minNs, maxNs, rowCount, lineBytes } = section;
+  const place = { key, partition, startOffset, endOffset, createdMs, sizeBytes, level };
+  return { ...place, minNs, maxNs, rowCount, lineBytes };
 }
 
 /** Days since 1970 in UTC, rounded down also before it. */

@@ -52,7 +52,7 @@ export class Sweeper {
     await partition.load(signal);
     const drops: { key: string; tenants: string[] }[] = [];
     for (const live of partition.state.live.values()) {
-      const tenants = live.segment.sections
+      const tenants = [...live.segment.sections]
         .filter((section) => this.#isReplaced(live, section) || isBefore(section, expiredNs(section.tenant)))
         .map(({ tenant }) => tenant);
       if (tenants.length > 0) drops.push({ key: live.segment.key, tenants });

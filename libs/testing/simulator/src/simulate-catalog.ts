@@ -289,7 +289,8 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
   async #drop(catalog: Catalog, own: PartitionCatalog, nowMs: number): Promise<void> {
     await own.load();
     const keys = [...own.state.live.values()].flatMap(({ segment: { key, sections } }) => {
-      const replaced = catalog.compacted.day(sections[0].tenant, 0)?.flushed.get(key);
+      const [section] = sections;
+      const replaced = catalog.compacted.day(section.tenant, 0)?.flushed.get(key);
       return replaced && replaced.replacedMs < nowMs - dropAfterMs ? [key] : [];
     });
     if (keys.length === 0) return;
