@@ -14,7 +14,7 @@ const rateBytesMin = 20 * 1024;
  * Room that a body takes before it has arrived, as far as its length is announced: batches of common agents
  * are smaller, so a body that has begun is not stopped by others half way.
  */
-const aheadBytesMax = 1024 * 1024;
+const aheadBytesMax = 2 * 1024 * 1024;
 
 /** The tenant whose share a body takes: the one in the request, verified or not. */
 export function holderOf({ headers }: IncomingMessage): string {
