@@ -3,12 +3,13 @@
  * kube-scheduler of this machine, and kwok, by which nodes and pods seem to run.
  *
  *     npm run test:kube -- [--only rights,lifecycle,previous,drain,admission,scaling] [--previous COMMIT] [--brief]
+ *                             [--scale distributor,querier]
  *     npm run test:kube -- --install
  *
  * --install builds what is missing: Kubernetes and kwok from Go modules, kept in $LOKI_SERVICES_CACHE
  * (~/.cache/loki-services), in some 30 minutes of two cores. --previous names the commit whose chart is
- * upgraded from. --brief leaves out what takes minutes. Missing programs are reported, and their checks left
- * out.
+ * upgraded from. --scale names the autoscalers that `scaling` drives, some four minutes each. --brief leaves
+ * out what takes minutes. Missing programs are reported, and their checks left out.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
       only: { type: 'string' },
       previous: { type: 'string' },
       brief: { type: 'boolean', default: false },
+      scale: { type: 'string', default: 'distributor,querier' },
     },
   });
   if (values.install) await installPrograms((text) => console.log(text));
@@ -82,7 +84,7 @@ async function main(): Promise<number> {
     }
     if (only.has('drain')) await checkDrain(world);
     if (only.has('admission')) await checkAdmission(world);
-    if (only.has('scaling')) await checkScaling(world);
+    if (only.has('scaling')) await checkScaling(world, new Set(values.scale.split(',')));
     return checks.finish();
   }
 }

@@ -45,7 +45,8 @@ const phases: readonly Phase[] = [
   { component: 'querier', load: 'query', clients: 12, pauseMs: 0 },
 ];
 
-export async function checkScaling(world: World): Promise<void> {
+/** @param scaled  the components whose autoscalers are driven */
+export async function checkScaling(world: World, scaled: ReadonlySet<string>): Promise<void> {
   if (spawnSync('which', ['prometheus']).status !== 0) {
     console.log('skipped: scaling: there is no prometheus (Debian: apt-get install prometheus)');
     return;
@@ -85,13 +86,19 @@ export async function checkScaling(world: World): Promise<void> {
     ends.push(async () => {
       await world.helm.clear();
     });
-    await scale(world, processes, settings(directory, services));
+    const driven = phases.filter(({ component }) => scaled.has(component));
+    await scale(world, processes, settings(directory, services), driven);
   } finally {
     await endAll(ends);
   }
 }
 
-async function scale(world: World, processes: PodProcesses, values: Values): Promise<void> {
+async function scale(
+  world: World,
+  processes: PodProcesses,
+  values: Values,
+  driven: readonly Phase[],
+): Promise<void> {
   const { checks, kubeconfig } = world;
   const options = { helm: 'helm4', kubeconfig, values } as const;
   const installed = await world.helm.upgrade('loki', chart, options);
@@ -105,7 +112,7 @@ async function scale(world: World, processes: PodProcesses, values: Values): Pro
     details: () => processes.failures.join('\n'),
   });
   console.log(`       ready: ${counts()}`);
-  for (const phase of phases) await scaleOne(world, processes, phase);
+  for (const phase of driven) await scaleOne(world, processes, phase);
   checks.check(
     'scaling: every process stood',
     processes.failures.length === 0,
