@@ -56,7 +56,7 @@ export class Listeners {
   }
 }
 
-/** Fails where somebody listens on the port. */
+/** Rejects when another process listens on the port. */
 async function tryAlone(address: ListenAddress): Promise<void> {
   const server = createServer();
   await listenOn(server, address);

@@ -9,7 +9,7 @@ interface HedgedStoreDeps {
   readonly timers: Timers;
 }
 
-/** Of so many reads one may be asked twice. */
+/** One in this many reads may be sent twice. */
 const readsPerHedge = 20;
 /** Second requests that may be saved up for. */
 const hedgesMax = 8;

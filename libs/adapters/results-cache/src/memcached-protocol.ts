@@ -37,13 +37,10 @@ export function setCommand(key: string, value: Uint8Array, expiration: number): 
   return Buffer.concat([head, value, crlf]);
 }
 
-/**
- * The server did what the protocol has no word for: nothing that comes on this connection can be believed any
- * more.
- */
+/** The server's answer breaks the protocol: no further byte of this connection can be trusted. */
 export class ProtocolFault extends Error {}
 
-/** The server understood, and could not: the connection is as good as before. */
+/** The server refused the request: the connection stays usable. */
 export class ServerRefusal extends Error {}
 
 /** Reads the answer to one request as it comes. */
@@ -58,7 +55,7 @@ export interface AnswerReader<T> {
 /** `VALUE`, a key, flags, length and a unique number: no line of an answer is longer. */
 const lineBytesMax = 512;
 
-/** Cuts what comes into lines and blocks of known length; holds no more than what it was told to expect. */
+/** Divides the stream into lines and blocks of known length; holds no more than the expected bytes. */
 class AnswerBytes {
   #chunks: Buffer[] = [];
   #bufferedBytes = 0;
@@ -132,7 +129,7 @@ export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
         const value = this.#bytes.block(length);
         if (!value) return undefined;
         this.#expected = undefined;
-        // We write no flags: somebody else's value is in a form of theirs.
+        // This program writes no flags: a value with flags belongs to another program.
         if (flags === '0') this.#values.set(key, value);
         continue;
       }
@@ -163,7 +160,7 @@ export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
   }
 }
 
-/** The answer to `set`: whether the value is kept now. */
+/** The answer to `set`: whether the value is stored now. */
 export class SetReader implements AnswerReader<boolean> {
   readonly #bytes = new AnswerBytes();
 
@@ -177,7 +174,7 @@ export class SetReader implements AnswerReader<boolean> {
   }
 }
 
-/** After `ERROR` or `CLIENT_ERROR` the server may take a value's bytes for commands. */
+/** After `ERROR` or `CLIENT_ERROR` the server may read a value's bytes as commands. */
 function failureOf(line: string, bytesBehind: number): Error {
   const safeText = line.slice(0, 100).replace(/[^\x20-\x7e]/g, '_');
   return line.startsWith('SERVER_ERROR') && bytesBehind === 0

@@ -33,26 +33,26 @@ export interface MemcachedResultsCacheOptions {
   readonly connectionsMax: number;
   /** Larger values are not written; 0: nothing but our own bound. */
   readonly itemBytesMax: number;
-  /** Values on their way: beyond, further ones are dropped. */
+  /** Values waiting to be written: beyond, further ones are dropped. */
   readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
   readonly breaker: BreakerOptions;
   readonly tls?: MemcachedTls;
-  /** Told of each request. */
+  /** Called for each request. */
   readonly onRequest?: (request: MemcachedRequest) => void;
 }
 
 interface MemcachedRequest {
   readonly method: 'get' | 'set';
   readonly seconds: number;
-  /** The server answered, be it that it has nothing. */
+  /** The server answered, with a value or without. */
   readonly isOk: boolean;
 }
 
-/** A larger value is not believed, nor written. */
+/** A larger value is neither written nor accepted. */
 const valueBytesMax = 8 * mib;
 /** Keys of one request at most: its line stays below what memcached reads in one piece. */
 const batchKeysMax = 100;
-/** A question is over after so many times what one request may take. */
+/** A lookup ends after this many times the deadline of one request. */
 const questionTimeouts = 5;
 const writingBytesMax = 64 * mib;
 const writingItemsMax = 10_000;
@@ -79,7 +79,7 @@ export class MemcachedResultsCache implements ResultsCache {
     this.#options = options;
   }
 
-  /** From now on these, as `host:port`; those that stay keep their connections. */
+  /** Uses these servers from now on, as `host:port`; remaining ones keep their connections. */
   useServers(addresses: Iterable<string>): void {
     if (this.#isClosed) return;
     const serverNames = new Set(addresses);
@@ -180,7 +180,7 @@ export class MemcachedResultsCache implements ResultsCache {
     }
   }
 
-  /** Requests that ask for the keys, each for keys of one server. */
+  /** Requests for the keys, each for the keys of one server. */
   #batches(keys: Iterable<string>): { readonly server: MemcachedServer; readonly keys: readonly string[] }[] {
     const { batchSize } = this.#options;
     const most = batchSize > 0 ? Math.min(batchSize, batchKeysMax) : batchKeysMax;

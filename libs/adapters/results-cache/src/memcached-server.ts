@@ -13,7 +13,7 @@ interface MemcachedServerOptions {
   readonly connectionsMax: number;
   readonly tls?: MemcachedTls;
   readonly breaker: BreakerOptions;
-  /** Called when the server is given up for a while, and when it answers again. */
+  /** Called when the server is paused after failures, and when it answers again. */
   readonly onChange: (change: { readonly isGivenUp: boolean; readonly error?: Error }) => void;
 }
 
@@ -57,7 +57,7 @@ export class MemcachedServer {
     this.#options = options;
   }
 
-  /** @throws when there is no sound answer in time, or the server is given up for now */
+  /** @throws without a valid answer in time, and while the server is paused */
   async request<T>(command: Buffer, reader: AnswerReader<T>): Promise<T> {
     const { clock, timers, timeoutMs } = this.#options;
     const startedMs = clock.monotonicMs();
@@ -134,7 +134,7 @@ export class MemcachedServer {
     this.#options.onChange({ isGivenUp: false });
   }
 
-  /** Counts a failure. A server that was given up gets one attempt each time. */
+  /** Counts a failure. A paused server gets one attempt each time. */
   #failed(error: Error): void {
     const { clock, breaker, onChange } = this.#options;
     const nowMs = clock.monotonicMs();

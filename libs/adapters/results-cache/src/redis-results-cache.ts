@@ -27,9 +27,9 @@ interface RedisResultsCacheOptions {
 
 const valueBytesMaxDefault = 8 * mib;
 const writingBytesMaxDefault = 64 * mib;
-/** After so many questions in a row without an answer in time, nobody waits for Redis … */
+/** Lookups in a row without an answer in time, after which Redis is not asked … */
 const failuresMax = 5;
-/** … for so long. */
+/** … for this long. */
 const pauseMs = 10_000;
 
 /**

@@ -15,7 +15,7 @@ export interface RedisEndpointOptions {
   readonly db?: number;
   readonly tls?: { readonly insecureSkipVerify?: boolean; readonly ca?: string };
   readonly connectTimeoutMs: number;
-  /** A connection on which an answer is overdue for so long is replaced. */
+  /** A connection whose answer is overdue for this long is replaced. */
   readonly socketTimeoutMs: number;
   readonly logger?: Logger;
 }

@@ -38,7 +38,7 @@ return 1`;
 
 /** Characters of a message of one member. */
 const newsCharsMax = 131_072;
-/** A change by the former version is looked at within so long; one of many processes is the first. */
+/** A change by the former version is read within this time; one of many processes is the first. */
 const formerChangeMaxMs = 2_000;
 
 interface Subscription {

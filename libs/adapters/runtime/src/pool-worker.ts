@@ -34,7 +34,7 @@ interface PoolWorkerOptions {
   readonly entry: URL;
   readonly start: WorkerStart;
   readonly resourceLimits: ResourceLimits | undefined;
-  /** A thread without a job for so long is ended, until the next job comes. Undefined: the thread stays. */
+  /** A thread without a job for this long is ended, until the next job comes. Undefined: the thread stays. */
   readonly idleMs: number | undefined;
   /** A task has ended, so the thread can take another. */
   readonly onFree: (worker: PoolWorker) => void;

@@ -30,7 +30,7 @@ export interface WorkerPoolOptions {
   /** `workerData` of the urgent thread. Default: that of the common threads. */
   readonly urgentWorkerData?: unknown;
   readonly resourceLimits?: ResourceLimits;
-  /** The threads for urgent tasks and for bodies are ended after so long without a task. Default 30 s. */
+  /** Threads for urgent tasks and for bodies are ended after this long without a task. Default 30 s. */
   readonly laneIdleMs?: number;
   /** Takes values that threads send by the `report` of their environment's factory. */
   readonly onReport?: (content: unknown) => void;

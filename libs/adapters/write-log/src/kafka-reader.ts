@@ -273,7 +273,7 @@ export class KafkaReader {
           err: failure.message,
         });
         await timers.sleep(pauseMs * (0.5 + random.float()));
-        await cluster.refresh().catch(() => undefined); // tried again as long as somebody waits
+        await cluster.refresh().catch(() => undefined); // Tried again while a caller waits.
       }
     }
   }

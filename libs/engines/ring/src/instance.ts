@@ -20,7 +20,7 @@ export interface RingInstance {
   readonly readOnlyMs?: number;
   /** Ascending, 32 bit. */
   readonly tokens: readonly number[];
-  /** Of the process, so that a restarted one is told from the one before. */
+  /** Identifies a start of the process, so that a restarted one differs from the one before. */
   readonly incarnation: string;
   /**
    * Rises with each heartbeat of an incarnation. Others judge life by it, so their clocks need not agree with

@@ -22,25 +22,25 @@ interface RingMemberOptions {
   readonly tokenCount?: number;
   /** The same ring as seen by this process; with `autoForgetMs` it tells who has been silent for too long. */
   readonly view?: RingView;
-  /** Members silent for so long are removed by whoever notices. Absent: never. */
+  /** Members that are silent for this long are removed by the first member that notices. Absent: never. */
   readonly autoForgetMs?: number;
   /** Called after each heartbeat that the store took. */
   readonly onHeartbeat?: () => void;
 }
 
-/** A process of the same id that is silent for so many of its heartbeats is gone. */
+/** A process of the same id that is silent for this many of its heartbeats is gone. */
 const silentBeatsMax = 2.5;
 /** Attempts to remove an entry whose member may write it meanwhile. */
 const removalsMax = 3;
 
 /**
- * This process as a member of a ring: registers, beats, leaves.
+ * This process as a member of a ring: registers, sends heartbeats, leaves.
  *
- * It knows by itself what it is; the store only tells others. A store that is away, empty or rewound is told
- * again at the next heartbeat, and nothing this process does depends on it.
+ * Its state is its own; the store only publishes it. A store that is away, empty or rewound receives it again
+ * at the next heartbeat, and the process's work does not depend on the store.
  *
- * Of two processes with one id the later has the entry: a successor that starts before this one has ended is
- * not taken out of the ring by it. This one has the entry again when the other is silent.
+ * Of two processes with one id the later one has the entry: a successor that starts before this process has
+ * ended is not removed from the ring by it. This process takes the entry back when the other one is silent.
  */
 export class RingMember {
   readonly #options: RingMemberOptions;

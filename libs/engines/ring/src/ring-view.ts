@@ -11,7 +11,7 @@ interface RingViewOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger?: Logger;
-  /** A member not heard for so long is unhealthy. Default 1 min, as Loki. */
+  /** A member that is silent for this long is unhealthy. Default 1 min, as Loki. */
   readonly heartbeatTimeoutMs?: number;
   /**
    * How often the store is asked at least, besides watching it; a large ring is asked less often. Default 5
@@ -154,7 +154,7 @@ export class RingView {
   #contact(): void {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#lastContactMs !== undefined) {
-      // A process that was paused has heard nobody: at most one pause between polls counts.
+      // A process that was paused has received no heartbeats: at most one interval between polls counts.
       this.#answeredMs += Math.min(nowMs - this.#lastContactMs, 2 * this.#pollDelayMs());
       const writtenMs = this.#options.lastWriteMs?.();
       if (writtenMs !== undefined && writtenMs > this.#lastContactMs) this.#countTime();

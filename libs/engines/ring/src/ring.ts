@@ -51,11 +51,10 @@ export class Ring {
   }
 
   /**
-   * The first `count` members met when walking up from `token`, each zone once; when there are fewer zones
-   * than `count`, more members of the same zones. The first one leads. Fewer than `count` when there are no
-   * more.
+   * The first `count` members from `token` upwards, each zone once; with fewer zones than `count`, more
+   * members of the same zones. The first one leads. Fewer than `count` when there are no more.
    *
-   * A member that goes is replaced by one other and nobody else moves; one that comes takes at most one
+   * A member that leaves is replaced by one other, and no other place changes; a new one takes at most one
    * place.
    *
    * O(log tokens + tokens walked).

@@ -2,13 +2,13 @@
 import { tokenOf } from './tokens.ts';
 
 /**
- * The `size` of `ids` that serve `key`: a few tenants share a few members, so one tenant's trouble is not
- * everybody's.
+ * The `size` members of `ids` that serve `key`: a few tenants share a few members, so that the trouble of one
+ * tenant does not reach all others.
  *
- * Each id is drawn for each key by itself (the highest hashes win), so that when ids come or go, or the size
- * changes by one, at most one member of a shard changes. The answer is in the order of `ids`.
+ * The highest hashes of key and id win, so that at most one member of a shard changes when ids come or go, or
+ * the size changes by one. The answer is in the order of `ids`.
  *
- * @param size 0, or as many as there are: all of them
+ * @param size 0, or the number of ids or more: all of them
  */
 export function shuffleShard<Id extends string | number>(
   ids: readonly Id[],

@@ -35,7 +35,7 @@ export interface DistributorOptions {
   readonly batchBytesMax: number;
   /** Label texts whose meaning is cached. Default 100,000, some 60 MiB of usual ones. */
   readonly streamsCachedMax: number;
-  /** A stream without entries for so long no longer counts as active. Default 30 min. */
+  /** A stream without entries for this long no longer counts as active. Default 30 min. */
   readonly streamIdleMs: number;
   /** Entries may lie half of it behind their stream's newest. Default 2 h. */
   readonly chunkAgeMaxMs: number;

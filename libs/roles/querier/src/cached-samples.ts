@@ -152,7 +152,7 @@ async function partsOf(
   return [...parts, ...filled].sort((a, b) => (a.request.startNs < b.request.startNs ? -1 : 1));
 }
 
-/** A part without any segment has nothing, and nobody has to be asked. */
+/** A part without segments is empty: no process has to be asked. */
 function nothing(part: SampleLeafRequest): SampleLeafResult {
   return { kind: 'samples', steps: stepCount(part), series: [], stats: emptyLeafStats() };
 }

@@ -49,9 +49,7 @@ function writeState(out: ByteWriter, { labels, columns, samples }: SeriesState):
   writeColumn(out, values);
 }
 
-/**
- * @returns undefined when the bytes are not states of so many steps: whoever keeps them may have been wrong
- */
+/** @returns undefined when the bytes are not states of this many steps: a cache may return wrong bytes */
 export function decodeSamples(bytes: Uint8Array, steps: number): Work<SampleLeafResult | undefined> {
   return guarded(bytes, function* (input) {
     if (input.uvarint() !== steps) throw new BytesError('states of other steps');
@@ -127,7 +125,7 @@ function writeStream(out: ByteWriter, stream: StreamVolume): void {
   }
 }
 
-/** @returns undefined when the bytes are not so many lists */
+/** @returns undefined when the bytes are not this many lists */
 export function decodeStreams(bytes: Uint8Array, lists: number): Work<StreamVolume[][] | undefined> {
   return guarded(bytes, function* (input) {
     if (input.uvarint() !== lists) throw new BytesError('lists of other segments');

@@ -3,14 +3,14 @@ import { emptyLogResult } from '@loki/ports';
 import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
 
 /**
- * A frame that waits for longer than this is let go, and its lines are told as dropped: a reader that stands
- * still would hold a frame of each partition for as long as it lasts. Longer than a reader takes that holds
- * each frame back for some seconds, as clients may ask (`delay_for`).
+ * A frame that waits for longer is dropped, and its lines are reported as dropped: a stalled reader would
+ * hold a frame of each partition for ever. Longer than a reader needs that delays each frame by some seconds,
+ * which clients may request (`delay_for`).
  */
 const waitMaxMs = 30_000;
 /**
- * Bytes of lines of one frame, or of all frames that wait, beyond which one that comes is let go sooner: one
- * long line, or the record of a large push, is megabytes.
+ * Bytes of lines of one frame, or of all waiting frames, above which a new one is dropped sooner: one long
+ * line, or the record of a large push, is megabytes.
  */
 const waitingBytesMax = 256 * 1024;
 const largeWaitMaxMs = 1_000;

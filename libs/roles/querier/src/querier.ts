@@ -202,7 +202,7 @@ export class Querier implements QuerierService {
     );
   }
 
-  /** Work of this thread, which ends when nobody waits for it any more. */
+  /** Work of this thread, which ends when its caller has gone. */
   #complete<T>(work: Work<T>, signal: AbortSignal | undefined): Promise<T> {
     return this.#thread.complete(work, () => signal?.throwIfAborted());
   }

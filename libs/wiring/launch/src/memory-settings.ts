@@ -27,11 +27,10 @@ interface Command {
 }
 
 /**
- * Starts this program anew in the same process, with the settings, unless it has them. The operator's own
- * stay: whoever sets one of the allocator's sets all of them.
+ * Restarts this program in the same process with the settings, unless it has them. The operator's own
+ * settings stay: with one of the allocator's variables set, none is changed.
  *
- * To be called before anything else is loaded: it costs 40 ms of CPU. Elsewhere than on Linux it does
- * nothing.
+ * Call it before any other import: it costs 40 ms of CPU. It does nothing on systems other than Linux.
  */
 export function takeMemorySettings(): void {
   if (process.platform !== 'linux' || !process.execve) return;

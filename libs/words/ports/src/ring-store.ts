@@ -30,6 +30,6 @@ export interface RingPut {
   /** Of the member. */
   readonly id: string;
   readonly value: string;
-  /** Watchers are told. A heartbeat is no news: they find it when they read all entries. */
+  /** Watchers receive the change. A heartbeat is no change: they find it when they read all entries. */
   readonly isNews: boolean;
 }

@@ -46,7 +46,7 @@ export interface StreamAdmission {
 type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
 
 interface StreamRegistryOptions {
-  /** A stream without entries for so long is no longer active. */
+  /** A stream without entries for this long is no longer active. */
   readonly streamIdleMs: number;
   /** An entry may lie at most half of it behind its stream's newest. */
   readonly chunkAgeMaxMs: number;

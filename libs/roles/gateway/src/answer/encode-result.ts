@@ -15,7 +15,7 @@ export type LabelEncoding = 'merged' | 'categorized';
 const cellsPerSlice = 4096;
 /** Labels likewise: a parser may have made twenty for each row. */
 const labelsPerSlice = 1024;
-/** A row weighs as much as so many labels. */
+/** A row costs as much as this many labels. */
 const rowLabels = 4;
 
 /**

@@ -17,7 +17,7 @@ interface OpenDiskCache {
   readonly data: DiskCacheData;
   /** Takes the reports of threads. */
   receive(report: DiskCacheReport): void;
-  /** Lets go of the directory. */
+  /** Releases the directory. */
   close(): void;
 }
 
