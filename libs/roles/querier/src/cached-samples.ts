@@ -14,7 +14,7 @@ import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { answerBytesMax, segmentsIn } from './checked-results-cache.ts';
 import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
-import { decodeSamples, encodeSamples } from './kept-codec.ts';
+import { decodeSamples, encodeSamples } from './results-codec.ts';
 import { leafWindow } from './window.ts';
 
 interface CachedScan<Request, Result> {

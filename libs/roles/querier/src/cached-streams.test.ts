@@ -8,7 +8,7 @@ import type { TenantId } from '@loki/model';
 import type { CachePolicy, ResultsCache, StreamsRequest, StreamVolume } from '@loki/ports';
 import { cachedStreams } from './cached-streams.ts';
 import { CheckedResultsCache } from './checked-results-cache.ts';
-import { KnownStreams, knownKey } from './known-streams.ts';
+import { SegmentStreamsCache, segmentStreamsKey } from './segment-streams-cache.ts';
 
 const segment = (key: string, minNs: bigint, maxNs: bigint) =>
   ({ key, minNs, maxNs, createdMs: 0, sizeBytes: 1 }) as SegmentRef;
@@ -35,14 +35,14 @@ function process(generation = 0) {
     close: () => Promise.resolve(),
   };
   const results = new CheckedResultsCache(cache, { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 });
-  const knownStreams = new KnownStreams();
+  const segmentStreams = new SegmentStreamsCache();
   const scan = async (each: SegmentRef): Promise<readonly StreamVolume[]> => {
-    const name = knownKey(request, each);
-    const list = name === undefined ? undefined : knownStreams.get(name);
+    const name = segmentStreamsKey(request, each);
+    const list = name === undefined ? undefined : segmentStreams.get(name);
     if (list) return list;
     scanned.push(each.key);
     const streams = [{ labels: [['of', each.key] as const], entries: 1, lineBytes: 2 }];
-    if (name !== undefined) knownStreams.put(name, streams);
+    if (name !== undefined) segmentStreams.put(name, streams);
     return Promise.resolve(streams);
   };
   return (streamsRequest: StreamsRequest = request, segments = [cut, older, old, young]) =>
@@ -50,7 +50,7 @@ function process(generation = 0) {
       results,
       policy,
       generation,
-      knownStreams,
+      segmentStreams,
       scan,
       complete: async (work) => atOnce(work),
     });
@@ -82,9 +82,9 @@ test('a segment more, another selector or another generation is read anew', asyn
 
 // A tenant may ask for any number of selectors that no stream has.
 test('answers without streams are forgotten too', () => {
-  const knownStreams = new KnownStreams();
-  for (let i = 0; i < 201_000; i++) knownStreams.put(`segment ${i}`, []);
-  expect(knownStreams.size).toBe(200_000);
-  expect(knownStreams.get('segment 0')).toBeUndefined();
-  expect(knownStreams.get('segment 200999')).toEqual([]);
+  const segmentStreams = new SegmentStreamsCache();
+  for (let i = 0; i < 201_000; i++) segmentStreams.put(`segment ${i}`, []);
+  expect(segmentStreams.size).toBe(200_000);
+  expect(segmentStreams.get('segment 0')).toBeUndefined();
+  expect(segmentStreams.get('segment 200999')).toEqual([]);
 });

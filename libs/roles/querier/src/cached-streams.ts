@@ -5,16 +5,16 @@ import { emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, StreamsRequest, StreamVolume } from '@loki/ports';
 import { answerBytesMax } from './checked-results-cache.ts';
 import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
-import { decodeStreams, encodeStreams } from './kept-codec.ts';
-import { formOf, knownKey } from './known-streams.ts';
-import type { KnownStreams } from './known-streams.ts';
+import { decodeStreams, encodeStreams } from './results-codec.ts';
+import { formOf, segmentStreamsKey } from './segment-streams-cache.ts';
+import type { SegmentStreamsCache } from './segment-streams-cache.ts';
 
 interface CachedStreamsScan {
   readonly results: CheckedResultsCache;
   readonly policy: CachePolicy;
   readonly generation: number;
   /** This process's answers of single segments. */
-  readonly knownStreams: KnownStreams;
+  readonly segmentStreams: SegmentStreamsCache;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
   /** Does work of this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
@@ -28,10 +28,12 @@ interface CachedStreamsScan {
 export async function cachedStreams(
   request: StreamsRequest,
   segments: readonly SegmentRef[],
-  { results, policy, generation, knownStreams, scan, complete }: CachedStreamsScan,
+  { results, policy, generation, segmentStreams, scan, complete }: CachedStreamsScan,
 ): Promise<(readonly StreamVolume[])[]> {
   const groups = groupWhole(request, segments, policy);
-  const unknown = groups.filter((group) => group.some((ref) => !knownStreams.get(knownKey(request, ref)!)));
+  const unknown = groups.filter((group) =>
+    group.some((ref) => !segmentStreams.get(segmentStreamsKey(request, ref)!)),
+  );
   const keys = unknown.map((group) => keyOf(request, group, generation));
   const stats = emptyLeafStats();
   const answers = await complete(await results.get(keys, stats));
@@ -39,7 +41,7 @@ export async function cachedStreams(
   for (const [i, group] of unknown.entries()) {
     const answer = answers[i];
     const lists = answer && (await complete(decodeStreams(answer, group.length)));
-    if (lists) group.forEach((ref, at) => knownStreams.put(knownKey(request, ref)!, lists[at]));
+    if (lists) group.forEach((ref, at) => segmentStreams.put(segmentStreamsKey(request, ref)!, lists[at]));
     else missing.push({ group, key: keys[i] });
   }
   const listsBySegment = new Map<SegmentRef, readonly StreamVolume[]>();
@@ -61,7 +63,7 @@ function groupWhole(
 ): SegmentRef[][] {
   const groups = new Map<bigint, SegmentRef[]>();
   for (const segment of segments) {
-    if (knownKey(request, segment) === undefined || segment.maxNs >= newestNs) continue;
+    if (segmentStreamsKey(request, segment) === undefined || segment.maxNs >= newestNs) continue;
     const interval = splitNs > 0n ? segment.maxNs / splitNs : 0n;
     const group = groups.get(interval);
     if (group) group.push(segment);

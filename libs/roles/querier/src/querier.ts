@@ -44,9 +44,9 @@ import { cachedSamples } from './cached-samples.ts';
 import { cachedStreams } from './cached-streams.ts';
 import { CheckedResultsCache } from './checked-results-cache.ts';
 import { EmptyIntervals } from './empty-intervals.ts';
-import { holdsWhole, knownKey, KnownStreams } from './known-streams.ts';
 import { mergeFrames } from './merge-frames.ts';
 import { scanUntilFilled } from './scan-logs.ts';
+import { holdsWhole, segmentStreamsKey, SegmentStreamsCache } from './segment-streams-cache.ts';
 import { SegmentThreads } from './segment-threads.ts';
 import { bytesByInterval } from './stored-bytes.ts';
 import { leafWindow } from './window.ts';
@@ -109,7 +109,7 @@ export interface ResultsCaches {
 export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
   readonly #thread: QueryThread;
-  readonly #knownStreams = new KnownStreams();
+  readonly #segmentStreams = new SegmentStreamsCache();
   readonly #segmentThreads: SegmentThreads;
 
   readonly #results: ReadonlyMap<ResultsKind, CheckedResultsCache>;
@@ -249,7 +249,7 @@ export class Querier implements QuerierService {
     const storedLists = await this.#storedLists(request, cache, segments, signal);
     const isWhole = segments.map((segment) => holdsWhole(request, segment));
     const complete = await this.#complete(
-      this.#knownStreams.merged(storedLists.filter((_, i) => isWhole[i])),
+      this.#segmentStreams.merged(storedLists.filter((_, i) => isWhole[i])),
       signal,
     );
     const partial = [...storedLists.filter((_, i) => !isWhole[i]), ...heads.results];
@@ -278,7 +278,7 @@ export class Querier implements QuerierService {
       results,
       policy: cache,
       generation: this.#generation(request.tenant),
-      knownStreams: this.#knownStreams,
+      segmentStreams: this.#segmentStreams,
       scan,
       complete: (work) => this.#complete(work, signal),
     });
@@ -289,8 +289,8 @@ export class Querier implements QuerierService {
     segment: SegmentRef,
     signal: AbortSignal | undefined,
   ): Promise<readonly StreamVolume[]> {
-    const cacheKey = knownKey(request, segment);
-    const cached = cacheKey === undefined ? undefined : this.#knownStreams.get(cacheKey);
+    const cacheKey = segmentStreamsKey(request, segment);
+    const cached = cacheKey === undefined ? undefined : this.#segmentStreams.get(cacheKey);
     if (cached) return cached;
     const { key, clip } = segment;
     const sources = [{ kind: 'object' as const, key, clip }];
@@ -300,7 +300,7 @@ export class Querier implements QuerierService {
           unpackStreams(await this.#onWorker(streamsTask, { request, key, clip }, segment, signal)),
           signal,
         );
-    if (cacheKey !== undefined) this.#knownStreams.put(cacheKey, streams);
+    if (cacheKey !== undefined) this.#segmentStreams.put(cacheKey, streams);
     return streams;
   }
 

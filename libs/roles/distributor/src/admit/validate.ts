@@ -132,8 +132,8 @@ class RowCheck {
     this.#context = context;
     const sampleAgeMaxMs =
       limits.rejectOldSamples && !context.isBackfill ? limits.rejectOldSamplesMaxAgeMs : Infinity;
-    const keptForMs = context.removesExpired ? stream.keptForMs : Infinity;
-    this.#oldestSeconds = (nowMs - Math.min(sampleAgeMaxMs, keptForMs)) / 1000;
+    const retentionMs = context.removesExpired ? stream.retentionMs : Infinity;
+    this.#oldestSeconds = (nowMs - Math.min(sampleAgeMaxMs, retentionMs)) / 1000;
     this.#newestSeconds =
       limits.creationGracePeriodMs > 0
         ? (nowMs + limits.creationGracePeriodMs) / 1000

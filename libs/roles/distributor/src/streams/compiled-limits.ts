@@ -2,10 +2,10 @@
 import type { Limits } from '@loki/config';
 import type { GenericField } from '../levels/generic-fields.ts';
 import { LevelFields } from '../levels/level-fields.ts';
-import { compileKeptFor } from './kept-for.ts';
-import type { KeptFor } from './kept-for.ts';
 import { compilePolicies } from './policies.ts';
 import type { Policy } from './policies.ts';
+import { compileRetention } from './stream-retention.ts';
+import type { StreamRetention } from './stream-retention.ts';
 
 /** A tenant's limits in the form that the hot path needs. */
 interface CompiledLimits {
@@ -16,7 +16,7 @@ interface CompiledLimits {
   /** The same for lines. */
   readonly lineLevelFields: LevelFields;
   readonly policies: readonly Policy[];
-  readonly keptFor: KeptFor;
+  readonly retention: StreamRetention;
   readonly genericFields: readonly GenericField[];
 }
 
@@ -31,7 +31,7 @@ export function compiledLimits(limits: Limits): CompiledLimits {
       levelRanks: ranksOf(limits.logLevelFields),
       lineLevelFields: new LevelFields(limits.logLevelFields),
       policies: compilePolicies(limits),
-      keptFor: compileKeptFor(limits),
+      retention: compileRetention(limits),
       genericFields: [...limits.discoverGenericFields].map(([name, hints]) => ({ name, hints })),
     };
     compiled.set(limits, result);

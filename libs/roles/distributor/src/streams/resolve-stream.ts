@@ -32,7 +32,7 @@ export interface ResolvedStream {
   /** '' : none. */
   readonly policy: string;
   /** Retention period of its entries; Infinity: for ever. */
-  readonly keptForMs: number;
+  readonly retentionMs: number;
 }
 
 interface ResolveOptions {
@@ -105,7 +105,7 @@ export function resolveStream(
     level: levelOfLabels(labels, limits),
     isInternal: isInternalStream(pairs),
     policy,
-    keptForMs: compiledLimits(limits).keptFor.of(pairs),
+    retentionMs: compiledLimits(limits).retention.of(pairs),
   };
 }
 
@@ -119,7 +119,7 @@ function rejected(limits: Limits, text: string, rejection: StreamRejection, poli
     level: undefined,
     isInternal: false,
     policy,
-    keptForMs: Number.POSITIVE_INFINITY,
+    retentionMs: Number.POSITIVE_INFINITY,
   };
 }
 

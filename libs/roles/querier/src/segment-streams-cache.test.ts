@@ -1,7 +1,7 @@
 /** Protects: a list of streams is reused only for requests with the same answer, within its bound. */
 import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
-import { knownKey, KnownStreams } from './known-streams.ts';
+import { segmentStreamsKey, SegmentStreamsCache } from './segment-streams-cache.ts';
 
 const segment = {
   key: 'segments/0/0-9-a',
@@ -20,10 +20,12 @@ const request = { tenant: 'a' as TenantId, selector: '', startNs: 100n, endNs: 2
 
 describe('what whole segments answered', () => {
   test('holds for any range around the segment, and for none that cuts it', () => {
-    expect(knownKey(request, segment)).toBe(knownKey({ ...request, startNs: 0n, endNs: 999n }, segment));
-    expect(knownKey({ ...request, startNs: 101n }, segment)).toBeUndefined();
-    expect(knownKey({ ...request, endNs: 200n }, segment)).toBeUndefined();
-    expect(knownKey(request, { ...segment, clip: { startNs: 0n, endNs: 999n } })).toBeUndefined();
+    expect(segmentStreamsKey(request, segment)).toBe(
+      segmentStreamsKey({ ...request, startNs: 0n, endNs: 999n }, segment),
+    );
+    expect(segmentStreamsKey({ ...request, startNs: 101n }, segment)).toBeUndefined();
+    expect(segmentStreamsKey({ ...request, endNs: 200n }, segment)).toBeUndefined();
+    expect(segmentStreamsKey(request, { ...segment, clip: { startNs: 0n, endNs: 999n } })).toBeUndefined();
   });
 
   test('tenants, selectors and steps do not meet', () => {
@@ -33,20 +35,20 @@ describe('what whole segments answered', () => {
       { ...request, selector: '{a="b"}' },
       { ...request, volume: { stepNs: 0n } },
       { ...request, volume: { stepNs: 60n } },
-    ].map((each) => knownKey(each, segment));
+    ].map((each) => segmentStreamsKey(each, segment));
     expect(new Set(keys).size).toBe(keys.length);
   });
 
   test('buckets that begin elsewhere do not meet: they are numbered from the start of the range', () => {
     const by = (startNs: bigint, stepNs: bigint) =>
-      knownKey({ ...request, startNs, volume: { stepNs } }, segment);
+      segmentStreamsKey({ ...request, startNs, volume: { stepNs } }, segment);
     expect(by(60n, 60n)).toBe(by(99n, 60n));
     expect(by(59n, 60n)).not.toBe(by(60n, 60n));
     expect(by(1n, 0n)).toBe(by(99n, 0n));
   });
 
   test('is bounded: the longest unused go first', () => {
-    const knownStreams = new KnownStreams();
+    const knownStreams = new SegmentStreamsCache();
     const list = Array.from({ length: 90_000 }, () => ({ labels: [], entries: 1, lineBytes: 1 }));
     knownStreams.put('a', list);
     knownStreams.put('b', list);
@@ -58,7 +60,7 @@ describe('what whole segments answered', () => {
   });
 
   test('are merged once, and anew when one of them is another', () => {
-    const knownStreams = new KnownStreams();
+    const knownStreams = new SegmentStreamsCache();
     const list = (entries: number) => [{ labels: [['a', 'b'] as const], entries, lineBytes: 1 }];
     const lists = [list(1), list(2), list(3)];
     const all = atOnce(knownStreams.merged(lists));

@@ -3,7 +3,7 @@ import { atOnce } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafResult } from '@loki/ports';
 import type { FuzzTarget } from '@loki/test-tools';
-import { decodeSamples, decodeStreams, encodeSamples, encodeStreams } from './kept-codec.ts';
+import { decodeSamples, decodeStreams, encodeSamples, encodeStreams } from './results-codec.ts';
 
 const sampleResult: SampleLeafResult = {
   kind: 'samples',

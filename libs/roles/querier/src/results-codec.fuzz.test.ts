@@ -1,5 +1,5 @@
 /** Protects against hostile bytes; `npm run fuzz` goes on for longer. */
 import { testTargets } from '@loki/test-tools';
-import { targets } from './kept.fuzz.ts';
+import { targets } from './results-codec.fuzz.ts';
 
 testTargets(targets);

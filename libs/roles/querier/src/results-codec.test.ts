@@ -7,7 +7,7 @@ import { atOnce } from '@loki/engine';
 import type { Work } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafResult, StreamVolume } from '@loki/ports';
-import * as codec from './kept-codec.ts';
+import * as codec from './results-codec.ts';
 
 const encodeSamples = (result: SampleLeafResult) => atOnce(codec.encodeSamples(result, Infinity))!;
 const decodeSamples = (bytes: Uint8Array, steps: number) => atOnce(codec.decodeSamples(bytes, steps));

@@ -7,7 +7,7 @@ import type { LabelPair } from '@loki/model';
 import { compileSelector } from './policies.ts';
 
 /** The retention period of a stream: an entry that is older when it arrives would never be returned. */
-export interface KeptFor {
+export interface StreamRetention {
   /** Milliseconds; Infinity: kept for ever. */
   of(pairs: readonly LabelPair[]): number;
 }
@@ -16,7 +16,7 @@ export interface KeptFor {
  * The matching rule with the highest priority decides, of equal ones the shortest; without a rule, the
  * tenant's own period: the same choice as in queries and the compactor.
  */
-export function compileKeptFor({ retentionPeriodMs, retentionStreams }: Limits): KeptFor {
+export function compileRetention({ retentionPeriodMs, retentionStreams }: Limits): StreamRetention {
   const rules = retentionStreams
     .map(({ selector, priority, periodMs }) => ({
       matches: compileSelector(selector),

@@ -14,7 +14,7 @@ const valuesPerEntry = 4;
  * labels, values and volumes over and over: then nothing is read and no thread is asked. Least recently used
  * go first.
  */
-export class KnownStreams {
+export class SegmentStreamsCache {
   readonly #lists = new Map<string, readonly StreamVolume[]>();
   readonly #merges = new WeakMap<readonly StreamVolume[], Merge>();
   #count = 0;
@@ -78,7 +78,7 @@ export function holdsWhole({ startNs, endNs }: StreamsRequest, segment: SegmentR
 /**
  * Names an answer that holds for every range around the segment; undefined when the range cuts through it.
  */
-export function knownKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
+export function segmentStreamsKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
   if (!holdsWhole(request, segment)) return undefined;
   return [request.tenant, segment.key, ...formOf(request), request.selector].join('\0');
 }
