@@ -113,3 +113,19 @@ test('a push that is complete before the fault is taken; of one that is not the 
     expect.objectContaining({ code: 'badRequest', message: `${type}gzip: invalid header` }),
   );
 });
+
+test('a large body is whole memory of its own, so that it moves to another thread; a lie costs no more', () => {
+  const plain = Buffer.alloc(3 * mib, 'line ');
+  const body = gzipSync(plain);
+  const { bytes } = gunzip(body, 4 * mib);
+  expect(bytes.equals(plain)).toBe(true);
+  expect([bytes.byteOffset, bytes.buffer.byteLength]).toEqual([0, plain.length]);
+  // The length at the end is wrong: too small by half, or more than is allowed.
+  for (const claimed of [1.5 * mib, 64 * mib]) {
+    const lie = Buffer.from(body);
+    lie.writeUInt32LE(claimed, lie.length - 4);
+    const { bytes: read, cutText } = gunzip(lie, 4 * mib);
+    expect([read.length, cutText]).toEqual([plain.length, 'gzip: invalid checksum']);
+  }
+  expect(() => gunzip(body, 2 * mib)).toThrow();
+});
