@@ -13,7 +13,9 @@ const root = path.resolve(__dirname, '../../../..');
 function sourcesOf(directory: string): string[] {
   return fs.readdirSync(directory, { withFileTypes: true, recursive: true }).flatMap((entry) => {
     const file = path.join(entry.parentPath, entry.name);
-    const isProduct = !/\.test\.ts$|\/test\/|\/node_modules\/|\/libs\/testing\//.test(file);
+    const isProduct = !/\.test\.ts$|\/test\/|\/node_modules\/|^libs\/testing\//.test(
+      path.relative(root, file),
+    );
     const isSource = entry.isFile() && file.endsWith('.ts') && isProduct && !file.startsWith(__dirname);
     return isSource ? [fs.readFileSync(file, 'utf8')] : [];
   });
