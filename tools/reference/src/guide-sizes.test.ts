@@ -38,10 +38,18 @@ const systems: readonly System[] = [
 
 const processes = ({ D, I, Q, C }: System) => D + I + Q + C;
 const flushes = ({ rawGb, P }: System) => P * Math.max(12, (rawGb * 1000) / (P * 100));
-/** One process looks at its mark besides, as often as every process looks for news. */
+/** A process with an embedded log checks its mark every 15 s. */
 const marks = 5760;
-const news = ({ P, R, ...system }: System) =>
-  marks * processes({ P, R, ...system }) * (P + 2) + 17_280 * P * (R - 1);
+/** Looks for compactions and deletes every 15 s, and for the number of partitions every 20 s. */
+const steadyLooks = 15_840;
+/** Looks between two commits of a partition: each waits twice as long as the one before. */
+const looksBetween = (firstSeconds: number, gapSeconds: number) => Math.log2(gapSeconds / firstSeconds + 1);
+const news = (system: System) => {
+  const { P, R } = system;
+  const gap = (86_400 * P) / flushes(system);
+  const perCommit = processes(system) * looksBetween(15, gap) + (R - 1) * looksBetween(5, gap);
+  return steadyLooks * processes(system) + flushes(system) * perCommit;
+};
 const gets = (system: System) =>
   news(system) +
   flushes(system) * (2 * (processes(system) + system.R) + 6) +
