@@ -14,7 +14,9 @@ const pollSecondsMax = 0.001;
 /** Below it polls are noise. */
 const pollFloorSeconds = 0.0002;
 const polls = 50;
-const judgedManifests = 100_000;
+const judgedManifests = 1_000_000;
+/** Commits between two looks of the compactor that sweeps. */
+const sweepEvery = 4_096;
 /** Files of this store end so. */
 const fileSuffix = '~';
 
@@ -25,9 +27,17 @@ const pollBar = {
   floor: pollFloorSeconds,
 };
 
-export const catalogMeasures: readonly Measure[] = [{ name: 'look for news', unit: 's', bar: pollBar }];
+export const catalogMeasures: readonly Measure[] = [
+  { name: 'look for news', unit: 's', bar: pollBar },
+  { name: 'start', unit: 's', bar: { costMax: 1, atSize: judgedManifests, exponentMax: 0, floor: 0.2 } },
+  {
+    name: 'objects in the store',
+    unit: 'calls',
+    bar: { costMax: 12_000, atSize: judgedManifests, exponentMax: 0, floor: 12_000 },
+  },
+];
 
-/** Measures a reader of a partition with so many manifests, all but the last few below a checkpoint. */
+/** Measures a reader of a partition after so many commits, whose old manifests were removed. */
 export async function measureCatalog(manifests: number): Promise<Map<string, number>> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-bench-'));
   try {
@@ -36,19 +46,28 @@ export async function measureCatalog(manifests: number): Promise<Map<string, num
     for (let offset = 0; offset < manifests; offset++) {
       const range = { startOffset: offset, endOffset: offset + 1 };
       await writer.commit({ ...range, writers: [], drops: [], erased: [], createdMs: 0 });
+      await writer.checkpoint();
+      if (offset % sweepEvery === 0) await writer.removeCovered({ nowMs: 1, removeAfterMs: 0 });
     }
-    await writer.checkpoint();
     await copyTo(directory, memory);
     const objectStore = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+    const beganStart = process.cpuUsage();
     const reader = new PartitionCatalog({ objectStore, partition: 0 });
     await reader.load();
+    const start = process.cpuUsage(beganStart);
+    let objects = 0;
+    for await (const _ of memory.list('')) objects++;
     const began = process.cpuUsage();
     for (let i = 0; i < polls; i++) await reader.load();
     const { user, system } = process.cpuUsage(began);
     if (reader.state.number !== manifests) {
       throw new Error(`${reader.state.number} of ${manifests} manifests`);
     }
-    return new Map([['look for news', (user + system) / 1e6 / polls]]);
+    return new Map([
+      ['look for news', (user + system) / 1e6 / polls],
+      ['start', (start.user + start.system) / 1e6],
+      ['objects in the store', objects],
+    ]);
   } finally {
     fs.rmSync(directory, { recursive: true });
   }

@@ -29,7 +29,7 @@ const defaultSizes = [1_000, 10_000, 100_000];
 
 const rows: ReadonlyMap<string, Row> = new Map([
   ['streams', { sizes: defaultSizes, measures: streamMeasures, measure: measureStreams }],
-  ['catalog', { sizes: defaultSizes, measures: catalogMeasures, measure: measureCatalog }],
+  ['catalog', { sizes: [10_000, 100_000, 1_000_000], measures: catalogMeasures, measure: measureCatalog }],
   ['tenants', { sizes: [10, 100, 1_000], measures: tenantMeasures, measure: measureTenants }],
   ['compaction', { sizes: [10, 100, 1_000], measures: compactionMeasures, measure: measureCompaction }],
   ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
