@@ -24,7 +24,7 @@ interface CatalogOptions {
   readonly pollMs?: number;
   /** For tests; every process of a store must use the same. */
   readonly eraSize?: number;
-  /** Manifests of the compactors' log from one checkpoint to the next. */
+  /** Manifests of each log from one checkpoint to the next. */
   readonly checkpointEvery?: number;
 }
 
@@ -103,6 +103,7 @@ export class Catalog {
         partition: this.#partitions.length,
         eraSize: this.#options.eraSize,
         names: this.#names,
+        checkpointEvery: this.#options.checkpointEvery,
         listener: {
           added: (live, section) => this.#index.added(live, section),
           removed: (live, section) => void this.#dropped.push({ live, section }),
@@ -201,6 +202,14 @@ export class Catalog {
   /** The fold of a partition's manifests. */
   state(partition: number): CatalogState {
     return this.#partition(partition).catalog.state;
+  }
+
+  /**
+   * The catalogs of all partitions, in their order, for the compactor's drops: a copy would take as much
+   * again.
+   */
+  partitions(): readonly PartitionCatalog[] {
+    return this.#partitions.map(({ catalog }) => catalog);
   }
 
   /** UTC days, counted from 1970, with anything of the tenant, but for sections too long to be compacted. */

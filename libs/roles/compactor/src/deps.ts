@@ -61,7 +61,10 @@ export const compactorDefaults: CompactorOptions = {
 export interface CompactorDeps {
   readonly objectStore: ObjectStore;
   readonly catalog: Catalog;
-  /** The compactor's own catalogs, one for each partition that exists now, for dropping sections. */
+  /**
+   * Catalogs of the partitions that exist now, for dropping sections: those of `catalog`, as copies take
+   * memory.
+   */
   readonly partitions: () => readonly PartitionCatalog[];
   readonly clock: Clock;
   readonly timers: Timers;

@@ -4,7 +4,6 @@ import {
   committedSegments,
   DeleteRequests,
   HiddenRows,
-  PartitionCatalog,
   PartitionLayout,
   partitionCommitters,
   StreamShards,
@@ -258,16 +257,10 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
   const requests = new DeleteRequests({ objectStore, clock, timers, logger });
   await requests.start();
   const bugs = bugsOf(world.bug);
-  const catalogs: PartitionCatalog[] = [];
   const compactor = new Compactor({
     objectStore,
     catalog,
-    partitions: () => {
-      while (catalogs.length < partitions.owned) {
-        catalogs.push(new PartitionCatalog({ objectStore, partition: catalogs.length, ...catalogSizes }));
-      }
-      return catalogs;
-    },
+    partitions: () => catalog.partitions(),
     clock,
     timers,
     random: random.fork('compactor'),

@@ -1,5 +1,5 @@
 /** Helper of compactor tests: heads, a faulty store, compactors and a querier on virtual time. */
-import { Catalog, DeleteRequests, HiddenRows, PartitionCatalog } from '@loki/catalog';
+import { Catalog, DeleteRequests, HiddenRows } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import { atOnce, leafTask, unpackLeafResult } from '@loki/engine';
 import { hourNs, Labels, parseTenantId } from '@loki/model';
@@ -129,10 +129,6 @@ export class TestWorld {
     const objectStore = this.bucket.client(process);
     const catalog = new Catalog({ objectStore, timers, partitionCount });
     const requests = new DeleteRequests({ objectStore, clock, timers });
-    const partitions = Array.from(
-      { length: partitionCount },
-      (_, partition) => new PartitionCatalog({ objectStore, partition }),
-    );
     const logger: Logger = {
       ...silentLogger,
       error: (message, fields) => void this.errors.push(`${message} ${JSON.stringify(fields)}`),
@@ -140,7 +136,7 @@ export class TestWorld {
     const compactor = new Compactor({
       objectStore,
       catalog,
-      partitions: () => partitions,
+      partitions: () => catalog.partitions(),
       clock,
       timers,
       random,

@@ -1,5 +1,5 @@
 /** Starts the compactor, deletes and retention in this process. */
-import { DeleteRequests, HiddenRows, PartitionCatalog, undoableMs } from '@loki/catalog';
+import { DeleteRequests, HiddenRows, undoableMs } from '@loki/catalog';
 import type { Catalog, PartitionLayout, Partitions } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
 import type { CompactorShare, CompactorStatus } from '@loki/compactor';
@@ -83,7 +83,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
     requests: hiding.requests,
     metrics,
     ...sharedWork(share),
-    partitions: partitionCatalogs(deps),
+    partitions: () => deps.catalog.partitions(),
     options: {
       ...compactorDefaults,
       intervalMs: config.compactor.compactionIntervalMs,
@@ -101,20 +101,6 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
     async stop() {
       await Promise.all([ends?.close(), compactor.stop()]);
     },
-  };
-}
-
-/** Catalogs of all partitions, and of those that are added. */
-function partitionCatalogs({
-  objectStore,
-  partitions,
-}: CompactorRoleDeps): () => readonly PartitionCatalog[] {
-  const catalogs: PartitionCatalog[] = [];
-  return () => {
-    while (catalogs.length < partitions.owned) {
-      catalogs.push(new PartitionCatalog({ objectStore, partition: catalogs.length }));
-    }
-    return catalogs;
   };
 }
 
