@@ -228,9 +228,9 @@ describe('appends in flight', () => {
   }
 
   /** One producer id, and an acknowledgement under it. */
-  async function opened(brokers: VirtualBrokers): Promise<KafkaWriteLog> {
+  async function opened(brokers: VirtualBrokers, writeTimeoutMs = 60_000): Promise<KafkaWriteLog> {
     brokers.messageBytesMax = large + 1_000;
-    const log = await open(brokers);
+    const log = await open(brokers, { writeTimeoutMs });
     await log.append(0, testRecord(1, Buffer.alloc(1)));
     await new Promise((resolve) => setTimeout(resolve, 20));
     await log.append(0, testRecord(2, Buffer.alloc(1)));
@@ -303,7 +303,7 @@ describe('appends in flight', () => {
 
   test('of which some were given up: what is acknowledged afterwards is read', async () => {
     const brokers = new VirtualBrokers(1);
-    const log = await opened(brokers);
+    const log = await opened(brokers, 2_000);
     brokers.faults = Array.from({ length: 200 }, () => 19);
     expect(await appendMany(log, 3, 10)).toEqual([]);
     brokers.faults = [];
