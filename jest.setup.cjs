@@ -14,8 +14,8 @@ jest.mock('fast-check', () => {
 
 // A simulation that ran out of time leaves the guard of its world behind. These two objects are shared by all test
 // files of a worker: without this, each file after it would fail too.
-const { now } = performance;
-const { timeout } = AbortSignal;
+const now = Reflect.get(performance, 'now');
+const timeout = Reflect.get(AbortSignal, 'timeout');
 afterAll(() => {
   performance.now = now;
   AbortSignal.timeout = timeout;

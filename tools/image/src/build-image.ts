@@ -79,7 +79,7 @@ export async function exportImage(store: string, tag: string, file: string): Pro
 
 export async function buildah(store: string, args: readonly string[]): Promise<string> {
   const places = [`--root=${path.join(store, 'layers')}`, `--runroot=${path.join(store, 'run')}`];
-  return await runProgram('buildah', ['--storage-driver=vfs', ...places, ...args], {
+  return runProgram('buildah', ['--storage-driver=vfs', ...places, ...args], {
     // A machine's policy of signatures applies to images from elsewhere.
     BUILDAH_ISOLATION: 'chroot',
     HOME: process.env['HOME'] ?? '/root',

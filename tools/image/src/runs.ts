@@ -95,8 +95,8 @@ async function checkEverything(checks: Checks, place: Place): Promise<void> {
   });
   checks.check('all: takes a push', pushed.status === 204, String(pushed.status));
   const query = `${url}/loki/api/v1/query_range?query=${encodeURIComponent('{app="image"} |= "line"')}`;
-  const answers = async (): Promise<Answer> =>
-    await answerOf(loki, query, (each) => each.text.includes('a line in a container'));
+  const answers = (): Promise<Answer> =>
+    answerOf(loki, query, (each) => each.text.includes('a line in a container'));
   checks.check('all: answers a query', (await answers()).text.includes('in a container'), '1 line');
 
   const ctl = start(place, 'lokictl', ['lokictl', 'labels', '--addr', url]);

@@ -156,7 +156,7 @@ async function prepare({ archive, previous }: { archive?: string; previous?: str
     if (previous !== undefined && !fs.existsSync(previous)) {
       own.push(...(await earlierVersion(previous, directory)));
     }
-    return runInNetwork(import.meta.filename, [...process.argv.slice(2), ...own], insideFlag);
+    return await runInNetwork(import.meta.filename, [...process.argv.slice(2), ...own], insideFlag);
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }
