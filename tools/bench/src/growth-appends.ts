@@ -49,9 +49,9 @@ export async function measureAppends(roundTripMs: number): Promise<Map<string, n
       await new Promise((resolve) => setTimeout(resolve, 2 * roundTripMs));
     }
     const began = performance.now();
-    let left = batches;
+    let remaining = batches;
     const client = async (): Promise<void> => {
-      while (left-- > 0) await append();
+      while (remaining-- > 0) await append();
     };
     await Promise.all(Array.from({ length: waiting }, client));
     const seconds = (performance.now() - began) / 1_000;

@@ -49,9 +49,9 @@ test('memory that V8 has freed counts as garbage when it grows again', () => {
 
 test('a buffer without a user is gone after the collection', async () => {
   const collection = new IdleCollection({ ...machineDeps(), utilization: () => 0 });
-  const gone = new WeakRef(new ArrayBuffer(64 * mib));
+  const reference = new WeakRef(new ArrayBuffer(64 * mib));
   // A reference is strong until the end of the turn that made it.
   await new Promise((resolve) => setImmediate(resolve));
   collection.check();
-  expect(gone.deref()).toBeUndefined();
+  expect(reference.deref()).toBeUndefined();
 });

@@ -27,6 +27,18 @@ async function waitFor(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
+/** A task that runs until its cell `busy` is set, and one behind it whose caller gave up before it began. */
+async function giveUpBehindBusy(pool: WorkerPool) {
+  const [busy, never] = [newCell(), newCell()];
+  const running = pool.run(testTasks.spin, busy);
+  const abort = new AbortController();
+  const abandoned = pool.run(testTasks.toil, never, { signal: abort.signal });
+  await waitFor(() => Atomics.load(busy, 1) === 1);
+  abort.abort(new Error('client went away'));
+  await expect(abandoned).rejects.toThrow('client went away');
+  return { busy, never, running };
+}
+
 describe('worker pool', () => {
   test('runs tasks in another thread, with the data the pool was given', () =>
     withPool({ workerData: { zone: 'a' } }, async (pool) => {
@@ -264,15 +276,9 @@ describe('worker pool', () => {
 
   test('a task given up while it waits in a busy thread never starts', () =>
     withPool({ tasksPerWorkerMax: 2 }, async (pool) => {
-      const [busy, never] = [newCell(), newCell()];
-      const held = pool.run(testTasks.spin, busy);
-      const abort = new AbortController();
-      const given = pool.run(testTasks.toil, never, { signal: abort.signal });
-      await waitFor(() => Atomics.load(busy, 1) === 1);
-      abort.abort(new Error('client went away'));
-      await expect(given).rejects.toThrow('client went away');
+      const { busy, never, running } = await giveUpBehindBusy(pool);
       Atomics.store(busy, 0, 1);
-      await held;
+      await running;
       expect(await pool.run(testTasks.double, 2)).toBe(4);
       expect(Atomics.load(never, 1)).toBe(0);
     }));
@@ -308,16 +314,10 @@ describe('worker pool', () => {
   test('a thread that is silent at a task whose caller waits is not ended for one that was given up', () =>
     withPool({ tasksPerWorkerMax: 2 }, async (pool) => {
       const { thread } = await pool.run(testTasks.whoAmI, null);
-      const [busy, never] = [newCell(), newCell()];
-      const held = pool.run(testTasks.spin, busy);
-      const abort = new AbortController();
-      const given = pool.run(testTasks.toil, never, { signal: abort.signal });
-      await waitFor(() => Atomics.load(busy, 1) === 1);
-      abort.abort(new Error('client went away'));
-      await expect(given).rejects.toThrow('client went away');
+      const { busy, running } = await giveUpBehindBusy(pool);
       await new Promise((resolve) => setTimeout(resolve, 3_000));
       Atomics.store(busy, 0, 1);
-      expect(await held).toBe(thread);
+      expect(await running).toBe(thread);
     }));
 
   test('a thread that ends fails what it ran, and is replaced', () =>

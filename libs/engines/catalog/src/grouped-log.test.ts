@@ -118,9 +118,9 @@ test('who goes away does not wait, and does not end the commit of the others', a
   const world = new World();
   const process = world.process();
   const stop = new AbortController();
-  const gone = process.log.append(changeOf(process, 'a', 'k'), stop.signal);
+  const cancelled = process.log.append(changeOf(process, 'a', 'k'), stop.signal);
   const other = process.log.append(changeOf(process, 'b', 'k'));
   stop.abort(new Error('gone'));
-  await expect(gone).rejects.toThrow('gone');
+  await expect(cancelled).rejects.toThrow('gone');
   expect((await other)!.number).toBe(1);
 });

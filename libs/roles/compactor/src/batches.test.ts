@@ -53,8 +53,8 @@ describe('batches', () => {
     const large = [input('large', 1_000, 100 << 20)];
     const plans = [planOf('a', large), planOf('b', large)];
     expect(batchesOf(plans, { inputBytesMax: 1 << 30 })[0].wholeKeys).toEqual([]);
-    const wanted = [input('large', 30 << 20, 100 << 20)];
-    const eager = [planOf('a', wanted), planOf('b', wanted)];
+    const inputs = [input('large', 30 << 20, 100 << 20)];
+    const eager = [planOf('a', inputs), planOf('b', inputs)];
     expect(batchesOf(eager, { inputBytesMax: 1 << 30 })[0].wholeKeys).toEqual(['large']);
     expect(batchesOf(eager, { inputBytesMax: 62 << 20 })[0].wholeKeys).toEqual([]);
   });

@@ -116,13 +116,13 @@ describe('owners of one partition, and a store that is away', () => {
         return typeof value === 'function' ? (value.bind(log) as unknown) : value;
       },
     });
-    const left = await world.ready(options, { committed: { keys }, writeLog });
+    const former = await world.ready(options, { committed: { keys }, writeLog });
     await world.append([row(1), row(2)]);
     await world.do(other.flush());
     isCutOff = false;
     await world.append([row(3)]);
     await world.pass(5_000);
-    const answer = await world.do(left.queryHead(0, everything()));
+    const answer = await world.do(former.queryHead(0, everything()));
     expect(answer.committedOffset).toBe(2);
     expect(linesOf(answer.result as LogLeafResult)).toEqual(['line 3']);
   });

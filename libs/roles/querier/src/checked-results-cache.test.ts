@@ -6,6 +6,7 @@ import { emptyLeafStats } from '@loki/ports';
 import type { Clock, ResultsCache } from '@loki/ports';
 import { CheckedResultsCache, answerBytesMax, segmentsIn } from './checked-results-cache.ts';
 import type { ResultsKey } from './checked-results-cache.ts';
+import { segment } from './test/segment.ts';
 
 class TestCache implements ResultsCache {
   values = new Map<string, Uint8Array>();
@@ -24,19 +25,6 @@ class TestCache implements ResultsCache {
 }
 
 const clock: Clock = { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 };
-const segment = {
-  key: 'segments/0/0-9-a',
-  partition: 0,
-  startOffset: 0,
-  endOffset: 9,
-  minNs: 100n,
-  maxNs: 200n,
-  rowCount: 1,
-  lineBytes: 1,
-  sizeBytes: 1,
-  level: 0,
-  createdMs: 0,
-};
 const key: ResultsKey = {
   tenant: 'a',
   question: ['samples', 'rate({a="b"}[1m])', 5n],

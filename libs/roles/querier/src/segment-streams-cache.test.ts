@@ -2,20 +2,8 @@
 import { atOnce } from '@loki/engine';
 import type { TenantId } from '@loki/model';
 import { segmentStreamsKey, SegmentStreamsCache } from './segment-streams-cache.ts';
+import { segment } from './test/segment.ts';
 
-const segment = {
-  key: 'segments/0/0-9-a',
-  partition: 0,
-  startOffset: 0,
-  endOffset: 9,
-  minNs: 100n,
-  maxNs: 200n,
-  rowCount: 1,
-  lineBytes: 1,
-  sizeBytes: 1,
-  level: 0,
-  createdMs: 0,
-};
 const request = { tenant: 'a' as TenantId, selector: '', startNs: 100n, endNs: 201n };
 
 describe('what whole segments answered', () => {

@@ -97,8 +97,8 @@ test('scans that take turns free no lines under each other', async () => {
     });
     return Promise.all(all);
   };
-  const wanted = await run(1 << 24);
-  for (const cacheBytesMax of [1, 20_000]) expect(await run(cacheBytesMax)).toEqual(wanted);
+  const expected = await run(1 << 24);
+  for (const cacheBytesMax of [1, 20_000]) expect(await run(cacheBytesMax)).toEqual(expected);
 });
 
 test('filters that the cache drops while others of the same scan are read still answer', async () => {

@@ -167,12 +167,12 @@ describe('labels and series', () => {
   });
 
   test('ask heads for their bounds once a question, for all parts but the newest one', async () => {
-    let asked = 0;
+    let boundsCalls = 0;
     const bounds = [{ partition: 0, committedOffset: 7, oldestNs: today }];
     const querier = Object.assign(new DailyQuerier(), {
       bytesPerDay: streamBytesPerPart,
       heads: async () => {
-        asked++;
+        boundsCalls++;
         return Promise.resolve(bounds);
       },
     });
@@ -182,10 +182,10 @@ describe('labels and series', () => {
     frontend.stop();
     const parts = querier.requests as StreamsRequest[];
     expect(parts.length).toBeGreaterThan(10);
-    expect(asked).toBe(1);
+    expect(boundsCalls).toBe(1);
     const newestNs = parts.reduce((newest, { endNs }) => (endNs > newest ? endNs : newest), 0n);
     for (const { heads, endNs } of parts) expect(heads).toEqual(endNs === newestNs ? undefined : bounds);
-    asked = 0;
+    boundsCalls = 0;
     const whole = testFrontend(querier, { splitMetadataQueriesByIntervalMs: 0 });
     const wholeApi = new MetadataApi({
       frontend: whole,
@@ -196,7 +196,7 @@ describe('labels and series', () => {
     });
     await wholeApi.labels(getRequest({ since: '1h' }), tenancyOf('t'));
     whole.stop();
-    expect(asked).toBe(0);
+    expect(boundsCalls).toBe(0);
   });
 
   test('are kept by the interval for their time', async () => {

@@ -70,11 +70,11 @@ const requests: readonly LeafRequest[] = [
 async function answers(objectStore: ObjectStore, rangeCache?: RangeCache): Promise<unknown[]> {
   const env: WorkerEnv = { objectStore, rangeCache, cache: new Map(), cacheBytesMax: 100_000 };
   const sources = keys.map((key) => ({ kind: 'object', key }) as const);
-  const asked = requests.map(async (request) => {
+  const pending = requests.map(async (request) => {
     const { stats: _, ...answer } = atOnce(unpackLeafResult(await leafTask.run({ request, sources }, env)));
     return answer;
   });
-  return Promise.all(asked);
+  return Promise.all(pending);
 }
 
 /** A store that counts the bytes it is asked for. */
@@ -120,15 +120,15 @@ async function openCache(disk: VirtualDisk, bytesMax = 8 << 20): Promise<DiskCac
 
 test('answers are the same from the bucket, from a cache of all, and from one with damaged files', async () => {
   const objects = await bucket();
-  const wanted = await answers(objects);
+  const expected = await answers(objects);
   const disk = new VirtualDisk(new Prng(1));
   const first = counted(objects);
   const cold = await openCache(disk);
-  expect(await answers(first.store, cold)).toEqual(wanted);
+  expect(await answers(first.store, cold)).toEqual(expected);
   await cold.flush();
   // The next process asks the bucket for next to nothing.
   const second = counted(objects);
-  expect(await answers(second.store, await openCache(disk))).toEqual(wanted);
+  expect(await answers(second.store, await openCache(disk))).toEqual(expected);
   expect(first.counts.bytes).toBeGreaterThan(200_000);
   expect(second.counts.bytes).toBeLessThan(first.counts.bytes / 50);
   const paths = disk.paths();
@@ -139,17 +139,17 @@ test('answers are the same from the bucket, from a cache of all, and from one wi
       for (let at = round * 31; at < bytes.length; at += 997) bytes[at] ^= 1 << (at % 8);
       damaged.place(path, round === 1 ? bytes.subarray(0, bytes.length - 7) : bytes);
     }
-    expect(await answers(objects, await openCache(damaged))).toEqual(wanted);
+    expect(await answers(objects, await openCache(damaged))).toEqual(expected);
   }
 });
 
 test('answers are the same with a cache that has room for a part', async () => {
   const objects = await bucket();
-  const wanted = await answers(objects);
+  const expected = await answers(objects);
   const disk = new VirtualDisk(new Prng(1));
   for (let round = 0; round < 3; round++) {
     const cache = await openCache(disk, 60_000);
-    expect(await answers(objects, cache)).toEqual(wanted);
+    expect(await answers(objects, cache)).toEqual(expected);
     await cache.flush();
   }
 });
