@@ -1,7 +1,7 @@
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '@loki/ports';
-import { NodeClock, NodeTimers } from '@loki/runtime';
+import { eventually, ManualTime } from '@loki/test-tools';
 import { chooseServer } from './choose-server.ts';
 import { MemcachedResultsCache } from './memcached-results-cache.ts';
 import type { MemcachedResultsCacheOptions } from './memcached-results-cache.ts';
@@ -9,7 +9,11 @@ import type { MemcachedResultsCacheOptions } from './memcached-results-cache.ts'
 // Protects queries from a bad cache: a server that lies, stalls or is gone costs time within its bound, and
 // nothing it says is taken for another's answer.
 
-const [clock, timers] = [new NodeClock(), new NodeTimers()];
+/**
+ * The time of clients stands still unless a test lets it pass: an answer of these servers is never late
+ * because the machine is slow.
+ */
+let time = new ManualTime();
 const told: string[] = [];
 const logger: Logger = {
   debug() {},
@@ -23,6 +27,7 @@ const closers: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
   told.length = 0;
+  time = new ManualTime();
 });
 
 /** A server that answers each line as `answer` says; undefined: not at all. */
@@ -57,8 +62,8 @@ async function fakeServer(answer: (line: string, socket: net.Socket) => string |
 
 function cacheOn(addresses: readonly string[], more: Partial<MemcachedResultsCacheOptions> = {}) {
   const cache = new MemcachedResultsCache({
-    clock,
-    timers,
+    clock: time,
+    timers: time,
     logger,
     prefix: 'p/',
     ttlMs: 60_000,
@@ -88,10 +93,6 @@ function echo(line: string): string | undefined {
 
 const texts = (values: readonly (Uint8Array | undefined)[]) =>
   values.map((value) => value && Buffer.from(value).toString());
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !isSo(); i++) await timers.sleep(10);
-}
 
 test('keys are asked for in batches, by one connection at a time each, and come back in their order', async () => {
   const server = await fakeServer(echo);
@@ -134,22 +135,20 @@ test.each([
 ] as const)('of a server that says %s nothing is taken', async (_, answer) => {
   const server = await fakeServer(answer as (line: string, socket: net.Socket) => string | undefined);
   const cache = cacheOn([server.address]);
-  const startedMs = clock.monotonicMs();
-  expect(await cache.get(['a'])).toEqual([undefined]);
-  expect(clock.monotonicMs() - startedMs).toBeLessThan(1000);
+  expect(await time.passUntil(cache.get(['a']))).toEqual([undefined]);
+  expect(time.monotonicMs()).toBeLessThanOrEqual(150);
 });
 
 test('an answer that comes too late is not taken for that to the next question', async () => {
-  let asked = 0;
-  const server = await fakeServer((line, socket) => {
-    if (++asked > 1) return echo(line);
-    void timers.sleep(250).then(() => socket.write('VALUE p/b 0 5\r\nwrong\r\nEND\r\n'));
-    return undefined;
-  });
+  const sockets: net.Socket[] = [];
+  const server = await fakeServer((line, socket) => (sockets.push(socket) > 1 ? echo(line) : undefined));
   const cache = cacheOn([server.address], { connectionsMax: 1 });
-  expect(await cache.get(['a'])).toEqual([undefined]);
+  const late = cache.get(['a']);
+  await eventually(() => sockets.length >= 1);
+  time.pass(150);
+  expect(await late).toEqual([undefined]);
+  sockets[0].write('VALUE p/b 0 5\r\nwrong\r\nEND\r\n');
   expect(texts(await cache.get(['b']))).toEqual(['b']);
-  await timers.sleep(200);
   expect(texts(await cache.get(['b']))).toEqual(['b']);
   expect(server.state.connections).toBe(2);
 });
@@ -163,7 +162,7 @@ test('what a server says unasked ends the connection', async () => {
   const cache = cacheOn([server.address], { connectionsMax: 1 });
   expect(texts(await cache.get(['a']))).toEqual(['a']);
   socketOf!.write('VALUE p/b 0 5\r\nwrong\r\nEND\r\n');
-  await until(() => server.state.open === 0);
+  await eventually(() => server.state.open === 0);
   expect(texts(await cache.get(['b']))).toEqual(['b']);
   expect(server.state.connections).toBe(2);
 });
@@ -179,10 +178,9 @@ test('a refusal does not cost the connection', async () => {
 test('a question of many keys to a silent server is over after a few time-outs, not one for each batch', async () => {
   const server = await fakeServer(() => undefined);
   const cache = cacheOn([server.address], { timeoutMs: 40, batchSize: 1, parallelism: 1 });
-  const startedMs = clock.monotonicMs();
   const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
-  expect((await cache.get(keys)).every((value) => value === undefined)).toBe(true);
-  expect(clock.monotonicMs() - startedMs).toBeLessThan(1000);
+  expect((await time.passUntil(cache.get(keys))).every((value) => value === undefined)).toBe(true);
+  expect(time.monotonicMs()).toBeLessThanOrEqual(5 * 40);
 });
 
 test('a server that fails again and again is left alone for a while, then tried once', async () => {
@@ -192,11 +190,11 @@ test('a server that fails again and again is left alone for a while, then tried 
   for (let i = 0; i < 20; i++) await cache.get(['a']);
   expect(server.state.lines).toHaveLength(3);
   expect(told).toEqual(['a memcached server does not answer; queries go on without it']);
-  await timers.sleep(250);
+  time.pass(200);
   for (let i = 0; i < 20; i++) await cache.get(['a']);
   expect(server.state.lines).toHaveLength(4);
   isWell = true;
-  await timers.sleep(250);
+  time.pass(200);
   expect(texts(await cache.get(['a']))).toEqual(['a']);
   expect(told).toEqual([
     'a memcached server does not answer; queries go on without it',
@@ -209,7 +207,7 @@ test('failures that lie apart do not count together', async () => {
   const cache = cacheOn([server.address], { breaker: { failures: 2, openMs: 10_000, intervalMs: 50 } });
   for (let i = 0; i < 3; i++) {
     await cache.get(['a']);
-    await timers.sleep(80);
+    time.pass(51);
   }
   expect(server.state.lines).toHaveLength(3);
   expect(told).toEqual([]);
@@ -218,16 +216,20 @@ test('failures that lie apart do not count together', async () => {
 test('each key is on one server, and one that is gone takes nobody else’s keys with it', async () => {
   const [one, two] = [await fakeServer(echo), await fakeServer(() => undefined)];
   const servers = [one.address, two.address];
-  const cache = cacheOn(servers);
-  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+  const requests: boolean[] = [];
+  const cache = cacheOn(servers, { onRequest: ({ isOk }) => void requests.push(isOk) });
+  // Servers are known by random ports: of so many keys, each server has some in every run.
+  const some = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
   const own = (key: string) => chooseServer(`p/${key}`, servers) === one.address;
-  expect(texts(await cache.get(keys))).toEqual(keys.map((key) => (own(key) ? key : undefined)));
-  expect(keys.filter(own).length).toBeGreaterThan(3);
-  expect(keys.filter(own).length).toBeLessThan(17);
+  const keys = [...some.filter(own).slice(0, 4), ...some.filter((key) => !own(key)).slice(0, 4)];
+  expect(keys).toHaveLength(8);
+  const answer = cache.get(keys);
+  await eventually(() => requests.includes(true));
+  time.pass(150);
+  expect(texts(await answer)).toEqual(keys.map((key) => (own(key) ? key : undefined)));
   cache.useServers([one.address]);
   expect(texts(await cache.get(keys))).toEqual(keys);
-  await until(() => two.state.open === 0);
-  expect(two.state.open).toBe(0);
+  await eventually(() => two.state.open === 0);
   cache.useServers([]);
   expect(await cache.get(['k0'])).toEqual([undefined]);
 });
@@ -248,7 +250,7 @@ test('each request is told of, with how it ended', async () => {
   await cache.get(['a']);
   await cache.get(['bad']);
   cache.put([{ key: 'a', value: Buffer.from('1') }]);
-  await until(() => seen.length === 3);
+  await eventually(() => seen.length >= 3);
   expect(seen).toEqual(['get true', 'get false', 'set true']);
 });
 
@@ -259,7 +261,7 @@ test('values are written under their keys with their time', async () => {
     { key: 'a', value: Buffer.from('1') },
     { key: 'b c', value: Buffer.from('2') },
   ]);
-  await until(() => server.state.lines.length === 4);
+  await eventually(() => server.state.lines.length >= 4);
   expect(server.state.lines).toEqual([
     'set p/a 0 60 1',
     '1',
@@ -271,30 +273,31 @@ test('values are written under their keys with their time', async () => {
 test('values on their way are bounded in number and bytes, and large ones are not written', async () => {
   const server = await fakeServer(() => undefined);
   const writing = { parallelism: 1, itemsMax: 3, bytesMax: 1000 };
-  const cache = cacheOn([server.address], { writing, itemBytesMax: 400, timeoutMs: 30 });
+  let ended = 0;
+  const cache = cacheOn([server.address], { writing, itemBytesMax: 400, onRequest: () => void ended++ });
   const put = (key: string, bytes: number) => cache.put([{ key, value: Buffer.alloc(bytes, 'x') }]);
   put('large', 401);
   for (const key of ['a', 'b', 'c']) put(key, 400);
   for (const key of ['d', 'e', 'f', 'g']) put(key, 1);
-  await timers.sleep(400);
+  await time.passUntil(eventually(() => ended >= 4));
+  put('last', 1);
+  await time.passUntil(eventually(() => ended >= 5));
   const written = server.state.lines
     .filter((line) => line.startsWith('set '))
     .map((line) => line.split(' ')[1]);
   // The third is over 1000 bytes; the last over three in the queue, the first being on its way.
-  expect(written).toEqual(['p/a', 'p/b', 'p/d', 'p/e']);
+  expect(written).toEqual(['p/a', 'p/b', 'p/d', 'p/e', 'p/last']);
 });
 
-test('a server that is not there costs next to no time', async () => {
+test('a server that is not there is not waited for', async () => {
   const server = await fakeServer(echo);
   const gone = server.address;
   await closers.pop()!();
   const cache = cacheOn([gone], { breaker: { failures: 10, openMs: 10_000, intervalMs: 10_000 } });
-  const startedMs = clock.monotonicMs();
   for (let i = 0; i < 100; i++) {
     expect(await cache.get(['a', 'b'])).toEqual([undefined, undefined]);
     cache.put([{ key: 'a', value: Buffer.from('1') }]);
   }
-  expect(clock.monotonicMs() - startedMs).toBeLessThan(1500);
 });
 
 test('closed, it asks nobody any more', async () => {
@@ -302,7 +305,7 @@ test('closed, it asks nobody any more', async () => {
   const cache = cacheOn([server.address]);
   await cache.get(['a']);
   await cache.close();
-  await until(() => server.state.open === 0);
+  await eventually(() => server.state.open === 0);
   cache.put([{ key: 'a', value: Buffer.from('1') }]);
   cache.useServers([server.address]);
   expect(await cache.get(['a'])).toEqual([undefined]);

@@ -13,6 +13,7 @@ export { judge } from './fuzzing/judge.ts';
 export { minimise } from './fuzzing/minimise.ts';
 export { refusalOf } from './fuzzing/refusals.ts';
 export type { FuzzTarget, GoldenFile } from './fuzzing/target.ts';
+export { ManualTime } from './manual-time.ts';
 export { addSeries, claimText, hasSample, mixinExpressions, sampleClaims } from './mixin-samples.ts';
 export { PanelLoad, slowTenant } from './panel-load.ts';
 export { casesOf } from './thorough.ts';

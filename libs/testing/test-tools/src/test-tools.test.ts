@@ -10,6 +10,7 @@ import path from 'node:path';
 import { certify } from './certificates.ts';
 import { eventually } from './eventually.ts';
 import { freePort, freePorts, isListening } from './free-ports.ts';
+import { ManualTime } from './manual-time.ts';
 
 test('ports are free, and no two are the same', async () => {
   const ports = await freePorts(20);
@@ -43,6 +44,29 @@ test('what never comes is said, with what was told and the last failure', async 
     details: () => 'its log',
   });
   await expect(waiting).rejects.toThrow(/^not within 20 ms: [^]*nobody home\nits log$/);
+});
+
+test('time that a test controls passes for timers, sleeps and the clock alike, in their order', async () => {
+  const time = new ManualTime();
+  const startMs = time.nowMs();
+  const calls: string[] = [];
+  time.after(20, () => calls.push(`b ${time.monotonicMs()}`));
+  time.after(10, () => {
+    calls.push(`a ${time.monotonicMs()}`);
+    time.after(5, () => calls.push(`after a ${time.monotonicMs()}`));
+  });
+  time.after(10, () => calls.push('cancelled')).cancel();
+  const stop = new AbortController();
+  const stopped = time.sleep(10, stop.signal);
+  stop.abort(new Error('stop'));
+  await expect(stopped).rejects.toThrow('stop');
+  time.pass(9);
+  expect(calls).toEqual([]);
+  time.pass(16);
+  expect(calls).toEqual(['a 10', 'after a 15', 'b 20']);
+  await time.passUntil(time.sleep(5));
+  expect(time.monotonicMs()).toBe(30);
+  expect(time.nowMs() - startMs).toBe(30);
 });
 
 test('a certificate is trusted by its authority alone', () => {
