@@ -267,7 +267,7 @@ async function ready(port: number): Promise<void> {
 }
 
 function until(look: () => boolean | Promise<boolean>): Promise<true> {
-  return eventually(look, { withinMs: 60_000, everyMs: 100, details: logs });
+  return eventually(look, { everyMs: 100, details: logs });
 }
 
 function logs(): string {

@@ -9,6 +9,7 @@ import { checkHeaders } from './rule-headers.ts';
 import { checkNames } from './rule-names.ts';
 import { checkPackages } from './rule-packages.ts';
 import { checkText } from './rule-text.ts';
+import { checkWaits } from './rule-waits.ts';
 import { checkWorld } from './rule-world.ts';
 import type { Fault, Tree } from './tree.ts';
 
@@ -22,6 +23,7 @@ export function checkTree(tree: Tree): Fault[] {
     ...checkNames(tree),
     ...checkDocs(tree),
     ...checkWorld(tree),
+    ...checkWaits(tree),
     ...checkBoundaries(tree),
     ...checkPackages(tree),
     ...checkExports(tree),

@@ -5,7 +5,8 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { textResponse } from '@loki/ports';
-import { logged, raw, send, start, stopAll, timers } from './test/server.ts';
+import { eventually, ManualTime } from '@loki/test-tools';
+import { logged, raw, send, start, stopAll } from './test/server.ts';
 
 const sockets: Socket[] = [];
 afterEach(async () => {
@@ -25,7 +26,6 @@ async function idle(port: number, count: number): Promise<Socket[]> {
     ),
   );
   sockets.push(...opened);
-  await timers.sleep(50); // the server has accepted them
   return opened;
 }
 
@@ -36,6 +36,7 @@ test('clients beyond the bound are answered 503, counted and told once; a free p
     connectionsMax: 3,
   });
   const [first] = await idle(port, 3);
+  await eventually(async () => (await metrics.text()).includes('loki_tcp_connections{protocol="http"} 3'));
   for (let i = 0; i < 2; i++) {
     const answer = await raw(port, request);
     expect(answer).toMatch(/^HTTP\/1.1 503 /);
@@ -47,19 +48,20 @@ test('clients beyond the bound are answered 503, counted and told once; a free p
   ]);
   expect(await metrics.text()).toContain('loki_http_connections_refused_total 2');
   first.destroy();
-  await timers.sleep(50);
-  expect(await send(port, '/ready')).toMatchObject({ status: 200, text: 'ready' });
+  await eventually(async () => (await send(port, '/ready')).status === 200);
 });
 
 test('refused clients that say nothing are cut', async () => {
-  const { port } = await start(() => {}, { connectionsMax: 1 });
+  const time = new ManualTime();
+  const { port } = await start(() => {}, { connectionsMax: 1, timers: time });
   await idle(port, 1);
   const silent = await idle(port, 20);
   const isCut = (): boolean[] => silent.map((socket) => socket.closed || socket.readableEnded);
   // A bounded number of them may wait; the others go at once.
   for (const socket of silent) socket.resume();
-  await timers.sleep(100);
-  expect(isCut().filter(Boolean).length).toBeGreaterThanOrEqual(4);
-  await timers.sleep(1_200);
-  expect(isCut()).not.toContain(false);
+  await eventually(() => isCut().filter(Boolean).length >= 4);
+  await time.passUntil(
+    eventually(() => !isCut().includes(false)),
+    100,
+  );
 });

@@ -8,17 +8,21 @@ import { gunzipSync } from 'node:zlib';
 import WebSocket from 'ws';
 import { LokiError } from '@loki/model';
 import { jsonResponse, textResponse } from '@loki/ports';
-import type { Timers } from '@loki/ports';
-import { echo, logged, raw, send, start, stopAll, timers } from './test/server.ts';
+import { eventually, ManualTime } from '@loki/test-tools';
+import {
+  echo,
+  logged,
+  pushesInflight,
+  raw,
+  send,
+  standstill,
+  start,
+  stopAll,
+  timers,
+} from './test/server.ts';
 import type { Answer } from './test/server.ts';
 
 afterEach(stopAll);
-
-/** Seconds that bodies wait, or may stand still, in a hundredth of the time. */
-const hasty: Timers = {
-  ...timers,
-  after: (ms, callback) => timers.after(ms === 5_000 || ms === 3_000 ? ms / 100 : ms, callback),
-};
 
 describe('bodies', () => {
   test('arrive whole, also in chunks of unknown number', async () => {
@@ -83,21 +87,23 @@ describe('bodies', () => {
   });
 
   test('together they are bounded: overload is told, and passes', async () => {
-    let release = (): void => {};
-    const held = new Promise<void>((resolve) => (release = resolve));
+    const time = new ManualTime();
+    const held = Promise.withResolvers<void>();
+    let begun = 0;
     const { port } = await start(
       (server) =>
         server.handle('push', async () => {
-          await held;
+          begun++;
+          await held.promise;
           return { status: 204 };
         }),
-      { inflightBodyBytesMax: 1500, timers: hasty },
+      { inflightBodyBytesMax: 1500, timers: time },
     );
     const post = () => send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(800) });
     const first = post();
-    await timers.sleep(50);
-    expect(await post()).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
-    release();
+    await eventually(() => begun >= 1);
+    expect(await time.passUntil(post(), 100)).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    held.resolve();
     expect(await first).toMatchObject({ status: 204, text: '' });
     expect(await post()).toMatchObject({ status: 204 });
   });
@@ -105,47 +111,42 @@ describe('bodies', () => {
   test('beyond their room they wait until others are answered, each tenant in turn', async () => {
     const held: (() => void)[] = [];
     const served: string[] = [];
-    const { port } = await start(
+    const { port, metrics } = await start(
       (server) =>
         server.handle('push', async (request) => {
           served.push(request.headers.get('x-scope-orgid')!);
           await new Promise<void>((resolve) => held.push(resolve));
           return { status: 204 };
         }),
-      { inflightBodyBytesMax: 1_200_000 },
+      { inflightBodyBytesMax: 1_200_000, timers: new ManualTime() },
     );
-    const post = (tenant: string) =>
-      send(port, '/loki/api/v1/push', {
-        method: 'POST',
-        body: Buffer.alloc(300_000),
-        headers: { 'x-scope-orgid': tenant },
-      });
     const posts: Promise<Answer>[] = [];
     for (const tenant of ['a', 'a', 'a', 'a', 'a', 'b', 'b']) {
-      posts.push(post(tenant));
-      await timers.sleep(30);
+      const headers = { 'x-scope-orgid': tenant };
+      posts.push(send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(300_000), headers }));
+      await eventually(async () => (await pushesInflight(metrics)) >= posts.length);
     }
     // The room of one is free for others: what they send does not stand behind the five.
     expect(served.slice(0, 3)).toEqual(['a', 'a', 'a']);
     for (let answered = 0; answered < posts.length; answered++) {
-      while (held.length === 0) await timers.sleep(5);
-      held.shift()!();
-      await timers.sleep(30);
+      (await eventually(() => held.shift()))();
     }
     expect((await Promise.all(posts)).map(({ status }) => status)).toEqual(posts.map(() => 204));
     expect(served.indexOf('b')).toBeLessThan(5);
   });
 
   test('of one tenant they leave room for those of another', async () => {
-    let release = (): void => {};
-    const held = new Promise<void>((resolve) => (release = resolve));
+    const time = new ManualTime();
+    const held = Promise.withResolvers<void>();
+    let begun = 0;
     const { port } = await start(
       (server) =>
         server.handle('push', async () => {
-          await held;
+          begun++;
+          await held.promise;
           return { status: 204 };
         }),
-      { inflightBodyBytesMax: 4000, timers: hasty },
+      { inflightBodyBytesMax: 4000, timers: time },
     );
     const post = (tenant: string, bytes: number) =>
       send(port, '/loki/api/v1/push', {
@@ -154,46 +155,40 @@ describe('bodies', () => {
         headers: { 'x-scope-orgid': tenant },
       });
     const first = [post('a', 1500), post('a', 1500)];
-    await timers.sleep(50);
-    expect(await post('a', 100)).toMatchObject({ status: 503 });
+    await eventually(() => begun >= 2);
+    expect(await time.passUntil(post('a', 100), 100)).toMatchObject({ status: 503 });
     const other = post('b', 700);
-    await timers.sleep(50);
-    release();
+    await eventually(() => begun >= 3);
+    held.resolve();
     expect(await other).toMatchObject({ status: 204 });
     expect(await Promise.all(first)).toMatchObject([{ status: 204 }, { status: 204 }]);
     expect(await post('a', 3000)).toMatchObject({ status: 204 });
   });
 
   test('a large one that stops coming is refused, and its room is free again', async () => {
-    const { port } = await start((server) => server.handle('push', () => ({ status: 204 })), {
+    const time = new ManualTime();
+    const { port, metrics } = await start((server) => server.handle('push', () => ({ status: 204 })), {
       inflightBodyBytesMax: 400_000,
-      timers: hasty,
+      timers: time,
     });
+    const isBegun = async () => (await pushesInflight(metrics)) > 0;
     const head = (bytes: number) =>
       `POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const post = (bytes: number) =>
+      send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(bytes) });
     const stopped = raw(port, `${head(300_000)}${'x'.repeat(200_000)}`);
-    await timers.sleep(20);
-    expect(
-      await send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(200_000) }),
-    ).toMatchObject({
-      status: 503,
-    });
-    await timers.sleep(150);
-    expect(
-      await send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(290_000) }),
-    ).toMatchObject({
-      status: 204,
-    });
+    await eventually(isBegun);
+    expect(await time.passUntil(post(200_000), 100)).toMatchObject({ status: 503 });
+    expect(await time.passUntil(stopped, 100)).toMatch(/^HTTP\/1.1 408 /);
+    expect(await post(290_000)).toMatchObject({ status: 204 });
     // A small one may take its time.
     const slow = connect(port, '127.0.0.1', () => slow.write(`${head(2000)}x`));
-    await timers.sleep(300);
+    const answer = new Promise<string>((resolve) => slow.once('data', (chunk) => resolve(String(chunk))));
+    await eventually(isBegun);
+    time.pass(30_000);
     slow.write('x'.repeat(1999));
-    const answer = await new Promise<string>((resolve) =>
-      slow.once('data', (chunk) => resolve(String(chunk))),
-    );
-    expect(answer).toMatch(/^HTTP\/1.1 204 /);
+    expect(await answer).toMatch(/^HTTP\/1.1 204 /);
     slow.destroy();
-    expect(await stopped).toMatch(/^HTTP\/1.1 408 /);
   });
 
   test.each([
@@ -290,20 +285,19 @@ describe('answers', () => {
   });
 
   test('a client that leaves aborts its request', async () => {
-    let aborted = (): void => {};
-    const left = new Promise<void>((resolve) => (aborted = resolve));
+    let signal: AbortSignal | undefined;
     const { port } = await start((server) =>
       server.handle('query', (request) => {
-        request.signal.addEventListener('abort', () => aborted());
+        signal = request.signal;
         return new Promise(() => undefined);
       }),
     );
     const socket = connect(port, '127.0.0.1', () =>
       socket.write('GET /loki/api/v1/query HTTP/1.1\r\nHost: x\r\n\r\n'),
     );
-    await timers.sleep(50);
+    await eventually(() => signal !== undefined);
     socket.destroy();
-    await left;
+    await eventually(() => signal!.aborted);
   });
 
   test('a client that writes no more once its push is sent gets its answer', async () => {
@@ -336,38 +330,47 @@ describe('answers', () => {
     const { port, metrics } = await start((server) => server.handle('labelValues', echo));
     await send(port, '/loki/api/v1/label/app/values');
     await send(port, '/whatever');
-    await timers.sleep(20);
+    await eventually(async () => /^loki_tcp_connections\{protocol="http"\} 0$/m.test(await metrics.text()));
     const text = await metrics.text();
     expect(text).toMatch(
       /^loki_request_duration_seconds_count\{method="GET",route="loki_api_v1_label_name_values",status_code="200",ws="false"\} 1$/m,
     );
     expect(text).toMatch(/^loki_request_duration_seconds_count\{.*route="other",status_code="404".*\} 1$/m);
     expect(text).toMatch(/^loki_inflight_requests\{method="GET",route="other"\} 0$/m);
-    expect(text).toMatch(/^loki_tcp_connections\{protocol="http"\} 0$/m);
   });
 });
 
 describe('stopping', () => {
   test('running requests finish, new connections are refused', async () => {
+    const held = Promise.withResolvers<void>();
+    let isBegun = false;
     const { port, server } = await start((each) =>
       each.handle('query', async () => {
-        await timers.sleep(100);
+        isBegun = true;
+        await held.promise;
         return textResponse('done');
       }),
     );
     const running = send(port, '/loki/api/v1/query');
-    await timers.sleep(30);
-    const stopped = server.stop(5000);
+    await eventually(() => isBegun);
+    const stopped = server.stop(60_000);
     await expect(send(port, '/loki/api/v1/query')).rejects.toThrow('ECONNREFUSED');
+    held.resolve();
     expect(await running).toMatchObject({ text: 'done', headers: { connection: 'close' } });
     await stopped;
   });
 
   test('what outlives the deadline is cut', async () => {
-    const { port, server } = await start((each) => each.handle('query', () => new Promise(() => undefined)));
+    let isBegun = false;
+    const { port, server } = await start((each) =>
+      each.handle('query', () => {
+        isBegun = true;
+        return new Promise(() => undefined);
+      }),
+    );
     const running = send(port, '/loki/api/v1/query');
     running.catch(() => undefined);
-    await timers.sleep(30);
+    await eventually(() => isBegun);
     await server.stop(50);
     await expect(running).rejects.toThrow();
   });
@@ -454,8 +457,7 @@ describe('WebSockets', () => {
     talking.on('open', () => talking.send('x'.repeat(10_000)));
     talking.on('error', () => undefined);
     await new Promise((resolve) => talking.on('close', resolve));
-    await timers.sleep(50);
-    expect(ended).toBe(2);
+    await eventually(() => ended >= 2);
   });
 
   test('stopping closes open sockets', async () => {
@@ -532,15 +534,12 @@ describe('answers that are made while they are sent', () => {
       server.handle('query', () => ({ status: 200, headers: ndjson, stream: pieces() })),
     );
     const client = open(port);
-    await timers.sleep(300);
-    const stalledAt = made;
-    await timers.sleep(300);
-    expect(made).toBe(stalledAt);
+    // It stands still once the buffers are full, whenever that is.
+    const stalledAt = await standstill(() => made);
     // No more than the kernel's buffers of both ends hold.
     expect(stalledAt * piece.length).toBeLessThan(32 * 1024 * 1024);
     client.destroy();
-    await timers.sleep(200);
-    expect(isEnded).toBe(true);
+    await eventually(() => isEnded);
   });
 
   test('a client that takes nothing for too long is cut', async () => {
@@ -558,8 +557,7 @@ describe('answers that are made while they are sent', () => {
     );
     const client = open(port);
     const closed = new Promise((resolve) => client.once('close', resolve));
-    for (let i = 0; i < 100 && !isEnded; i++) await timers.sleep(50);
-    expect(isEnded).toBe(true);
+    await eventually(() => isEnded);
     client.resume();
     await closed;
   });

@@ -36,7 +36,7 @@ test('an answer that was read is released, once', async () => {
 test('an answer that nobody reads is held, until its client is gone', async () => {
   const { port, held } = await startCounting(large);
   const socket = ask(port);
-  await eventually(() => held() === 1);
+  await eventually(() => held() >= 1);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(held()).toBe(1);
   socket.destroy();
@@ -47,7 +47,7 @@ test('an answer whose client went away before it was made is released', async ()
   const { promise, resolve } = Promise.withResolvers<void>();
   const { port, held } = await startCounting(large, promise);
   const socket = ask(port);
-  await eventually(() => held() === 1);
+  await eventually(() => held() >= 1);
   socket.destroy();
   await new Promise((later) => setTimeout(later, 100));
   resolve();

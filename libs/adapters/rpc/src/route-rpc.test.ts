@@ -91,12 +91,12 @@ test('a client that goes away ends the work, and one that takes too long is give
   const routes = await client({ waits });
   const gone = new AbortController();
   const answer = routes.call('waits', { ...request, signal: gone.signal });
-  void eventually(() => started === 1).then(() => gone.abort(new LokiError('clientGone', 'gone')));
+  void eventually(() => started >= 1).then(() => gone.abort(new LokiError('clientGone', 'gone')));
   await expect(answer).rejects.toMatchObject({ code: 'clientGone' });
-  await eventually(() => ended === 1);
+  await eventually(() => ended >= 1);
   const hurried = await client({ waits }, 1_000);
   await expect(hurried.call('waits', request)).rejects.toMatchObject({ code: 'unavailable' });
-  await eventually(() => ended === 2);
+  await eventually(() => ended >= 2);
 });
 
 test('rulers ask each other for a tenant’s groups, and tell of changes', async () => {

@@ -1,7 +1,9 @@
 /** Protects files, threads and HTTP from gRPC clients that take every descriptor. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Logger } from '@loki/ports';
+import { eventually } from '@loki/test-tools';
 import { IngesterClient, serveIngester } from './ingester-rpc.ts';
 import { TestIngester, TestWorld, timers } from './test/rpc.ts';
 
@@ -41,7 +43,7 @@ test('connections beyond the bound are closed, counted and told once; a free pla
   });
   const port = Number(address.split(':')[1]);
   const idle = [opened(port), opened(port), opened(port)];
-  await timers.sleep(100);
+  await Promise.all(idle.map(({ socket }) => once(socket, 'data')));
   await Promise.all([opened(port).closed, opened(port).closed]);
   expect(refused).toBe(2);
   expect(said).toEqual([
@@ -49,6 +51,6 @@ test('connections beyond the bound are closed, counted and told once; a free pla
   ]);
   for (const { socket } of idle) expect(socket.closed).toBe(false);
   idle[0].socket.destroy();
-  await timers.sleep(100);
-  expect(await new IngesterClient(world.channel(address)).partitions()).toEqual([0, 3, 70_000]);
+  const client = new IngesterClient(world.channel(address));
+  expect(await eventually(() => client.partitions())).toEqual([0, 3, 70_000]);
 });

@@ -3,7 +3,7 @@ import { uncompressSync } from 'snappy';
 import { WireCursor } from '@loki/proto';
 import { NodeClock, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
-import { eventuallyHolds } from '@loki/test-tools';
+import { eventually, eventuallyHolds } from '@loki/test-tools';
 import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import type { SeriesSample } from './recording-rule.ts';
 import { readRemoteClients } from './remote-client.ts';
@@ -133,7 +133,7 @@ test('samples arrive as Prometheus takes them', async () => {
     seriesOf('s', Number.NaN, nowMs),
     seriesOf('t', undefined, nowMs),
   ]);
-  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  await eventually(() => server.requests.length >= 1);
   const [{ method, path, headers }] = server.requests;
   expect([method, path]).toEqual(['POST', '/api/v1/write']);
   expect(headers).toMatchObject({
@@ -160,7 +160,7 @@ test('samples arrive as Prometheus takes them', async () => {
 
 test('the tenant is named only where that is wanted', async () => {
   await (await sinkOf(client(), { sendsTenant: false })).write(tenantA, [seriesOf('r', 1)]);
-  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  await eventually(() => server.requests.length >= 1);
   expect(server.requests[0].headers['x-scope-orgid']).toBeUndefined();
 });
 
@@ -178,7 +178,7 @@ test('what is refused is dropped and counted, and what follows goes on', async (
   server.answers.push(400);
   const sink = await sinkOf(client());
   await sink.write(tenantA, [seriesOf('bad', 1)]);
-  await eventuallyHolds(() => expect(server.requests).toHaveLength(1));
+  await eventually(() => server.requests.length >= 1);
   await sink.write(tenantA, [seriesOf('good', 2)]);
   await eventuallyHolds(() =>
     expect(received().map(({ labels }) => labels['__name__'])).toEqual(['bad', 'good']),
@@ -245,7 +245,7 @@ test('many samples go in parts; relabelling changes and drops them', async () =>
     seriesOf('noise', 0),
     ...Array.from({ length: 25 }, (_, i) => seriesOf('r', i)),
   ]);
-  await eventuallyHolds(() => expect(received()).toHaveLength(25));
+  await eventually(() => received().length >= 25);
   expect(server.requests.map(({ body }) => decode(body).length)).toEqual([10, 10, 5]);
   expect(received().every(({ labels }) => labels['cluster'] === 'c1')).toBe(true);
 });

@@ -55,16 +55,13 @@ export class ManualTime implements Clock, Timers {
     this.#passedMs = endMs;
   }
 
-  /**
-   * Lets time pass in steps of one millisecond, with some turns of the event loop between, until `outcome`
-   * settles.
-   */
-  async passUntil<T>(outcome: Promise<T>): Promise<T> {
+  /** Lets time pass in steps, with some turns of the event loop between, until `outcome` settles. */
+  async passUntil<T>(outcome: Promise<T>, stepMs = 1): Promise<T> {
     let isSettled = false;
     const settle = () => void (isSettled = true);
     outcome.then(settle, settle);
     while (!isSettled) {
-      this.pass(1);
+      this.pass(stepMs);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     return outcome;

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { jsonResponse } from '@loki/ports';
 import type { HttpHandler, Logger, Timers } from '@loki/ports';
 import { Metrics, serverMetrics } from '@loki/telemetry';
+import { eventually } from '@loki/test-tools';
 import { HttpServer } from '../http-server.ts';
 import type { HttpServerOptions } from '../http-server.ts';
 
@@ -43,10 +44,10 @@ export async function start(
   const server = new HttpServer({
     address: '127.0.0.1',
     port: 0,
-    readTimeoutMs: 5000,
+    readTimeoutMs: 60_000,
     readHeaderTimeoutMs: 0,
-    writeTimeoutMs: 5000,
-    idleTimeoutMs: 5000,
+    writeTimeoutMs: 60_000,
+    idleTimeoutMs: 60_000,
     connectionsMax: 0,
     bodyBytesMax: { none: 0, push: 1 << 20, form: 1024, rules: 1024 },
     inflightBodyBytesMax: 1 << 21,
@@ -117,6 +118,24 @@ export function raw(port: number, text: string): Promise<string> {
     socket.on('close', () => resolve(received));
     socket.on('error', reject);
   });
+}
+
+/** Pushes whose headers have arrived and whose answers have not been sent. */
+export async function pushesInflight(metrics: Metrics): Promise<number> {
+  const sample = /^loki_inflight_requests\{method="POST",route="loki_api_v1_push"\} (\d+)$/m;
+  return Number(sample.exec(await metrics.text())?.[1] ?? 0);
+}
+
+/** Waits until a count has risen and stands still. @returns the count */
+export async function standstill(count: () => number): Promise<number> {
+  let last = 0;
+  const isStill = () => {
+    const before = last;
+    last = count();
+    return before > 0 && before === last;
+  };
+  await eventually(isStill, { everyMs: 300 });
+  return last;
 }
 
 export const echo: HttpHandler = (request) =>

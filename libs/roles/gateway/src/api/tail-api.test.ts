@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm';
 import type { Limits } from '@loki/config';
 import { loadHash } from '@loki/model';
 import type { LeafRequest, LogLeafResult, StreamVolume, TailFrame, Timers } from '@loki/ports';
+import { eventually } from '@loki/test-tools';
 import { clock, getRequest, logResult, nowNs, tenancyOf, testFrontend } from '../test/gateway.ts';
 import type { TestRow } from '../test/gateway.ts';
 import { TailApi } from './tail-api.ts';
@@ -152,17 +153,12 @@ function open(api: TailApi, params: Record<string, string> = {}, headers = new M
   return { client, ended };
 }
 
-async function until(look: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000 && !look(); i++) await new Promise((resolve) => setImmediate(resolve));
-  expect(look()).toBe(true);
-}
-
 test('history first, oldest first, then what comes in; what both have comes once', async () => {
   const source = new Source();
   source.history = [row('one', { ts: nowNs - 2n }), row('two', { ts: nowNs - 1n })];
   const { client } = open(apiOf(source), { limit: '7' });
   source.give([row('two', { ts: nowNs - 1n }), row('three')]);
-  await until(() => client.lines.length === 3);
+  await eventually(() => client.lines.length >= 3);
   expect(client.lines).toEqual(['one', 'two', 'three']);
   expect(source.requests[0]).toMatchObject({ startNs: nowNs - 3_600_000_000_000n, limit: 7 });
   for (const { streams } of client.frames) for (const { values } of streams) expect(values).toHaveLength(1);
@@ -173,7 +169,7 @@ test('a hundred entries to a frame', async () => {
   const source = new Source();
   const { client } = open(apiOf(source));
   source.give(Array.from({ length: 250 }, (_, i) => row(`line ${i}`)));
-  await until(() => client.lines.length === 250);
+  await eventually(() => client.lines.length >= 250);
   expect(client.frames.map(({ streams }) => streams.length)).toEqual([100, 100, 50]);
   client.leave();
 });
@@ -183,7 +179,7 @@ test('categories, when the client asks for them', async () => {
   const headers = new Map([['x-loki-response-encoding-flags', 'categorize-labels']]);
   const { client } = open(apiOf(source), {}, headers);
   source.give([row('x', { metadata: { trace: 't' }, parsed: { n: '1' } })]);
-  await until(() => client.frames.length === 1);
+  await eventually(() => client.frames.length >= 1);
   expect(client.frames[0]).toEqual({
     streams: [
       {
@@ -205,7 +201,7 @@ test('without categories, parsed labels and metadata belong to the stream; the p
   source.history = [{ ...entry, ts: nowNs - 1n }];
   const { client } = open(apiOf(source), { query: `${query} | logfmt` });
   source.give([entry]);
-  await until(() => client.frames.length === 2);
+  await eventually(() => client.frames.length >= 2);
   const stream = { __error__: 'LogfmtParserErr', app: 'a', n: '1', trace: 't' };
   expect(client.frames).toEqual([
     { streams: [{ stream, values: [[String(nowNs - 1n), 'x']] }] },
@@ -220,7 +216,7 @@ test("a selector alone passes lines on under the stream's own labels; its histor
   source.history = [{ ...entry, ts: nowNs - 1n }];
   const { client } = open(apiOf(source));
   source.give([entry]);
-  await until(() => client.frames.length === 2);
+  await eventually(() => client.frames.length >= 2);
   const streams = client.frames.map((frame) => frame.streams[0].stream);
   expect(streams).toEqual([{ app: 'a', trace: 't' }, { app: 'a' }]);
   client.leave();
@@ -229,16 +225,16 @@ test("a selector alone passes lines on under the stream's own labels; its histor
 test('a client that takes nothing has one frame made for it, and hears what was dropped', async () => {
   const source = new Source();
   const { client } = open(apiOf(source));
-  await until(() => source.takenFrames === 1);
+  await eventually(() => source.takenFrames >= 1);
   client.hold();
   source.give([row('first')]);
-  await until(() => client.frames.length === 1);
+  await eventually(() => client.frames.length >= 1);
   const { takenFrames } = source;
   source.give([row('later')], 25);
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(source.takenFrames).toBe(takenFrames);
   client.release();
-  await until(() => client.lines.length === 2);
+  await eventually(() => client.lines.length >= 2);
   const dropped = { timestamp: String(nowNs), labels: {} };
   expect(client.frames[1]).toMatchObject({ dropped_entries: Array(10).fill(dropped) });
   client.leave();
@@ -248,7 +244,7 @@ test('messages are cut by their size, too', async () => {
   const source = new Source();
   const { client } = open(apiOf(source));
   source.give(Array.from({ length: 6 }, () => row('x'.repeat(100_000))));
-  await until(() => client.lines.length === 6);
+  await eventually(() => client.lines.length >= 6);
   expect(client.frames.map(({ streams }) => streams.length)).toEqual([2, 2, 2]);
   client.leave();
 });
@@ -259,11 +255,11 @@ test('a client that stands still holds one message: the rest of its rows is let 
   const source = new Source();
   const timers = new Later();
   const { client } = open(apiOf(source, timers));
-  await until(() => source.takenFrames === 1);
+  await eventually(() => source.takenFrames >= 1);
   client.hold();
   const lines = source.giveWeakly(Array.from({ length: 250 }, (_, i) => row(`line ${i}`)));
-  await until(() => client.frames.length === 1);
-  await until(() => timers.delays.includes(1_000));
+  await eventually(() => client.frames.length >= 1);
+  await eventually(() => timers.delays.includes(1_000));
   const isHeld = async () => {
     await new Promise((resolve) => setImmediate(resolve));
     collect();
@@ -273,13 +269,13 @@ test('a client that stands still holds one message: the rest of its rows is let 
   timers.fire(1_000);
   expect(await isHeld()).toBe(false);
   client.release();
-  await until(() => client.frames.length === 2);
+  await eventually(() => client.frames.length >= 2);
   expect(client.lines).toHaveLength(100);
   const dropped = { timestamp: String(nowNs), labels: {} };
   expect(client.frames[1]).toEqual({ streams: [], dropped_entries: Array(10).fill(dropped) });
   expect(droppedCount).toBe(150);
   source.give([row('and on')]);
-  await until(() => client.lines.at(-1) === 'and on');
+  await eventually(() => client.lines.at(-1) === 'and on');
   client.leave();
 });
 
@@ -287,7 +283,7 @@ test('dropped entries are told even when nothing is left to send', async () => {
   const source = new Source();
   const { client } = open(apiOf(source));
   source.give([], 2);
-  await until(() => client.frames.length === 1);
+  await eventually(() => client.frames.length >= 1);
   const dropped = { timestamp: String(nowNs), labels: {} };
   expect(client.frames[0]).toEqual({ streams: [], dropped_entries: [dropped, dropped] });
   expect(droppedCount).toBe(2);
@@ -299,10 +295,10 @@ test('entries are held back for as long as the client asks', async () => {
   const timers = new Later();
   const { client } = open(apiOf(source, timers), { delay_for: '3' });
   source.give([row('late')]);
-  await until(() => timers.delays.includes(3000));
+  await eventually(() => timers.delays.includes(3000));
   expect(client.lines).toEqual([]);
   timers.fire(3000);
-  await until(() => client.lines.length === 1);
+  await eventually(() => client.lines.length >= 1);
   client.leave();
 });
 
@@ -329,7 +325,7 @@ test('a tail lasts as long as the operator lets it', async () => {
   const frontend = testFrontend(source, { maxConcurrentTailRequests: 10 });
   const api = new TailApi({ frontend, querier: source, clock, timers, tailMaxDurationMs: 90_000 });
   const { client, ended } = open(api);
-  await until(() => timers.delays.includes(90_000));
+  await eventually(() => timers.delays.includes(90_000));
   timers.fire(90_000);
   await ended;
   expect(client.closed).toBe('1011 reached tail max duration limit');
@@ -340,7 +336,7 @@ test('the end of the hour, and of the ingesters, are told', async () => {
   const timers = new Later();
   const api = apiOf(source, timers);
   const { client, ended } = open(api);
-  await until(() => timers.delays.includes(3_600_000));
+  await eventually(() => timers.delays.includes(3_600_000));
   timers.fire(3_600_000);
   await ended;
   expect(client.closed).toBe('1011 reached tail max duration limit');

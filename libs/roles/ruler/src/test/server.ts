@@ -48,8 +48,13 @@ export class TestServer {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  stop(): void {
+  /** Cuts the connections of all requests without an answer. */
+  hangUp(): void {
     this.#server.closeAllConnections();
+  }
+
+  stop(): void {
+    this.hangUp();
     this.#server.close();
   }
 }
