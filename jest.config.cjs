@@ -18,6 +18,8 @@ module.exports = {
   extensionsToTreatAsEsm: [],
   setupFilesAfterEnv: ['<rootDir>/jest.setup.cjs'],
   testEnvironment: 'node',
+  // `npm test` runs the files that failed once more, alone.
+  reporters: ['default', '<rootDir>/tools/test/src/failures-reporter.ts'],
   // For hangs alone: a slow machine with other load needs many times as long as a quiet one.
   testTimeout: 240000,
   // All cores: jest alone would leave one of two idle.

@@ -16,10 +16,10 @@ const claims: StreamClaim[] = [
   { tenant, activeMax: 2 ** 40, activeStreams: new Float64Array(0), newStreams: Float64Array.of(3, 4) },
 ];
 
-async function clientOf(service: StreamLimitService): Promise<StreamLimitsClient> {
-  return new StreamLimitsClient(
-    world.channel(await world.serve((server) => serveStreamLimits(server, service))),
-  );
+/** Half a second, the deadline of pushes, is too short for a loaded machine. */
+async function clientOf(service: StreamLimitService, deadlineMs = 60_000): Promise<StreamLimitsClient> {
+  const address = await world.serve((server) => serveStreamLimits(server, service));
+  return new StreamLimitsClient(world.channel(address), deadlineMs);
 }
 
 test('claims and verdicts arrive as they were sent', async () => {
@@ -41,8 +41,6 @@ test('verdicts for other streams than were claimed are not believed', async () =
 });
 
 test('who does not answer is given up by the deadline', async () => {
-  const client = await clientOf({ claim: () => new Promise(() => {}) });
-  const beganMs = performance.now();
+  const client = await clientOf({ claim: () => new Promise(() => {}) }, 100);
   await expect(client.claim(claims)).rejects.toMatchObject({ code: 'unavailable' });
-  expect(performance.now() - beganMs).toBeLessThan(20_000);
 });

@@ -11,7 +11,7 @@ import type { RpcServer } from './rpc-server.ts';
 const claimMethod = rpcMethod(StreamLimitsDefinition, StreamLimitsDefinition.methods.claim);
 
 /** Short, because a push waits for the answer. */
-const claimDeadlineMs = 500;
+const claimDeadlineMsDefault = 500;
 
 /** Serves the counter of tenants' streams to distributors. */
 export function serveStreamLimits(server: RpcServer, limits: StreamLimitService): void {
@@ -31,9 +31,11 @@ export function serveStreamLimits(server: RpcServer, limits: StreamLimitService)
 /** The stream counter of another process. */
 export class StreamLimitsClient implements StreamLimitService {
   readonly #channel: RpcChannel;
+  readonly #deadlineMs: number;
 
-  constructor(channel: RpcChannel) {
+  constructor(channel: RpcChannel, deadlineMs = claimDeadlineMsDefault) {
     this.#channel = channel;
+    this.#deadlineMs = deadlineMs;
   }
 
   async claim(claims: readonly StreamClaim[], signal?: AbortSignal): Promise<readonly Uint8Array[]> {
@@ -47,7 +49,7 @@ export class StreamLimitsClient implements StreamLimitService {
           wanted: bytesOf(wanted),
         })),
       },
-      { signal, deadlineMs: claimDeadlineMs },
+      { signal, deadlineMs: this.#deadlineMs },
     );
     const fits =
       admitted.length === claims.length &&
