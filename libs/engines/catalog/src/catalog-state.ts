@@ -3,16 +3,11 @@ import { LokiError } from '@loki/model';
 import { manifestKey } from './keys.ts';
 import type { Manifest, ManifestSection, ManifestSegment, WriterTable } from './manifest.ts';
 import { SectionTable, TenantNames } from './section-table.ts';
+import { groupBytesDefault, segmentBytes, SegmentGroups } from './segment-groups.ts';
+import type { LiveSegment, SegmentGroup } from './segment-groups.ts';
 
-/** A segment of a partition that is not completely dropped. */
-export interface LiveSegment {
-  readonly partition: number;
-  readonly startOffset: number;
-  readonly endOffset: number;
-  readonly createdMs: number;
-  /** Its sections are those still to be read. */
-  readonly segment: Omit<ManifestSegment, 'sections'> & { readonly sections: SectionTable };
-}
+/** A live segment apart from its sections. */
+type SegmentRange = Pick<LiveSegment, 'partition' | 'startOffset' | 'endOffset' | 'createdMs'>;
 
 /** A dropped segment whose object still exists. */
 export interface DeadSegment {
@@ -39,14 +34,32 @@ export class CatalogState {
   /** By key, oldest first. */
   readonly live = new Map<string, LiveSegment>();
   readonly dead = new Map<string, DeadSegment>();
+  /** The live segments again, as checkpoints store them. */
+  readonly groups: SegmentGroups;
   readonly #listener: StateListener | undefined;
   readonly #names: TenantNames;
+  readonly #groupBytes: number;
 
-  /** @param names shared by the states of one catalog */
-  constructor(partition: number, listener?: StateListener, names = new TenantNames()) {
+  /**
+   * @param names shared by the states of one catalog
+   * @param groupBytes about the unpacked bytes of a part of a checkpoint
+   */
+  constructor(
+    partition: number,
+    listener?: StateListener,
+    names = new TenantNames(),
+    groupBytes = groupBytesDefault,
+  ) {
     this.partition = partition;
     this.#listener = listener;
     this.#names = names;
+    this.#groupBytes = groupBytes;
+    this.groups = new SegmentGroups(groupBytes);
+  }
+
+  /** A state without content that shares the tenants' names, for `replaceBy`. */
+  emptyCopy(): CatalogState {
+    return new CatalogState(this.partition, undefined, this.#names, this.#groupBytes);
   }
 
   /**
@@ -80,37 +93,53 @@ export class CatalogState {
     for (const key of manifest.erased) this.dead.delete(key);
   }
 
-  addLive(range: Omit<LiveSegment, 'segment'>, { sections, ...place }: ManifestSegment): void {
-    const live: LiveSegment = {
-      ...range,
-      segment: { ...place, sections: new SectionTable(sections, this.#names) },
-    };
-    this.live.set(place.key, live);
-    for (const section of sections) {
-      if (this.newestNs === undefined || section.maxNs > this.newestNs) this.newestNs = section.maxNs;
-      this.#listener?.added(live, section);
+  /** @param group undefined: the last one while it has room */
+  addLive(range: SegmentRange, { sections, ...place }: ManifestSegment, group?: SegmentGroup): void {
+    const bytes = segmentBytes(sections);
+    const former = this.live.get(place.key);
+    if (former) this.groups.remove(former);
+    const itsGroup = group ?? this.groups.forNext(bytes);
+    itsGroup.bytes += bytes;
+    const table = new SectionTable(sections, this.#names);
+    this.#insert({ ...range, segment: { ...place, sections: table }, group: itsGroup });
+    for (const { maxNs } of sections) {
+      if (this.newestNs === undefined || maxNs > this.newestNs) this.newestNs = maxNs;
     }
   }
 
+  #insert(live: LiveSegment): void {
+    live.group.segments.add(live);
+    this.live.set(live.segment.key, live);
+    if (this.#listener) for (const section of live.segment.sections) this.#listener.added(live, section);
+  }
+
   /**
-   * Takes the content of another state, which is ahead of this one. The listener hears of the difference
-   * only: a section that both have stays where it is.
+   * Takes the content of another state, an `emptyCopy` of this one which is ahead of it. The listener hears
+   * of the difference only: a section that both have stays where it is.
    */
   replaceBy(newer: CatalogState): void {
     const before = new Map(this.live);
     this.live.clear();
-    for (const [key, live] of newer.live) {
-      const current = before.get(key);
-      if (!current) {
-        const { segment, ...range } = live;
-        this.addLive(range, { ...segment, sections: [...segment.sections] });
-        continue;
+    this.groups.clear();
+    for (const { segments, bytes, identity } of newer.groups) {
+      const group = this.groups.open(identity);
+      for (const live of segments) {
+        const { key, sections } = live.segment;
+        const current = before.get(key);
+        if (!current) {
+          live.group = group;
+          this.#insert(live);
+          continue;
+        }
+        // Sections are dropped, never added.
+        const tenants = new Set(Array.from(sections, ({ tenant }) => tenant));
+        this.#dropSections(current, ({ tenant }) => !tenants.has(tenant));
+        this.live.set(key, current);
+        current.group = group;
+        group.segments.add(current);
+        before.delete(key);
       }
-      // Sections are dropped, never added.
-      const tenants = new Set(Array.from(live.segment.sections, ({ tenant }) => tenant));
-      this.#dropSections(current, ({ tenant }) => !tenants.has(tenant));
-      this.live.set(key, current);
-      before.delete(key);
+      group.bytes = bytes;
     }
     for (const live of before.values()) this.#dropSections(live, () => true);
     this.dead.clear();
@@ -126,13 +155,17 @@ export class CatalogState {
     if (!live) return; // dropped before: by another compactor, or with other tenants
     const isDropped = (section: ManifestSection): boolean =>
       tenants.length === 0 || tenants.includes(section.tenant);
-    this.#dropSections(live, isDropped);
+    const dropped = this.#dropSections(live, isDropped);
+    if (dropped.length > 0) this.groups.shrunk(live, dropped);
     if (live.segment.sections.length > 0) return;
     this.live.delete(key);
+    this.groups.remove(live);
     this.dead.set(key, { key, droppedMs });
   }
 
-  #dropSections(live: LiveSegment, isDropped: (section: ManifestSection) => boolean): void {
-    for (const section of live.segment.sections.drop(isDropped)) this.#listener?.removed(live, section);
+  #dropSections(live: LiveSegment, isDropped: (section: ManifestSection) => boolean): ManifestSection[] {
+    const dropped = live.segment.sections.drop(isDropped);
+    if (this.#listener) for (const section of dropped) this.#listener.removed(live, section);
+    return dropped;
   }
 }

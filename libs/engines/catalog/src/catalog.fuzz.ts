@@ -4,7 +4,7 @@ import { MemoryObjectStore } from '@loki/object-store';
 import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 import { CatalogState } from './catalog-state.ts';
-import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
+import { decodeCheckpoint, decodePart, encodeCheckpoint, encodePart, encodeRoot } from './checkpoint.ts';
 import { decodeCompactionManifest, encodeCompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
 import { DeleteState } from './delete-state.ts';
@@ -123,6 +123,12 @@ function foldedCompactions(): CompactionState {
   return state;
 }
 
+const partRef = { number: 2, hash: '0123456789abcdef'.repeat(2), sizeBytes: 300 };
+
+function partOf(state: CatalogState): Buffer {
+  return encodePart({ live: state.live.values(), dead: [...state.dead.values()] });
+}
+
 /** The mark of `writer` at host:/data, as it was written once. */
 const ownerMark = Buffer.from(
   '4c4f45310180a08ca8ba332061626162616261626162616261626162616261626162616261626162616261620a686f73743a2f646174612e8ed6c1',
@@ -133,6 +139,12 @@ async function readMark(bytes: Buffer): Promise<string> {
   const store = new MemoryObjectStore();
   await store.put('catalog/owners/00000000000000000001', bytes);
   return JSON.stringify(await new OwnerMark(store).current());
+}
+
+function rewriteCheckpoint(bytes: Buffer): Buffer {
+  const state = new CatalogState(3);
+  const parts = decodeCheckpoint(bytes, key, state);
+  return parts ? encodeRoot(state, parts) : encodeCheckpoint(state);
 }
 
 /** Each object: its bytes, and what reading them and writing what was read gives. */
@@ -155,10 +167,20 @@ const kinds: readonly Kind[] = [
   {
     name: 'checkpoint',
     bytes: () => [encodeCheckpoint(foldedState()), encodeCheckpoint(new CatalogState(3))],
+    rewrite: rewriteCheckpoint,
+  },
+  {
+    name: 'checkpoint-root',
+    bytes: () => [encodeRoot(foldedState(), [partRef, { ...partRef, number: 1 }])],
+    rewrite: rewriteCheckpoint,
+  },
+  {
+    name: 'checkpoint-part',
+    bytes: () => [partOf(foldedState())],
     rewrite: (bytes) => {
       const state = new CatalogState(3);
-      decodeCheckpoint(bytes, key, state);
-      return encodeCheckpoint(state);
+      for (const each of decodePart(bytes, key, state, partRef)) state.dead.set(each.key, each);
+      return partOf(state);
     },
   },
   {

@@ -2,7 +2,7 @@
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
-import type { LiveSegment, CatalogState } from './catalog-state.ts';
+import type { CatalogState } from './catalog-state.ts';
 import { joinCompactions } from './compaction-manifest.ts';
 import type { CompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
@@ -13,6 +13,7 @@ import { PartitionCatalog } from './partition-catalog.ts';
 import { dayOf, daysMax, SectionIndex } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 import { TenantNames } from './section-table.ts';
+import type { LiveSegment } from './segment-groups.ts';
 
 interface CatalogOptions {
   readonly objectStore: ObjectStore;
@@ -26,6 +27,8 @@ interface CatalogOptions {
   readonly eraSize?: number;
   /** Manifests of each log from one checkpoint to the next. */
   readonly checkpointEvery?: number;
+  /** About the unpacked bytes of a part of a checkpoint; for tests. */
+  readonly groupBytes?: number;
 }
 
 interface Partition {
@@ -104,6 +107,9 @@ export class Catalog {
         eraSize: this.#options.eraSize,
         names: this.#names,
         checkpointEvery: this.#options.checkpointEvery,
+        groupBytes: this.#options.groupBytes,
+        timers: this.#options.timers,
+        onDamage: (text) => this.#tellCheckpoint(text),
         listener: {
           added: (live, section) => this.#index.added(live, section),
           removed: (live, section) => void this.#dropped.push({ live, section }),
@@ -297,6 +303,16 @@ export class Catalog {
       });
     }
     return error.message;
+  }
+
+  #tellCheckpoint(text: string): void {
+    this.#options.logger?.error(
+      'catalog: a damaged checkpoint; an older one and the manifests since are read',
+      {
+        err: text,
+        repair: 'lokictl repair',
+      },
+    );
   }
 
   #proveReach(partition: number, offset: number): void {

@@ -1,6 +1,6 @@
 /** Commits of flushes to a partition's catalog: step *flush, commit* of a written line. */
 import { LokiError, usOf } from '@loki/model';
-import type { Clock, ObjectStore } from '@loki/ports';
+import type { Clock, ObjectStore, Timers } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
 import type { ManifestSection, WriterTable } from './manifest.ts';
@@ -49,13 +49,18 @@ export interface PartitionCommitter {
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
 }
 
+interface CommitterOptions {
+  readonly objectStore: ObjectStore;
+  readonly clock: Clock;
+  /** For turns of the event loop while a checkpoint is read or written. */
+  readonly timers?: Timers;
+  readonly checkpointEvery?: number;
+  readonly eraSize?: number;
+  readonly groupBytes?: number;
+}
+
 /** Makes, and keeps, a committer for each partition; now and then one writes a checkpoint. */
-export function partitionCommitters(options: {
-  objectStore: ObjectStore;
-  clock: Clock;
-  checkpointEvery?: number;
-  eraSize?: number;
-}): (partition: number) => PartitionCommitter {
+export function partitionCommitters(options: CommitterOptions): (partition: number) => PartitionCommitter {
   const committers = new Map<number, PartitionCommitter>();
   return (partition) => {
     let committer = committers.get(partition);
@@ -64,12 +69,9 @@ export function partitionCommitters(options: {
   };
 }
 
-function makeCommitter(
-  partition: number,
-  options: { objectStore: ObjectStore; clock: Clock; checkpointEvery?: number; eraSize?: number },
-): PartitionCommitter {
-  const { objectStore, clock, checkpointEvery, eraSize } = options;
-  const catalog = new PartitionCatalog({ objectStore, partition, checkpointEvery, eraSize });
+function makeCommitter(partition: number, options: CommitterOptions): PartitionCommitter {
+  const { clock } = options;
+  const catalog = new PartitionCatalog({ ...options, partition });
   // A second attempt must put the same bytes, or it could not recognise what the first one did.
   const firstTried = new WeakMap<FlushCommit, number>();
   let turn: Promise<unknown> = Promise.resolve();

@@ -255,6 +255,20 @@ describe('old manifests that were removed', () => {
     expect([catalog.state.number, catalog.state.endOffset, catalog.state.live.size]).toEqual([20, 200, 20]);
   });
 
+  test('a damaged checkpoint is told by its reader, and removed by a repair', async () => {
+    const objectStore = await removedStore();
+    const key = 'catalog/checkpoints/0/00000000000000000020';
+    await damage(objectStore, key, flips(9));
+    const { lines, logger } = errors();
+    await new Catalog({ objectStore, timers, logger, partitionCount: 1, eraSize }).refresh();
+    expect(lines).toEqual([expect.stringMatching(new RegExp(`damaged checkpoint.*${key}.*lokictl repair`))]);
+    const options = { objectStore, partitionCount: 1, nowMs: 5, eraSize };
+    expect(await repairCatalog({ ...options, isDryRun: true })).toMatchObject([{ key, isMended: false }]);
+    expect(await repairCatalog({ ...options, isDryRun: false })).toMatchObject([{ key, isMended: true }]);
+    expect(await repairCatalog({ ...options, isDryRun: true })).toEqual([]);
+    expect((await objectStore.get(`quarantine/${key}`)).length).toBeGreaterThan(0);
+  });
+
   test('without a sound checkpoint the catalog is unavailable, and never empty', async () => {
     const objectStore = await removedStore();
     for (const number of [15, 20]) {

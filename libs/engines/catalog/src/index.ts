@@ -4,7 +4,7 @@ export { committedSegments, partitionCommitters, sectionsOf } from './commits.ts
 export type { CommitState, FlushCommit, PartitionCommitter } from './commits.ts';
 export type { ManifestSection, WriterTable } from './manifest.ts';
 export { PartitionCatalog } from './partition-catalog.ts';
-export type { LiveSegment } from './catalog-state.ts';
+export type { LiveSegment } from './segment-groups.ts';
 export type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
 export { undoableMs } from './compaction-state.ts';
 export { dayOf } from './section-index.ts';

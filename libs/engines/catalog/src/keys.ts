@@ -22,6 +22,23 @@ export function checkpointPrefix(partition: number): string {
 }
 
 /**
+ * `catalog/checkpoint-parts/<partition>/<number, 20 digits>-<hash>`: a part that the checkpoint of that
+ * number wrote.
+ */
+export function checkpointPartKey(partition: number, number: number, hash: string): string {
+  return `${checkpointPartPrefix(partition)}${pad(number)}-${hash}`;
+}
+
+export function checkpointPartPrefix(partition: number): string {
+  return `catalog/checkpoint-parts/${partition}/`;
+}
+
+/** The number of the checkpoint that wrote a part; undefined when the key is none of ours. */
+export function partNumberOf(key: string): number | undefined {
+  return numberOf(key.slice(0, key.lastIndexOf('-')));
+}
+
+/**
  * `catalog/seals/partitions/<partition>/<era, 20 digits>`: manifests of the era are covered and may be gone.
  */
 export function sealPrefix(partition: number): string {

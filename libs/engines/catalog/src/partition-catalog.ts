@@ -1,14 +1,14 @@
 /** The write side of the catalog: step *flush, commit* of a written line. */
 import { LokiError } from '@loki/model';
-import type { ObjectStore } from '@loki/ports';
+import type { ObjectStore, Timers } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import type { StateListener } from './catalog-state.ts';
-import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { checkpointKey, checkpointPrefix, manifestKey, manifestPrefix, sealPrefix } from './keys.ts';
+import { CheckpointStore } from './checkpoint-store.ts';
+import { checkpointPrefix, manifestKey, manifestPrefix, sealPrefix } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
 import { isReadable } from './numbered-log.ts';
-import { NumberedObjects, numbersOf, removeCovered, uncovered } from './numbered-objects.ts';
+import { NumberedObjects, removeCovered, uncovered } from './numbered-objects.ts';
 import type { LogKeys, Removal, RemovalOptions } from './numbered-objects.ts';
 import type { TenantNames } from './section-table.ts';
 
@@ -23,6 +23,12 @@ interface PartitionCatalogOptions {
    */
   readonly checkpointEvery?: number;
   readonly eraSize?: number;
+  /** About the unpacked bytes of a part of a checkpoint. */
+  readonly groupBytes?: number;
+  /** For turns of the event loop while a checkpoint is read or written. */
+  readonly timers?: Timers;
+  /** Hears of damaged checkpoints, of which others take the place. */
+  readonly onDamage?: (text: string) => void;
 }
 
 /**
@@ -41,8 +47,6 @@ type RecentManifest = Pick<Manifest, 'number' | 'startOffset' | 'endOffset' | 'c
 const commitAttemptsMax = 16;
 /** A commit is repeated at once or given up: it will find itself among the last few manifests. */
 const recentMax = 64;
-/** Checkpoints kept: a reader may be reading the one before the last. */
-const checkpointsKept = 2;
 /** Most times that a reader finds itself behind the removal of manifests during one load. */
 const reloadsMax = 8;
 
@@ -64,13 +68,16 @@ export class PartitionCatalog {
   #recent: RecentManifest[] = [];
   readonly #keys: Required<LogKeys>;
   readonly #objects: NumberedObjects;
+  readonly #checkpoints: CheckpointStore;
   readonly #eraSize: number | undefined;
   #lastRemoval: Removal | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: PartitionCatalogOptions) {
     this.#store = options.objectStore;
-    this.state = new CatalogState(options.partition, options.listener, options.names);
+    const { partition, listener, names, groupBytes } = options;
+    this.state = new CatalogState(partition, listener, names, groupBytes);
+    this.#checkpoints = new CheckpointStore(options);
     this.#checkpointEvery = options.checkpointEvery ?? 512;
     this.#keys = {
       manifestPrefix: manifestPrefix(options.partition),
@@ -184,19 +191,12 @@ export class PartitionCatalog {
   async #writeCheckpoint(signal: AbortSignal | undefined): Promise<boolean> {
     const { number } = this.state;
     if (number < this.#checkpoint + this.#checkpointEvery) return false;
-    const checkpoints = await this.#checkpoints();
-    const last = checkpoints.at(-1) ?? 0;
+    const numbers = await this.#checkpoints.numbers();
+    const last = numbers.at(-1) ?? 0;
     this.#checkpoint = Math.max(this.#checkpoint, last);
     if (number < last + this.#checkpointEvery) return false;
-    await this.#store.putIfAbsent(
-      checkpointKey(this.partition, number),
-      encodeCheckpoint(this.state),
-      signal,
-    );
+    if (!(await this.#checkpoints.write(this.state, numbers, signal))) return false;
     this.#checkpoint = number;
-    for (const old of checkpoints.slice(0, Math.max(0, checkpoints.length + 1 - checkpointsKept))) {
-      await this.#store.delete(checkpointKey(this.partition, old));
-    }
     return true;
   }
 
@@ -211,37 +211,17 @@ export class PartitionCatalog {
   async removeCovered(options: RemovalOptions, signal?: AbortSignal): Promise<void> {
     const last = this.#lastRemoval;
     if (last && !last.isPending && this.state.number < last.nextLast) return;
-    const isSound = (number: number): Promise<boolean> => {
-      const key = checkpointKey(this.partition, number);
-      const read = (bytes: Buffer) => decodeCheckpoint(bytes, key, new CatalogState(this.partition));
-      return isReadable(this.#store, key, read, signal);
-    };
+    const isSound = (number: number): Promise<boolean> => this.#checkpoints.isSound(number, signal);
     const log = { objectStore: this.#store, keys: this.#keys, isSound, eraSize: this.#eraSize };
     this.#lastRemoval = await removeCovered(log, options, signal);
   }
 
   /** The newest sound checkpoint that is ahead of the state takes its place. */
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
-    const numbers = await this.#checkpoints();
-    // A damaged checkpoint costs time, not data: manifests are removed only below two sound ones.
-    for (const number of numbers.reverse()) {
-      if (number <= this.state.number) return;
-      const key = checkpointKey(this.partition, number);
-      try {
-        decodeCheckpoint(await this.#store.get(key, signal), key, this.state);
-        this.#checkpoint = number;
-        this.#recent = [];
-        return;
-      } catch (error) {
-        if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
-          throw error;
-        }
-      }
-    }
-  }
-
-  #checkpoints(): Promise<number[]> {
-    return numbersOf(this.#store, this.#keys.checkpointPrefix);
+    const number = await this.#checkpoints.load(this.state, signal);
+    if (number === undefined) return;
+    this.#checkpoint = number;
+    this.#recent = [];
   }
 
   #fold(manifest: Manifest): void {

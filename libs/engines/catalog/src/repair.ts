@@ -4,9 +4,10 @@
  */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
+import { CheckpointStore } from './checkpoint-store.ts';
 import { sectionsOf } from './commits.ts';
 import { DeleteState } from './delete-state.ts';
-import { manifestKey, numbered } from './keys.ts';
+import { checkpointKey, manifestKey, numbered } from './keys.ts';
 import { encodeManifest } from './manifest.ts';
 import type { ManifestContent } from './manifest.ts';
 import { NumberedLog } from './numbered-log.ts';
@@ -18,6 +19,8 @@ interface RepairOptions {
   readonly nowMs: number;
   /** Says what would be done, and changes nothing. */
   readonly isDryRun: boolean;
+  /** For tests. */
+  readonly eraSize?: number;
 }
 
 /** One damaged object. */
@@ -37,13 +40,13 @@ export async function repairCatalog(options: RepairOptions): Promise<Repair[]> {
 }
 
 async function repairPartition(partition: number, options: RepairOptions): Promise<Repair[]> {
-  const { objectStore, isDryRun } = options;
+  const { objectStore, isDryRun, eraSize } = options;
   const repairs: Repair[] = [];
-  const catalog = new PartitionCatalog({ objectStore, partition });
+  const catalog = new PartitionCatalog({ objectStore, partition, eraSize });
   for (;;) {
     try {
       await catalog.load();
-      return repairs;
+      return [...repairs, ...(await repairCheckpoints(partition, options))];
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
       const number = catalog.state.number + 1;
@@ -61,6 +64,29 @@ async function repairPartition(partition: number, options: RepairOptions): Promi
       await objectStore.put(key, encodeManifest({ ...content, endOffset, partition, number }));
     }
   }
+}
+
+/**
+ * Removes the roots of damaged checkpoints: the catalog was read without them, and the next ones refer to
+ * none of their parts.
+ */
+async function repairCheckpoints(
+  partition: number,
+  { objectStore, isDryRun }: RepairOptions,
+): Promise<Repair[]> {
+  let damage: string | undefined;
+  const checkpoints = new CheckpointStore({ objectStore, partition, onDamage: (text) => (damage = text) });
+  const repairs: Repair[] = [];
+  for (const number of await checkpoints.numbers()) {
+    if (await checkpoints.isSound(number)) continue;
+    const key = checkpointKey(partition, number);
+    const outcome = 'the checkpoint is removed, and the next one is written anew';
+    repairs.push({ key, text: `${damage ?? key}: ${outcome}`, isMended: !isDryRun });
+    if (isDryRun) continue;
+    await keepBytes(objectStore, key);
+    await objectStore.delete(key);
+  }
+  return repairs;
 }
 
 /**

@@ -1,8 +1,9 @@
 /** The index of sections by tenant and time: step *select* of a query. */
 import { dayNs } from '@loki/model';
-import type { LiveSegment, StateListener } from './catalog-state.ts';
+import type { StateListener } from './catalog-state.ts';
 import type { RecordRange } from './compaction-manifest.ts';
 import type { ManifestSection } from './manifest.ts';
+import type { LiveSegment } from './segment-groups.ts';
 
 /** One tenant's share of one segment, as a reader needs it. */
 export interface SegmentRef {

@@ -112,7 +112,7 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
 }
 
 /** Small, so that a seed writes checkpoints and removes what they cover. */
-export const catalogSizes = { checkpointEvery: 8, eraSize: 8 };
+export const catalogSizes = { checkpointEvery: 8, eraSize: 8, groupBytes: 300 };
 
 /** Sooner than in production, and longer than a store that is down takes to come back. */
 const layoutTimes = { followMs: 1_000, staleMs: 3_000, stageMs: 5_000, leadSeconds: 14 };

@@ -1,5 +1,6 @@
 /**
- * Protects: what was committed is read once, also by processes that slept while old manifests were removed.
+ * Protects: what was committed is read once, also by processes that slept while old manifests were removed,
+ * and when a part of a checkpoint is damaged.
  */
 import { casesOf } from '@loki/test-tools';
 import { catalogBugs } from './catalog-bugs.ts';
@@ -17,10 +18,12 @@ test('one seed plays the same each time', async () => {
 test('each commit is read once, whoever slept, crashed or removed meanwhile', async () => {
   const total = { acked: 0, commits: 0, compactions: 0, drops: 0, crashes: 0, sealed: 0, removed: 0 };
   let answered = 0;
+  let parts = 0;
   for (let seed = 1; seed <= seeds; seed++) {
     const { violations, outcomes, counts } = await simulateCatalog({ seed });
     expect({ seed, violations }).toEqual({ seed, violations: [] });
-    const { queries, queriesFailed, ...others } = counts;
+    const { queries, queriesFailed, damaged, ...others } = counts;
+    parts += damaged;
     answered += queries - queriesFailed;
     total.acked += outcomes.acked;
     for (const [name, count] of Object.entries(others)) total[name as keyof typeof others] += count;
@@ -28,6 +31,7 @@ test('each commit is read once, whoever slept, crashed or removed meanwhile', as
   // A run in which nothing happened would prove nothing.
   for (const count of Object.values(total)) expect(count).toBeGreaterThan(seeds);
   expect(answered).toBeGreaterThan(seeds);
+  expect(parts).toBeGreaterThan(0);
 }, 240_000);
 
 test.each(Object.keys(catalogBugs) as CatalogBug[])(

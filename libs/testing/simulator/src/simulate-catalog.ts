@@ -16,7 +16,15 @@ import { ReadSimulation } from './simulation.ts';
 import type { Direction, SimulationOptions, SimulationResult } from './simulation.ts';
 
 type CatalogCounts = Record<
-  'queries' | 'queriesFailed' | 'commits' | 'compactions' | 'drops' | 'crashes' | 'sealed' | 'removed',
+  | 'queries'
+  | 'queriesFailed'
+  | 'commits'
+  | 'compactions'
+  | 'drops'
+  | 'crashes'
+  | 'sealed'
+  | 'removed'
+  | 'damaged',
   number
 >;
 
@@ -27,6 +35,9 @@ const partition = 0;
 /** Small, so that a seed removes many. */
 const eraSize = 4;
 const checkpointEvery = 3;
+/** Two segments in a part of a checkpoint. */
+const groupBytes = 220;
+const sizes = { eraSize, checkpointEvery, groupBytes };
 const readMs = 20_000;
 const dropAfterMs = 10_000;
 const windowEndNs = 1n << 40n;
@@ -62,6 +73,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
     crashes: 0,
     sealed: 0,
     removed: 0,
+    damaged: 0,
   };
   readonly #bug: CatalogBug | undefined;
   readonly #bucket: VirtualBucket;
@@ -159,8 +171,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
       objectStore: store,
       timers,
       partitionCount: 1,
-      eraSize,
-      checkpointEvery,
+      ...sizes,
       pollMs: 1_000,
     });
     switch (kind) {
@@ -186,7 +197,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
 
   async #write(process: VirtualProcess, objectStore: ObjectStore): Promise<void> {
     const { random, timers, clock } = process;
-    const catalog = new PartitionCatalog({ objectStore, partition, eraSize, checkpointEvery });
+    const catalog = new PartitionCatalog({ objectStore, partition, timers, ...sizes });
     for (;;) {
       await timers.sleep(random.float() * 600);
       if (!(await excused(() => catalog.load()))) continue;
@@ -224,7 +235,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
 
   async #compact(process: VirtualProcess, objectStore: ObjectStore, catalog: Catalog): Promise<void> {
     const { random, timers, clock } = process;
-    const own = new PartitionCatalog({ objectStore, partition, eraSize, checkpointEvery });
+    const own = new PartitionCatalog({ objectStore, partition, timers, ...sizes });
     for (;;) {
       await timers.sleep(random.float() * 2_000);
       await excused(async () => {
@@ -301,7 +312,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
 
   async #remove(process: VirtualProcess, objectStore: ObjectStore, catalog: Catalog): Promise<void> {
     const { random, timers, clock } = process;
-    const own = new PartitionCatalog({ objectStore, partition, eraSize, checkpointEvery });
+    const own = new PartitionCatalog({ objectStore, partition, timers, ...sizes });
     const removeAfterMs = random.pick([0, 0, 3_000]);
     const before = () => [...this.#bucket.objects.keys()].filter((key) => key.includes('/seals/')).length;
     for (;;) {
@@ -334,6 +345,21 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
     this.every(random.pick([10_000, 1e9]), random, 'clock', () => {
       anyPlace().process.clock.offsetMs = (random.float() - 0.5) * 2 * 86_400_000;
     });
+    // Once: two damaged parts may be those of the last two checkpoints.
+    if (!random.chance(0.4)) return;
+    this.scheduler.after(random.float() * 60_000, 'damage', () => this.#damagePart(random));
+  }
+
+  #damagePart(random: Prng): void {
+    const keys = [...this.#bucket.objects.keys()].filter((key) =>
+      key.startsWith('catalog/checkpoint-parts/'),
+    );
+    if (keys.length === 0) return;
+    const key = random.pick(keys);
+    const bytes = Buffer.from(this.#bucket.objects.get(key)!);
+    bytes[random.int(0, bytes.length - 1)] ^= 1;
+    this.#bucket.objects.set(key, bytes);
+    this.counts.damaged++;
   }
 
   #crash(place: Place): void {
@@ -356,7 +382,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
       objectStore: this.#bucket.client(judge),
       timers: judge.timers,
       partitionCount: 1,
-      eraSize,
+      ...sizes,
     });
     const readers = this.#places.flatMap(({ kind, catalog }) =>
       kind === 'reader' && catalog ? [catalog] : [],

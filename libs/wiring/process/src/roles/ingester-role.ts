@@ -19,7 +19,7 @@ export async function startIngester(
   patterns: PatternIngester | undefined,
   lag: ConsumerLag | undefined,
 ): Promise<Ingester> {
-  const { config, objectStore, clock, catalog, states, cluster, memory } = deps;
+  const { config, objectStore, clock, timers, catalog, states, cluster, memory } = deps;
   const { owned, isLeader, takenOver } = await cluster.ownership(deps.partitions);
   const ingester = new Ingester(
     {
@@ -28,7 +28,7 @@ export async function startIngester(
       patterns,
       isLeader: deps.adapters?.isLeader ?? isLeader,
       takenOver,
-      commits: partitionCommitters({ objectStore, clock }),
+      commits: partitionCommitters({ objectStore, clock, timers }),
       ...(deps.ownership ? { onForeignCommit: deps.fail } : {}),
       committed: committedSegments(catalog),
       onConsumed: lag && ((partition, offset, tenants) => lag.consumed(partition, offset, tenants)),

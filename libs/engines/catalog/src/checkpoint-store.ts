@@ -1,0 +1,270 @@
+/**
+ * Writes and reads the checkpoints of a partition: bounded parts, of which those that did not change are
+ * referred to again.
+ */
+import { createHash } from 'node:crypto';
+import { LokiError } from '@loki/model';
+import { nextTurn } from '@loki/ports';
+import type { ObjectStore, Timers } from '@loki/ports';
+import { CatalogState } from './catalog-state.ts';
+import {
+  decodeCheckpoint,
+  decodePart,
+  encodeCheckpoint,
+  encodePart,
+  encodeRoot,
+  hashBytes,
+} from './checkpoint.ts';
+import type { PartContent, PartRef } from './checkpoint.ts';
+import {
+  checkpointKey,
+  checkpointPartKey,
+  checkpointPartPrefix,
+  checkpointPrefix,
+  partNumberOf,
+} from './keys.ts';
+import { isReadable } from './numbered-log.ts';
+import { numbersOf } from './numbered-objects.ts';
+import type { PartIdentity } from './segment-groups.ts';
+
+/** Checkpoints kept: a reader may be reading the one before the last. */
+const checkpointsKept = 2;
+/** Parts that are read side by side, and held in memory meanwhile. */
+const readsMax = 4;
+/** Dead segments in one part: some 300 KiB. */
+const deadPerPart = 4_096;
+
+interface CheckpointStoreOptions {
+  readonly objectStore: ObjectStore;
+  readonly partition: number;
+  /** For a turn of the event loop between two parts. Absent: there are no other tasks. */
+  readonly timers?: Timers;
+  /** Hears of damaged objects that were replaced by what an older checkpoint says. */
+  readonly onDamage?: (text: string) => void;
+}
+
+/**
+ * The checkpoints of one partition.
+ *
+ * A checkpoint shares parts with the one before the last, which it replaces, and none with the last one: a
+ * damaged part leaves one whole checkpoint. Processes write and remove side by side, without a clock:
+ * - A part is removed when no root in the store names it, and it is older than all of these. Parts that are
+ *   being written for a new root are newer.
+ * - A writer that referred to parts of a root looks, once its own root is there, whether that root still is.
+ *   If so, each removal saw either that root or sees the new one. If not, the new root is taken back.
+ */
+export class CheckpointStore {
+  readonly #store: ObjectStore;
+  readonly #partition: number;
+  readonly #timers: Timers | undefined;
+  readonly #onDamage: (text: string) => void;
+  /** Keys of parts that were read and damaged: they are written anew. */
+  readonly #damagedParts = new Set<string>();
+
+  constructor(options: CheckpointStoreOptions) {
+    this.#store = options.objectStore;
+    this.#partition = options.partition;
+    this.#timers = options.timers;
+    this.#onDamage = options.onDamage ?? (() => undefined);
+  }
+
+  /** Numbers of the checkpoints, ascending. */
+  numbers(): Promise<number[]> {
+    return numbersOf(this.#store, checkpointPrefix(this.#partition));
+  }
+
+  /**
+   * The newest sound checkpoint that is ahead of `state` takes its place.
+   *
+   * @returns its number; undefined: there is none
+   */
+  async load(state: CatalogState, signal?: AbortSignal): Promise<number | undefined> {
+    // A damaged checkpoint costs time, not data: manifests are removed only below two sound ones.
+    for (const number of (await this.numbers()).reverse()) {
+      if (number <= state.number) return undefined;
+      const content = state.emptyCopy();
+      if (!(await this.#isRead(number, content, signal))) continue;
+      state.replaceBy(content);
+      return number;
+    }
+    return undefined;
+  }
+
+  /** Reads a whole checkpoint, and keeps nothing. */
+  isSound(number: number, signal?: AbortSignal): Promise<boolean> {
+    return this.#isRead(number, new CatalogState(this.#partition), signal);
+  }
+
+  /**
+   * Writes a checkpoint, and removes those before the last one. Parts are encoded one in a turn.
+   *
+   * @param checkpoints those in the store, ascending
+   * @returns false when others removed a checkpoint meanwhile whose parts it would refer to
+   */
+  async write(state: CatalogState, checkpoints: readonly number[], signal?: AbortSignal): Promise<boolean> {
+    const key = checkpointKey(this.#partition, state.number);
+    const isWhole = state.groups.length <= 1 && state.dead.size <= deadPerPart;
+    const [base, last] = isWhole ? [] : [checkpoints.at(-2), checkpoints.at(-1)];
+    const root = isWhole
+      ? encodeCheckpoint(state)
+      : encodeRoot(state, await this.#putParts(state, await this.#reusable(base, last, signal), signal));
+    const isCreated = await this.#store.putIfAbsent(key, root, signal);
+    if (base !== undefined && !(await this.numbers()).includes(base)) {
+      if (isCreated) await this.#store.delete(key);
+      return false;
+    }
+    const oldCount = Math.max(0, checkpoints.length + 1 - checkpointsKept);
+    for (const old of checkpoints.slice(0, oldCount)) {
+      await this.#store.delete(checkpointKey(this.#partition, old));
+    }
+    await this.#removeParts(signal);
+    return true;
+  }
+
+  /** False: the checkpoint is damaged or gone. */
+  async #isRead(number: number, state: CatalogState, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await this.#read(number, state, signal);
+      return true;
+    } catch (error) {
+      if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
+        throw error;
+      }
+      // A checkpoint that others removed during the read is not damaged.
+      if (error.code === 'corrupt' || (await this.#partsOf(number, signal))) this.#onDamage(error.message);
+      return false;
+    }
+  }
+
+  async #read(number: number, state: CatalogState, signal: AbortSignal | undefined): Promise<void> {
+    const key = checkpointKey(this.#partition, number);
+    const parts = decodeCheckpoint(await this.#store.get(key, signal), key, state);
+    if (!parts) return;
+    const { newestNs } = state;
+    const pending = parts.slice(0, readsMax).map((part) => this.#fetch(part, signal));
+    for (const [i, part] of parts.entries()) {
+      const bytes = await pending.shift()!;
+      if (i + readsMax < parts.length) pending.push(this.#fetch(parts[i + readsMax], signal));
+      const dead = decodePart(bytes, this.#partKey(part), state, part);
+      for (const each of dead) state.dead.set(each.key, each);
+      await this.#pause();
+    }
+    state.newestNs = newestNs;
+  }
+
+  /** @throws LokiError `corrupt` when the bytes are not those that the root means */
+  #fetch(part: PartRef, signal: AbortSignal | undefined): Promise<Buffer> {
+    const bytes = this.#getPart(part, signal);
+    bytes.catch(() => undefined); // the reader hears of it when it gets there
+    return bytes;
+  }
+
+  async #getPart(part: PartRef, signal: AbortSignal | undefined): Promise<Buffer> {
+    const key = this.#partKey(part);
+    const bytes = await this.#store.get(key, signal);
+    if (identityOf(bytes).hash === part.hash) return bytes;
+    this.#damagedParts.add(key);
+    throw new LokiError('corrupt', `catalog: ${key}: its hash is another one`);
+  }
+
+  /** @returns the parts of the state, which all are in the store */
+  async #putParts(
+    state: CatalogState,
+    reusable: ReadonlyMap<string, PartRef>,
+    signal: AbortSignal | undefined,
+  ): Promise<PartRef[]> {
+    const refs: PartRef[] = [];
+    const put = async (content: PartContent, known?: PartIdentity): Promise<PartIdentity> => {
+      let ref = known && reusable.get(known.hash);
+      if (!ref) {
+        const bytes = encodePart(content);
+        const identity = identityOf(bytes);
+        ref =
+          reusable.get(identity.hash) ??
+          (await this.#putPart({ number: state.number, ...identity }, bytes, signal));
+        await this.#pause();
+      }
+      refs.push(ref);
+      return ref;
+    };
+    for (const group of state.groups) {
+      const { hash, sizeBytes } = await put({ live: group.segments, dead: [] }, group.identity);
+      group.identity = { hash, sizeBytes };
+    }
+    const dead = [...state.dead.values()];
+    for (let i = 0; i < dead.length; i += deadPerPart) {
+      await put({ live: new Set(), dead: dead.slice(i, i + deadPerPart) });
+    }
+    return refs;
+  }
+
+  async #putPart(part: PartRef, bytes: Buffer, signal: AbortSignal | undefined): Promise<PartRef> {
+    const isCreated = await this.#store.putIfAbsent(this.#partKey(part), bytes, signal);
+    // By an attempt whose answer was lost, if it is the same.
+    if (!isCreated) await this.#getPart(part, signal);
+    return part;
+  }
+
+  /**
+   * Parts of a checkpoint by their hashes, as far as they are in the store; none of the last checkpoint,
+   * which two writers side by side may have built on the same one.
+   */
+  async #reusable(
+    base: number | undefined,
+    last: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<string, PartRef>> {
+    if (base === undefined || last === undefined) return new Map();
+    const [parts, lastParts] = [await this.#partsOf(base, signal), await this.#partsOf(last, signal)];
+    if (!parts || !lastParts) return new Map();
+    const inLast = new Set(lastParts.map((part) => this.#partKey(part)));
+    const sizes = new Map<string, number>();
+    for await (const { key, sizeBytes } of this.#store.list(checkpointPartPrefix(this.#partition))) {
+      if (!inLast.has(key) && !this.#damagedParts.has(key)) sizes.set(key, sizeBytes);
+    }
+    const present = parts.filter((part) => sizes.get(this.#partKey(part)) === part.sizeBytes);
+    return new Map(present.map((part) => [part.hash, part]));
+  }
+
+  /** Parts that the root of a checkpoint names; undefined: the root is damaged or gone. */
+  async #partsOf(number: number, signal: AbortSignal | undefined): Promise<readonly PartRef[] | undefined> {
+    const key = checkpointKey(this.#partition, number);
+    let parts: readonly PartRef[] = [];
+    const read = (bytes: Buffer): void => {
+      parts = decodeCheckpoint(bytes, key, new CatalogState(this.#partition)) ?? [];
+    };
+    return (await isReadable(this.#store, key, read, signal)) ? parts : undefined;
+  }
+
+  /** Removes parts that no checkpoint names, unless one is being written with them. */
+  async #removeParts(signal: AbortSignal | undefined): Promise<void> {
+    const numbers = await this.numbers();
+    const named = new Set<string>();
+    for (const number of numbers) {
+      const parts = await this.#partsOf(number, signal);
+      if (!parts) return; // its parts are unknown: those that are too many are removed later
+      for (const part of parts) named.add(this.#partKey(part));
+    }
+    for await (const { key } of this.#store.list(checkpointPartPrefix(this.#partition))) {
+      const number = partNumberOf(key);
+      if (number === undefined || number >= numbers[0]) return;
+      if (!named.has(key)) await this.#store.delete(key);
+    }
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#timers) await nextTurn(this.#timers);
+  }
+
+  #partKey({ number, hash }: PartRef): string {
+    return checkpointPartKey(this.#partition, number, hash);
+  }
+}
+
+function identityOf(bytes: Uint8Array): PartIdentity {
+  const hash = createHash('sha256')
+    .update(bytes)
+    .digest('hex')
+    .slice(0, 2 * hashBytes);
+  return { hash, sizeBytes: bytes.length };
+}

@@ -1,0 +1,131 @@
+/**
+ * Live segments of a partition in groups, which checkpoints store as parts: a group that did not change is
+ * not written again.
+ */
+import type { ManifestSection, ManifestSegment } from './manifest.ts';
+import type { SectionTable } from './section-table.ts';
+
+/** A segment of a partition that is not completely dropped. */
+export interface LiveSegment {
+  readonly partition: number;
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly createdMs: number;
+  /** Its sections are those still to be read. */
+  readonly segment: Omit<ManifestSegment, 'sections'> & { readonly sections: SectionTable };
+  /** Stored together with it by checkpoints. */
+  group: SegmentGroup;
+}
+
+/** Hash and size of the object that holds a group. */
+export interface PartIdentity {
+  /** SHA-256, its first 16 bytes in hex digits. */
+  readonly hash: string;
+  readonly sizeBytes: number;
+}
+
+/** Neighbouring live segments, in order. */
+export interface SegmentGroup {
+  readonly segments: Set<LiveSegment>;
+  /** About what they take in a checkpoint, unpacked. */
+  bytes: number;
+  /** Of the group as it was last encoded or read; undefined: it has changed since. */
+  identity: PartIdentity | undefined;
+}
+
+/**
+ * About a group's unpacked bytes: 12,000 sections, which take some 10 ms to encode or decode. A segment with
+ * more is a group of its own.
+ */
+export const groupBytesDefault = 512 << 10;
+
+/**
+ * The grouping follows from the manifests alone, so that processes which folded the same ones encode the same
+ * parts. Neighbours that drops made
+ * smaller than half a group, together, become one.
+ */
+export class SegmentGroups implements Iterable<SegmentGroup> {
+  readonly #bytesMax: number;
+  #groups: SegmentGroup[] = [];
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get length(): number {
+    return this.#groups.length;
+  }
+
+  [Symbol.iterator](): Iterator<SegmentGroup> {
+    return this.#groups[Symbol.iterator]();
+  }
+
+  clear(): void {
+    this.#groups = [];
+  }
+
+  /** Begins a group, at the end. */
+  open(identity?: PartIdentity): SegmentGroup {
+    const group: SegmentGroup = { segments: new Set(), bytes: 0, identity };
+    this.#groups.push(group);
+    return group;
+  }
+
+  /** The group of the next segment, of so many bytes: the last one while it has room. */
+  forNext(bytes: number): SegmentGroup {
+    const last = this.#groups.at(-1);
+    if (!last || (last.segments.size > 0 && last.bytes + bytes > this.#bytesMax)) return this.open();
+    last.identity = undefined;
+    return last;
+  }
+
+  /** Takes note that sections of a segment were dropped. */
+  shrunk({ group }: LiveSegment, dropped: readonly ManifestSection[]): void {
+    for (const section of dropped) group.bytes -= sectionBytes(section);
+    this.#changed(group);
+  }
+
+  /** Takes a segment out, with the sections that it still has. */
+  remove(live: LiveSegment): void {
+    const { group } = live;
+    group.bytes -= segmentBytes(live.segment.sections);
+    group.segments.delete(live);
+    this.#changed(group);
+  }
+
+  #changed(group: SegmentGroup): void {
+    group.identity = undefined;
+    if (group.bytes > this.#bytesMax >> 1) return;
+    const at = this.#groups.indexOf(group);
+    if (group.segments.size === 0) this.#groups.splice(at, 1);
+    else if (!this.#join(at - 1)) this.#join(at);
+  }
+
+  /** Joins a group with the next one when both are small. */
+  #join(at: number): boolean {
+    const [group, next] = [this.#groups[at], this.#groups[at + 1]];
+    if (!group || !next || group.bytes + next.bytes > this.#bytesMax >> 1) return false;
+    for (const live of next.segments) {
+      group.segments.add(live);
+      live.group = group;
+    }
+    group.bytes += next.bytes;
+    group.identity = undefined;
+    this.#groups.splice(at + 1, 1);
+    return true;
+  }
+}
+
+/** Key, offsets, time and size of a segment, about. */
+const placeBytes = 80;
+
+/** About what a segment takes in a checkpoint. */
+export function segmentBytes(sections: Iterable<ManifestSection>): number {
+  let bytes = placeBytes;
+  for (const section of sections) bytes += sectionBytes(section);
+  return bytes;
+}
+
+function sectionBytes({ tenant }: ManifestSection): number {
+  return tenant.length + 24;
+}
