@@ -5,6 +5,7 @@ import { parseTenantId } from '@loki/model';
 import { encodePushRequest } from '@loki/proto';
 import { NodeTimers } from '@loki/runtime';
 import { distributorMetrics, Metrics } from '@loki/telemetry';
+import { ManualTime } from '@loki/test-tools';
 import { defaultLimits, StoppedClock, storedEntries, testDistributor } from './test/distributor.ts';
 import { ConsumerLag } from './write/consumer-lag.ts';
 
@@ -242,19 +243,23 @@ test('when the write log fails the client is told to come back', async () => {
 });
 
 test('pushes beyond the bytes in flight wait for a while until others are answered', async () => {
+  const time = new ManualTime();
   const { push, log } = testDistributor({
     options: { inflightBytesMax: 300, waitMsMax: 500 },
-    deps: { clock: { nowMs: () => nowMs, nowNs: () => nowNs, monotonicMs: () => performance.now() } },
+    deps: {
+      clock: { nowMs: () => nowMs, nowNs: () => nowNs, monotonicMs: () => time.monotonicMs() },
+      timers: time,
+    },
   });
   const gate = Promise.withResolvers<void>();
   log.gate = gate.promise;
   const body = jsonBody({ labels: app, entries: [[0, 'x'.repeat(100)]] });
   const first = push('t', { body });
-  expect((await push('t', { body })).status).toBe(503);
+  expect((await time.passUntil(push('t', { body }))).status).toBe(503);
   const waiting = push('t', { body });
   gate.resolve();
-  expect((await first).status).toBe(204);
-  expect((await waiting).status).toBe(204);
+  expect((await time.passUntil(first)).status).toBe(204);
+  expect((await time.passUntil(waiting)).status).toBe(204);
 });
 
 test('a push that waits too long for a head is told to come back; it counts for nothing any more', async () => {

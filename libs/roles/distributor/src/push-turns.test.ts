@@ -4,6 +4,7 @@
  */
 import { parseTenantId } from '@loki/model';
 import { NodeTimers } from '@loki/runtime';
+import { ManualTime } from '@loki/test-tools';
 import { PushTurns } from './push-turns.ts';
 import type { PushNeeds } from './push-turns.ts';
 import { StoppedClock } from './test/distributor.ts';
@@ -171,13 +172,14 @@ test('large pushes of one tenant hold up neither its small ones nor those of oth
 });
 
 test('a push that never finds what it needs is refused, and those behind it are served', async () => {
-  const clock = { nowMs: () => performance.now(), nowNs: () => 0n, monotonicMs: () => performance.now() };
-  const turns = new PushTurns({ clock, timers: new NodeTimers(), waitMsMax: 20 });
+  const time = new ManualTime();
+  const turns = new PushTurns({ clock: time, timers: time, waitMsMax: 20 });
   const { stock, needs } = supply(1);
   const large = turns.run(noisy, needs(false, 2), async () => 'large');
   const refused = expect(large).rejects.toMatchObject({ code: 'overloaded' });
-  await new Promise((resolve) => setTimeout(resolve, 15));
+  time.pass(15);
   const behind = turns.run(noisy, needs(false, 1), async () => 'behind');
+  time.pass(5);
   await refused;
   await expect(behind).resolves.toBe('behind');
   expect(stock.count).toBe(0);
