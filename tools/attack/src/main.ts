@@ -8,7 +8,7 @@
  */
 import fs from 'node:fs';
 import os from 'node:os';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { Attacker, sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
 import { bodyAttacks } from './body-attacks.ts';
@@ -37,7 +37,7 @@ const memoryBytesMax = 1536 * 2 ** 20;
 /** The other tenant is measured before the attack, and after it. */
 const quietMs = 1_500;
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     only: { type: 'string', default: '' },
     list: { type: 'boolean', default: false },

@@ -8,7 +8,7 @@
  *
  * With `--anew` each push of the overload comes on a connection of its own.
  */
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { Product } from './product.ts';
 import { Pushes } from './pushes.ts';
 import type { Tally } from './pushes.ts';
@@ -23,7 +23,7 @@ const normalWithinMs = 10_000;
 /** A push is normal when it is acknowledged within this time. */
 const usualMs = 1_000;
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     minutes: { type: 'string', default: '10' },
     cpus: { type: 'string', default: '0.5' },

@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import { Agent, request } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { Prng } from '@loki/virtual';
 import { Product } from './product.ts';
 import { tellVerdict } from './verdict.ts';
@@ -24,7 +24,7 @@ const tellEvery = 10_000;
 const failuresShareMax = 0.001;
 const timeoutMs = 30_000;
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     operations: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },

@@ -10,7 +10,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { loadHash } from '@loki/model';
 import { compareFigures, figureTable } from './figures.ts';
 import type { FigureSet } from './figures.ts';
@@ -19,7 +19,7 @@ import { reportPage } from './report.ts';
 
 const committedFile = path.join(import.meta.dirname, '../figures.json');
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     rows: { type: 'string', default: '100000' },
     only: { type: 'string', default: '' },

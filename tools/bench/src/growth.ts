@@ -5,7 +5,7 @@
  *     npm run bench:growth -- [--rows streams,catalog,tenants,compaction,ring,news,commits,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
-import { parseArgs } from 'node:util';
+import { endWithUsageError, readOptions } from '@loki/command-line';
 import { appendMeasures, measureAppends } from './growth-appends.ts';
 import { catalogMeasures, measureCatalog, measureTenants, tenantMeasures } from './growth-catalog.ts';
 import { commitMeasures, measureCommits } from './growth-commits.ts';
@@ -39,7 +39,7 @@ const rows: ReadonlyMap<string, Row> = new Map([
   ['heads', { sizes: [10, 100, 1_000], measures: headMeasures, measure: measureHeads }],
 ]);
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     rows: { type: 'string', default: [...rows.keys()].join() },
     sizes: { type: 'string', default: '' },
@@ -51,7 +51,7 @@ const results: Record<string, unknown> = {};
 const faults: string[] = [];
 for (const name of options.rows.split(',')) {
   const row = rows.get(name);
-  if (!row) throw new Error(`no row ${name}: there are ${[...rows.keys()].join(', ')}`);
+  if (!row) endWithUsageError(`there is no row ${name}, but ${[...rows.keys()].join(', ')}`);
   const sizes = options.sizes === '' ? row.sizes : options.sizes.split(',').map(Number);
   const costs: Map<string, number>[] = [];
   for (const size of sizes) {

@@ -15,7 +15,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { endWithUsageError, readOptions } from '@loki/command-line';
 import { findMinio, Link, makeBucket, servicesCache, startMinio } from '@loki/services';
 import { freePorts } from '@loki/test-tools';
 import { CountedRequests } from './counted-requests.ts';
@@ -25,7 +25,7 @@ import { StoreProcess } from './store-process.ts';
 import { readDataSet, storeQueries } from './store-queries.ts';
 import type { StoreQuery } from './store-queries.ts';
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     data: { type: 'string' },
     work: { type: 'string', default: '/tmp/loki-bench-store' },
@@ -38,7 +38,9 @@ const { values: options } = parseArgs({
   },
 });
 
-if (options.data === undefined) throw new Error('--data DIR: a data set of the benchmark harness');
+if (options.data === undefined) {
+  endWithUsageError('--data DIR, a data set of the benchmark harness, is missing');
+}
 const binary = findMinio(servicesCache);
 if (binary === undefined) {
   console.log('skipped: there is no MinIO; set MINIO_BINARY');

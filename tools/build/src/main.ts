@@ -6,13 +6,15 @@
  */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { build } from './build.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { out: { type: 'string', default: 'dist' } } });
+  const { values } = readOptions(import.meta.filename, {
+    options: { out: { type: 'string', default: 'dist' } },
+  });
   const outdir = path.resolve(root, values.out);
   const { apps, packages } = await build({
     root,

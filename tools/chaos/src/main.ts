@@ -15,9 +15,9 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { faultsIn, Ledger, LokiClient } from '@loki/canary';
 import type { Findings } from '@loki/canary';
+import { endWithUsageError, numberOf, readOptions } from '@loki/command-line';
 import { NodeDisk, NodeHttpClient, NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/virtual';
 import type { Fault } from './fault.ts';
@@ -49,7 +49,7 @@ interface Options extends Scenario {
 }
 
 async function main(): Promise<number> {
-  const options = readOptions();
+  const options = runOptions();
   if (!options) {
     for (const { kind } of faults) console.log(kind);
     for (const [name, { about }] of Object.entries(scenarios)) console.log(`--scenario ${name}: ${about}`);
@@ -173,8 +173,8 @@ async function allRounds({
 }
 
 /** Undefined: the command only lists kinds and scenarios. */
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
+function runOptions(): Options | undefined {
+  const { values } = readOptions(import.meta.filename, {
     options: {
       scenario: { type: 'string', default: 'all' },
       rounds: { type: 'string' },
@@ -194,27 +194,31 @@ function readOptions(): Options | undefined {
   });
   if (values.list) return undefined;
   const { scenario: name, plant } = values;
-  if (!Object.hasOwn(scenarios, name)) throw new Error(`${name} is no scenario: see --list`);
-  if (plant !== undefined && !Object.hasOwn(plants, plant)) throw new Error(`${plant} cannot be planted`);
+  if (!Object.hasOwn(scenarios, name)) endWithUsageError(`${name} is no scenario of --list`);
+  if (plant !== undefined && !Object.hasOwn(plants, plant)) {
+    endWithUsageError(`${plant} is no plant of --list`);
+  }
   const scenario = scenarios[name];
-  const numberOr = (text: string | undefined, standard: number): number =>
-    text === undefined ? standard : Number(text);
+  const numberOr = <T>(name: Exclude<keyof typeof values, 'keep' | 'list'>, standard: T): number | T => {
+    const text = values[name];
+    return text === undefined ? standard : numberOf(name, text);
+  };
   const only = values.only.split(',').filter((kind) => kind !== '');
   const kinds = only.length > 0 ? only : scenario.kinds;
   const unknown = kinds.find((kind) => !faults.some((fault) => fault.kind === kind));
-  if (unknown !== undefined) throw new Error(`${unknown} is no kind of fault: see --list`);
-  const pauseMax = numberOr(values['pause-max'], scenario.pauseMs.max / 1000) * 1000;
-  const pauseMin = numberOr(values['pause-min'], scenario.pauseMs.min / 1000) * 1000;
+  if (unknown !== undefined) endWithUsageError(`${unknown} is no kind of fault of --list`);
+  const pauseMax = numberOr('pause-max', scenario.pauseMs.max / 1000) * 1000;
+  const pauseMin = numberOr('pause-min', scenario.pauseMs.min / 1000) * 1000;
   return {
     ...scenario,
-    rounds: numberOr(values.rounds, scenario.rounds),
+    rounds: numberOr('rounds', scenario.rounds),
     seed: values.seed,
     faults: faults.filter(({ kind, isSpecial }) => (kinds.length === 0 ? !isSpecial : kinds.includes(kind))),
-    atOnce: values['at-once'] === undefined ? scenario.atOnce : Number(values['at-once']),
+    atOnce: numberOr('at-once', scenario.atOnce),
     pauseMs: { min: Math.min(pauseMin, pauseMax), max: pauseMax },
-    load: { ...scenario.load, linesPerSecond: numberOr(values.rate, scenario.load.linesPerSecond) },
-    ackedMin: numberOr(values.lines, scenario.ackedMin),
-    queriesPerSecond: numberOr(values.queries, scenario.queriesPerSecond),
+    load: { ...scenario.load, linesPerSecond: numberOr('rate', scenario.load.linesPerSecond) },
+    ackedMin: numberOr('lines', scenario.ackedMin),
+    queriesPerSecond: numberOr('queries', scenario.queriesPerSecond),
     previous: values.previous,
     plant: plant as Plant | undefined,
     keeps: values.keep,

@@ -20,6 +20,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { answerHelp, openingComment } from '@loki/command-line';
 import { Corpus } from './corpus.ts';
 import { OneProcess } from './one-process.ts';
 import { Phases } from './phases.ts';
@@ -88,4 +89,5 @@ async function runOn(corpus: Corpus, way: Way, options: RunOptions): Promise<num
   }
 }
 
+answerHelp(openingComment(import.meta.filename));
 process.exitCode = await main(process.argv.slice(2));

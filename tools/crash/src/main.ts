@@ -13,8 +13,8 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { faultsIn, Ledger, LedgerJudge, LedgerLoad, LokiClient } from '@loki/canary';
+import { readOptions } from '@loki/command-line';
 import { NodeClock, NodeDisk, NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Daemon } from '@loki/services';
 import { freePorts } from '@loki/test-tools';
@@ -26,7 +26,7 @@ const lineBytes = 60;
 /** At a tenth of a second each: longer than any start takes. */
 const attemptsMax = 1_000;
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     rounds: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },

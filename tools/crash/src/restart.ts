@@ -5,8 +5,8 @@
  *
  *     npm run restart -- [--mib 1024]
  */
-import { parseArgs } from 'node:util';
 import { Product, Pushes, tellVerdict } from '@loki/attack';
+import { readOptions } from '@loki/command-line';
 
 const consumingWithinMs = 5_000;
 const servingWithinMs = 30_000;
@@ -21,7 +21,9 @@ const linesPerPush = 4 * streams;
 const pushBytes = linesPerPush * 120;
 const giveUpMs = 300_000;
 
-const { values: options } = parseArgs({ options: { mib: { type: 'string', default: '1024' } } });
+const { values: options } = readOptions(import.meta.filename, {
+  options: { mib: { type: 'string', default: '1024' } },
+});
 
 async function main(): Promise<number> {
   const product = await Product.start(0, [

@@ -8,6 +8,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { answerHelp, openingComment } from '@loki/command-line';
 import { preparePrograms, programsCache } from './programs.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -31,4 +32,5 @@ function main(args: readonly string[]): number {
   return status ?? 1;
 }
 
+answerHelp(openingComment(import.meta.filename));
 process.exitCode = main(process.argv.slice(2));

@@ -1,10 +1,8 @@
 /** Writes the KubeSphere extension as a chart: `npm run pack:extension -- DIRECTORY`. */
+import { endWithUsageError, readOptions } from '@loki/command-line';
 import { packExtension } from './pack-extension.ts';
 
-const [directory] = process.argv.slice(2);
-if (directory === undefined) {
-  console.error('usage: npm run pack:extension -- DIRECTORY');
-  process.exitCode = 2;
-} else {
-  console.log(packExtension(directory));
-}
+const { positionals } = readOptions(import.meta.filename, { allowPositionals: true });
+const [directory] = positionals;
+if (directory === undefined) endWithUsageError('a DIRECTORY is missing');
+console.log(packExtension(directory));

@@ -14,7 +14,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { serviceNames } from '@loki/services';
 import type { ServiceName } from '@loki/services';
 import { Cluster } from './cluster.ts';
@@ -24,7 +24,7 @@ import { memberOf, membersOf, wholeSystem } from './members.ts';
 import type { AppName } from './members.ts';
 
 async function main(): Promise<number> {
-  const { values, positionals: flags } = parseArgs({
+  const { values, positionals: flags } = readOptions(import.meta.filename, {
     allowPositionals: true,
     options: {
       data: { type: 'string', default: defaultData },

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { endWithUsageError, readOptions } from '@loki/command-line';
 import { mainOf } from './cluster.ts';
 import { defaultData, defaultPort, devCommand, root } from './dev-member.ts';
 import { waitForDevServices } from './dev-services.ts';
@@ -16,7 +16,7 @@ import type { AppName } from './members.ts';
 const servicesWaitMs = 120_000;
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readOptions(import.meta.filename, {
     allowPositionals: true,
     options: {
       number: { type: 'string', default: '1' },
@@ -25,7 +25,7 @@ async function main(): Promise<number> {
     },
   });
   const app = appNames.find((name) => name === path.basename(positionals[0] ?? ''));
-  if (!app) throw new Error(`which app: ${appNames.join(', ')}`);
+  if (!app) endWithUsageError(`one of these apps is missing: ${appNames.join(', ')}`);
   fs.mkdirSync(values.data, { recursive: true });
   const member = memberOf(app, Number(values.number), Number(values.port));
   const services = app === 'loki' ? {} : await waitForDevServices(values.data, servicesWaitMs);

@@ -7,7 +7,7 @@
  *                     [--no-shrink] [--list] [--json FILE]
  */
 import fs from 'node:fs';
-import { parseArgs } from 'node:util';
+import { endWithUsageError, readOptions } from '@loki/command-line';
 import { loadHash } from '@loki/model';
 import { cutAtEveryByte, flipEveryBit, inputAt, judge } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
@@ -15,7 +15,7 @@ import { findTargets } from './find-targets.ts';
 import { runRound } from './round.ts';
 import type { RoundAnswer } from './round.ts';
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     target: { type: 'string', default: '' },
     seed: { type: 'string', default: '1' },
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   if (options.target === 'flip') return damageAll(goldenFiles, 'flip', flipEveryBit);
   if (options.target === 'cut') return damageAll(goldenFiles, 'cut', cutAtEveryByte);
   const selected = targets.filter(({ name }) => new RegExp(`^(?:${options.target || '.*'})$`).test(name));
-  if (selected.length === 0) throw new Error(`no target is named ${options.target}: --list names all`);
+  if (selected.length === 0) endWithUsageError(`no target of --list is named ${options.target}`);
   if (options.list) {
     for (const { name, shape } of selected) console.log(`${name} (${shape})`);
     for (const { name, bytes } of goldenFiles) console.log(`flip, cut: ${name} (${bytes().length} bytes)`);

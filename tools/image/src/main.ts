@@ -10,7 +10,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { Checks } from './checks.ts';
 import { unpackImage } from './container.ts';
 import { checkContents } from './contents.ts';
@@ -19,7 +19,9 @@ import { checkRuns } from './runs.ts';
 import { buildTestImage, testTag } from './test-image.ts';
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { archive: { type: 'string' }, save: { type: 'string' } } });
+  const { values } = readOptions(import.meta.filename, {
+    options: { archive: { type: 'string' }, save: { type: 'string' } },
+  });
   const lack = lackOf(['buildah', 'debootstrap', 'runc', 'umoci']);
   if (lack !== undefined) {
     console.log(`skipped: the image: ${lack}`);

@@ -14,7 +14,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { Checks } from '@loki/image';
 import { accountUser, createAccount, grant } from './account.ts';
 import { checkAdmission } from './admission.ts';
@@ -33,7 +33,7 @@ const parts = ['rights', 'lifecycle', 'previous', 'drain', 'admission', 'scaling
 const briefParts: readonly string[] = ['rights', 'lifecycle', 'drain', 'admission'];
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readOptions(import.meta.filename, {
     options: {
       install: { type: 'boolean', default: false },
       only: { type: 'string' },

@@ -1,8 +1,10 @@
 /** Writes the dashboards of deploy/mixin, and what the charts have of the mixin: `npm run mixin`. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { readOptions } from '@loki/command-line';
 import { inTree, mixinFiles, ownDirectories } from './files.ts';
 
+readOptions(import.meta.filename, {});
 const files = mixinFiles();
 for (const [file, text] of files) {
   fs.mkdirSync(path.dirname(inTree(file)), { recursive: true });

@@ -15,7 +15,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { bringHelm, programsCache } from '@loki/deploy';
 import {
   buildTestImage,
@@ -43,7 +43,7 @@ const image = { registry: 'localhost', repository: 'loki', tag: testTag };
 const previousRepository = 'loki-previous';
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readOptions(import.meta.filename, {
     options: {
       inside: { type: 'boolean', default: false },
       archive: { type: 'string' },

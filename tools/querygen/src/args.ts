@@ -1,5 +1,5 @@
 /** Arguments of the program: seed, number of queries, odds of each judge. */
-interface FuzzArgs {
+export interface FuzzArgs {
   readonly seed: number;
   readonly count: number;
   readonly perData: number;

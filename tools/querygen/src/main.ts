@@ -1,23 +1,26 @@
 /** `npm run fuzz:queries`: command line of the query fuzzer. */
+import { answerHelp, endWithUsageError } from '@loki/command-line';
 import { parseArgs, usage } from './args.ts';
+import type { FuzzArgs } from './args.ts';
 import { runCampaign } from './campaign.ts';
 import type { Finding } from './campaign.ts';
 
 /** Errors are expected in nearly all questions of a campaign: their stacks would take a tenth of the time. */
 const stackFrames = 0;
 
-main().then(
-  (isGood) => (process.exitCode = isGood ? 0 : 1),
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.stack : error);
-    console.error(usage);
-    process.exitCode = 2;
-  },
-);
+answerHelp(usage);
+process.exitCode = (await main(argsOrUsageError())) ? 0 : 1;
+
+function argsOrUsageError(): FuzzArgs {
+  try {
+    return parseArgs(process.argv.slice(2));
+  } catch (error) {
+    return endWithUsageError((error as Error).message);
+  }
+}
 
 /** True when all ways gave equal answers. */
-async function main(): Promise<boolean> {
-  const args = parseArgs(process.argv.slice(2));
+async function main(args: FuzzArgs): Promise<boolean> {
   const beganMs = performance.now();
   Error.stackTraceLimit = stackFrames;
   const result = await runCampaign({

@@ -4,11 +4,14 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { readOptions } from '@loki/command-line';
 import { apiPages } from './api-pages.ts';
 import { readProduct, root } from './source.ts';
 
-const [flag, target] = process.argv.slice(2);
-const directory = flag === '--to' ? target : path.join(root, 'docs/api');
+const { values } = readOptions(import.meta.filename, {
+  options: { to: { type: 'string', default: path.join(root, 'docs/api') } },
+});
+const directory = values.to;
 const pages = await readProduct(
   (files) => Promise.resolve(apiPages(files)),
   /\.(?:test|fuzz)\.ts$|^apps\/|^tools\//,

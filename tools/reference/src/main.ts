@@ -1,14 +1,17 @@
 /** `npm run docs:reference`: writes docs/reference, or with `--to DIRECTORY` the same files there. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { readOptions } from '@loki/command-line';
 import { configurationPage } from './configuration-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { routesPage } from './routes-page.ts';
 import { readProduct, root } from './source.ts';
 
-const [flag, target] = process.argv.slice(2);
-const directory = flag === '--to' ? target : path.join(root, 'docs/reference');
+const { values } = readOptions(import.meta.filename, {
+  options: { to: { type: 'string', default: path.join(root, 'docs/reference') } },
+});
+const directory = values.to;
 const configuration = await configurationPage();
 const pages = await readProduct(async (files) => ({
   'configuration.md': configuration,

@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { packExtension } from '@loki/deploy';
 import { buildImage, exportImage, lackOf } from '@loki/image';
 import { charts, versionFaults, versionsOf } from './versions.ts';
@@ -21,7 +21,7 @@ import { charts, versionFaults, versionsOf } from './versions.ts';
 const root = path.resolve(import.meta.dirname, '../../..');
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readOptions(import.meta.filename, {
     options: {
       out: { type: 'string', default: 'release' },
       platforms: { type: 'string', default: '' },

@@ -16,7 +16,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '@loki/command-line';
 import { prometheusVariables } from './prometheus.ts';
 import { serviceNames, startServices, testVariables } from './services.ts';
 import type { ServiceName, Services } from './services.ts';
@@ -33,7 +33,7 @@ const suites = [
 ];
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readOptions(import.meta.filename, {
     allowPositionals: true,
     options: {
       brokers: { type: 'string', default: '3' },

@@ -1,5 +1,6 @@
 /** `npm run sim`: plays seeds of the simulator. */
 import { readFileSync } from 'node:fs';
+import { answerHelp, endWithUsageError } from '@loki/command-line';
 import { alwaysFaults } from '@loki/simulator';
 import type { AlwaysFault } from '@loki/simulator';
 import { parseArgs, usage } from './args.ts';
@@ -8,18 +9,19 @@ import { parseKnownSeeds } from './known-seeds.ts';
 import { bugs, hasBug, hasFault, runModel } from './models.ts';
 import type { Model } from './models.ts';
 
-main().then(
-  (isGood) => (process.exitCode = isGood ? 0 : 1),
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    console.error(usage);
-    process.exitCode = 2;
-  },
-);
+answerHelp(usage);
+process.exitCode = (await main(argsOrUsageError())) ? 0 : 1;
+
+function argsOrUsageError(): SimArgs {
+  try {
+    return parseArgs(process.argv.slice(2));
+  } catch (error) {
+    return endWithUsageError((error as Error).message);
+  }
+}
 
 /** True when no seed fails, or, with a planted bug, when one does. */
-async function main(): Promise<boolean> {
-  const args = parseArgs(process.argv.slice(2));
+async function main(args: SimArgs): Promise<boolean> {
   const failing: Play[] = [];
   const totals = new Map<Model, Record<string, number>>();
   const strikes = countStrikes(args.always);

@@ -11,8 +11,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { Product, tellVerdict } from '@loki/attack';
+import { readOptions } from '@loki/command-line';
 import { plot } from './plot.ts';
 import { trendOf } from './slope.ts';
 import type { Series } from './slope.ts';
@@ -27,7 +27,7 @@ const warmUpShare = 1 / 2;
 /** A shared machine delays a request now and then. */
 const failuresShareMax = 0.001;
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     minutes: { type: 'string', default: '30' },
     out: { type: 'string', default: 'docs' },

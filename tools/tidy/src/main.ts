@@ -1,6 +1,10 @@
-/** `npm run check:tidy`: checks the tree against the house rules. */
+/**
+ * Checks the tree against the house rules: `npm run check:tidy -- [--fix]`. With --fix it first mends the
+ * forms that a program can mend.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readOptions } from '@loki/command-line';
 import { checkTree } from './check-tree.ts';
 import { mendText } from './rule-text.ts';
 import { readTree } from './tree.ts';
@@ -11,7 +15,8 @@ import { readTree } from './tree.ts';
  */
 function main(): void {
   const root = join(import.meta.dirname, '..', '..', '..');
-  if (process.argv.includes('--fix')) mendTree(root);
+  const { values } = readOptions(import.meta.filename, { options: { fix: { type: 'boolean' } } });
+  if (values.fix) mendTree(root);
   const tree = readTree(root);
   const faults = checkTree(tree);
   for (const fault of faults) console.log(`${fault.path}:${fault.line}: ${fault.text}`);
