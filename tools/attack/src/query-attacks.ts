@@ -16,6 +16,31 @@ function querying(query: string): Attack['run'] {
   return posting(`query=${encodeURIComponent(query)}`);
 }
 
+function queryingAnew(query: (turn: number) => string): Attack['run'] {
+  return (attacker) =>
+    attacker.flood(3, floodMs, (turn) =>
+      attacker.send('/loki/api/v1/query_range', {
+        method: 'POST',
+        headers: form,
+        body: `query=${encodeURIComponent(query(turn))}`,
+      }),
+    );
+}
+
+/** Stages of some 128 KiB, or of as many tokens as a query may have. */
+const longStages = [
+  `|~ "${'.*x'.repeat(43_000)}"`,
+  `|~ "(?i)${'s'.repeat(130_000)}"`,
+  `|~ "${'a?'.repeat(65_000)}"`,
+  `| regexp "(?P<x>a)${'.*x'.repeat(43_000)}"`,
+  `| x=~"${'.*x'.repeat(43_000)}"`,
+  `| line_format "${'{{.x}}'.repeat(21_000)}"`,
+  `|= "a"${' or "b"'.repeat(4_900)}`,
+  `| drop a${',b=~"x.+"'.repeat(2_400)}`,
+  `| label_format ${Array.from({ length: 2_400 }, (_, i) => `x${i}="{{.y}}"`).join(',')}`,
+  `| json ${Array.from({ length: 2_400 }, (_, i) => `x${i}="y[0].z"`).join(',')}`,
+];
+
 /** A sum of so many leaves, as a balanced tree: its nesting is no reason to refuse it. */
 function sumOf(leaves: number, first = 0): string {
   if (leaves === 1) return `rate({a="b${first}"}[1m])`;
@@ -43,8 +68,18 @@ export const queryAttacks: readonly Attack[] = [
   },
   {
     name: 'long pattern',
-    about: 'A7: a regular expression as long as one may be',
+    about: 'A7: a regular expression as long as one may be, but too large',
     run: querying(`{a=~"${'.*x'.repeat(5_400)}"}`),
+  },
+  {
+    name: 'large pattern',
+    about: 'A7: a regular expression as large as one may be, never the same twice',
+    run: queryingAnew((turn) => `{app=~"${turn}${'.*x'.repeat(2_000)}"}`),
+  },
+  {
+    name: 'long stages',
+    about: 'A7: patterns, templates and lists as long as a query may be, never the same twice',
+    run: queryingAnew((turn) => `{app="b${turn}"} ${longStages[turn % longStages.length]}`),
   },
   {
     name: 'invented tenants',

@@ -1,34 +1,42 @@
 /** Parses a query and checks its meaning: step *admit* of a query, and the start of each leaf. */
-import { BoundedMap } from '@loki/model';
 import { compileRegex } from '@loki/regex';
 import { compileTemplate } from '@loki/template';
 import type { Expr, LabelFilter, LabelFormat, LineFilterStageSpec, LogExpr, Stage } from './ast.ts';
 import { messageOfPart, QueryPartError, stageError } from './errors.ts';
 import { parseIpMatcher } from './ip.ts';
 import { parseJsonPath, parseLogfmtKey } from './json-path.ts';
-import { parseSelectionSyntax, parseSyntax, rangesOf } from './parser.ts';
+import { faultOf, parsedText, rememberParsed, treeOf } from './parsed-texts.ts';
+import type { ParsedText } from './parsed-texts.ts';
+import { checkSelectors, parseGrammar, parseSelectionSyntax, parseSyntax, rangesOf } from './parser.ts';
 import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
-/** Bounds of the cache of parsed queries, by number and length of texts: a megabyte or two at most. */
-const cachedTreesMax = 512;
-const cachedCharsMax = 2_048;
-const cachedTrees = new BoundedMap<string, Expr>(cachedTreesMax);
-
 /**
- * Parses a query for execution: `parseSyntax`, and everything inside the stages. A leaf travels as text, and
- * each of its stretches and shards parses the same text again: the latest trees are cached. A tree is never
- * changed.
+ * Parses a query for execution: `parseSyntax`, and everything inside the stages. The latest trees are
+ * remembered. A tree is never changed.
  *
  * @throws LokiError badRequest with Loki's text
  */
 export function parseExpr(query: string): Expr {
-  const cached = cachedTrees.get(query);
-  if (cached) return cached;
+  const parsed = parsedText(query);
+  if (parsed) return treeOf(parsed, ['selectorFault', 'stageFault']);
   const expr = parseSyntax(query);
   checkExpr(expr);
-  if (query.length <= cachedCharsMax) cachedTrees.set(query, expr);
+  rememberParsed(query, { expr });
   return expr;
+}
+
+/** Reads a text for any use of it: a worker reads long texts, and the main thread remembers them. */
+export function readQueryText(query: string): ParsedText {
+  let expr: Expr | undefined;
+  const fault = faultOf(() => (expr = parseGrammar(query)));
+  if (!expr) return { fault };
+  const tree = expr;
+  return {
+    expr,
+    selectorFault: faultOf(() => checkSelectors(tree)),
+    stageFault: faultOf(() => checkExpr(tree)),
+  };
 }
 
 /**
@@ -38,7 +46,9 @@ export function parseExpr(query: string): Expr {
  */
 export function parseSelection(query: string): LogExpr {
   const expr = parseSelectionSyntax(query);
-  checkExpr(expr);
+  const parsed = parsedText(query);
+  if (parsed) treeOf(parsed, ['stageFault']);
+  else checkExpr(expr);
   return expr;
 }
 

@@ -1,11 +1,15 @@
 /** Compiles label matchers: step *select* of a query, policies and deletes. */
+import { BoundedMap } from '@loki/model';
 import { compileRegex, plainAlternatives } from '@loki/regex';
+import type { Regex } from '@loki/regex';
 import type { Matcher } from './ast.ts';
 
 /** `name op "value"` as a compiled test. A missing label counts as empty. */
 export interface StringMatcher {
   readonly name: string;
   readonly matches: (value: string) => boolean;
+  /** Instructions of its regular expression; 0: it has none. */
+  readonly size: number;
   /**
    * Present when a list of values decides: the matcher accepts exactly these values, or all others when
    * negated.
@@ -22,10 +26,25 @@ export function compileMatcher({ name, op, value }: Matcher): StringMatcher {
     const [only] = values;
     // Parsed labels are new strings: a comparison costs less than computing a hash.
     const isListed = values.size === 1 ? (text: string) => text === only : (text: string) => values.has(text);
-    return { name, matches: (text) => isListed(text) !== isNegated, listed: { values, isNegated } };
+    return { name, matches: (text) => isListed(text) !== isNegated, size: 0, listed: { values, isNegated } };
   }
-  const regex = compileRegex(value, { anchored: true, dotAll: true });
-  return { name, matches: (text) => regex.test(text) !== isNegated };
+  const regex = regexOf(value);
+  return { name, matches: (text) => regex.test(text) !== isNegated, size: regex.size };
+}
+
+/**
+ * Patterns of the latest matchers: a query's matchers are compiled where it is checked, and for each
+ * partition.
+ */
+const regexes = new BoundedMap<string, Regex>(64);
+
+function regexOf(pattern: string): Regex {
+  let regex = regexes.get(pattern);
+  if (!regex) {
+    regex = compileRegex(pattern, { anchored: true, dotAll: true });
+    regexes.set(pattern, regex);
+  }
+  return regex;
 }
 
 /** Labels by name: `Labels` or a map. */

@@ -9,7 +9,10 @@ import { grammar } from './grammar.ts';
 import { Lexer } from './lexer.ts';
 import type { Token } from './lexer.ts';
 import { compileMatcher } from './matchers.ts';
+import type { StringMatcher } from './matchers.ts';
+import { parsedText, rememberParsed, treeOf } from './parsed-texts.ts';
 import { parserState } from './parser-states.ts';
+import { mainThreadSizeMax, withoutPatternChecks } from './regex-check.ts';
 
 /** A longer query is refused before it is parsed. */
 export const queryBytesMax = 131_072;
@@ -24,8 +27,8 @@ const tokensMax = 10_000;
 export const selectionsMax = 256;
 
 /**
- * Longest regular expression of a selector, unless it is a list of names. It is compiled and run on an empty
- * text here, on the main thread; the engine refuses most longer ones for their cost anyway.
+ * Longest regular expression of a selector, unless it is a list of names. The main thread compiles it for the
+ * streams of heads; the engine refuses most longer ones for their cost anyway.
  */
 const matcherCharsMax = 16_384;
 
@@ -47,10 +50,28 @@ const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
  * @throws LokiError badRequest with Loki's text
  */
 export function parseSyntax(query: string, names: LabelNames = 'valid'): Expr {
+  const parsed = names === 'valid' ? parsedText(query) : undefined;
+  if (parsed) return treeOf(parsed, ['selectorFault']);
+  const expr = parseGrammar(query, names);
+  checkSelectors(expr);
+  return expr;
+}
+
+/** Parses a query by the grammar alone. */
+export function parseGrammar(query: string, names: LabelNames = 'valid'): Expr {
   const bytes = Buffer.byteLength(query);
   if (bytes > queryBytesMax) throw parseError(`input size too long (${bytes} > ${queryBytesMax})`);
-  const expr = run(query, names);
-  checkSelectors(expr);
+  return run(query, names);
+}
+
+/**
+ * Parses the text of a leaf, which was printed from a checked tree: checks nothing, and remembers it.
+ */
+export function parseLeafText(text: string): Expr {
+  const parsed = parsedText(text);
+  if (parsed?.expr) return parsed.expr;
+  const expr = withoutPatternChecks(() => run(text, 'valid'));
+  rememberParsed(text, { expr });
   return expr;
 }
 
@@ -62,8 +83,8 @@ export function parseSyntax(query: string, names: LabelNames = 'valid'): Expr {
  * @throws LokiError badRequest
  */
 export function parseSelectionSyntax(query: string, names: LabelNames = 'valid'): LogExpr {
-  if (Buffer.byteLength(query) > queryBytesMax) throw parseError('input size too long');
-  const expr = run(query, names);
+  const parsed = names === 'valid' ? parsedText(query) : undefined;
+  const expr = parsed ? treeOf(parsed, []) : parseGrammar(query, names);
   if (expr.kind !== 'log') throw parseError('only log queries select entries');
   return expr;
 }
@@ -123,29 +144,42 @@ function syntaxError(state: ParserState, token: Token): LokiError {
   return parseErrorAt(token.line, token.column, message);
 }
 
-/** Each selector needs a matcher that refuses streams without its label: others would select everything. */
-function checkSelectors(expr: Expr): void {
+/**
+ * Each selector needs a matcher that refuses streams without its label: others would select everything.
+ *
+ * @throws LokiError badRequest, also for patterns that are too large
+ */
+export function checkSelectors(expr: Expr): void {
   const logExprs = logExprsOf(expr);
   if (logExprs.length > selectionsMax) {
     throw parseError(`too many log selections (${logExprs.length} > ${selectionsMax})`);
   }
-  for (const log of logExprs) {
-    if (log.matchers.some((matcher) => !acceptsMissing(matcher))) continue;
+  let size = 0;
+  for (const { matchers } of logExprs) {
+    let isSelective = false;
+    for (const matcher of matchers) {
+      const compiled = compileBounded(matcher);
+      size += compiled.size;
+      isSelective ||= !compiled.matches('');
+    }
+    if (isSelective) continue;
     throw parseError(
       'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
         'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
     );
   }
+  if (size > mainThreadSizeMax) {
+    throw parseError(`regular expressions of selectors are too large (${size} > ${mainThreadSizeMax})`);
+  }
 }
 
-/** Whether a matcher accepts streams without its label. */
-function acceptsMissing(matcher: Matcher): boolean {
+function compileBounded(matcher: Matcher): StringMatcher {
   const { op, value } = matcher;
   const { length } = value;
   if (length > matcherCharsMax && (op === '=~' || op === '!~') && !plainAlternatives(value)) {
     throw parseError(`regular expression of a selector is too long (${length} > ${matcherCharsMax})`);
   }
-  return compileMatcher(matcher).matches('');
+  return compileMatcher(matcher);
 }
 
 /** Whether the query yields samples. False: it yields log lines. */

@@ -4,6 +4,7 @@ import type {
   BinaryExpr, Expr, Extraction, Grouping, LabelFilter, LineFilterStageSpec, LogExpr, Matcher, RangeAggExpr, Stage, Unwrap,
 } from './ast.ts'; // prettier-ignore
 import { formatByteSize, formatNumber, formatSixDigits } from './numbers.ts';
+import { rememberParsed } from './parsed-texts.ts';
 
 /**
  * The purpose of a text. `display` is Loki's canonical text: it rounds sizes and `vector` numbers and quotes
@@ -15,6 +16,13 @@ type PrintStyle = 'exact' | 'display';
 /** One line that parses back to the same tree: for sending a query to other processes, and as a cache key. */
 export function printExpr(expr: Expr): string {
   return print(expr, 'exact');
+}
+
+/** The text of a leaf: as `printExpr`, and reading it again in this process costs nothing. */
+export function printLeaf(expr: Expr): string {
+  const text = printExpr(expr);
+  rememberParsed(text, { expr });
+  return text;
 }
 
 /** One line, as Loki shows the query to users. */

@@ -146,6 +146,26 @@ export function someNode(node: Node, predicate: (node: Node) => boolean): boolea
   return predicate(node) || children(node).some((child) => someNode(child, predicate));
 }
 
+/** Whether the node matches the empty input, where a word has no boundary. */
+export function matchesEmpty(node: Node): boolean {
+  switch (node.kind) {
+    case 'empty':
+      return true;
+    case 'set':
+      return false;
+    case 'position':
+      return node.at !== 'wordBoundary';
+    case 'capture':
+      return matchesEmpty(node.body);
+    case 'repeat':
+      return node.min === 0 || matchesEmpty(node.body);
+    case 'concat':
+      return node.items.every(matchesEmpty);
+    case 'alternate':
+      return node.items.some(matchesEmpty);
+  }
+}
+
 /**
  * The character of a set that holds one character or all cases of one; undefined for other sets. `fold`: the
  * set holds several cases.

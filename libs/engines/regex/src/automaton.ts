@@ -12,8 +12,8 @@ import { re2Source } from './re2-source.ts';
 
 /** Steps between two checks for interruption: 1 to 50 ms. */
 const stepsPerCheck = 1 << 18;
-/** Most steps of a search that nothing can interrupt, on the shared main thread: 0.1 to 0.2 s. */
-const stepsUnattendedMax = 1 << 23;
+/** Most steps of a search that nothing can interrupt, on the shared main thread: 20 to 60 ms. */
+const stepsUnattendedMax = 1 << 22;
 /** The same bound for large patterns, where a step that creates a state costs ten times as much. */
 const largeStepsUnattendedMax = 1 << 20;
 const largeSize = 256;
@@ -89,6 +89,19 @@ function interruptibleInput(
 const TextInput = interruptibleInput(inputClass((machine) => machine.match('a')));
 const BytesInput = interruptibleInput(inputClass((machine) => machine.matchUTF8(new Uint8Array(1))));
 
+/**
+ * Refuses a long search that nothing can interrupt.
+ *
+ * @param size instructions of the pattern
+ * @param units of the text
+ * @throws LokiError badRequest
+ */
+export function checkUnattended(size: number, units: number, steps: number): void {
+  if (steps <= stepsUnattendedMax || isInterruptible()) return;
+  const text = `regular expression of ${size} instructions is too expensive for a text of ${units} characters`;
+  throw new LokiError('badRequest', text);
+}
+
 /** A pattern for re2js, compiled at first use. */
 export class Automaton {
   readonly #root: Node;
@@ -114,15 +127,11 @@ export class Automaton {
     return this.#run(text, from, 2 * (groupCount + 1));
   }
 
-  /** @throws LokiError badRequest for a long search that nothing can interrupt */
   #run(input: string | Uint8Array, from: number, slots: number): number[] | null {
     const units = input.length - from;
     const { size } = this.#root;
-    const stepsMax = size > largeSize ? largeStepsUnattendedMax : stepsUnattendedMax;
-    if (size * (units + unitsToCompile) > stepsMax && !isInterruptible()) {
-      const text = `regular expression of ${size} instructions is too expensive for a text of ${units} characters`;
-      throw new LokiError('badRequest', text);
-    }
+    const weight = size > largeSize ? stepsUnattendedMax / largeStepsUnattendedMax : 1;
+    checkUnattended(size, units, size * (units + unitsToCompile) * weight);
     this.#machine ??= machineOf(re2Source(this.#root));
     const Input = typeof input === 'string' ? TextInput : BytesInput;
     return this.#machine.executeEngine(new Input(input as never, size), from, unanchored, slots);

@@ -2,7 +2,7 @@
 import v8 from 'node:v8';
 import type { Shape } from './analyze.ts';
 import type { Node } from './ast.ts';
-import { Automaton } from './automaton.ts';
+import { Automaton, checkUnattended } from './automaton.ts';
 import { translate } from './translate.ts';
 import type { Alphabet } from './translate.ts';
 
@@ -46,7 +46,15 @@ export function makeTester(root: Node, shape: Shape): Tester {
   const fast = makeFastTester(root, shape, 'text');
   const slow = new Automaton(root);
   if (!fast) return slow;
-  return { test: (text) => (text.length <= fast.unitsMax ? fast.test(text) : slow.test(text)) };
+  // Of a search that excessive backtracks make linear, a character costs a step for each instruction.
+  const stepsPerUnit = isSteady(shape) ? 0 : root.size;
+  return {
+    test(text) {
+      if (text.length > fast.unitsMax) return slow.test(text);
+      checkUnattended(root.size, text.length, stepsPerUnit * text.length);
+      return fast.test(text);
+    },
+  };
 }
 
 /**

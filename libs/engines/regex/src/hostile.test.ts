@@ -105,3 +105,50 @@ test('many small classes are read in linear time', async () => {
   const prepare = (count: number) => () => compileRegex(`(?i)${'[ab]'.repeat(count)}`);
   await expectCostGrowth(prepare, { small: 200, large: 4_000 });
 });
+
+// Each item that may be absent was trimmed by a copy of all others, in a call within the last one's: 60 KB
+// took 12 s and ended with an overflow of the stack.
+test.each([
+  ['characters that may be absent', (count: number) => 'a?'.repeat(count)],
+  ['loops', (count: number) => 'a*'.repeat(count)],
+  ['loops with a character each', (count: number) => '.*x'.repeat(count)],
+])('the literals of thousands of %s are known in linear time', async (_, patternOf) => {
+  const prepare = (count: number) => () => compileRegex(patternOf(count)).literals;
+  await expectCostGrowth(prepare, { small: 1_000, large: 20_000 });
+});
+
+test('whether a pattern matches nothing is known without an engine', async () => {
+  for (const [pattern, expected] of [
+    ['', true],
+    ['a*', true],
+    ['a?|b', true],
+    ['(a|b*)+', true],
+    ['^$', true],
+    ['\\B', true],
+    ['(?m:^$)', true],
+    ['\\b', false],
+    ['a*b', false],
+    ['[^a]', false],
+    ['.+', false],
+  ] as const) {
+    expect([pattern, compileRegex(pattern).test('')]).toEqual([pattern, expected]);
+    expect([pattern, compileRegex(pattern, { anchored: true }).test('')]).toEqual([pattern, expected]);
+  }
+  const pattern = '\\pL+'.repeat(45);
+  await expectCost(() => () => compileRegex(pattern).test(''), unitOfCost, { timesMax: 10 });
+});
+
+test('patterns of many large classes are refused', () => {
+  expect(() => compileRegex('\\pL'.repeat(700))).toThrow('expression too large');
+  expect(compileRegex('\\pL'.repeat(10)).test('abcdefghij')).toBe(true);
+});
+
+// Of a pattern with many loops V8 gives up backtracking, and each character costs a step for each
+// instruction.
+test('where nothing can end a search of many loops, a long text is refused', () => {
+  const regex = compileRegex('.*x'.repeat(2_000));
+  expect(regex.test('x'.repeat(100))).toBe(false);
+  expect(() => regex.test('x'.repeat(600))).toThrow(
+    'regular expression of 7997 instructions is too expensive for a text of 600 characters',
+  );
+});

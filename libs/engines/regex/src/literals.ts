@@ -39,6 +39,8 @@ export interface LiteralFacts {
 const alternativesMax = 64;
 const productMax = 16;
 const literalCharsMax = 4096;
+/** Required entries that are kept, the most selective: each level of a pattern hands them to the next. */
+const requiredMax = 32;
 
 /** A literal that is being assembled. */
 interface Piece {
@@ -68,9 +70,9 @@ export function literalFacts(root: Node): LiteralFacts {
   const facts = factsOfConcat(inner);
   const isPure = inner.every(hasNoPosition);
   const required = [...facts.required, ...(facts.exact ? [facts.exact] : [])]
-    .filter((pieces) => pieces.length > 0 && pieces.every((piece) => piece.text !== ''))
-    .map((pieces) => pieces.map(toLiteral))
-    .sort((a, b) => selectivity(b) - selectivity(a));
+    .filter(isUseful)
+    .sort(bySelectivity)
+    .map((pieces) => pieces.map(toLiteral));
   if (!facts.exact || !isPure || facts.exact.some((piece) => piece.fold && piece.strict)) return { required };
   return {
     exact: { anyOf: facts.exact.map(toLiteral), atStart: from > 0, atEnd: to < items.length },
@@ -93,9 +95,18 @@ function toLiteral(piece: Piece): Literal {
   return { text, bytes: Buffer.from(text), fold: piece.fold, hasTwins: piece.twins };
 }
 
-/** A longer literal is rarer; more alternatives and folding make the search more expensive. */
-function selectivity(anyOf: AnyOf): number {
-  const shortest = anyOf.reduce((least, literal) => Math.min(least, literal.bytes.length), Infinity);
+/**
+ * The most selective first: a longer text is rarer; more alternatives and folding make the search more
+ * expensive.
+ */
+function bySelectivity(a: readonly Text[], b: readonly Text[]): number {
+  return selectivity(b) - selectivity(a);
+}
+
+type Text = Pick<Piece, 'text' | 'fold'>;
+
+function selectivity(anyOf: readonly Text[]): number {
+  const shortest = anyOf.reduce((least, { text }) => Math.min(least, text.length), Infinity);
   const cost = anyOf.length > 1 || anyOf[0].fold ? 0.5 : 1;
   return Math.min(shortest, 16) * cost - anyOf.length / 8;
 }
@@ -155,17 +166,22 @@ function factsOfConcat(items: readonly Node[]): Facts {
   const required: (readonly Piece[])[] = [];
   let run: readonly Piece[] = [emptyPiece];
   let isWhole = true;
+  const require = (pieces: readonly Piece[]): void => {
+    if (!isUseful(pieces)) return;
+    required.push(pieces);
+    if (required.length >= 2 * requiredMax) required.sort(bySelectivity).length = requiredMax;
+  };
   for (const item of items) {
     const facts = factsOf(item);
-    required.push(...facts.required);
+    facts.required.forEach(require);
     if (!facts.exact) {
-      required.push(run);
+      require(run);
       run = [emptyPiece];
       isWhole = false;
       continue;
     }
     if (run.length * facts.exact.length > productMax || run[0].text.length > literalCharsMax) {
-      required.push(run);
+      require(run);
       run = facts.exact;
       isWhole = false;
       continue;
@@ -173,8 +189,8 @@ function factsOfConcat(items: readonly Node[]): Facts {
     run = run.flatMap((head) => facts.exact!.map((tail) => join(head, tail)));
   }
   if (isWhole) return { exact: run, required };
-  required.push(run);
-  return { required: required.filter(isUseful) };
+  require(run);
+  return { required };
 }
 
 function isUseful(pieces: readonly Piece[]): boolean {

@@ -1,7 +1,7 @@
 /** Compiled patterns with the semantics of Go's RE2, in linear time. */
 import { checkInterrupt } from '@loki/model';
 import { analyze } from './analyze.ts';
-import { concat, position } from './ast.ts';
+import { concat, matchesEmpty, position } from './ast.ts';
 import type { Node } from './ast.ts';
 import { Automaton } from './automaton.ts';
 import { makeExec, makeFastTester, makeFinder, makeTester } from './engines.ts';
@@ -22,7 +22,7 @@ interface RegexOptions {
 }
 
 /**
- * Compiles a pattern in RE2 syntax. O(pattern); engines are created at first use.
+ * Reads a pattern in RE2 syntax. O(pattern); engines and literals are made at first use.
  *
  * @throws RegexSyntaxError with Go's text
  */
@@ -40,10 +40,9 @@ export class Regex {
   readonly pattern: string;
   /** By group number; '' for a group without name. Entry 0 is the whole match. Names may repeat, as in Go. */
   readonly groupNames: readonly string[];
-  /** Facts that a search for plain strings can use, for skipping blocks and rows before `testBytes`. */
-  readonly literals: LiteralFacts;
   readonly #root: Node;
-  readonly #testRoot: Node;
+  #simplified: Node | undefined;
+  #literals: LiteralFacts | undefined;
   #textTester: Tester | undefined;
   #rowMatcher: RowMatcher | undefined;
   #finder: Finder | undefined;
@@ -55,8 +54,15 @@ export class Regex {
     this.groupNames = groupNames;
     this.#root =
       options.anchored === true ? concat([position('beginText'), root, position('endText')]) : root;
-    this.#testRoot = simplifyForTest(this.#root);
-    this.literals = literalFacts(this.#testRoot);
+  }
+
+  /** Facts that a search for plain strings can use, for skipping blocks and rows before `testBytes`. */
+  get literals(): LiteralFacts {
+    return (this.#literals ??= literalFacts(this.#testRoot));
+  }
+
+  get #testRoot(): Node {
+    return (this.#simplified ??= simplifyForTest(this.#root));
   }
 
   /** Instructions of the compiled form. */
@@ -66,6 +72,8 @@ export class Regex {
 
   /** Whether the text matches. */
   test(text: string): boolean {
+    // Asked of every matcher of a query, and known without an engine.
+    if (text === '') return matchesEmpty(this.#root);
     this.#textTester ??= makeTextTester(this.#testRoot, this.literals);
     return this.#textTester.test(text);
   }

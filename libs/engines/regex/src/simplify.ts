@@ -15,14 +15,7 @@ function trimStart(node: Node): Node {
   if (node.kind === 'alternate') return alternate(node.items.map(trimStart));
   if (node.kind === 'capture') return trimStart(node.body);
   if (node.kind === 'repeat') return trimLoop(node, trimStart);
-  if (node.kind !== 'concat') return node;
-  const [first, second, ...following] = node.items;
-  if (first.kind === 'position' && first.at === 'beginText') {
-    return isAnything(second) ? trimStart(concat(following)) : node;
-  }
-  const trimmed = trimStart(first);
-  if (trimmed.kind === 'empty') return trimStart(concat([second, ...following]));
-  return trimmed === first ? node : concat([trimmed, second, ...following]);
+  return node.kind === 'concat' ? trimConcat(node, node.items, 'beginText', trimStart) : node;
 }
 
 function trimEnd(node: Node): Node {
@@ -30,14 +23,38 @@ function trimEnd(node: Node): Node {
   if (node.kind === 'capture') return trimEnd(node.body);
   if (node.kind === 'repeat') return trimLoop(node, trimEnd);
   if (node.kind !== 'concat') return node;
-  const preceding = node.items.slice(0, -1);
-  const last = node.items[node.items.length - 1];
-  if (last.kind === 'position' && last.at === 'endText') {
-    return isAnything(preceding[preceding.length - 1]) ? trimEnd(concat(preceding.slice(0, -1))) : node;
+  return trimConcat(node, node.items.toReversed(), 'endText', trimEnd);
+}
+
+/**
+ * Trims one edge of a sequence. A loop, which copies the items once: thousands of items may be trimmed away.
+ *
+ * @param items of the node, the one at the edge first
+ */
+function trimConcat(
+  node: Node,
+  items: readonly Node[],
+  edge: 'beginText' | 'endText',
+  trim: (node: Node) => Node,
+): Node {
+  const remainder = (from: number, first: readonly Node[] = []) => {
+    const remaining = [...first, ...items.slice(from)];
+    return concat(edge === 'beginText' ? remaining : remaining.reverse());
+  };
+  let from = 0;
+  while (from < items.length) {
+    const first = items[from];
+    if (first.kind === 'position' && first.at === edge) {
+      if (!isAnything(items[from + 1])) break;
+      from += 2;
+      continue;
+    }
+    const trimmed = trim(first);
+    if (trimmed === first) break;
+    if (trimmed.kind !== 'empty') return remainder(from + 1, [trimmed]);
+    from++;
   }
-  const trimmed = trimEnd(last);
-  if (trimmed.kind === 'empty') return trimEnd(concat(preceding));
-  return trimmed === last ? node : concat([...preceding, trimmed]);
+  return from === 0 ? node : remainder(from);
 }
 
 /** At the edge of a search x* may match nothing, x+ one x, x{2,5} two. */

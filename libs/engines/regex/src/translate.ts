@@ -32,6 +32,8 @@ class Untranslatable extends Error {}
 interface Context {
   readonly alphabet: Alphabet;
   readonly captures: boolean;
+  /** Characters of all sets so far: a pattern of large sets is given up before all of them are written. */
+  setChars: number;
 }
 
 /**
@@ -47,7 +49,7 @@ interface Context {
 export function translate(root: Node, alphabet: Alphabet, captures: boolean): string | undefined {
   // \B would match within a rune, where RE2 has no position.
   if (someNode(root, (node) => node.kind === 'position' && node.at === 'noWordBoundary')) return undefined;
-  const context: Context = { alphabet, captures };
+  const context: Context = { alphabet, captures, setChars: 0 };
   try {
     return emit(root, context);
   } catch (error) {
@@ -75,8 +77,12 @@ function emitBare(node: Node, context: Context): string {
   switch (node.kind) {
     case 'empty':
       return '(?:)';
-    case 'set':
-      return emitSet(node.set, context);
+    case 'set': {
+      const source = emitSet(node.set, context);
+      context.setChars += source.length;
+      if (context.setChars > sourceCharsMax) throw new Untranslatable();
+      return source;
+    }
     case 'position':
       return positions[node.at];
     case 'capture':

@@ -1,5 +1,5 @@
 /** Streams and records of a head that a request selects: the newest rows of a query. */
-import { compileMatcher, logExprOf, parseExpr, parseMatchers, rangeAggregationOf } from '@loki/logql';
+import { compileMatcher, logExprOf, parseLeafText, parseMatchers, rangeAggregationOf } from '@loki/logql';
 import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
@@ -16,7 +16,7 @@ export interface HeadSelection {
 
 /** The streams of a leaf, and the time range of its entries. */
 export function selectionOfLeaf(request: LeafRequest): HeadSelection {
-  const expr = parseExpr(request.expr);
+  const expr = parseLeafText(request.expr);
   const log = logExprOf(expr);
   if (!log) throw new LokiError('internal', `a leaf without streams: ${request.expr}`);
   const matchers = log.matchers.map(compileMatcher);

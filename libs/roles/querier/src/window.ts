@@ -1,5 +1,5 @@
 /** The time window in which the rows of a leaf lie. */
-import { parseExpr, rangeAggregationOf } from '@loki/logql';
+import { parseLeafText, rangeAggregationOf } from '@loki/logql';
 import type { LeafRequest } from '@loki/ports';
 
 /** startNs <= ts < endNs. */
@@ -14,7 +14,7 @@ export interface Window {
  */
 export function leafWindow(request: LeafRequest): Window {
   if (request.kind === 'log') return { startNs: request.startNs, endNs: request.endNs };
-  const leaf = rangeAggregationOf(parseExpr(request.expr));
+  const leaf = rangeAggregationOf(parseLeafText(request.expr));
   // The sample at step t covers (t - offset - range, t - offset]: open below, closed above.
   return {
     startNs: request.startNs - leaf.offsetNs - leaf.rangeNs + 1n,

@@ -42,6 +42,13 @@ const packages: readonly TaskPackage[] = [
     load: async () => [(await import('@loki/patterns')).summarizeTask],
   },
   {
+    prefix: 'gateway.',
+    load: async () => {
+      const { formatQueryTask, readQueriesTask } = await import('@loki/gateway');
+      return [formatQueryTask, readQueriesTask];
+    },
+  },
+  {
     prefix: 'ruler.',
     load: async () => {
       const { expandAlertsTask, readGroupTask } = await import('@loki/ruler');

@@ -1,5 +1,5 @@
 /** Merges partial states of series: step *merge* of a query. */
-import { parseExpr } from '@loki/logql';
+import { parseLeafText } from '@loki/logql';
 import type { RangeAggExpr, RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
@@ -127,7 +127,7 @@ export function leafOperation(request: SampleLeafRequest): RangeOp {
 /** The range aggregation that a sample leaf computes. */
 export function leafRange({ expr: text }: SampleLeafRequest): RangeAggExpr {
   if (latest?.text === text) return latest.range;
-  const expr = parseExpr(text);
+  const expr = parseLeafText(text);
   const leaf = expr.kind === 'log' ? undefined : asSampleLeaf(expr);
   if (!leaf) throw new Error(`not a sample leaf: ${text}`);
   const range = rangeAggOf(leaf);

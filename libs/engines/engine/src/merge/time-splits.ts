@@ -1,5 +1,5 @@
 /** Cuts leaves into parts at multiples of an interval: step *cut* of a query. */
-import { parseExpr, printExpr } from '@loki/logql';
+import { parseLeafText, printLeaf } from '@loki/logql';
 import type { MetricExpr } from '@loki/logql';
 import { nsPerMs } from '@loki/model';
 import type { SampleLeafRequest } from '@loki/ports';
@@ -92,7 +92,7 @@ export function isSplittable(text: string): boolean {
  * equal timestamps.
  */
 export function isShardable(text: string, shardAggregations: readonly string[]): boolean {
-  const expr = parseExpr(text);
+  const expr = parseLeafText(text);
   if (expr.kind === 'log') return true;
   const { op } = rangeAggOf(sampleLeafOf(text));
   if (op === 'absent_over_time') return false;
@@ -130,11 +130,11 @@ function rangeLeaf(
 
 function withRange(leaf: SampleLeafExpr, rangeNs: bigint): string {
   const range = { ...rangeAggOf(leaf), rangeNs, offsetNs: 0n };
-  return printExpr(leaf.kind === 'rangeAgg' ? range : { ...leaf, expr: range });
+  return printLeaf(leaf.kind === 'rangeAgg' ? range : { ...leaf, expr: range });
 }
 
 function sampleLeafOf(text: string): SampleLeafExpr {
-  const leaf = asSampleLeaf(parseExpr(text) as MetricExpr);
+  const leaf = asSampleLeaf(parseLeafText(text) as MetricExpr);
   if (!leaf) throw new Error(`not a sample leaf: ${text}`);
   return leaf;
 }

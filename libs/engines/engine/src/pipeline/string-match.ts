@@ -22,5 +22,5 @@ export function compileCachedMatcher(matcher: Matcher): StringMatcher {
     }
     return answer;
   };
-  return { name: compiled.name, matches };
+  return { ...compiled, matches };
 }

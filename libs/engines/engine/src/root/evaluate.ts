@@ -1,5 +1,5 @@
 /** Computes the root of a query from merged leaves: steps *plan* and *merge, respond*. */
-import { printExpr } from '@loki/logql';
+import { printLeaf } from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
@@ -66,7 +66,7 @@ async function readLog(expr: LogExpr, params: QueryParams, evaluation: Evaluatio
   const request = {
     kind: 'log' as const,
     tenant: params.tenant,
-    expr: printExpr(expr),
+    expr: printLeaf(expr),
     startNs: params.startNs,
     endNs: params.endNs,
     direction: params.direction,
@@ -215,7 +215,7 @@ class Evaluation {
 
   #sampleLeaf(leaf: SampleLeafExpr, isRoot: boolean): Promise<SampleLeafResult> {
     const { startNs, stepNs, steps } = this.grid;
-    const text = printExpr(leaf);
+    const text = printLeaf(leaf);
     const cached = this.#samples.get(text);
     if (cached) return cached;
     const request: SampleLeafRequest = {

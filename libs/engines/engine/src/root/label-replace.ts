@@ -26,6 +26,8 @@ export function* replaceLabels(
   memory: MemoryBudget,
 ): Work<readonly SeriesRow[]> {
   const regex = compileRegex(`^(?:${expr.pattern})$`);
+  // A character costs up to a step for each instruction, of which small patterns have few.
+  const stepsPerChar = Math.ceil(regex.size / smallSize);
   // Label values usually repeat over series.
   const replacements = new Map<string, string | undefined>();
   const out: SeriesRow[] = [];
@@ -42,7 +44,7 @@ export function* replaceLabels(
       const value = regex.test(source) ? regex.replaceAll(source, expr.replacement, charsMax) : undefined;
       replacements.set(source, value);
       const madeChars = value?.length ?? 0;
-      chars += source.length + madeChars;
+      chars += (source.length + madeChars) * stepsPerChar;
       memory.charge(charBytes * madeChars);
       bytes += charBytes * madeChars;
     }
@@ -61,3 +63,4 @@ export function* replaceLabels(
 }
 
 const charBytes = 2;
+const smallSize = 64;

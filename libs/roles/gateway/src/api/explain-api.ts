@@ -4,7 +4,14 @@
 import { asSampleLeaf, evaluate, stepCount } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
 import { goJsonString } from '@loki/go';
-import { parseExpr, printExpr, printSelector, rangeAggregationOf } from '@loki/logql';
+import {
+  parseExpr,
+  parseLeafText,
+  printExpr,
+  printLeaf,
+  printSelector,
+  rangeAggregationOf,
+} from '@loki/logql';
 import type { Expr, LogExpr, MetricExpr } from '@loki/logql';
 import { emptyLeafStats, emptyLogResult, jsonTextResponse } from '@loki/ports';
 import type {
@@ -81,7 +88,7 @@ export class ExplainApi {
     const { slots } = frontend;
     const costs = answers.map(({ stats }, i) => ({
       stats,
-      ...estimateSeconds(stats, logOf(parseExpr(leaves[i].expr)).stages, slots),
+      ...estimateSeconds(stats, logOf(parseLeafText(leaves[i].expr)).stages, slots),
     }));
     const items = leaves.map((leaf, i) => leafJson(leaf, answers[i].selected, costs[i]));
     const sum = (of: (stats: LeafStats) => number) =>
@@ -141,7 +148,7 @@ export class ExplainApi {
   ): Promise<{ stats: LeafStats; selected: Selected }> {
     const { querier } = this.#deps.frontend;
     const { startNs, endNs } = windowOf(leaf);
-    const selector = printSelector(logOf(parseExpr(leaf.expr)).matchers);
+    const selector = printSelector(logOf(parseLeafText(leaf.expr)).matchers);
     const dryRun: LeafRequest = { ...leaf, isDryRun: true };
     const [result, ...streamLists] = await Promise.all([
       runForTenants(tenancy, dryRun, {
@@ -182,7 +189,7 @@ function planOf(expr: Expr, leaves: readonly LeafRequest[]): PlanNode {
   if (expr.kind === 'log') return { operation: 'lines', query, leaf: 0 };
   const leaf = asSampleLeaf(expr);
   if (leaf) {
-    const text = printExpr(leaf);
+    const text = printLeaf(leaf);
     const index = leaves.findIndex((each) => each.expr === text);
     const isPushed = leaf.kind === 'vectorAgg';
     return { operation: isPushed ? `${leaf.op}(${leaf.expr.op})` : leaf.op, query, leaf: index };
@@ -211,7 +218,7 @@ function logOf(expr: Expr): LogExpr {
 /** The time of a leaf's rows: startNs <= ts < endNs. */
 function windowOf(leaf: LeafRequest): { startNs: bigint; endNs: bigint } {
   if (leaf.kind === 'log') return { startNs: leaf.startNs, endNs: leaf.endNs };
-  const { offsetNs, rangeNs } = rangeAggregationOf(parseExpr(leaf.expr));
+  const { offsetNs, rangeNs } = rangeAggregationOf(parseLeafText(leaf.expr));
   return { startNs: leaf.startNs - offsetNs - rangeNs + 1n, endNs: leaf.endNs - offsetNs + 1n };
 }
 

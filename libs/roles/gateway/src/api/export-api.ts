@@ -1,6 +1,6 @@
 /** `/loki/api/v1/export`: all lines of a log query as lines of JSON, with cursors to continue from. */
 import { goJsonString } from '@loki/go';
-import { parseExpr, printExpr } from '@loki/logql';
+import { parseExpr, printLeaf } from '@loki/logql';
 import { LokiError, mib } from '@loki/model';
 import type { Clock, HttpRequest, HttpResponse, Logger, LogLeafResult, Tenancy } from '@loki/ports';
 import { lineText, pairsJson } from '../answer/encode-result.ts';
@@ -87,7 +87,7 @@ export class ExportApi {
     const limits = frontend.limitsFor(tenancy, request);
     checkBlocked(expr, text, limits, request.headers.get('x-query-tags'));
     checkSelectors(expr, limits);
-    const query = printExpr(expr);
+    const query = printLeaf(expr);
     const nowNs = clock.nowNs();
     const direction = params.get('direction') === '' ? 'forward' : parseDirection(params);
     const cursorText = params.get('cursor');

@@ -3,11 +3,10 @@ import type { Limits } from '@loki/config';
 import { resultBytes } from '@loki/engine';
 import type { QueryParams, Work } from '@loki/engine';
 import { goJsonString } from '@loki/go';
-import { formatExpr, parseExpr, parseSyntax } from '@loki/logql';
+import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
-import { LokiError } from '@loki/model';
 import { jsonTextResponse } from '@loki/ports';
-import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
+import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy, Workers } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { encodeLegacy } from '../answer/encode-legacy.ts';
 import { encodeData } from '../answer/encode-result.ts';
@@ -43,6 +42,7 @@ import {
   parseTimeRange,
 } from '../limits/params.ts';
 import type { TimeRange } from '../limits/params.ts';
+import { formatQuery } from './long-queries.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
 
@@ -53,6 +53,8 @@ interface QueryApiDeps {
   readonly queryMetrics?: QueryMetrics;
   /** Aligns steps to multiples of the step, also for queries that are not split. */
   readonly alignsWithStep?: boolean;
+  /** Threads that format long queries; absent: the main thread. */
+  readonly workers?: Workers;
 }
 
 interface WarnedAnswer extends Answer {
@@ -137,17 +139,11 @@ export class QueryApi {
   }
 
   /** `/loki/api/v1/format_query`: needs no tenant, and looks at the grammar only. */
-  formatQuery(request: HttpRequest): HttpResponse {
-    try {
-      const text = formatExpr(parseSyntax(Params.of(request).get('query'), 'any'));
-      return jsonTextResponse(`{"status":"success","data":${goJsonString(text)}}`);
-    } catch (error) {
-      if (!(error instanceof LokiError)) throw error;
-      return jsonTextResponse(
-        `{"status":"invalid-query","error":${goJsonString(error.message)}}`,
-        error.status,
-      );
-    }
+  async formatQuery(request: HttpRequest): Promise<HttpResponse> {
+    const outcome = await formatQuery(request, this.#deps.workers);
+    return 'text' in outcome
+      ? jsonTextResponse(`{"status":"success","data":${goJsonString(outcome.text)}}`)
+      : jsonTextResponse(`{"status":"invalid-query","error":${goJsonString(outcome.fault)}}`, 400);
   }
 
   /** @param lineRegex a further regular expression that lines must match, '' for none */

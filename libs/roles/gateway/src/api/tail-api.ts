@@ -1,6 +1,6 @@
 /** `/loki/api/v1/tail`: the newest stored lines, then new lines as ingesters consume them. */
 import type { Work } from '@loki/engine';
-import { parseExpr, printExpr } from '@loki/logql';
+import { parseExpr, printLeaf } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { Clock, HttpRequest, LogLeafResult, QuerierService, Timers, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
@@ -63,7 +63,7 @@ export class TailApi {
       'categorize-labels',
     );
     const tail: TailQuery = {
-      text: printExpr(expr),
+      text: printLeaf(expr),
       startNs,
       limit,
       delaySeconds,

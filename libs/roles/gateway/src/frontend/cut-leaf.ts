@@ -8,7 +8,7 @@ import {
   splitSteps,
   stepCount,
 } from '@loki/engine';
-import { parseExpr, rangeAggregationOf } from '@loki/logql';
+import { parseLeafText, rangeAggregationOf } from '@loki/logql';
 import type { LeafRequest, LogLeafRequest, SampleLeafRequest, StreamShard } from '@loki/ports';
 import type { Weights } from './weights.ts';
 
@@ -191,7 +191,7 @@ function joinIntervals<Request extends LeafRequest>(
 }
 
 function rangeOf(request: SampleLeafRequest): { rangeNs: bigint; offsetNs: bigint } {
-  return rangeAggregationOf(parseExpr(request.expr));
+  return rangeAggregationOf(parseLeafText(request.expr));
 }
 
 function windowEnd(request: LeafRequest): bigint {

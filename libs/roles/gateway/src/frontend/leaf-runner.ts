@@ -11,7 +11,7 @@ import {
   stepCount,
 } from '@loki/engine';
 import type { QueryThread, Work } from '@loki/engine';
-import { logExprOf, parseExpr, printSelector, rangeAggregationOf } from '@loki/logql';
+import { logExprOf, parseLeafText, printSelector, rangeAggregationOf } from '@loki/logql';
 import { LokiError, nsPerMs, Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest, PartitionHead } from '@loki/ports';
@@ -134,7 +134,7 @@ export class LeafRunner {
     signal: AbortSignal,
   ): Promise<LeafResult> {
     const order = request.direction === 'backward' ? stretches.toReversed() : stretches;
-    const isPlain = logExprOf(parseExpr(request.expr))?.stages.length === 0;
+    const isPlain = logExprOf(parseLeafText(request.expr))?.stages.length === 0;
     const { maxQueryParallelism } = this.#deps.limits;
     const ahead = request.limit > 0 && isPlain ? 1 : maxQueryParallelism;
     const stop = new AbortController();
@@ -253,7 +253,7 @@ export class LeafRunner {
 
 /** The streams of a leaf, and the time range that it reads. */
 function selectionOf(request: LeafRequest): { selector: string; startNs: bigint; endNs: bigint } {
-  const expr = parseExpr(request.expr);
+  const expr = parseLeafText(request.expr);
   const selector = printSelector(logExprOf(expr)?.matchers ?? []);
   if (request.kind === 'log') return { selector, startNs: request.startNs, endNs: request.endNs };
   const { rangeNs, offsetNs } = rangeAggregationOf(expr);

@@ -2,7 +2,7 @@
 import type { Limits } from '@loki/config';
 import { mergeLeafResults } from '@loki/engine';
 import type { Work } from '@loki/engine';
-import { compileMatchers, parseExpr, printExpr, rangeAggregationOf } from '@loki/logql';
+import { checkSelectors, compileMatchers, parseLeafText, printLeaf, rangeAggregationOf } from '@loki/logql';
 import type { Expr, Grouping, LogExpr, Matcher, MetricExpr } from '@loki/logql';
 import { compareText, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
@@ -32,7 +32,7 @@ export async function runForTenants(
   { run, complete }: LeafOfTenants,
 ): Promise<LeafResult> {
   if (!tenancy.isMulti) return run(request);
-  const expr = parseExpr(request.expr);
+  const expr = parseLeafText(request.expr);
   const log = logOf(expr);
   const tenants = selectTenants(tenancy.ids, log.matchers);
   const matchers = log.matchers.filter((matcher) => matcher.name !== tenantLabel);
@@ -55,13 +55,13 @@ function selectTenants(ids: readonly TenantId[], matchers: readonly Matcher[]): 
 }
 
 function withMatchers(expr: Expr, matchers: readonly Matcher[]): string {
-  const text = printExpr(replaceMatchers(expr, matchers));
+  const replaced = replaceMatchers(expr, matchers);
   try {
-    parseExpr(text);
+    checkSelectors(replaced);
   } catch (error) {
     throw badRequest(`log selector is invalid after matcher update: ${(error as Error).message}`);
   }
-  return text;
+  return printLeaf(replaced);
 }
 
 function replaceMatchers(expr: Expr, matchers: readonly Matcher[]): Expr {

@@ -25,7 +25,7 @@ async function errorsOf(queryText: string): Promise<string[]> {
     api.query(request, tenancy),
     api.legacyQuery(request, tenancy),
   ].map((answer) => answer.then(({ status }) => `status ${status}`, (error: Error) => error.message)); // prettier-ignore
-  return [...(await Promise.all(answers)), String(api.formatQuery(request).body)];
+  return [...(await Promise.all(answers)), String((await api.formatQuery(request)).body)];
 }
 
 test.each([

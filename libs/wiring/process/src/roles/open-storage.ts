@@ -97,10 +97,11 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
   if (readers.some((component) => config.components.has(component))) await catalog.start();
   const hiding = await openHiding({ ...deps, objectStore });
   const diskCache = readsSegments(config) ? openDiskCache(deps) : undefined;
-  const workers = startWorkers(deps, diskCache?.data, (report) => {
+  const onReport = (report: WorkerReport) => {
     if ('store' in report) observeReport(report.store, observer);
     else diskCache?.receive(report.disk);
-  });
+  };
+  const workers = startWorkers({ ...deps, size: threadsOf(config), diskCache: diskCache?.data, onReport });
   return { ...deps, cluster, objectStore, partitions, layout, catalog, hiding, diskCache, workers };
 }
 
@@ -138,12 +139,15 @@ function readsSegments({ components }: Config): boolean {
   return components.has('querier') || components.has('ruler');
 }
 
-function startWorkers(
-  { config, memory, logger }: RoleDeps,
-  diskCache: DiskCacheData | undefined,
-  onReport: (report: WorkerReport) => void,
-): WorkerPool {
-  const size = threadsOf(config);
+interface WorkersDeps extends Pick<RoleDeps, 'config' | 'memory' | 'logger'> {
+  /** Number of common threads. */
+  readonly size: number;
+  readonly diskCache?: DiskCacheData;
+  readonly onReport?: (report: WorkerReport) => void;
+}
+
+/** Starts the process's worker threads. */
+export function startWorkers({ config, memory, logger, size, diskCache, onReport }: WorkersDeps): WorkerPool {
   const cacheBytes = Math.min(config.workerPool.blockCacheBytes, memory.blockCacheBytesMax) / size;
   const workerData: WorkerData = {
     storage: config.storage,
@@ -158,7 +162,7 @@ function startWorkers(
     size,
     // The garbage collector stays below this limit, buffers included. A worker above it is replaced.
     resourceLimits: { maxOldGenerationSizeMb: memory.threadHeapMib },
-    onReport: (content) => onReport(content as WorkerReport),
+    onReport: (content) => onReport?.(content as WorkerReport),
     onUnresponsive: (tasks) =>
       logger.error('worker thread replaced: it ignored a cancellation', { tasks: tasks.join(' ') }),
   });

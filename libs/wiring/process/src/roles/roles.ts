@@ -1,10 +1,11 @@
 /** Starts the roles that `-target` names, in order. */
 import type { Component, Config, RpcPeer } from '@loki/config';
 import { ConsumerLag } from '@loki/distributor';
+import { LongQueries } from '@loki/gateway';
 import type { QueryFrontend } from '@loki/gateway';
 import { PatternIngester, StreamLimitCounts } from '@loki/ingester';
 import type { Ingester } from '@loki/ingester';
-import type { DistributorService, PatternService, RouteService } from '@loki/ports';
+import type { DistributorService, PatternService, RouteService, Workers } from '@loki/ports';
 import type { ChannelPool } from '@loki/rpc';
 import { patternMetrics } from '@loki/telemetry';
 import { Cluster } from '../cluster/cluster.ts';
@@ -15,7 +16,8 @@ import { startFrontend, newFrontend } from './frontend-role.ts';
 import type { Frontend } from './frontend-role.ts';
 import { IngesterLifecycle } from './ingester-lifecycle.ts';
 import { startIngester } from './ingester-role.ts';
-import { openStorage, openLog } from './open-storage.ts';
+import { LazyWorkers } from './lazy-workers.ts';
+import { openStorage, openLog, startWorkers } from './open-storage.ts';
 import type { LogDeps, RoleDeps, StorageDeps } from './open-storage.ts';
 import { makeQuerier } from './querier-role.ts';
 import { openResultsCaches } from './results-caches.ts';
@@ -31,6 +33,8 @@ export interface Roles {
   /** Flushes the ingester of this process; in a gateway, all ingesters. */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
   readonly frontend?: Frontend;
+  /** Reads long queries of the routes that this process answers. */
+  readonly longQueries?: LongQueries;
   readonly compactor?: CompactorRole;
   /** Compactors of other processes, for a gateway without one. */
   readonly deletesElsewhere?: RouteService;
@@ -68,7 +72,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     storage,
   );
   const distributor = distributing?.distributor;
-  const { caches, querier, frontend } = await startReaders(deps, cluster, storage, patternService);
+  const { caches, querier, frontend, workers } = await startReaders(deps, cluster, storage, patternService);
   const router = runs('gateway') && !distributor ? await cluster.pushRouter() : undefined;
   if (router) states.addCheck(() => router.notReady());
   const flush = ingester
@@ -111,6 +115,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
     ingesterLifecycle,
     flush,
     frontend: frontend?.api,
+    longQueries: new LongQueries(workers),
     compactor,
     deletesElsewhere,
     ruler,
@@ -137,7 +142,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
       await ingester?.stop();
       distributing?.growth?.stop();
       distributing?.streamShards.close();
-      await closeStorage(storage, log);
+      await closeStorage(storage, log, workers);
       await caches?.close();
     },
   };
@@ -181,21 +186,26 @@ async function startReaders(
   const runs = (component: Component) => config.components.has(component);
   const caches = storage && runs('querier') ? openResultsCaches(storage) : undefined;
   const querier = storage && runs('querier') ? await makeQuerier(storage, caches) : undefined;
+  const workers = storage?.workers ?? new LazyWorkers(() => startWorkers({ ...deps, size: 1 }));
   const frontend = runs('query-frontend')
-    ? startFrontend({ ...deps, cluster, workers: storage?.workers }, querier, patternService)
+    ? startFrontend({ ...deps, cluster, workers }, querier, patternService)
     : undefined;
   if (querier && (!frontend || config.querier.frontendAddresses.length > 0)) await cluster.pull(querier);
-  return { caches, querier, frontend };
+  return { caches, querier, frontend, workers };
 }
 
 /** Closes write log and object store, once no role uses them. */
-async function closeStorage(storage: StorageDeps | undefined, log: LogDeps | undefined): Promise<void> {
+async function closeStorage(
+  storage: StorageDeps | undefined,
+  log: LogDeps | undefined,
+  workers: Workers,
+): Promise<void> {
   storage?.layout?.close();
   storage?.hiding.requests?.stop();
   storage?.catalog.stop();
   log?.ownership?.stop();
   await log?.writeLog.close();
-  await storage?.workers.close();
+  await workers.close();
   storage?.diskCache?.close();
 }
 

@@ -1,12 +1,13 @@
 /** Evaluates expressions of rules, in this process or by remote query frontends: the story of a rule. */
 import type { LimitsSource } from '@loki/config';
+import { LongQueries } from '@loki/gateway';
 import type { QueryFrontend } from '@loki/gateway';
 import { tenantHeader } from '@loki/http';
 import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { BoundedMap, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
-import type { HttpRequest, HttpResponse, RouteService, Timers } from '@loki/ports';
+import type { HttpRequest, HttpResponse, RouteService, Timers, Workers } from '@loki/ports';
 import { tokenOf } from '@loki/ring';
 import { notVectorText } from '@loki/ruler';
 import type { EvaluateRule, RuleSample } from '@loki/ruler';
@@ -142,6 +143,15 @@ function valueOf(pair: unknown): number {
     throw new LokiError('unavailable', 'a query frontend answered a sample without value');
   }
   return Number(text.replace('Inf', 'Infinity'));
+}
+
+/** Reads long expressions in a worker, before they are evaluated. */
+export function readFirst(evaluate: EvaluateRule, workers: Workers): EvaluateRule {
+  const longQueries = new LongQueries(workers);
+  return async (tenant, text, timeNs, signal) => {
+    await longQueries.readTexts([text], { tenant, signal });
+    return evaluate(tenant, text, timeNs, signal);
+  };
 }
 
 /** Delays each rule by a constant time: rules that are due at the same moment would all query at once. */

@@ -33,7 +33,7 @@ import { RingRulerPeers } from '../cluster/ring-ruler-peers.ts';
 import type { Rings } from '../cluster/rings.ts';
 import { RouteForwarder } from '../cluster/route-forwarder.ts';
 import { prepareObjectStore } from '../stores/object-store.ts';
-import { localEvaluator, remoteEvaluator, withJitter } from './rule-evaluator.ts';
+import { localEvaluator, readFirst, remoteEvaluator, withJitter } from './rule-evaluator.ts';
 
 interface RulerRoleDeps {
   readonly config: Config;
@@ -87,7 +87,11 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
       ...shared,
       store,
       stateObjects: deps.objectStore,
-      evaluate: withJitter(evaluation.evaluate, deps.timers, options.evaluation.maxJitterMs),
+      evaluate: withJitter(
+        readFirst(evaluation.evaluate, deps.workers),
+        deps.timers,
+        options.evaluation.maxJitterMs,
+      ),
       owner: options.enableSharding ? await ownerOf(deps) : ownsAllRules,
       alerts: options.alertmanagerUrls.length > 0 ? alertmanagers(shared, config) : undefined,
       series: options.remoteWriteEnabled ? remoteWrite(shared, config, limits) : undefined,

@@ -173,8 +173,9 @@ function forwarded(ids: readonly RouteId[], elsewhere: RouteService | undefined)
 function deleteHandlers({ tenants, roles }: RouteDeps): Handlers {
   const deletes = roles.compactor?.deletes;
   if (!deletes) return {};
+  const handler = tenants.forOne((tenant, request) => deletes.deletes(tenant, request));
   return {
-    deletes: tenants.forOne((tenant, request) => deletes.deletes(tenant, request)),
+    deletes: roles.longQueries?.readBefore(handler) ?? handler,
     cacheGenerations: tenants.forOne((tenant) => deletes.generation(tenant)),
     cacheGenerationsIncrease: tenants.forOne((tenant) => deletes.increaseGeneration(tenant)),
   };
@@ -202,7 +203,11 @@ function serveOthers(deps: RouteDeps): void {
     ...deleteHandlers(deps),
     ...(ruler && config.ruler.enableApi ? ruleHandlers(tenants, ruler) : {}),
     ...(frontend
-      ? { query: tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)) }
+      ? {
+          query: roles.longQueries!.readBefore(
+            tenants.forSeveral((tenancy, request) => frontend.query.query(request, tenancy)),
+          ),
+        }
       : {}),
   };
   if (roles.compactor || roles.ingester || ruler || frontend) {
@@ -220,8 +225,8 @@ function routePushes({ server, tenants, roles }: RouteDeps): void {
 }
 
 function routeQueries({ server, tenants, roles, config, clock, logger }: RouteDeps): void {
-  const { frontend } = roles;
-  if (!frontend) return;
+  const { frontend, longQueries } = roles;
+  if (!frontend || !longQueries) return;
   const { query, metadata, tail, volume, explore, exports, explain } = frontend;
   const { logQueriesLongerThanMs, queryStatsEnabled, logQueryRequestHeaders } = config.frontend;
   const log = new RequestLog(
@@ -261,8 +266,14 @@ function routeQueries({ server, tenants, roles, config, clock, logger }: RouteDe
     ),
     patterns: tenants.forSeveral((tenancy, request) => explore.patterns(request, tenancy)),
   };
-  for (const [id, handler] of Object.entries(handlers)) server.handle(id as RouteId, log.watch(handler));
+  for (const [id, handler] of Object.entries(handlers)) {
+    server.handle(id as RouteId, log.watch(id === 'formatQuery' ? handler : longQueries.readBefore(handler)));
+  }
   for (const id of ['tail', 'tailLegacy'] as const) {
-    server.upgrade(id, (request) => tail.prepare(request, tenants.several(request)));
+    server.upgrade(id, async (request) => {
+      const tenancy = tenants.several(request);
+      await longQueries.read(request);
+      return tail.prepare(request, tenancy);
+    });
   }
 }

@@ -1,0 +1,86 @@
+/** Remembers how texts were read as queries: step *admit* of a query, and its leaves. */
+import { LokiError } from '@loki/model';
+import type { Expr } from './ast.ts';
+
+/** How a text reads as a query. A user of the tree heeds the faults that concern it. */
+export interface ParsedText {
+  /** Undefined: `fault` says why. Trees are never changed. */
+  readonly expr?: Expr;
+  /** Of the grammar. */
+  readonly fault?: string;
+  /** Of a selector that selects every stream, or of too many selectors. */
+  readonly selectorFault?: string;
+  /** Of the contents of a stage. */
+  readonly stageFault?: string;
+}
+
+/**
+ * Bounds of the memory of texts: honest queries have a few hundred characters, and a tree some ten bytes for
+ * each.
+ */
+const textsMax = 512;
+/** At least twice the longest query: the latest text is always remembered. */
+const charsMax = 512 * 1024;
+
+/**
+ * The latest texts, in two generations as those of a `BoundedMap`, bounded by characters too. A leaf travels
+ * as text, and each of its stretches and shards reads the same text again.
+ */
+class ParsedTexts {
+  #young = new Map<string, ParsedText>();
+  #old = new Map<string, ParsedText>();
+  #youngChars = 0;
+
+  get(text: string): ParsedText | undefined {
+    const parsed = this.#young.get(text);
+    if (parsed) return parsed;
+    const old = this.#old.get(text);
+    if (old) this.set(text, old);
+    return old;
+  }
+
+  set(text: string, parsed: ParsedText): void {
+    if (this.#young.has(text)) return;
+    if (this.#young.size >= textsMax / 2 || this.#youngChars + text.length > charsMax / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngChars = 0;
+    }
+    this.#young.set(text, parsed);
+    this.#youngChars += text.length;
+  }
+}
+
+const parsedTexts = new ParsedTexts();
+
+/** Undefined: the text was not read lately. */
+export function parsedText(text: string): ParsedText | undefined {
+  return parsedTexts.get(text);
+}
+
+/** Remembers how a text was read, maybe by another thread, so that reading it again costs nothing. */
+export function rememberParsed(text: string, parsed: ParsedText): void {
+  parsedTexts.set(text, parsed);
+}
+
+/**
+ * The tree, for a user whom these faults concern.
+ *
+ * @throws LokiError badRequest with the first fault
+ */
+export function treeOf(parsed: ParsedText, faults: readonly ('selectorFault' | 'stageFault')[]): Expr {
+  const fault = parsed.fault ?? faults.map((name) => parsed[name]).find((text) => text !== undefined);
+  if (fault !== undefined) throw new LokiError('badRequest', fault);
+  return parsed.expr!;
+}
+
+/** The fault of a text that `read` refuses; undefined: it does not. */
+export function faultOf(read: () => void): string | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    if (error instanceof LokiError && error.code === 'badRequest') return error.message;
+    throw error;
+  }
+}
