@@ -40,11 +40,23 @@ test('memory that is in use is not collected again and again', () => {
 
 test('memory that V8 has freed counts as garbage when it grows again', () => {
   const { thread, check } = newThread();
+  check();
   thread.heldBytes = 5 * mib;
   check();
   thread.heldBytes = 19 * mib;
   check();
+  expect(thread.collections).toBe(2);
+});
+
+test('garbage that the start has left is collected once, if there is enough', () => {
+  const { thread, check } = newThread();
+  check();
+  check();
   expect(thread.collections).toBe(1);
+  const small = newThread();
+  small.thread.heldBytes = 10 * mib;
+  small.check();
+  expect(small.thread.collections).toBe(0);
 });
 
 test('a buffer without a user is gone after the collection', async () => {

@@ -112,6 +112,11 @@ export class PoolWorker {
     return this.#thread !== undefined || !this.#hasStarted;
   }
 
+  /** Whether the thread runs, or starts. */
+  get hasThread(): boolean {
+    return this.#thread !== undefined;
+  }
+
   /** Starts the thread before the first job. */
   start(): void {
     if (!this.#hasStarted) this.#start();

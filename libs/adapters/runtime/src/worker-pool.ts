@@ -44,7 +44,7 @@ export interface WorkerPoolOptions {
  */
 const expressMax = 2;
 
-/** Delay of the first express thread: a task on a thread that has just started takes less. */
+/** Common threads that all have scans for this long: the first express thread starts. */
 const expressAfterMs = 250;
 
 /**
@@ -53,6 +53,9 @@ const expressAfterMs = 250;
  * express threads exist so that their tasks do not wait for scans.
  */
 const nice = { common: 5, urgent: 1, express: 1, bodies: 8 } as const;
+
+/** A task waits this long for a thread that has started, before it starts another: most tasks take less. */
+const nextThreadAfterMs = 25;
 
 /** Bursts of large bodies are seconds apart, or minutes. */
 const laneIdleMsDefault = 30_000;
@@ -73,8 +76,9 @@ const failedStartsMax = 3;
  * cancellation for two seconds is ended and replaced; the other jobs that it had run again on other threads.
  *
  * A tenant whose scans would all wait for scans of other tenants uses an express thread, which it shares with
- * such tenants. The first express thread starts soon after the first task of any tenant, and loads the code
- * of that task: a start takes seconds on a busy machine.
+ * such tenants. The first express thread starts once every common thread has scans for a quarter of a second,
+ * and loads the code of a scan: a start takes seconds on a busy machine. Shorter scans start none: a thread
+ * takes 0.1 s of CPU and 15 MiB.
  *
  * A scan occupies its thread while it computes. Urgent tasks have a thread of their own, which starts when an
  * urgent task finds a scan on every common thread. Large bodies have one too: decoding them takes seconds,
@@ -118,7 +122,8 @@ export class WorkerPool implements Workers {
       if (this.#isClosed) throw closedError();
       if (options?.tenant !== undefined) this.#expectOthers(task.name);
       const worker = this.#workerFor(task.name, options);
-      const hasRoom = worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
+      const isDeferred = !options?.isUrgent && this.#mayDoWithout(worker);
+      const hasRoom = !isDeferred && worker.isUp && worker.running.size < this.#tasksPerWorkerMax;
       if (!hasRoom && this.#queued >= this.#tasksQueuedMax) {
         throw new LokiError('overloaded', `too many tasks wait for a worker: ${this.#queued}`);
       }
@@ -143,8 +148,23 @@ export class WorkerPool implements Workers {
       } else {
         worker.queue.push(job);
         this.#queued++;
+        if (isDeferred) this.#startLater(worker);
+        // An idle thread takes it at once.
+        for (const other of this.#workers) if (other.hasThread) this.#feed(other);
       }
     });
+  }
+
+  /** Whether another common thread may be free before the one of `worker` has started. */
+  #mayDoWithout(worker: PoolWorker): boolean {
+    if (worker.hasThread || this.#queued >= this.#tasksQueuedMax) return false;
+    return this.#workers.includes(worker) && this.#workers.some(({ hasThread }) => hasThread);
+  }
+
+  #startLater(worker: PoolWorker): void {
+    setTimeout(() => {
+      if (!this.#isClosed) this.#feed(worker);
+    }, nextThreadAfterMs);
   }
 
   async close(): Promise<void> {
@@ -217,14 +237,16 @@ export class WorkerPool implements Workers {
   }
 
   /**
-   * Has an express thread ready for the next tenant, soon after the first task of any tenant: the thread of
-   * that task starts alone, and no client waits for two threads that start.
+   * Has an express thread ready for the next tenant, when the scans of a tenant occupy all common threads.
    */
   #expectOthers(name: string): void {
-    if (this.#isExpressExpected) return;
+    if (this.#isExpressExpected || this.#express.length > 0) return;
     this.#isExpressExpected = true;
     const start = () => {
-      if (!this.#isClosed && this.#express.length === 0) this.#newExpress(name).start();
+      // The next task looks again.
+      this.#isExpressExpected = false;
+      if (this.#isClosed || this.#express.length > 0) return;
+      if (this.#workers.every(({ isAllUrgent }) => !isAllUrgent)) this.#newExpress(name).start();
     };
     setTimeout(start, expressAfterMs).unref();
   }

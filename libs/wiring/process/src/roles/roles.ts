@@ -23,6 +23,7 @@ import { makeQuerier } from './querier-role.ts';
 import { openResultsCaches } from './results-caches.ts';
 import { startRuler } from './ruler-role.ts';
 import type { RulerRole } from './ruler-role.ts';
+import { warmWorkers } from './warm-workers.ts';
 
 /** The roles of this process; absent if `-target` does not name them. */
 export interface Roles {
@@ -66,6 +67,11 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   checkTarget(config);
   const cluster = new Cluster(deps);
   const storage = storing.some(runs) ? await openStorage(deps, cluster) : undefined;
+  const warm = storage && clientFacing.some(runs) ? warmWorkers(storage.workers) : undefined;
+  // Without a thread requests fail, and the pool goes on trying.
+  const warmed = warm?.catch((error: unknown) =>
+    logger.error('the first thread failed', { err: String(error) }),
+  );
   const { log, ingester, ingesterLifecycle, distributing, patternService } = await startWriters(
     deps,
     cluster,
@@ -107,6 +113,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const forwards = runs('gateway');
   const deletesElsewhere = forwards && !compactor ? await cluster.forwarder('compactor') : undefined;
   const rulesElsewhere = forwards && !ruler ? await cluster.forwarder('ruler') : undefined;
+  await warmed;
   for (const component of config.components) states.set(component, 'Running');
 
   return {
@@ -208,6 +215,9 @@ async function closeStorage(
   await workers.close();
   storage?.diskCache?.close();
 }
+
+/** Components with pushes or queries that need a thread at once. */
+const clientFacing: readonly Component[] = ['distributor', 'ingester', 'querier'];
 
 const storing: readonly Component[] = ['distributor', 'ingester', 'querier', 'compactor', 'ruler'];
 
