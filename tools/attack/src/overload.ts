@@ -4,9 +4,14 @@
  * Excess load is refused with 429 or 503 and Retry-After, goodput stays at 80 % of the peak, and 10 s
  * after the overload all is as before. Every acknowledged line is counted once at the end.
  *
- *     npm run overload -- [--minutes 10] [--cpus 0.5] [--memory 1024] [--anew]
+ *     npm run overload -- [--minutes 10] [--cpus 0.5] [--memory 1024] [--anew] [--heed] [--groups 64]
  *
- * With `--anew` each push of the overload comes on a connection of its own.
+ * With `--anew` each push of the overload comes on a connection of its own. With `--heed` refused clients
+ * wait as agents do, half a second first and then twice as long each time, and send the same push again.
+ *
+ * Pushes have 64 groups of streams in turn, as agents have streams of their own, whose lines come in order.
+ * With `--groups 1` the lines of each stream come in the order in which 6,000 clients are answered: the
+ * ingester compares most of them with those of the last seconds.
  */
 import { readOptions } from '@loki/command-line';
 import { Product } from './product.ts';
@@ -15,11 +20,13 @@ import type { Tally } from './pushes.ts';
 import { tellVerdict } from './verdict.ts';
 
 const times = 3;
-const peakSeconds = 40;
+const peakSeconds = 24;
 const peakClients = 8;
 const goodputShareMin = 0.8;
-const afterSeconds = 20;
+const afterSeconds = 12;
 const normalWithinMs = 10_000;
+const streamsPerPush = 8;
+const linesPerPush = 400;
 /** A push is normal when it is acknowledged within this time. */
 const usualMs = 1_000;
 
@@ -29,12 +36,14 @@ const { values: options } = readOptions(import.meta.filename, {
     cpus: { type: 'string', default: '0.5' },
     memory: { type: 'string', default: '1024' },
     anew: { type: 'boolean', default: false },
+    groups: { type: 'string', default: '64' },
+    heed: { type: 'boolean', default: false },
   },
 });
 
 async function main(): Promise<number> {
   const product = await Product.start(Number(options.memory), [], Number(options.cpus));
-  const pushes = new Pushes(product.port);
+  const pushes = new Pushes(product.port, streamsPerPush, linesPerPush, Number(options.groups));
   console.log(`http://127.0.0.1:${product.port}`);
   try {
     const peak = await peakOf(pushes);
@@ -76,8 +85,10 @@ async function overloaded(
   let memoryBytes = 0;
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 200);
   pushes.isAnew = options.anew;
+  pushes.isHeeding = options.heed;
   const tally = await pushes.openLoop(peak * times, seconds, tell);
   pushes.isAnew = false;
+  pushes.isHeeding = false;
   clearInterval(sampling);
   const goodput = (tally.statuses.get(204) ?? 0) / seconds;
   const faults: string[] = [];

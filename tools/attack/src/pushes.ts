@@ -1,5 +1,6 @@
-/** A cheap source of pushes: one body in which only timestamps change. */
+/** A cheap source of pushes: bodies in which only timestamps change. */
 import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const lineBytes = 120;
 const timeoutMs = 10_000;
@@ -8,6 +9,8 @@ const timeoutMs = 10_000;
  * Enough clients to send three times the peak while each waits for three seconds, as pushes may.
  */
 const socketsMax = 6_000;
+/** Waits of an agent that heeds a refusal: each is twice the one before, and no shorter than Retry-After. */
+const backoffMs = { least: 500, most: 300_000, times: 10 };
 /** Digits of a timestamp in nanoseconds. */
 const timeDigits = 19;
 const tenant = 'loader';
@@ -29,35 +32,38 @@ export interface Tally {
   readonly slow: number[];
 }
 
-/** Pushes of new lines that cost their sender next to nothing: one body, in which only timestamps change. */
+/** Pushes of new lines that cost their sender next to nothing: only timestamps change in their bodies. */
 export class Pushes {
   readonly linesPerPush: number;
   /** Each push has a connection of its own. */
   isAnew = false;
+  /** A client whose push is refused waits before it sends the push again, as agents do. */
+  isHeeding = false;
   readonly #agent: Agent;
   readonly #port: number;
-  readonly #body: Buffer;
-  /** Where in the body the timestamps are. */
-  readonly #times: readonly number[];
+  readonly #templates: readonly Template[];
   readonly #beganNs = BigInt(Date.now()) * 1_000_000n;
   #number = 0;
   #acked = 0;
   #unknown = 0;
 
-  /** @param streams of each push; a divisor of `linesPerPush` */
-  constructor(port: number, streams = 8, linesPerPush = 400) {
+  /**
+   * @param streams of each push; a divisor of `linesPerPush`
+   * @param groups of so many streams, which pushes have in turn
+   */
+  constructor(port: number, streams = 8, linesPerPush = 400, groups = 1) {
     this.linesPerPush = linesPerPush;
     this.#port = port;
     this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax });
-    ({ body: this.#body, times: this.#times } = template(streams, linesPerPush));
+    this.#templates = Array.from({ length: groups }, (_, group) => template(group, streams, linesPerPush));
   }
 
   get acked(): number {
     return this.#acked;
   }
 
-  async send(): Promise<Sent> {
-    const outcome = await this.#post(this.#next());
+  async send(body = this.#next()): Promise<Sent> {
+    const outcome = await this.#post(body);
     if (outcome.status === 204) this.#acked += this.linesPerPush;
     else if (outcome.status === 0 || outcome.status >= 500) this.#unknown += this.linesPerPush;
     return outcome;
@@ -78,6 +84,7 @@ export class Pushes {
     const tally: Tally = { sent: 0, unsent: 0, statuses: new Map(), withoutRetryAfter: 0, slow: [] };
     const beganMs = performance.now();
     const pending = new Set<Promise<void>>();
+    const over = new AbortController();
     let toldMinutes = 0;
     for (;;) {
       const passed = (performance.now() - beganMs) / 1000;
@@ -88,12 +95,13 @@ export class Pushes {
           continue;
         }
         tally.sent += 1;
-        const one = this.#counted(tally, usualMs).finally(() => pending.delete(one));
+        const one = this.#counted(tally, usualMs, over.signal).finally(() => pending.delete(one));
         pending.add(one);
       }
       if (passed >= 60 * (toldMinutes + 1)) tell?.(tally, 60 * ++toldMinutes);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    over.abort();
     await Promise.all(pending);
     return tally;
   }
@@ -117,19 +125,29 @@ export class Pushes {
     this.#agent.destroy();
   }
 
-  async #counted(tally: Tally, usualMs: number): Promise<void> {
-    const beganMs = performance.now();
-    const { status, retryAfter } = await this.send();
-    tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + 1);
-    if ((status === 429 || status === 503) && retryAfter === undefined) tally.withoutRetryAfter += 1;
-    if (status !== 204 || performance.now() - beganMs > usualMs) tally.slow.push(beganMs);
+  async #counted(tally: Tally, usualMs: number, signal: AbortSignal): Promise<void> {
+    const body = this.#next();
+    let waitMs = backoffMs.least;
+    for (let i = 0; ; i++) {
+      const beganMs = performance.now();
+      const { status, retryAfter } = await this.send(body);
+      tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + 1);
+      if ((status === 429 || status === 503) && retryAfter === undefined) tally.withoutRetryAfter += 1;
+      if (status !== 204 || performance.now() - beganMs > usualMs) tally.slow.push(beganMs);
+      if (status === 204 || !this.isHeeding || i === backoffMs.times || signal.aborted) return;
+      const restMs = Math.max(waitMs * (0.5 + Math.random() / 2), Number(retryAfter ?? 0) * 1000);
+      await sleep(restMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      waitMs = Math.min(2 * waitMs, backoffMs.most);
+    }
   }
 
   /** The body with timestamps that no push had before. */
   #next(): Buffer {
-    const body = Buffer.from(this.#body);
+    const { text, times } = this.#templates[this.#number % this.#templates.length];
+    const body = Buffer.from(text);
     const firstNs = this.#beganNs + BigInt(this.#number++ * this.linesPerPush) * 1_000n;
-    for (const [i, at] of this.#times.entries()) {
+    for (const [i, at] of times.entries()) {
       body.write(String(firstNs + BigInt(i) * 1_000n), at, 'latin1');
     }
     return body;
@@ -164,11 +182,17 @@ export class Pushes {
   }
 }
 
-function template(streams: number, linesPerPush: number): { body: Buffer; times: readonly number[] } {
+/** A body, and where in it the timestamps are. */
+interface Template {
+  readonly text: Buffer;
+  readonly times: readonly number[];
+}
+
+function template(group: number, streams: number, linesPerPush: number): Template {
   const times: number[] = [];
   let text = '{"streams":[';
   for (let stream = 0; stream < streams; stream++) {
-    text += `${stream > 0 ? ',' : ''}{"stream":{"app":"overload","pod":"${stream}"},"values":[`;
+    text += `${stream > 0 ? ',' : ''}{"stream":{"app":"overload","pod":"${group}-${stream}"},"values":[`;
     for (let i = 0; i < linesPerPush / streams; i++) {
       text += i > 0 ? ',["' : '["';
       times.push(text.length);
@@ -177,5 +201,5 @@ function template(streams: number, linesPerPush: number): { body: Buffer; times:
     }
     text += ']}';
   }
-  return { body: Buffer.from(`${text}]}`), times };
+  return { text: Buffer.from(`${text}]}`), times };
 }
