@@ -15,7 +15,8 @@ const resetMs = 50;
 /** The answers in progress of clients that close their writing side after the request. */
 export class HalfOpen {
   readonly #timers: Timers;
-  readonly #waiting = new Set<ServerResponse>();
+  /** By connection: each serves one request at a time. */
+  readonly #waiting = new Map<Socket, ServerResponse>();
 
   constructor(timers: Timers) {
     this.#timers = timers;
@@ -28,7 +29,8 @@ export class HalfOpen {
     (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     const onSocket = (socket: Socket): void => {
       socket.once('end', () => {
-        for (const response of this.#waiting) if (response.socket === socket) this.#probe(response);
+        const response = this.#waiting.get(socket);
+        if (response) this.#probe(response);
       });
     };
     server.on('connection', onSocket);
@@ -37,11 +39,12 @@ export class HalfOpen {
 
   /** From the request until its answer is over. */
   add(response: ServerResponse): void {
-    this.#waiting.add(response);
+    this.#waiting.set(response.req.socket, response);
   }
 
   delete(response: ServerResponse): void {
-    this.#waiting.delete(response);
+    const { socket } = response.req;
+    if (this.#waiting.get(socket) === response) this.#waiting.delete(socket);
   }
 
   /**

@@ -60,32 +60,6 @@ describe('bodies', () => {
     },
   );
 
-  test.each([
-    [200_000, 'keep-alive'],
-    [900_000, 'close'],
-  ])('of %d bytes that a gate refuses reach no handler; connection: %s', async (bytes, connection) => {
-    const received: number[] = [];
-    let isShut = true;
-    const { port } = await start((server) => {
-      server.handle('push', ({ body }) => {
-        received.push(body.length);
-        return textResponse('');
-      });
-      server.guard('push', () => (isShut ? textResponse('full', 503) : undefined));
-    });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    const post = (length: number) =>
-      send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(length), agent });
-    const headers = { connection };
-    for (let i = 0; i < 3; i++) {
-      expect(await post(bytes)).toMatchObject({ status: 503, text: 'full', headers });
-    }
-    isShut = false;
-    expect(await post(5)).toMatchObject({ status: 200 });
-    expect(received).toEqual([5]);
-    agent.destroy();
-  });
-
   test('together they are bounded: overload is told, and passes', async () => {
     const time = new ManualTime();
     const held = Promise.withResolvers<void>();

@@ -9,9 +9,12 @@ import { errorText } from '@loki/ports';
 import type { Clock, HttpGate, HttpHandler, HttpRequest, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
+import { Admittance } from './admittance.ts';
+import type { Place } from './admittance.ts';
 import { BodyRoom } from './body-room.ts';
 import { gzipBody, wantsGzip } from './compress.ts';
 import { ConnectionBound } from './connection-bound.ts';
+import { ConnectionsOfOne } from './connections-of-one.ts';
 import { hasSeveralHosts, isForeignChange } from './foreign-page.ts';
 import { HalfOpen } from './half-open.ts';
 import { Listeners } from './listeners.ts';
@@ -88,8 +91,11 @@ export class HttpServer {
   readonly #listeners: Listeners;
   readonly #router = new Router();
   readonly #handlers = new Map<RouteId, HttpHandler>();
-  readonly #gates = new Map<RouteId, HttpGate>();
+  readonly #guarded = new Set<RouteId>();
+  #gate: HttpGate | undefined;
   readonly #upgrades = new Map<RouteId, UpgradeHandler>();
+  readonly #admittance: Admittance;
+  readonly #connectionsOfOne = new ConnectionsOfOne();
   readonly #bodies: BodyRoom;
   readonly #sockets: WebSockets;
   readonly #halfOpen: HalfOpen;
@@ -108,6 +114,10 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#prefix = options.pathPrefix ?? '';
+    this.#admittance = new Admittance({
+      ...options,
+      isBusy: (holder) => this.#gate?.isBusy(holder) === true,
+    });
     this.#bodies = new BodyRoom(options.inflightBodyBytesMax, options.timers);
     this.#sockets = new WebSockets(options.timers);
     this.#halfOpen = new HalfOpen(options.timers);
@@ -130,9 +140,10 @@ export class HttpServer {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
   }
 
-  /** Puts a gate before a route: requests that it answers cost no more than their headers. */
-  guard(id: RouteId, gate: HttpGate): void {
-    this.#gates.set(id, gate);
+  /** Puts a gate before routes: requests that find no place are refused before their bodies are read. */
+  guard(ids: readonly RouteId[], gate: HttpGate): void {
+    this.#gate = gate;
+    for (const id of ids) this.#guarded.add(id);
   }
 
   /** Serves a route by WebSocket; a plain request to it is checked like an upgrade, then answered 400. */
@@ -158,6 +169,7 @@ export class HttpServer {
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
     this.#bound.stop();
+    this.#admittance.stop();
     const closed = this.#listeners.close();
     this.#server.closeIdleConnections();
     this.#sockets.closeAll();
@@ -252,10 +264,16 @@ export class HttpServer {
     this.#options.metrics.started(method, label);
     let bodyBytes = 0;
     let responseBytes = 0;
+    const gate = match && this.#guarded.has(match.id) ? this.#gate : undefined;
+    const holder = gate && holderFor(gate, request);
+    const isOfOne = this.#connectionsOfOne.isOfOne(message, holder);
+    let place: Place | undefined;
     this.#halfOpen.add(response);
     response.once('close', () => {
       this.#halfOpen.delete(response);
       if (!response.writableFinished) request.clientLeft();
+      if (place) this.#admittance.leave(place, isHandled(response));
+      if (isOfOne && holder !== undefined) this.#rest(holder, message, response);
       if (bodyBytes > 0) this.#bodies.give(holderOf(message), bodyBytes);
       this.#options.metrics.served({
         method,
@@ -283,16 +301,20 @@ export class HttpServer {
         if (isForeignChange(message, match.spec)) {
           throw new LokiError('forbidden', 'requests of pages of other sites change nothing here');
         }
-        const refusal = this.#refusal(match.id, request);
-        isBodyPassed = refusal !== undefined && isShort(message);
-        if (!refusal && hasBody(message)) {
-          const body = await readBody(message, this.#options.bodyBytesMax[match.spec.body], this.#bodies);
-          bodyBytes = body.length;
-          request.setBody(body);
+        if (holder !== undefined) place = this.#admittance.enter(holder, message.socket);
+        if (gate && holder !== undefined && !place) {
+          isBodyPassed = isShort(message);
+          answer = gate.refusal(request, this.#admittance.backlogMs(holder));
+        } else {
+          if (hasBody(message)) {
+            const body = await readBody(message, this.#options.bodyBytesMax[match.spec.body], this.#bodies);
+            bodyBytes = body.length;
+            request.setBody(body);
+          }
+          if (place) this.#admittance.received(place);
+          const handler = this.#handlers.get(match.id)!;
+          answer = isTracing() ? await this.#traced(match, request, handler) : await handler(request);
         }
-        const handler = this.#handlers.get(match.id)!;
-        answer =
-          refusal ?? (isTracing() ? await this.#traced(match, request, handler) : await handler(request));
       } catch (error) {
         isBodyPassed = hasCode(error, 'overloaded') && isShort(message);
         answer = this.#failure(match, error);
@@ -301,12 +323,15 @@ export class HttpServer {
     responseBytes = await this.#write(message, response, answer, isBodyPassed);
   }
 
-  #refusal(id: RouteId, request: HttpRequest): HttpResponse | undefined {
-    try {
-      return this.#gates.get(id)?.(request);
-    } catch {
-      return undefined; // the handler throws it again
-    }
+  /** Lets the connection rest until another push of its tenant may come. */
+  #rest(holder: string, message: IncomingMessage, response: ServerResponse): void {
+    const { socket } = message;
+    if (!response.shouldKeepAlive || this.#isStopping || this.isDraining) return;
+    const onIdle = (): void => {
+      if (socket.writable && !this.#turns.isBusy(socket)) this.#admittance.rest(holder, socket);
+    };
+    if (message.complete) onIdle();
+    else message.once('end', onIdle);
   }
 
   #traced(match: RouteMatch, request: NodeRequest, handler: HttpHandler): Promise<HttpResponse> {
@@ -383,8 +408,7 @@ export class HttpServer {
     }
     response.writeHead(answer.status, headers);
     response.end(body);
-    // Of a refused body pieces arrive until the client reads the answer: each is memory until it is freed.
-    if (!message.complete) message.on('data', freeMemory).resume();
+    if (!message.complete && message.listenerCount('data') === 0) passBody(message);
     if (!response.writableFinished && response.writableLength > 0) this.#boundWriting(response);
     return bytes;
   }
@@ -472,6 +496,25 @@ export class HttpServer {
     if (!path.startsWith(`${this.#prefix}/`)) return undefined;
     return path.slice(this.#prefix.length);
   }
+}
+
+/** The holder of the request's place; undefined: the handler will say why there is none. */
+function holderFor(gate: HttpGate, request: HttpRequest): string | undefined {
+  try {
+    return gate.holderOf(request);
+  } catch {
+    return undefined;
+  }
+}
+
+/** False for a client that left, and where others that handle requests are overloaded themselves. */
+function isHandled(response: ServerResponse): boolean {
+  return response.writableFinished && response.statusCode !== 503;
+}
+
+/** Drops a body. Pieces of it arrive until the client reads the answer: each is memory until it is freed. */
+function passBody(message: IncomingMessage): void {
+  message.on('data', freeMemory).resume();
 }
 
 /** A new connection costs about as much as the reading of so many bytes. */

@@ -9,6 +9,13 @@ import type { AddressInfo, Server, Socket } from 'node:net';
  */
 const socketsMax = 16;
 
+/**
+ * Connections that wait in the kernel for each socket: all of them for a second or two on half a busy core.
+ * With Node's 511 they would wait for 13 s, and be served when their clients have gone; beyond it, the kernel
+ * of the client tries again after a second.
+ */
+const backlog = 64;
+
 interface ListenAddress {
   /** 0: any free one. */
   readonly port: number;
@@ -66,7 +73,7 @@ async function tryAlone(address: ListenAddress): Promise<void> {
 function listenOn(server: Server, options: ListenAddress & { readonly reusePort?: true }): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options, () => {
+    server.listen({ ...options, backlog }, () => {
       server.off('error', reject);
       resolve((server.address() as AddressInfo).port);
     });

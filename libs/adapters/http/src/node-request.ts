@@ -1,5 +1,6 @@
 /** Node's requests in the form of the routes. */
 import type { IncomingMessage } from 'node:http';
+import { freeMemory } from '@loki/model';
 import type { HttpRequest } from '@loki/ports';
 
 const noBody = Buffer.alloc(0);
@@ -35,6 +36,11 @@ export class NodeRequest implements HttpRequest {
 
   setBody(body: Buffer): void {
     this.#body = body;
+  }
+
+  freeBody(): void {
+    freeMemory(this.#body);
+    this.#body = noBody;
   }
 
   get headers(): ReadonlyMap<string, string> {

@@ -26,8 +26,6 @@ import type { SharedStreams, StreamAdmission } from './admit/stream-registry.ts'
 import { takenByPolicy } from './admit/taken-by-policy.ts';
 import { validateRows } from './admit/validate.ts';
 import type { ValidRows } from './admit/validate.ts';
-import { Admittance } from './admittance.ts';
-import type { Grant } from './admittance.ts';
 import { backfillShardOf } from './backfill-shard.ts';
 import { decodePushTask, unpack, weightOf } from './decode/decode-push-task.ts';
 import type { DecodedPush } from './decode/decode-push-task.ts';
@@ -40,6 +38,8 @@ import { knownEncoding, knownType } from './header-labels.ts';
 import { rfc3339Seconds } from './json/time-text.ts';
 import { defaultDistributorOptions } from './options.ts';
 import type { DistributorOptions } from './options.ts';
+import { PushRoom } from './push-room.ts';
+import type { Grant } from './push-room.ts';
 import { PushScratches } from './push-scratch.ts';
 import type { PushScratch } from './push-scratch.ts';
 import { accepted, failed, formatOf } from './respond.ts';
@@ -141,14 +141,14 @@ export class Distributor implements DistributorService {
   readonly #batchers: PartitionBatcher[] = [];
   readonly #writerId: string;
   readonly #lineSizes = new Float64Array(lineBytesBuckets.length + 1);
-  readonly #admittance: Admittance;
+  readonly #room: PushRoom;
   /** Decompressed bytes of pushes that wait for a verdict. */
   #askingBytes = 0;
 
   constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
     this.#deps = deps;
     this.#options = { ...defaultDistributorOptions, ...options };
-    this.#admittance = new Admittance(deps, this.#options);
+    this.#room = new PushRoom(deps, this.#options);
     this.#streams = new StreamCache(this.#options.streamsCachedMax);
     this.#otlpActions = new OtlpActionsCache(this.#options.otlpIndexAttributes);
     this.#rate = new IngestRate(deps.healthyDistributors);
@@ -173,9 +173,8 @@ export class Distributor implements DistributorService {
     }
   }
 
-  refusal(tenant: TenantId, request: HttpRequest): HttpResponse | undefined {
-    const error = this.#admittance.refusal(tenant);
-    return error && failed(formatOf(request), error.status, error.message);
+  waitingPushes(tenant: string): number {
+    return this.#room.waitingCount(tenant);
   }
 
   /** Appends the open batches. Later pushes are still accepted. */
@@ -193,7 +192,7 @@ export class Distributor implements DistributorService {
 
   async #push(tenant: TenantId, request: HttpRequest, format: PushFormat): Promise<HttpResponse> {
     const size = this.#sizeOf(tenant, request, format);
-    return this.#admittance.run(tenant, size, (grant) => this.#answer(request, format, size, grant));
+    return this.#room.run(tenant, size, (grant) => this.#answer(request, format, size, grant));
   }
 
   async #answer(
@@ -248,6 +247,8 @@ export class Distributor implements DistributorService {
       return valid.lines > 0 ? await this.#store(push, valid) : [];
     } finally {
       this.#scratches.giveBack(push.scratch);
+      // The garbage collector would run for bodies alone, twice a second at 27 MB/s.
+      push.request.freeBody?.();
       push.discards.report(this.#deps.metrics, tenant, format);
     }
   }
@@ -294,7 +295,7 @@ export class Distributor implements DistributorService {
       return this.#decodeElsewhere(push, streams);
     }
     // To refuse it now would free nothing.
-    this.#admittance.holdOnly(grant, body.length + scratch.rows.weightBytes);
+    this.#room.holdOnly(grant, body.length + scratch.rows.weightBytes);
     return undefined;
   }
 
@@ -307,7 +308,7 @@ export class Distributor implements DistributorService {
     const { decompressedBytesMax } = this.#options;
     push.isLarge = true;
     let room = size.roomBytes;
-    if (!grant.hasDecoder) await this.#admittance.waitForDecoder(grant, size);
+    if (!grant.hasDecoder) await this.#room.waitForDecoder(grant, size);
     let decoded: DecodedPush | undefined;
     while (!decoded) {
       try {
@@ -315,12 +316,12 @@ export class Distributor implements DistributorService {
       } catch (error) {
         if (room === decompressedBytesMax || !isBeyondRoom(error)) throw error;
       }
-      this.#admittance.letGo(grant, room);
+      this.#room.letGo(grant, room);
       room = Math.min(room * roomGrowth, decompressedBytesMax);
-      if (!decoded) this.#admittance.hold(grant, room);
+      if (!decoded) this.#room.hold(grant, room);
     }
-    this.#admittance.giveDecoder(grant);
-    this.#admittance.hold(grant, weightOf(decoded));
+    this.#room.giveDecoder(grant);
+    this.#room.hold(grant, weightOf(decoded));
     await inSlices(unpack(decoded, push.scratch.rows, streams), this.#deps);
   }
 

@@ -84,20 +84,6 @@ test('a push that has waited too long is refused unread, and one that came later
   expect(log).toEqual(['a', 'late']);
 });
 
-test('pushes that would wait in vain are refused as they come, those of other tenants are not', async () => {
-  const { clock, push, turns } = testTurns();
-  expect(turns.refusal(noisy)).toBeUndefined();
-  void push('a', noisy, 20);
-  const first = push('first');
-  clock.ms += 600;
-  expect(turns.refusal(noisy)).toBeUndefined();
-  clock.ms += 100;
-  expect(turns.refusal(noisy)).toMatchObject({ code: 'overloaded', status: 503 });
-  expect(turns.refusal(quiet)).toBeUndefined();
-  await first;
-  expect(turns.refusal(noisy)).toBeUndefined();
-});
-
 test('a push behind a head that takes nothing is refused in time; others go on', async () => {
   const held = new Promise<void>(() => {});
   const clock = { nowMs: () => performance.now(), nowNs: () => 0n, monotonicMs: () => performance.now() };

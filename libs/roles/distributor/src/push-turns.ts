@@ -51,12 +51,6 @@ interface Lane {
 const turnMsMax = 10;
 
 /**
- * Share of the longest wait after which a tenant's further pushes are refused as they come: those that wait
- * have their turn in time, and no body is read in vain.
- */
-const fullShare = 2 / 3;
-
-/**
  * Runs pushes at once while there is time; others wait for a turn. The waiting tenant that has computed least
  * is next: the flood of one tenant costs another the push in progress. A push that has waited too long is
  * refused before its body is read: its client would be gone before the answer, and repeats it.
@@ -111,6 +105,11 @@ export class PushTurns {
     });
   }
 
+  /** Pushes of the tenant that wait, other than large ones. */
+  waitingCount(tenant: string): number {
+    return this.#lanes.get(tenant)?.waiting.length ?? 0;
+  }
+
   /** Something that pushes need was given back. */
   retry(): void {
     if (this.#lanes.size === 0) return;
@@ -135,16 +134,6 @@ export class PushTurns {
       if (canBegin(other) && other.spentMs < lane.spentMs) return false;
     }
     return true;
-  }
-
-  /** The reason why a push of the tenant that comes now would wait in vain; undefined: it may come. */
-  refusal(tenant: TenantId): LokiError | undefined {
-    const oldest = this.#lanes.get(tenant)?.waiting[0];
-    if (!oldest) return undefined;
-    const waitedMs = this.#deps.clock.monotonicMs() - oldest.sinceMs;
-    if (waitedMs < fullShare * this.#deps.waitMsMax) return undefined;
-    const seconds = (waitedMs / 1000).toFixed(1);
-    return new LokiError('overloaded', `too many pushes: the first of them waits for ${seconds} s`);
   }
 
   #timed<T>(work: () => Promise<T>): { result: Promise<T>; ms: number } {

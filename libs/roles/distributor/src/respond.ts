@@ -1,4 +1,5 @@
 /** HTTP answers to pushes, in the format of their protocol: end of the push. */
+import { LokiError } from '@loki/model';
 import { errorText } from '@loki/ports';
 import type { HttpRequest, HttpResponse } from '@loki/ports';
 import { encodeStatus } from '@loki/proto';
@@ -38,3 +39,11 @@ export function failed(format: PushFormat, status: number, text: string, retryAf
   const answer = errorText(status, text);
   return { ...answer, headers: { ...answer.headers, ...retry } };
 }
+
+/** The answer to a push that is not read, since its tenant's pushes before it wait. */
+export function refusedPush(request: HttpRequest, backlogMs: number): HttpResponse {
+  const { status, message } = tooManyPushes;
+  return failed(formatOf(request), status, message, backlogMs);
+}
+
+const tooManyPushes = new LokiError('overloaded', 'too many pushes wait');

@@ -12,6 +12,8 @@ export interface HttpRequest {
   /** Lower-case names; several values joined by ", ". */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Buffer;
+  /** Frees the body at once, for a handler that needs it no longer and has given it to no other reader. */
+  freeBody?(): void;
   readonly remoteAddress: string;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
@@ -37,7 +39,18 @@ export interface HttpResponse {
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;
 
 /**
- * Asked before the body of a request is read: an answer refuses the request. Errors are ignored: the handler
- * will throw them again.
+ * Stands before a route whose requests are many: those of one holder share places, and others are refused
+ * before their bodies are read.
  */
-export type HttpGate = (request: HttpRequest) => HttpResponse | undefined;
+export interface HttpGate {
+  /** The tenant whose places the request takes. Errors are ignored: the handler will throw them again. */
+  holderOf(request: HttpRequest): string;
+  /** Whether so many requests of the holder wait in this process that more may as well wait before it. */
+  isBusy(holder: string): boolean;
+  /**
+   * The answer to a request without a place.
+   *
+   * @param backlogMs time in which the requests before it would be answered; 0: unknown
+   */
+  refusal(request: HttpRequest, backlogMs: number): HttpResponse;
+}

@@ -16,11 +16,8 @@ export interface DistributorService {
    * texts.
    */
   push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
-  /**
-   * Asked before the body of a push is read: the answer to a push that would wait in vain. Absent, or
-   * undefined: the push may come.
-   */
-  refusal?(tenant: TenantId, request: HttpRequest): HttpResponse | undefined;
+  /** Pushes of the tenant that wait for their turn in this process; absent: it is not known. */
+  waitingPushes?(tenant: string): number;
 }
 
 /** An ingester's answer for the part of a partition that is not committed yet. */

@@ -44,9 +44,9 @@ export class HttpPorts {
     if (this.#operators) this.#operators.isStarting = isStarting;
   }
 
-  /** Sets the gate of a route of clients. */
-  guard(id: RouteId, gate: HttpGate): void {
-    this.#clients.guard(id, gate);
+  /** Sets the gate before routes of clients. */
+  guard(ids: readonly RouteId[], gate: HttpGate): void {
+    this.#clients.guard(ids, gate);
   }
 
   /** Sets the WebSocket handler of a route. */

@@ -1,6 +1,7 @@
 /** Connects each HTTP route with its handler. */
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
+import { refusedPush } from '@loki/distributor';
 import { RequestLog } from '@loki/gateway';
 import { adminHandlers, tenantLimitsHandlers } from '@loki/http';
 import type { RouteId, ServiceStates, TenantResolver } from '@loki/http';
@@ -215,13 +216,20 @@ function serveOthers(deps: RouteDeps): void {
   }
 }
 
+/** Pushes of a tenant that keep the thread busy until others are read, which takes 20 ms. */
+const waitingPushesEnough = 32;
+
 function routePushes({ server, tenants, roles }: RouteDeps): void {
   const { pushes } = roles;
   if (!pushes) return;
   const push: HttpHandler = tenants.forOne((tenant, request) => pushes.push(tenant, request));
   server.handleAll({ push, pushLegacy: push, pushOtlp: push });
-  const gate: HttpGate = (request) => pushes.refusal?.(tenants.one(request), request);
-  for (const id of ['push', 'pushLegacy', 'pushOtlp'] as const) server.guard(id, gate);
+  const gate: HttpGate = {
+    holderOf: (request) => tenants.one(request),
+    isBusy: (tenant) => (pushes.waitingPushes?.(tenant) ?? 0) >= waitingPushesEnough,
+    refusal: refusedPush,
+  };
+  server.guard(['push', 'pushLegacy', 'pushOtlp'], gate);
 }
 
 function routeQueries({ server, tenants, roles, config, clock, logger }: RouteDeps): void {

@@ -15,14 +15,14 @@ export interface Grant {
   hasDecoder: boolean;
 }
 
-interface AdmittanceDeps {
+interface PushRoomDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly metrics: Pick<DistributorMetrics, 'inflightBytes'>;
   readonly lag?: ConsumerLag;
 }
 
-interface AdmittanceBounds {
+interface PushRoomBounds {
   /** 0: no bound. */
   readonly inflightBytesMax: number;
   readonly waitMsMax: number;
@@ -43,8 +43,8 @@ const secondDecoderFromBytes = 128 * mib;
  * decoded: a refusal after that would waste the work, and its client sends it again at once. A client whose
  * push waits sends nothing meanwhile.
  */
-export class Admittance {
-  readonly #metrics: AdmittanceDeps['metrics'];
+export class PushRoom {
+  readonly #metrics: PushRoomDeps['metrics'];
   readonly #turns: PushTurns;
   /** Bodies as they came and as they were decoded, until the log has acknowledged them. */
   readonly #inflight: SharedBytes;
@@ -53,7 +53,7 @@ export class Admittance {
   readonly #decodersMax: number;
   #decoders = 0;
 
-  constructor(deps: AdmittanceDeps, { inflightBytesMax, waitMsMax }: AdmittanceBounds) {
+  constructor(deps: PushRoomDeps, { inflightBytesMax, waitMsMax }: PushRoomBounds) {
     this.#metrics = deps.metrics;
     this.#inflight = new SharedBytes(inflightBytesMax > 0 ? inflightBytesMax : Infinity);
     this.#decodersMax = this.#inflight.bytesMax < secondDecoderFromBytes ? 1 : decodersMost;
@@ -89,9 +89,9 @@ export class Admittance {
     }
   }
 
-  /** The reason why a push of the tenant that comes now would wait in vain; undefined: it may come. */
-  refusal(tenant: TenantId): LokiError | undefined {
-    return this.#turns.refusal(tenant);
+  /** Small pushes of the tenant that wait for their turn. */
+  waitingCount(tenant: string): number {
+    return this.#turns.waitingCount(tenant);
   }
 
   /** A push turned out to be large while it was decoded: it begins anew when there is a decoder. */
