@@ -13,9 +13,15 @@ const usageError = 2;
 /** Loki's name for all components in one process. */
 const everything = 'all';
 
+/** The oldest Node that has all that the apps use; older ones fail at their first import. */
+const nodeMajorLeast = 24;
+
 const [name = ''] = process.argv.slice(2, 3);
 const isFlag = name === '' || name.startsWith('-');
-if (isFlag || name === everything || apps.includes(name)) {
+if (Number.parseInt(process.versions.node, 10) < nodeMajorLeast) {
+  process.stderr.write(`Node ${nodeMajorLeast} or newer is needed; this is ${process.versions.node}\n`);
+  process.exitCode = 1;
+} else if (isFlag || name === everything || apps.includes(name)) {
   // An app sees only its own arguments.
   if (!isFlag) process.argv.splice(2, 1);
   const app = isFlag || name === everything ? 'loki' : name;

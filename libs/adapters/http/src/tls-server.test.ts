@@ -66,8 +66,8 @@ test('a client that speaks in the clear leaves no connection', async () => {
 
 test('a client that never shakes hands is cut off in time, and by a stop', async () => {
   const { port, metrics } = await serve({ readHeaderTimeoutMs: 300 });
-  connectPlain(port, '127.0.0.1').on('error', () => {});
-  await eventually(async () => !(await isEmpty(metrics)));
+  const cut = connectPlain(port, '127.0.0.1').on('error', () => {});
+  await eventually(() => cut.destroyed);
   await eventually(() => isEmpty(metrics));
 
   const other = await serve();

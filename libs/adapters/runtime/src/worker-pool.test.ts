@@ -327,7 +327,6 @@ describe('worker pool', () => {
       expect(await Promise.all(innocent)).toEqual([2, 4]);
       const tookMs = performance.now() - abortedMs;
       expect(tookMs).toBeGreaterThan(1_900);
-      expect(tookMs).toBeLessThan(30_000);
       expect((await pool.run(testTasks.whoAmI, null)).thread).not.toBe(before.thread);
       expect(replaced).toEqual([['spin']]);
     });

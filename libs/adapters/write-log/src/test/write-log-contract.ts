@@ -32,7 +32,7 @@ export function writeLogContract(name: string, open: () => Promise<WriteLogSubje
       expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
       const read: unknown[] = [];
       for (let from = await log.startOffset(1); from <= offsets[19];) {
-        const some = await log.read(1, from, { bytesMax: 300, waitMs: 5000 });
+        const some = await log.read(1, from, { bytesMax: 300, waitMs: 60_000 });
         expect(some.length).toBeGreaterThan(0);
         read.push(...some);
         from = some.at(-1)!.offset + 1;
@@ -45,7 +45,7 @@ export function writeLogContract(name: string, open: () => Promise<WriteLogSubje
       await log.append(0, testRecord(1, 'zero'));
       await log.append(2, testRecord(1, 'two'));
       const start = await log.startOffset(0);
-      const zero = await log.read(0, start, { bytesMax: 1000, waitMs: 5000 });
+      const zero = await log.read(0, start, { bytesMax: 1000, waitMs: 60_000 });
       expect(zero.map((record) => record.payload.toString())).toEqual(['zero']);
       expect(await log.read(1, await log.startOffset(1), readAll)).toEqual([]);
       expect(log.partitionCount).toBe(3);
@@ -64,7 +64,7 @@ export function writeLogContract(name: string, open: () => Promise<WriteLogSubje
       await log.append(0, testRecord(1, Buffer.alloc(0)));
       await log.append(0, testRecord(2 ** 40, bytes));
       const start = await log.startOffset(0);
-      const first = await log.read(0, start, { bytesMax: 1 << 20, waitMs: 5000 });
+      const first = await log.read(0, start, { bytesMax: 1 << 20, waitMs: 60_000 });
       const read =
         first.length > 1 ? first : [...first, ...(await log.read(0, first[0].offset + 1, readAll))];
       expect(read.map((record) => record.sequence)).toEqual([1, 2 ** 40]);
@@ -74,15 +74,15 @@ export function writeLogContract(name: string, open: () => Promise<WriteLogSubje
     test('a read gives one record at least, and about as many bytes as asked for', async () => {
       for (let i = 1; i <= 10; i++) await log.append(0, testRecord(i, Buffer.alloc(1000, i)));
       const start = await log.startOffset(0);
-      expect(await log.read(0, start, { bytesMax: 1, waitMs: 5000 })).toHaveLength(1);
-      const some = await log.read(0, start, { bytesMax: 3000, waitMs: 5000 });
+      expect(await log.read(0, start, { bytesMax: 1, waitMs: 60_000 })).toHaveLength(1);
+      const some = await log.read(0, start, { bytesMax: 3000, waitMs: 60_000 });
       expect(some.length).toBeGreaterThanOrEqual(2);
       expect(some.length).toBeLessThanOrEqual(4);
     });
 
     test('a waiting read is woken by an append, and by nothing else before its time', async () => {
       const end = await log.endOffset(1);
-      const woken = log.read(1, end, { bytesMax: 1000, waitMs: 10_000 });
+      const woken = log.read(1, end, { bytesMax: 1000, waitMs: 60_000 });
       await log.append(0, testRecord(1));
       const offset = await log.append(1, testRecord(1));
       expect(await woken).toEqual([{ offset, ...testRecord(1) }]);
@@ -105,7 +105,7 @@ export function writeLogContract(name: string, open: () => Promise<WriteLogSubje
       await log.truncateBefore(0, offsets[5]);
       const start = await log.startOffset(0);
       expect(start).toBeLessThanOrEqual(offsets[5]);
-      const read = await log.read(0, 0, { bytesMax: 1 << 20, waitMs: 5000 });
+      const read = await log.read(0, 0, { bytesMax: 1 << 20, waitMs: 60_000 });
       expect(read[0].offset).toBeGreaterThanOrEqual(start);
       expect(read.map((record) => record.offset)).toEqual(offsets.filter((each) => each >= read[0].offset));
       expect(read.map((record) => record.offset)).toContain(offsets[5]);

@@ -87,9 +87,9 @@ ruler: {ring: {kvstore: {store: inmemory}}}
       .source(name)!
       .ring()
       .instances.map(({ id }) => id);
-  for (let i = 0; i < 100 && ids(keeper.rings, 'compactor').length < 2; i++) await timers.sleep(20);
+  await eventually(() => ids(keeper.rings, 'compactor').length >= 2);
   expect(ids(keeper.rings, 'compactor')).toEqual(['keeper', 'other']);
-  for (let i = 0; i < 100 && ids(other.rings, 'compactor').length < 2; i++) await timers.sleep(20);
+  await eventually(() => ids(other.rings, 'compactor').length >= 2);
   expect(ids(other.rings, 'compactor')).toEqual(['keeper', 'other']);
   expect(ids(keeper.rings, 'ruler')).toEqual(['keeper']);
   expect(ids(other.rings, 'ruler')).toEqual(['other']);

@@ -41,7 +41,7 @@ function request(method: string): HttpRequest {
   };
 }
 
-function forwarder(addresses: readonly string[], isDeployed = true): RouteForwarder {
+function forwarder(addresses: readonly string[], isDeployed = true, deadlineMs = 60_000): RouteForwarder {
   return new RouteForwarder({
     name: 'compactor',
     addresses: () => addresses,
@@ -49,7 +49,7 @@ function forwarder(addresses: readonly string[], isDeployed = true): RouteForwar
     channels,
     clock,
     logger,
-    deadlineMs: 1_000,
+    deadlineMs,
   });
 }
 
@@ -112,13 +112,15 @@ test('refusals come back at once, in the words of who refused', async () => {
 });
 
 test('one that is stopped is given up, and the next one asked', async () => {
-  const stopped = await serve(() => new Promise(() => {}));
+  let asked = 0;
+  const stopped = await serve(() => {
+    asked++;
+    return new Promise(() => {});
+  });
   const there = await serve(() => ({ status: 204 }));
-  const routes = forwarder([stopped, there]);
-  expect((await routes.call('deletes', request('GET'))).status).toBe(204);
-  const beganMs = clock.monotonicMs();
-  for (let i = 0; i < 3; i++) await routes.call('deletes', request('GET'));
-  expect(clock.monotonicMs() - beganMs).toBeLessThan(900);
+  const routes = forwarder([stopped, there], true, 3_000);
+  for (let i = 0; i < 4; i++) expect((await routes.call('deletes', request('GET'))).status).toBe(204);
+  expect(asked).toBe(1);
 });
 
 test('without anybody the route is away, and where there never was anybody it does not exist', async () => {
