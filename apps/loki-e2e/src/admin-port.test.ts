@@ -36,6 +36,7 @@ test.each([
   '/ingester/partitions',
   '/compactor/status',
   '/partitions',
+  '/usage',
   '/compaction',
 ])('%s is answered on the admin port alone', async (path) => {
   expect(await statuses(path)).toEqual({ clients: 404, operators: 200 });

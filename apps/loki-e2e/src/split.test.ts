@@ -2,8 +2,10 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import WebSocket from 'ws';
 import { eventually, freePort } from '@loki/test-tools';
+import { lokictl } from './test/lokictl.ts';
 import { TestServer } from './test/server.ts';
 
 let directory: string;
@@ -152,6 +154,27 @@ test('operators see every partition, who leads it, and every ring from any proce
     expect(ring.shards).toMatchObject([{ id: 'writer', state: 'ACTIVE' }]);
     // This process runs no compactor.
     expect((await fetch(`${url}/compaction`)).status).toBe(503);
+  }
+});
+
+test('lokictl top adds up all processes, from any of them', async () => {
+  for (const { url } of [gateway, writer]) {
+    let isOver = false;
+    const looks = lokictl('top', '--json', '--addr', `${url},${querier.url}`).finally(() => (isOver = true));
+    const pushes = (async () => {
+      for (let i = 0; !isOver; i++) {
+        await push('watched', [`line ${i}`], 'busy');
+        await setTimeout(100);
+      }
+    })();
+    const usage = JSON.parse(await looks) as Record<'processes' | 'tenants' | 'partitions', object[]>;
+    await pushes;
+    const names = (usage.processes as { instance: string }[]).map(({ instance }) => instance);
+    expect(names.sort()).toEqual(['gateway', 'querier', 'writer']);
+    expect(usage.tenants).toContainEqual(expect.objectContaining({ tenant: 'busy', streams: 1 }));
+    const busy = usage.tenants.find((each) => (each as { tenant: string }).tenant === 'busy');
+    expect((busy as { bytesRate: number }).bytesRate).toBeGreaterThan(0);
+    expect(usage.partitions).toMatchObject([{ partition: 0, leader: 'writer' }]);
   }
 });
 

@@ -12,6 +12,7 @@ async function convert(text: string) {
   const code = await run(['chart', 'convert', 'values.yaml'], {
     out: (part) => (out += part),
     err: (part) => (err += part),
+    pause: () => Promise.resolve(),
     env: () => undefined,
     readFile: async () => Buffer.from(text),
   });

@@ -5,8 +5,10 @@ export interface CommandIo {
   readonly readFile: (path: string) => Promise<Buffer>;
   /** A variable of the environment. */
   readonly env: (name: string) => string | undefined;
-  /** Waits before a retry; absent: waits for the given time. */
-  readonly pause?: (ms: number) => Promise<void>;
+  /** The size of the terminal that `out` writes to; absent: it is no terminal. */
+  readonly terminal?: { readonly columns: number; readonly rows: number };
+  /** Waits, and keeps the program from ending meanwhile. */
+  readonly pause: (ms: number) => Promise<void>;
 }
 
 /** A flag of a command. Flags with `value` take the next word, or the text after `=`. */

@@ -1,5 +1,4 @@
 /** `lokictl export`: prints all lines of a log query, resumes after broken connections. */
-import { NodeTimers } from '@loki/runtime';
 import { AdminClient, adminFlags, AdminError } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { Command, CommandIo, ParsedArgs } from './command.ts';
@@ -35,7 +34,6 @@ export const exportLogs: Command = {
     const limit = Number(args.flags.get('limit') ?? '0');
     if (!Number.isInteger(limit) || limit < 0) throw new UsageError('--limit needs a number of lines');
     const progress = new Progress(io);
-    const pause = io.pause ?? ((ms) => new NodeTimers().sleep(ms));
     for (let tries = 0; ; tries++) {
       const before = progress.cursor;
       if (limit > 0) params.set('limit', String(limit - progress.lines));
@@ -52,7 +50,7 @@ export const exportLogs: Command = {
           throw error;
         }
         io.err(`${error.message}; trying again\n`);
-        await pause(Math.min(pauseMinMs * 2 ** tries, pauseMaxMs));
+        await io.pause(Math.min(pauseMinMs * 2 ** tries, pauseMaxMs));
       }
     }
   },

@@ -19,6 +19,7 @@ async function lokictl(...words: string[]) {
     out: (text) => (out += text),
     err: (text) => (err += text),
     readFile: () => Promise.reject(new Error('nothing is read')),
+    pause: () => Promise.resolve(),
     env: () => undefined,
   });
   return { code, out, err };

@@ -4,7 +4,7 @@ import type { Command } from './command.ts';
 import { bytesText, tableText } from './table.ts';
 
 /** The answer of `/partitions`. */
-interface PartitionsAnswer {
+export interface PartitionsAnswer {
   readonly partitions: readonly {
     readonly partition: number;
     readonly owners: readonly string[];

@@ -49,6 +49,7 @@ describe('lokictl retention --dry-run', () => {
       out: (text) => (out += text),
       err: (text) => (err += text),
       readFile: async (path) => readFileSync(path),
+      pause: () => Promise.resolve(),
       env: (name) => (name === 'STORE' ? directory : undefined),
     });
     return { code, out, err };

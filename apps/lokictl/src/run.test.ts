@@ -11,6 +11,7 @@ async function lokictl(words: string[], files: Record<string, Buffer> = {}) {
   const code = await run(words, {
     out: (text) => (out += text),
     err: (text) => (err += text),
+    pause: () => Promise.resolve(),
     env: () => undefined,
     readFile: async (path) => {
       if (files[path]) return files[path];

@@ -15,6 +15,7 @@ import { forget, ring } from './rings.ts';
 import { segmentInspect } from './segment-inspect.ts';
 import { segmentVerify } from './segment-verify.ts';
 import { services } from './services.ts';
+import { top } from './top.ts';
 
 /** All verbs, in the order of the help. */
 const commands: readonly Command[] = [
@@ -22,6 +23,7 @@ const commands: readonly Command[] = [
   labels,
   explain,
   exportLogs,
+  top,
   services,
   ring,
   forget,

@@ -1,9 +1,22 @@
-/** Text of a table: columns as wide as their widest cell, the last one unpadded. */
-export function tableText(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * Text of a table: columns as wide as their widest cell, the last one unpadded.
+ *
+ * @param right columns of numbers, which end at the same place
+ */
+export function tableText(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string {
   const all = [heads, ...rows];
   const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column].length)));
   const lines = all.map((row) =>
-    row.map((cell, column) => (column === heads.length - 1 ? cell : cell.padEnd(widths[column]))).join('  '),
+    row
+      .map((cell, column) => {
+        if (right.includes(column)) return cell.padStart(widths[column]);
+        return column === heads.length - 1 ? cell : cell.padEnd(widths[column]);
+      })
+      .join('  '),
   );
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }

@@ -125,6 +125,8 @@ export const routes = {
   ingesterPartitions: admin('/ingester/partitions'),
   compactorStatus: admin('/compactor/status'),
   partitions: admin('/partitions'),
+  processUsage: admin('/usage/process'),
+  usage: admin('/usage'),
   compaction: admin('/compaction'),
 } as const satisfies Record<string, RouteSpec>;
 

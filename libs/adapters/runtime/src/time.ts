@@ -20,15 +20,25 @@ export class NodeClock implements Clock {
   }
 }
 
-/** Node's timers; none keeps the process alive. Delays longer than 24.8 days are split. */
+/** Node's timers. Delays longer than 24.8 days are split. */
 export class NodeTimers implements Timers {
+  readonly #keepsAlive: boolean;
+
+  /**
+   * @param options keepsAlive: the process does not end while one waits, as a program of one task needs it
+   */
+  constructor({ keepsAlive = false }: { readonly keepsAlive?: boolean } = {}) {
+    this.#keepsAlive = keepsAlive;
+  }
+
   after(delayMs: number, callback: () => void): TimerHandle {
     let timeout: NodeJS.Timeout;
     let restMs = delayMs;
     const arm = (): void => {
       const pieceMs = Math.min(restMs, timeoutMsMax);
       restMs -= pieceMs;
-      timeout = setTimeout(restMs > 0 ? arm : callback, pieceMs).unref();
+      timeout = setTimeout(restMs > 0 ? arm : callback, pieceMs);
+      if (!this.#keepsAlive) timeout.unref();
     };
     arm();
     return { cancel: () => clearTimeout(timeout) };

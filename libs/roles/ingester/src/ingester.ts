@@ -20,7 +20,7 @@ import type { IngesterDeps, PartitionDeps } from './deps.ts';
 import { ingesterOptions } from './options.ts';
 import type { IngesterOptions } from './options.ts';
 import { Partition } from './partition.ts';
-import type { PartitionStatus } from './partition.ts';
+import type { HeadUsage, PartitionStatus } from './partition.ts';
 
 /**
  * The partitions that this ingester owns: now, and after each change. Returns a function that ends the
@@ -91,6 +91,13 @@ export class Ingester implements IngesterService {
     const all = await Promise.all([...this.#partitions.values()].map((partition) => partition.status()));
     const statuses = all.filter((status) => status !== undefined);
     return statuses.sort((a, b) => a.partition - b.partition);
+  }
+
+  /** Tenants of the heads that this ingester flushes. */
+  usage(): Map<string, HeadUsage> {
+    const usage = new Map<string, HeadUsage>();
+    for (const partition of this.#partitions.values()) partition.addUsage(usage);
+    return usage;
   }
 
   async queryHead(

@@ -148,7 +148,21 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   };
   // Operators may request it while a stop is running.
   const stop = () => (stopping ??= stopAll());
-  routeProcess({ ...deps, server, rpc, clock, timers, tenants, roles, rings, states, metrics, limits, stop });
+  routeProcess({
+    ...deps,
+    server,
+    rpc,
+    clock,
+    timers,
+    tenants,
+    roles,
+    rings,
+    memory,
+    states,
+    metrics,
+    limits,
+    stop,
+  });
   const rpcPort = await rpc.listen();
   server.isStarting = false;
   missing = undefined;

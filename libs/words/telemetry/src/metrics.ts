@@ -6,6 +6,12 @@ import { expositionFor, openMetricsText } from './open-metrics.ts';
 /** Loki's own prefix: this library writes names with it in full, so that they can be searched for. */
 const lokiPrefix = 'loki_';
 
+/** One series of a metric. */
+interface MetricSeries {
+  readonly labels: Partial<Record<string, string | number>>;
+  readonly value: number;
+}
+
 /**
  * The registry of all metrics of a process. Files of this library define the metrics of each component under
  * Loki's names. A repeated definition returns the same metric.
@@ -100,6 +106,12 @@ export class Metrics {
         registers: [this.registry],
       })
     );
+  }
+
+  /** The series of a counter or gauge; none when no component of this process has it. */
+  async series(name: string): Promise<readonly MetricSeries[]> {
+    const metric = this.registry.getSingleMetric(this.#name(name)) as Counter | Gauge | undefined;
+    return metric ? (await metric.get()).values : [];
   }
 
   /** The exposition in Prometheus' text format. */

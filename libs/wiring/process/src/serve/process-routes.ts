@@ -15,9 +15,11 @@ import type { RingRoute, RingSource } from '../cluster/ring-pages.ts';
 import type { RingName, Rings } from '../cluster/rings.ts';
 import type { Roles } from '../roles/roles.ts';
 import { ruleHandlers, ruleRoutes } from '../roles/ruler-role.ts';
+import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { withinDeadline } from './flush-deadline.ts';
 import type { HttpPorts } from './http-ports.ts';
 import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
+import { ownUsageHandlers, systemUsageHandlers } from './usage-routes.ts';
 
 interface RouteDeps {
   readonly server: HttpPorts;
@@ -29,6 +31,7 @@ interface RouteDeps {
   readonly tenants: TenantResolver;
   readonly roles: Roles;
   readonly rings: Rings;
+  readonly memory: Pick<MemoryBounds, 'memoryBytes' | 'headBytesMax'>;
   readonly states: ServiceStates;
   readonly metrics: Metrics;
   readonly limits: RuntimeConfig;
@@ -74,10 +77,13 @@ export function routeProcess(deps: RouteDeps): void {
   routeQueries(deps);
   routeDeletes(deps);
   routeRules(deps);
-  serveOthers(deps);
   routeRings(deps);
-  server.handleAll(ownStatusHandlers(roles));
-  server.handleAll(systemStatusHandlers({ ...deps, own: ownStatusHandlers(roles) }));
+  const usage = { ...deps, instance: deps.rings.id };
+  const own = { ...ownStatusHandlers(roles), ...ownUsageHandlers(usage) };
+  server.handleAll(own);
+  server.handleAll(systemStatusHandlers({ ...deps, own }));
+  server.handleAll(systemUsageHandlers({ ...usage, own }));
+  serveOthers(deps, own);
 
   const { flush } = roles;
   if (flush) {
@@ -195,12 +201,15 @@ function routeRules({ server, tenants, roles, config }: RouteDeps): void {
   if (roles.ruler) server.handleAll(ruleHandlers(tenants, roles.ruler));
 }
 
-/** Routes for processes that forward requests: gateways, and rulers with remote evaluation. */
-function serveOthers(deps: RouteDeps): void {
+/**
+ * Routes for other processes: gateways and rulers with remote evaluation, which forward requests, and those
+ * that operators ask about the whole system.
+ */
+function serveOthers(deps: RouteDeps, own: Handlers): void {
   const { rpc, tenants, roles, config } = deps;
   const { frontend, ruler } = roles;
   const handlers: Handlers = {
-    ...ownStatusHandlers(roles),
+    ...own,
     ...deleteHandlers(deps),
     ...(ruler && config.ruler.enableApi ? ruleHandlers(tenants, ruler) : {}),
     ...(frontend
@@ -211,9 +220,7 @@ function serveOthers(deps: RouteDeps): void {
         }
       : {}),
   };
-  if (roles.compactor || roles.ingester || ruler || frontend) {
-    serveRoutes(rpc, new Map(Object.entries(handlers)));
-  }
+  serveRoutes(rpc, new Map(Object.entries(handlers)));
 }
 
 /** Pushes of a tenant that keep the thread busy until others are read, which takes 20 ms. */
