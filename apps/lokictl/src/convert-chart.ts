@@ -4,8 +4,10 @@
  */
 import YAML from 'yaml';
 import { loadConfig } from '@loki/config';
+import { blockNames, blocks, ownKeys, sameKeys, stateful, successors } from './chart-keys.ts';
+import type { Target } from './chart-keys.ts';
 import { reasonOf } from './chart-no-effect.ts';
-import { isMap, mergeValues, put, TakenValues } from './chart-values.ts';
+import { TakenValues, isMap, mergeValues, put } from './chart-values.ts';
 import type { Values } from './chart-values.ts';
 
 interface Conversion {
@@ -13,91 +15,6 @@ interface Conversion {
   /** A line for each key without effect, and for each decision that is left to the operator. */
   readonly notes: readonly string[];
 }
-
-type Target = Record<string, unknown>;
-
-/** Keys that a component has in both charts. */
-const sameKeys = [
-  'replicas',
-  'resources',
-  'extraArgs',
-  'extraEnv',
-  'extraEnvFrom',
-  'extraVolumes',
-  'extraVolumeMounts',
-  'extraContainers',
-  'initContainers',
-  'podAnnotations',
-  'podLabels',
-  'serviceAnnotations',
-  'serviceLabels',
-  'nodeSelector',
-  'tolerations',
-  'affinity',
-  'topologySpreadConstraints',
-  'priorityClassName',
-  'hostAliases',
-  'dnsConfig',
-  'terminationGracePeriodSeconds',
-  'lifecycle',
-] as const;
-
-/** The component here that a workload of Loki's chart stands for. */
-const successors: Readonly<Record<string, readonly string[]>> = {
-  read: ['gateway', 'querier'],
-  write: ['distributor', 'ingester'],
-  backend: ['compactor'],
-  singleBinary: ['single'],
-  ingester: ['ingester'],
-  distributor: ['distributor'],
-  querier: ['querier'],
-  queryFrontend: ['gateway'],
-  compactor: ['compactor'],
-  ruler: ['ruler'],
-};
-
-const stateful = ['ingester', 'compactor', 'single'];
-
-/** Blocks of the configuration file by their names in the chart, where the names differ. */
-const blockNames: ReadonlyMap<string, string> = new Map([
-  ['commonConfig', 'common'],
-  ['schemaConfig', 'schema_config'],
-  ['rulerConfig', 'ruler'],
-]);
-
-const blocks = [
-  'analytics',
-  'chunk_store_config',
-  'compactor',
-  'distributor',
-  'frontend',
-  'frontend_worker',
-  'ingester',
-  'ingester_client',
-  'limits_config',
-  'operational_config',
-  'pattern_ingester',
-  'querier',
-  'query_range',
-  'query_scheduler',
-  'server',
-  'storage_config',
-  'tracing',
-  ...blockNames.keys(),
-];
-
-/** Keys that this chart sets itself: another value would separate the processes, or their probes. */
-const ownKeys: readonly [path: string, reason: string][] = [
-  ['server.http_listen_port', 'pods listen on 3100'],
-  ['server.grpc_listen_port', 'pods listen on 9095'],
-  ['common.path_prefix', 'pods have their files in /var/loki'],
-  ['common.compactor_address', 'gateways find compactors by the ring'],
-  ['common.compactor_grpc_address', 'gateways find compactors by the ring'],
-  ['common.ring', 'the ring is in Redis'],
-  ['frontend.scheduler_address', 'queriers find gateways by the ring'],
-  ['frontend_worker.scheduler_address', 'queriers find gateways by the ring'],
-  ['frontend_worker.frontend_address', 'queriers find gateways by the ring'],
-];
 
 /** @throws Error for values that cannot work here: another kind of bucket */
 export async function convertChart(text: string): Promise<Conversion> {

@@ -15,8 +15,11 @@ import type { DiskCacheLookups } from '@loki/telemetry';
 import { encodeFile, fileBytesOf } from './disk-cache-file.ts';
 import type { NewRange } from './disk-cache-file.ts';
 import { fileName, hashKey, tailOffset } from './disk-cache-index.ts';
-import type { DiskCacheIndex, FileId, KeyHash, RangeEntry, RangePlace } from './disk-cache-index.ts';
+import type { DiskCacheIndex, FileId, RangeEntry, RangePlace } from './disk-cache-index.ts';
+import { inOneRead } from './located-range.ts';
+import type { LocatedRange } from './located-range.ts';
 import { OpenFiles } from './open-files.ts';
+import { PendingFile } from './pending-file.ts';
 
 /** Told to the one thread that owns the cache. */
 export interface DiskCacheReports {
@@ -46,18 +49,22 @@ interface DiskCacheDeps {
 
 /** Ranges up to this size stand in files of their own: footers and small columns outlive lines. */
 const smallBytesMax = 32 << 10;
+
 /** A file is written when it holds so much, or after a while. A cache is 32 files at least. */
 const newFileBytesMax = 4 << 20;
+
 const filesLeast = 32;
+
 const writeAfterMs = 1_000;
+
 /** Bytes on their way to the disk; beyond, ranges are not kept. */
 const writingBytesMax = 16 << 20;
+
 const openFilesMax = 32;
-/** Neighbours in a file with less than that between them are read together. */
-const gapBytesMax = 64 << 10;
-const readBytesMax = 4 << 20;
+
 /** Reads in a row that come late: then the disk is no help. */
 const lateReadsMax = 32;
+
 /**
  * Parts of the time that a read may take, each a timer: a thread that computes for longer than that finds its
  * timer due beside bytes that came long ago, and must not take its own time for the disk's.
@@ -258,70 +265,6 @@ export class DiskCache implements RangeCache {
   #fail(reason: string): void {
     if (this.#deps.index.turnOff()) this.#deps.reports.failed(reason);
   }
-}
-
-/** A range that is looked for, and its number. */
-interface LocatedRange {
-  readonly place: RangePlace;
-  readonly i: number;
-}
-
-/** Groups that are read at once: neighbours in one file. */
-function inOneRead(located: readonly LocatedRange[]): LocatedRange[][] {
-  const sorted = [...located].sort(
-    (a, b) => a.place.slot - b.place.slot || a.place.position - b.place.position,
-  );
-  const groups: LocatedRange[][] = [];
-  for (const each of sorted) {
-    const group = groups.at(-1);
-    const first = group?.[0].place;
-    const last = group?.at(-1)?.place;
-    const isNear =
-      first?.slot === each.place.slot &&
-      first.generation === each.place.generation &&
-      each.place.position - (last!.position + last!.storedBytes) <= gapBytesMax &&
-      each.place.position + each.place.storedBytes - first.position <= readBytesMax;
-    if (isNear) group!.push(each);
-    else groups.push([each]);
-  }
-  return groups;
-}
-
-/** Ranges that wait until they are worth a file. */
-class PendingFile {
-  readonly bytesMax: number;
-  #ranges: NewRange[] = [];
-  #bytes = 0;
-  readonly #known = new Set<string>();
-
-  constructor(bytesMax: number) {
-    this.bytesMax = bytesMax;
-  }
-
-  fits({ storedBytes }: NewRange): boolean {
-    return fileBytesOf(this.#ranges.length + 1, this.#bytes + storedBytes) <= this.bytesMax;
-  }
-
-  add(range: NewRange): void {
-    const name = nameOf(range.key, range.offset);
-    if (this.#known.has(name)) return;
-    this.#known.add(name);
-    // The caller's bytes may be a part of something larger, or change.
-    this.#ranges.push({ ...range, bytes: Uint8Array.prototype.slice.call(range.bytes) });
-    this.#bytes += range.storedBytes;
-  }
-
-  take(): NewRange[] {
-    const ranges = this.#ranges;
-    this.#ranges = [];
-    this.#bytes = 0;
-    this.#known.clear();
-    return ranges;
-  }
-}
-
-function nameOf(key: KeyHash, offset: number): string {
-  return `${key.join()} ${offset}`;
 }
 
 function noLookups(): DiskCacheLookups {

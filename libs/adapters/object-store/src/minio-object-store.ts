@@ -1,8 +1,8 @@
 /** Objects in a bucket of an S3 server, with retries and deadlines. */
 import type { IncomingMessage } from 'node:http';
-import { hasCode, LokiError } from '@loki/model';
+import { LokiError, hasCode } from '@loki/model';
 import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
-import { checkKey, checkPrefix, checkRange, notFound } from './keys.ts';
+import { checkKey, checkPrefix, checkRange } from './keys.ts';
 import {
   checkOrder,
   listingQuery,
@@ -13,6 +13,7 @@ import {
   refusalOf,
 } from './s3-answers.ts';
 import type { ListingPage } from './s3-answers.ts';
+import { DeadlineError, isExpiry, isRetryable, translate } from './s3-errors.ts';
 
 /**
  * The part in use of the `minio` package's client (8.0.7; its `Client` fits). Create it with `retryOptions: {
@@ -57,25 +58,12 @@ interface MinioObjectStoreOptions {
   readonly pauseMs?: number;
 }
 
-/** S3's codes of errors that may pass. */
-const retryableCodes = new Set([
-  'InternalError',
-  'OperationAborted',
-  'RequestTimeout',
-  'ServiceUnavailable',
-  'SlowDown',
-  'SlowDownRead',
-  'SlowDownWrite',
-  'TooManyRequests',
-  'XMinioServerNotInitialized',
-]);
-/** S3's codes of expired session keys. */
-const expiryCodes = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
-const missingCodes = new Set(['NoSuchKey', 'NotFound']);
 /** All HTTP statuses: for others the client would read the body to its end, regardless of its size. */
 const anyStatus = Array.from({ length: 500 }, (_, index) => 100 + index);
+
 /** Pages of a listing without an object, in a row. */
 const emptyPagesMax = 100;
+
 /** Larger bodies are sent in parts, for which not all servers support create-if-absent. */
 const createBytesMax = 16 << 20;
 
@@ -297,39 +285,4 @@ export class MinioObjectStore implements ObjectStore {
     const { timers, random, pauseMs = 100 } = this.#options;
     await timers.sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + random.float()), signal);
   }
-}
-
-class DeadlineError extends Error {}
-
-function isExpiry(error: unknown): boolean {
-  return expiryCodes.has(codeOf(error) ?? '');
-}
-
-/** Failures of the network and of a busy server may pass; a refusal is final. */
-function isRetryable(error: unknown): boolean {
-  if (error instanceof LokiError) return false;
-  const code = codeOf(error);
-  // Refusals carry S3's codes, in mixed case; the network's are ECONNRESET and the like, or there is none.
-  return code === undefined || retryableCodes.has(code) || /^E[A-Z_]+$/.test(code) || code.startsWith('ERR_');
-}
-
-function translate(key: string, error: unknown): Error {
-  if (error instanceof LokiError) return error;
-  const code = codeOf(error);
-  if (code !== undefined && missingCodes.has(code)) return notFound(key);
-  const text = error instanceof Error ? error.message : String(error);
-  const reason = isExpiry(error) ? `the session token is no longer valid: ${text}` : text;
-  const isPassing = isRetryable(error) || isExpiry(error);
-  return new LokiError(
-    isPassing ? 'unavailable' : 'internal',
-    `object store: ${key}: ${code ?? ''} ${reason}`,
-    {
-      cause: error,
-    },
-  );
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -5,6 +5,7 @@ import { FormerRing } from './former-ring.ts';
 import type { RedisAsk } from './former-ring.ts';
 import { openRedis } from './redis-client.ts';
 import type { RedisClient, RedisEndpointOptions } from './redis-client.ts';
+import { parseNews, withoutOtherKinds } from './ring-news.ts';
 
 export interface RedisRingStoreOptions {
   readonly endpoints: RedisEndpointOptions['endpoints'];
@@ -36,8 +37,6 @@ if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET
 if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`;
 
-/** Characters of a message of one member. */
-const newsCharsMax = 131_072;
 /** A change by the former version is read within this time; one of many processes is the first. */
 const formerChangeMaxMs = 2_000;
 
@@ -269,30 +268,6 @@ export class RedisRingStore implements RingStore {
     });
     await promise;
     timer.cancel();
-  }
-}
-
-/** Something else stands at a key: no ring of ours, and the next write replaces it. */
-async function withoutOtherKinds<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
-    throw error;
-  }
-}
-
-/** undefined: it is no news of ours, and the ring is read. */
-function parseNews(text: string): RingNews | undefined {
-  if (text.length > newsCharsMax) return undefined;
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (!Array.isArray(parsed)) return undefined;
-    const [id, value] = parsed as unknown[];
-    if (typeof id !== 'string' || (value !== undefined && typeof value !== 'string')) return undefined;
-    return new Map([[id, value]]);
-  } catch {
-    return undefined;
   }
 }
 

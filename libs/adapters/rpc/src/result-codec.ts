@@ -18,15 +18,14 @@ import {
   WireStreamVolume,
 } from '@loki/proto';
 import { bytesOf, malformed } from './columns.ts';
+import { streamVolumeFromWire, streamVolumeToWire } from './leaf-codec.ts';
 import {
   labelSetFromWire,
   labelSetToWire,
   logOfColumns,
   seriesFromWire,
   seriesToWire,
-  streamVolumeFromWire,
-  streamVolumeToWire,
-} from './leaf-codec.ts';
+} from './leaf-result-codec.ts';
 
 /** Tags of protobuf fields: field number and wire type. */
 const leafResult = { log: 10, samples: 18, stats: 26 };

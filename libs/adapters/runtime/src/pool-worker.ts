@@ -1,34 +1,11 @@
 /** One thread of the worker pool: starts, feeds, watches and replaces it. */
 import { Worker } from 'node:worker_threads';
 import type { ResourceLimits } from 'node:worker_threads';
-import { hasCode, LokiError } from '@loki/model';
+import { LokiError, hasCode } from '@loki/model';
+import { isCancelled, replacedError, settle } from './pool-job.ts';
+import type { Job } from './pool-job.ts';
 import { errorFromWire, movable, ping } from './worker-protocol.ts';
 import type { TaskAnswer, TaskCall, ThreadReport, WorkerStart } from './worker-protocol.ts';
-
-/** A task in the pool: waiting, running, or given up by its caller. */
-export interface Job {
-  readonly id: number;
-  readonly name: string;
-  /** undefined: the task belongs to no tenant. */
-  readonly tenant: string | undefined;
-  /** The task takes some milliseconds, and a client waits for it. */
-  readonly isUrgent: boolean;
-  /**
-   * Kept while the job runs, so that another thread can repeat it; undefined after its buffers were moved.
-   */
-  input: unknown;
-  /** False after the input's buffers were moved: another thread cannot run the job. */
-  isRepeatable: boolean;
-  /** Number of threads that received the job. */
-  attempts: number;
-  readonly transfer: ((input: never) => ArrayBuffer[]) | undefined;
-  readonly resolve: (output: unknown) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly signal: AbortSignal | undefined;
-  /** Shared with the thread: 1 after the caller has given up. Present when the task has a signal. */
-  readonly cancelled: Int32Array | undefined;
-  readonly onAbort: () => void;
-}
 
 interface PoolWorkerOptions {
   readonly entry: URL;
@@ -49,15 +26,18 @@ interface PoolWorkerOptions {
 
 /** Pauses between restarts of a thread that keeps ending; they double from the first to the last. */
 const respawnFirstMs = 50;
+
 const respawnMostMs = 5_000;
 
 /** A thread is ended when its cancelled job shows no sign of life for this time. */
 const unresponsiveMsMax = 2_000;
+
 /**
  * The same bound while a thread starts or runs a job that was not cancelled, and a cancelled job waits.
  * Merges of the largest segments take seconds without a sign of life, but less than this.
  */
 const silentMsMax = 30_000;
+
 /** Most attempts of a job: after two ended threads the job itself is suspect. */
 const attemptsMax = 3;
 
@@ -295,20 +275,4 @@ const watchEveryMs = 250;
 
 function newPulse(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(8));
-}
-
-function isCancelled({ cancelled }: Job): boolean {
-  return cancelled !== undefined && Atomics.load(cancelled, 0) !== 0;
-}
-
-function replacedError(): LokiError {
-  return new LokiError(
-    'unavailable',
-    'the worker thread was replaced: another task on it could not be stopped',
-  );
-}
-
-/** Removes the listener of the caller's signal: long-lived signals must not collect listeners. */
-export function settle(job: Job): void {
-  job.signal?.removeEventListener('abort', job.onAbort);
 }

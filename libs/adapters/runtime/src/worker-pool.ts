@@ -2,8 +2,9 @@
 import type { ResourceLimits } from 'node:worker_threads';
 import { LokiError } from '@loki/model';
 import type { Task, TaskOptions, Workers } from '@loki/ports';
-import { PoolWorker, settle } from './pool-worker.ts';
-import type { Job } from './pool-worker.ts';
+import { settle } from './pool-job.ts';
+import type { Job } from './pool-job.ts';
+import { PoolWorker } from './pool-worker.ts';
 import type { WorkerStart } from './worker-protocol.ts';
 
 export interface WorkerPoolOptions {

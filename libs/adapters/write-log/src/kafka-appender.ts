@@ -4,8 +4,9 @@ import type { Clock, LogRecord, Logger, Random, Timers } from '@loki/ports';
 import { batchBytesMax, frameBytes } from './kafka-batch.ts';
 import type { BatchOrder } from './kafka-batch.ts';
 import type { KafkaBrokers } from './kafka-cluster.ts';
+import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
 import type { KafkaProducer, KafkaProducers } from './kafka-producers.ts';
-import { kafkaErrorName, kafkaErrors, produceCall } from './kafka-protocol.ts';
+import { produceCall } from './kafka-protocol.ts';
 import type { ProduceAnswer } from './kafka-protocol.ts';
 
 interface KafkaAppenderOptions {

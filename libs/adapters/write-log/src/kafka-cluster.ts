@@ -1,8 +1,9 @@
 /** The brokers of a topic: leaders of its partitions, and connections. */
 import type { Clock, Logger, Random, Timers } from '@loki/ports';
+import type { KafkaAddress, KafkaDialOptions } from './kafka-client.ts';
 import { KafkaConnection, parseAddress } from './kafka-connection.ts';
-import type { KafkaAddress, KafkaDialOptions } from './kafka-connection.ts';
-import { kafkaErrorName, kafkaErrors, metadataCall } from './kafka-protocol.ts';
+import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
+import { metadataCall } from './kafka-protocol.ts';
 import type { KafkaAnswer, KafkaCall, KafkaNode, MetadataAnswer } from './kafka-protocol.ts';
 
 /** The part of a cluster that appending and reading need. */

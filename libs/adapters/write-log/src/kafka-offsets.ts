@@ -2,7 +2,8 @@
 import { LokiError } from '@loki/model';
 import type { Random, Timers } from '@loki/ports';
 import type { KafkaBrokers } from './kafka-cluster.ts';
-import { kafkaErrorName, kafkaErrors, offsetsCall } from './kafka-protocol.ts';
+import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
+import { offsetsCall } from './kafka-protocol.ts';
 
 interface KafkaOffsetsOptions {
   readonly cluster: KafkaBrokers;

@@ -1,7 +1,8 @@
 /** Producer ids of Kafka, by which brokers keep several appends of a partition in order. */
 import type { Clock, Logger } from '@loki/ports';
 import type { KafkaBrokers } from './kafka-cluster.ts';
-import { initProducerIdCall, kafkaErrorName, kafkaErrors } from './kafka-protocol.ts';
+import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
+import { initProducerIdCall } from './kafka-protocol.ts';
 
 /** An idempotent producer: brokers take its batches of a partition in the order of their sequence only. */
 export interface KafkaProducer {

@@ -3,7 +3,8 @@ import { LokiError } from '@loki/model';
 import type { Clock, LoggedRecord, Logger, Random, TimerHandle, Timers } from '@loki/ports';
 import { parseFrame, readBatches } from './kafka-batch.ts';
 import type { KafkaBrokers } from './kafka-cluster.ts';
-import { fetchCall, kafkaErrorName, kafkaErrors } from './kafka-protocol.ts';
+import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
+import { fetchCall } from './kafka-protocol.ts';
 import type { FetchAnswer } from './kafka-protocol.ts';
 
 interface KafkaReaderOptions {

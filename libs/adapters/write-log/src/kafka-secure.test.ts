@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
-import type { KafkaSasl, KafkaTls } from './kafka-connection.ts';
+import type { KafkaSasl, KafkaTls } from './kafka-client.ts';
 import { KafkaWriteLog } from './kafka-write-log.ts';
 
 /** Against real brokers that want TLS and a password; `npm run test:services` starts some. */

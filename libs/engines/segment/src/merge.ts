@@ -11,7 +11,9 @@ import type { StoredBlock } from './block.ts';
 import { freeBlocks } from './encode-block.ts';
 import { buildSearchFilter } from './filter-build.ts';
 import { blockBytesDefault } from './format-bounds.ts';
-import { isEqualRow, MergeSource, rowKey } from './merge-source.ts';
+import { areInOrder, firstAtLeast, pieceOf } from './merge-pieces.ts';
+import type { MergeInput, Piece } from './merge-pieces.ts';
+import { MergeSource, isEqualRow, rowKey } from './merge-source.ts';
 import { openSegment } from './open.ts';
 import { PieceSorter } from './piece-sorter.ts';
 import { columns } from './types.ts';
@@ -32,9 +34,6 @@ export interface MergeOptions {
   readonly buildFilter?: FilterBuilder;
 }
 
-/** A segment, or its bytes with its name for errors. */
-type MergeInput = Segment | { readonly bytes: Uint8Array; readonly name?: string };
-
 interface MergeResult {
   readonly bytes: Buffer;
   /** Empty when no rows remain: then there is nothing to store. */
@@ -45,7 +44,9 @@ interface MergeResult {
 }
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
+
 const eraNsBig = BigInt(eraNs);
+
 /** Larger groups of equal timestamps are compared by a set of texts; comparing pairs would cost n². */
 const pairwiseTiesMax = 8;
 
@@ -87,17 +88,6 @@ export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptio
   for (const { blocks } of encoded) freeBlocks(blocks);
   const rowCount = sections.reduce((sum, section) => sum + section.rowCount, 0);
   return { bytes, sections, rowCount, duplicateRows };
-}
-
-/** Rows of one run that lie within one era. */
-interface Piece {
-  readonly source: MergeSource;
-  readonly stream: number;
-  readonly era: number;
-  readonly from: number;
-  readonly to: number;
-  /** ns from the era's start to the block's base. */
-  readonly shift: number;
 }
 
 class TenantMerge {
@@ -295,38 +285,4 @@ class TenantMerge {
       i = end;
     }
   }
-}
-
-/** Whether the pieces follow each other in time, without equal timestamps in two of them. */
-function areInOrder(pieces: readonly Piece[]): boolean {
-  let last = -Infinity;
-  for (const { source, from, to, shift } of pieces) {
-    if (pieces.length === 1) return true;
-    const times = source.block.timestamps();
-    if (times[from] + shift <= last) return false;
-    last = times[to - 1] + shift;
-  }
-  return true;
-}
-
-/** Index of the piece that contains row `id`, counted over all pieces. */
-function pieceOf(starts: readonly number[], id: number): number {
-  let [low, high] = [0, starts.length - 1];
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (starts[middle] <= id) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-/** First row in [from, to) whose time is at least `least`. */
-function firstAtLeast(times: Float64Array, from: number, to: number, least: number): number {
-  let [low, high] = [from, to];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (times[middle] < least) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,7 +1,8 @@
 /** Go's own template functions: `and`, `eq`, `index`, `len`, `printf`, `slice` and others. */
 import { isPrint, queryEscape } from '@loki/go';
 import { CallError } from './errors.ts';
-import { sprint, sprintf, sprintln, toText } from './format.ts';
+import { sprint, sprintln, toText } from './format-value.ts';
+import { sprintf } from './format.ts';
 import { fn } from './function-types.ts';
 import type { TemplateFunction } from './function-types.ts';
 import {

@@ -1,6 +1,6 @@
 /** Compiles a parsed template to closures: step *plan* of a query. */
 import { quoteGo } from '@loki/go';
-import { toText } from './format.ts';
+import { toText } from './format-value.ts';
 import type { FunctionTable } from './function-types.ts';
 import type { ActionNode, BranchNode, Node, TemplateNode } from './nodes.ts';
 import { OperandCompiler } from './operand-compiler.ts';

@@ -2,7 +2,7 @@
 export { compileDataTemplate } from './data-template.ts';
 export type { DataTemplate } from './data-template.ts';
 export { CallError, TemplateExecError, TemplateSyntaxError } from './errors.ts';
-export { toText } from './format.ts';
+export { toText } from './format-value.ts';
 export { fn } from './function-types.ts';
 export type { FunctionTable, TemplateFunction } from './function-types.ts';
 export type { TemplateContext } from './state.ts';

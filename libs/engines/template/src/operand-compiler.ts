@@ -3,27 +3,13 @@ import { RegexSyntaxError } from '@loki/regex';
 import { CallError } from './errors.ts';
 import type { FunctionTable, ParamType, TemplateFunction } from './function-types.ts';
 import { show } from './nodes.ts';
-import type { CommandNode, NumberNode, Operand, PipeNode } from './nodes.ts';
+import type { CommandNode, Operand, PipeNode } from './nodes.ts';
+import { goTypes, idealConstant, logic, missing, refuseArguments, validated } from './operand-values.ts';
+import type { Eval, EvalCommand } from './operand-values.ts';
 import { State } from './state.ts';
 import { findMethod } from './time-functions.ts';
-import { GoInt, isLabelMap, isMap, isTime, truth, typeName } from './values.ts';
+import { GoInt, isLabelMap, isMap, typeName } from './values.ts';
 import type { Value } from './values.ts';
-
-/** Computes the value of a node in an execution. */
-type Eval = (state: State, dot: Value) => Value;
-/** Computes the value of a command; `final` is the value of the previous command in the pipeline. */
-type EvalCommand = (state: State, dot: Value, final: Value | typeof missing) => Value;
-
-/** There is no previous command in the pipeline. */
-const missing = Symbol('missing');
-
-const goTypes: Record<ParamType, string> = {
-  string: 'string',
-  int: 'int',
-  float64: 'float64',
-  any: 'interface {}',
-  time: 'time.Time',
-};
 
 export class OperandCompiler {
   readonly #functions: FunctionTable;
@@ -296,42 +282,4 @@ export class OperandCompiler {
       return state.fail(`expected ${literalNames[type]}; found ${show(node)}`);
     };
   }
-}
-
-/** Compiles `and` and `or`, which stop at the deciding value. */
-function logic(name: 'and' | 'or', args: readonly Eval[], node: Operand): EvalCommand {
-  return (state, dot, final) => {
-    state.node = node;
-    if (args.length === 0 && final === missing) {
-      state.fail(`wrong number of args for ${name}: want at least 1 got 0`);
-    }
-    let value: Value = null;
-    for (const arg of args) {
-      value = arg(state, dot);
-      if (truth(value) === (name === 'or')) return value;
-    }
-    return final === missing ? value : final;
-  };
-}
-
-function refuseArguments(state: State, args: readonly Operand[], final: Value | typeof missing): void {
-  if (args.length > 1 || final !== missing) {
-    state.fail(`can't give argument to non-function ${show(args[0])}`);
-  }
-}
-
-function validated(state: State, value: Value, type: ParamType): Value {
-  if (type === 'any') return value;
-  if (value === null) return state.fail(`invalid value; expected ${goTypes[type]}`);
-  const fits = type === 'time' ? isTime(value) : typeName(value) === type;
-  return fits ? value : state.fail(`wrong type for value; expected ${goTypes[type]}; got ${typeName(value)}`);
-}
-
-/** A number without an expected type: its spelling decides the type. */
-function idealConstant(state: State, node: NumberNode): Value {
-  const isHex = /^0[xX]/.test(node.text) && !/[pP]/.test(node.text);
-  if (node.float !== undefined && !isHex && !node.text.startsWith("'") && /[.eEpP]/.test(node.text)) {
-    return node.float;
-  }
-  return node.int === undefined ? state.fail(`${node.text} overflows int`) : new GoInt(node.int);
 }

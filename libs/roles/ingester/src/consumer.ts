@@ -2,16 +2,18 @@
 import { LokiError } from '@loki/model';
 import { nextTurn } from '@loki/ports';
 import type { LoggedRecord } from '@loki/ports';
-import { damageOf, openSegment, removeRows, sectionOf } from '@loki/segment';
+import { damageOf, removeRows } from '@loki/segment';
 import type { Segment } from '@loki/segment';
 import { CommittedRows } from './committed-rows.ts';
 import { DecodedBlocks } from './decoded-blocks.ts';
 import { findDuplicates } from './dedupe.ts';
 import type { DuplicateRows } from './dedupe.ts';
 import type { PartitionDeps } from './deps.ts';
-import { HeadRecord } from './head.ts';
+import { HeadRecord } from './head-record.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
+import { openRecord, partOf, shared, wholeOf } from './record-parts.ts';
+import type { RecordPart } from './record-parts.ts';
 import { retryLogged } from './retry.ts';
 import { TenantLanes } from './tenant-lanes.ts';
 
@@ -33,6 +35,7 @@ interface ConsumeEvents {
 
 /** Pause of a consumer that waits for room. A flush takes a second or so. */
 const roomPollMs = 50;
+
 /**
  * Time on the event loop after which a consumer yields: heads replay for minutes, health checks do not wait.
  */
@@ -43,17 +46,8 @@ const turnMaxMs = 20;
  * bound of a head: further records wait in the log.
  */
 const openRecordsMax = 256;
-const openShare = 0.5;
 
-/** Rows of a record that enter the head together: all of them, or those of one tenant. */
-interface RecordPart {
-  readonly record: LoggedRecord;
-  readonly tenants: readonly string[];
-  /** The tenant of the rows; undefined: rows of all tenants of the record. */
-  readonly part?: string;
-  /** Throws `corrupt` when the rows cannot be read. */
-  readonly open: () => Segment;
-}
+const openShare = 0.5;
 
 /**
  * Reads one partition into the head, from the committed offset on. For each record: drop it if its writer's
@@ -294,47 +288,4 @@ function isToBlame({ payload }: LoggedRecord, error: unknown): boolean {
 
 function isOutdated(error: unknown): boolean {
   return error instanceof LokiError && (error.code === 'notFound' || error.code === 'unavailable');
-}
-
-/**
- * Treats any error of the parser at a record as damage of the record: one writer's bug must not stop a
- * partition.
- */
-function openRecord(bytes: Buffer): Segment {
-  try {
-    return openSegment(bytes, 'write-log record');
-  } catch (cause) {
-    if (isUnreadable(cause)) throw cause;
-    throw new LokiError('corrupt', 'write-log record: the parser failed', { cause });
-  }
-}
-
-/**
- * Opens all rows of a record. It is opened once, in its final memory: the labels that the search for repeats
- * decodes also serve the head's index. A record that cannot be read belongs to no tenant, and throws when it
- * is opened.
- */
-function wholeOf(record: LoggedRecord): RecordPart {
-  try {
-    const segment = openRecord(shared(record.payload));
-    const tenants = segment.sections.map(({ tenant }) => tenant);
-    return { record, tenants, open: () => segment };
-  } catch (error) {
-    const open = () => {
-      throw error;
-    };
-    return { record, tenants: [''], open };
-  }
-}
-
-function partOf(record: LoggedRecord, tenant: string): RecordPart {
-  const open = () => openRecord(shared(sectionOf(record.payload, tenant, 'write-log record')));
-  return { record, tenants: [tenant], part: tenant, open };
-}
-
-/** A copy in memory that all threads share: a message to a thread carries a view of it, whatever its size. */
-function shared(bytes: Uint8Array): Buffer {
-  const copy = Buffer.from(new SharedArrayBuffer(bytes.length));
-  copy.set(bytes);
-  return copy;
 }

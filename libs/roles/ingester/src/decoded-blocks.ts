@@ -1,7 +1,7 @@
 /** Caches decoded blocks of head records while repeated entries are searched. */
 import { columns } from '@loki/segment';
 import type { Block, ColumnMask } from '@loki/segment';
-import type { HeadRecord } from './head.ts';
+import type { HeadRecord } from './head-record.ts';
 import { WeighedCache } from './weighed-cache.ts';
 
 /** All of an entry. */

@@ -6,7 +6,7 @@ import type { MergeTaskOutput } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import { planFlush } from './flush-plan.ts';
 import type { FlushPlan } from './flush-plan.ts';
-import type { HeadRecord } from './head.ts';
+import type { HeadRecord } from './head-record.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';

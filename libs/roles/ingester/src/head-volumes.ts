@@ -2,7 +2,8 @@
 import { BoundedMap, usOf } from '@loki/model';
 import { columns } from '@loki/segment';
 import type { BlockInfo } from '@loki/segment';
-import type { Head, HeadRecord } from './head.ts';
+import type { HeadRecord } from './head-record.ts';
+import type { Head } from './head.ts';
 import type { HeadSelection } from './select.ts';
 import { nsAt } from './time.ts';
 

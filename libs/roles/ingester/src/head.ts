@@ -4,65 +4,17 @@
  */
 import { usOf } from '@loki/model';
 import { atOnce } from '@loki/ports';
-import { openSegment } from '@loki/segment';
-import type { Section, Segment } from '@loki/segment';
+import type { Section } from '@loki/segment';
 import type { EntryHasher } from './entry-hasher.ts';
 import type { EntryIndex } from './entry-index.ts';
 import { grown } from './grown.ts';
+import { bytesOf, countBelow } from './head-record.ts';
+import type { HeadRecord } from './head-record.ts';
 import { HeadRuns } from './head-runs.ts';
 import { HeadStreams } from './head-streams.ts';
 import type { TenantStreams } from './head-streams.ts';
 import { SectionStreams } from './section-streams.ts';
 import { usAt, usBase } from './time.ts';
-
-/** A write-log record in the head: its bytes as received; line bytes stay compressed. */
-export class HeadRecord {
-  readonly offset: number;
-  /** Set when the record's tenants entered the head separately: the tenant of these rows. */
-  readonly part: string | undefined;
-  /**
-   * In shared memory: worker threads that scan or merge the record read these very bytes without a copy.
-   * Never written after the record has entered the head, so that running queries continue when the head has
-   * dropped it.
-   */
-  readonly bytes: Buffer;
-  readonly rowCount: number;
-  /** Uncompressed line bytes. */
-  readonly lineBytes: number;
-  readonly consumedAtMs: number;
-  /** Its number in the head. */
-  number = -1;
-  #segment: Segment | undefined;
-
-  constructor(offset: number, segment: Segment, consumedAtMs: number, part?: string) {
-    this.offset = offset;
-    this.part = part;
-    this.bytes = segment.bytes;
-    this.consumedAtMs = consumedAtMs;
-    this.#segment = segment;
-    let rowCount = 0;
-    let lineBytes = 0;
-    for (const section of segment.sections) {
-      rowCount += section.rowCount;
-      lineBytes += section.lineBytes;
-    }
-    this.rowCount = rowCount;
-    this.lineBytes = lineBytes;
-  }
-
-  /** A view of the bytes. A closed record is opened anew each time: some ten microseconds at least. */
-  get segment(): Segment {
-    return this.#segment ?? openSegment(this.bytes, 'a record of the head');
-  }
-
-  /**
-   * Drops the view and everything that it has decoded: ten kilobytes for a record with one row, more than the
-   * bytes themselves for one with a thousand streams.
-   */
-  close(): void {
-    this.#segment = undefined;
-  }
-}
 
 /** The entries of a stream by their hashes, for streams with many runs that overlap in time. */
 export interface StreamEntries {
@@ -83,12 +35,12 @@ interface RunPlace {
 
 /** Memory of one run beside its compressed bytes: its columns, with their spare room. */
 const bytesPerRun = 68;
+
 /** Memory of a stream: its columns, and its place in the buckets. */
 const bytesPerStream = 70;
+
 /** Memory of one label of a stream: the pair, and its share of the text of the value. */
 const bytesPerLabel = 46;
-/** Memory of a record: objects about its bytes. */
-const bytesPerRecord = 320;
 
 /**
  * The content of one partition above its committed offset: records, and an index tenant -> stream -> runs in
@@ -328,20 +280,4 @@ export class Head {
   #bytesOfStream(stream: number): number {
     return bytesPerStream + bytesPerLabel * this.streams.labelCount(stream);
   }
-}
-
-function bytesOf({ bytes }: HeadRecord): number {
-  return bytesPerRecord + bytes.length;
-}
-
-/** Number of records below `offset`; they are ascending by offset. */
-function countBelow(records: readonly HeadRecord[], offset: number): number {
-  let low = 0;
-  let high = records.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (records[middle].offset < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -5,8 +5,8 @@ import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
 import { EntryHasher } from './entry-hasher.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
+import type { HeadRecord } from './head-record.ts';
 import { Head } from './head.ts';
-import type { HeadRecord } from './head.ts';
 import { Writers } from './writers.ts';
 
 interface Waiter {

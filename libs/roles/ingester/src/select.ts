@@ -3,7 +3,8 @@ import { compileMatcher, logExprOf, parseLeafText, parseMatchers, rangeAggregati
 import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';
 import type { LeafRequest, StreamsRequest } from '@loki/ports';
-import type { Head, HeadRecord } from './head.ts';
+import type { HeadRecord } from './head-record.ts';
+import type { Head } from './head.ts';
 import { selectedStreams } from './stream-selection.ts';
 
 /** The selection of a request: streams, and startNs <= ts < endNs. */

@@ -12,8 +12,8 @@ import type {
 } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
 import { headLabels } from './head-labels.ts';
+import type { HeadRecord } from './head-record.ts';
 import { HeadVolumes } from './head-volumes.ts';
-import type { HeadRecord } from './head.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
 

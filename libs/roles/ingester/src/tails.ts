@@ -5,7 +5,7 @@ import { emptyLogResult } from '@loki/ports';
 import type { LeafRequest, LogLeafRequest, TailFrame } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
-import { HeadRecord } from './head.ts';
+import { HeadRecord } from './head-record.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf } from './select.ts';
 import type { HeadSelection } from './select.ts';

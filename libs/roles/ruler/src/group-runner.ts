@@ -3,17 +3,19 @@ import { LokiError, nsPerMs } from '@loki/model';
 import type { LabelPair, Semaphore, TenantId } from '@loki/model';
 import type { Clock, Logger, Timers, Workers } from '@loki/ports';
 import type { RulerMetrics } from '@loki/telemetry';
-import { nextAlerts, resumeAlerts, takeAlertsToSend } from './alert-rule.ts';
+import { nextAlerts, takeAlertsToSend } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
-import type { AlertStateStore, SavedAlerts } from './alert-state-store.ts';
-import { labelsKey, notVectorText, RuleError, RuleLimitError } from './evaluate.ts';
+import type { AlertStateStore } from './alert-state-store.ts';
+import { RuleError, RuleLimitError, labelsKey, notVectorText } from './evaluate.ts';
 import type { EvaluateRule, RuleSample } from './evaluate.ts';
 import { raiseAlerts } from './expand-alerts.ts';
 import { firstTickMs, tickAfter } from './group-schedule.ts';
+import { Pool, freshStatus, restoreAlerts, identityOf, lastingPart } from './group-status.ts';
+import type { GroupStatus, RuleStatus } from './group-status.ts';
 import { alertSeries, recordedSamples, staleSamples } from './recording-rule.ts';
 import type { SeriesSample } from './recording-rule.ts';
 import { groupKey, groupToken } from './rule-group.ts';
-import type { PlacedGroup, Rule } from './rule-group.ts';
+import type { PlacedGroup } from './rule-group.ts';
 
 export interface GroupRunnerOptions {
   readonly evaluationIntervalMs: number;
@@ -40,49 +42,6 @@ export interface GroupRunnerDeps {
   sendAlerts(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
   /** Resolves when the samples are stored, or given up and counted. */
   writeSeries(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
-}
-
-/** A rule with the results of its evaluations. */
-export interface RuleStatus {
-  readonly rule: Rule;
-  health: 'unknown' | 'ok' | 'err';
-  lastError: string;
-  /** Unix milliseconds; undefined: never. */
-  lastEvaluationMs: number | undefined;
-  evaluationSeconds: number;
-  alerts: ReadonlyMap<string, Alert>;
-  /** Series of the last evaluation, to end those that disappear. */
-  series: ReadonlyMap<string, readonly LabelPair[]>;
-}
-
-/** A group with the results of its evaluations. */
-export interface GroupStatus {
-  readonly placed: PlacedGroup;
-  readonly rules: readonly RuleStatus[];
-  readonly intervalMs: number;
-  /** Unix milliseconds; undefined: never. */
-  readonly lastEvaluationMs: number | undefined;
-  readonly evaluationSeconds: number;
-}
-
-/** A group that another ruler evaluates, as that ruler saved it. */
-export function savedGroup(
-  placed: PlacedGroup,
-  saved: SavedAlerts | undefined,
-  evaluationIntervalMs: number,
-): GroupStatus {
-  const { group } = placed;
-  const savedAlerts = new Pool(saved?.rules.map(({ identity, alerts }) => [identity, alerts]) ?? []);
-  return {
-    placed,
-    rules: group.rules.map((rule) => {
-      const alerts = rule.kind === 'alert' ? savedAlerts.take(identityOf(rule)) : undefined;
-      return { ...freshStatus(rule), alerts: alertsByKey(alerts ?? []) };
-    }),
-    intervalMs: group.intervalMs || evaluationIntervalMs,
-    lastEvaluationMs: saved?.evaluatedAtMs,
-    evaluationSeconds: 0,
-  };
 }
 
 /**
@@ -204,18 +163,11 @@ export class GroupRunner implements GroupStatus {
     try {
       const saved = await states.load(tenant, namespace, group.name, signal);
       if (!saved || nowMs - saved.evaluatedAtMs > this.#options.forOutageToleranceMs) return 0;
-      const hasMissed = nowMs - saved.evaluatedAtMs > this.intervalMs;
-      const savedAlerts = new Pool(saved.rules.map(({ identity, alerts }) => [identity, alerts]));
-      const times = {
-        downAtMs: Math.min(saved.evaluatedAtMs, nowMs),
+      restoreAlerts(this.rules, saved, {
         nowMs,
+        intervalMs: this.intervalMs,
         gracePeriodMs: this.#options.forGracePeriodMs,
-      };
-      for (const status of this.rules) {
-        const alerts = savedAlerts.take(identityOf(status.rule));
-        if (!alerts || status.rule.kind !== 'alert') continue;
-        status.alerts = hasMissed ? resumeAlerts(status.rule, alerts, times) : alertsByKey(alerts);
-      }
+      });
       return saved.evaluatedAtMs;
     } catch (error) {
       if (signal.aborted) throw error;
@@ -343,51 +295,5 @@ export class GroupRunner implements GroupStatus {
         logger.warn('alerts could not be saved', { ...this.#labels, err: String(error) });
       }
     }
-  }
-}
-
-/** Rules with the same name and labels are the same. */
-function identityOf(rule: Rule): string {
-  return JSON.stringify([rule.kind, rule.name, rule.labels]);
-}
-
-/**
- * The part of an alert that must be saved: not its value, but the time it was last sent, so that a later
- * owner does not send it again.
- */
-function lastingPart({ labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs }: Alert): unknown {
-  return [labels, state, activeAtMs, keepFiringSinceMs, lastSentAtMs];
-}
-
-function alertsByKey(alerts: readonly Alert[]): Map<string, Alert> {
-  return new Map(alerts.map((alert) => [labelsKey(alert.labels), { ...alert }]));
-}
-
-function freshStatus(rule: Rule): RuleStatus {
-  return {
-    rule,
-    health: 'unknown',
-    lastError: '',
-    lastEvaluationMs: undefined,
-    evaluationSeconds: 0,
-    alerts: new Map(),
-    series: new Map(),
-  };
-}
-
-/** Values by name; several values may share a name, and each is taken once, in order. */
-class Pool<T> {
-  readonly #things = new Map<string, T[]>();
-
-  constructor(entries: Iterable<readonly [string, T]>) {
-    for (const [name, thing] of entries) {
-      const same = this.#things.get(name);
-      if (same) same.push(thing);
-      else this.#things.set(name, [thing]);
-    }
-  }
-
-  take(name: string): T | undefined {
-    return this.#things.get(name)?.shift();
   }
 }

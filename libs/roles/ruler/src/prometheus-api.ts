@@ -7,7 +7,7 @@ import { ruleState } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
 import { successResponse, timeText } from './api-text.ts';
 import { shownExpr } from './expr-text.ts';
-import type { GroupStatus, RuleStatus } from './group-runner.ts';
+import type { GroupStatus, RuleStatus } from './group-status.ts';
 import type { Ruler } from './ruler.ts';
 
 /** Groups in Prometheus' form, as other rulers report theirs. */

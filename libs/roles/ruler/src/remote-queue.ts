@@ -9,8 +9,9 @@ import type { SeriesSample } from './recording-rule.ts';
 import { relabel } from './relabel.ts';
 import { authorizationHeaders } from './remote-client.ts';
 import type { ReadSecret, RemoteClient } from './remote-client.ts';
+import type { QueuedRecord } from './send-queue-records.ts';
 import { SendQueue } from './send-queue.ts';
-import type { Lost, QueuedRecord } from './send-queue.ts';
+import type { Lost } from './send-queue.ts';
 import { encodeWriteRequest } from './write-request.ts';
 
 interface RemoteQueueOptions {

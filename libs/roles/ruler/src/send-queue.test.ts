@@ -1,8 +1,8 @@
 /** Protects samples on their way: what was appended is sent, through crashes, or its loss is told. */
 import fc from 'fast-check';
 import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
+import type { QueuedRecord } from './send-queue-records.ts';
 import { SendQueue } from './send-queue.ts';
-import type { QueuedRecord } from './send-queue.ts';
 
 function diskOf(seed = 1): VirtualDisk {
   return new VirtualDisk(new VirtualScheduler(seed).random.fork('disk'));

@@ -1,14 +1,10 @@
 /** A queue of recorded samples in files, which survives crashes and reports damage. FORMAT.md draws it. */
-import { crc32c } from '@loki/bytes';
 import { mib } from '@loki/model';
 import type { Disk, DiskFile } from '@loki/ports';
-
-/** Waiting samples as they are stored on disk. */
-export interface QueuedRecord {
-  readonly bytes: Buffer;
-  readonly samples: number;
-  readonly newestMs: number;
-}
+import { readPosition, savePosition } from './send-queue-position.ts';
+import type { Position } from './send-queue-position.ts';
+import { encodeRecord, headerBytes, readRecord, soundAfter } from './send-queue-records.ts';
+import type { QueuedRecord } from './send-queue-records.ts';
 
 interface SendQueueOptions {
   readonly disk: Disk;
@@ -18,18 +14,7 @@ interface SendQueueOptions {
   readonly fileBytesMax?: number;
 }
 
-/**
- * Header of a record, little-endian: bytes, samples, newest time in ms (8 bytes), CRC32C of these and the
- * payload.
- */
-const headerBytes = 20;
 const defaultFileBytesMax = 4 * mib;
-/** A longer record is damage. */
-const recordBytesMax = 64 * mib;
-/** Bounds on the samples of one record, and on times in ms: larger values are no record header. */
-const samplesMaxOfRecord = 1 << 24;
-const timeMsMax = 1e15;
-const positionFile = 'position';
 
 interface QueueFile {
   readonly number: number;
@@ -58,6 +43,8 @@ export class SendQueue {
   #writer: DiskFile | undefined;
   #offset = 0;
   #samples = 0;
+  /** The file of the position at the start: file numbers are never reused. */
+  #takenFile = 0;
   /** Serialises appends and takes. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -129,7 +116,7 @@ export class SendQueue {
       const counted = Math.min(samples, this.#files[0].samples);
       this.#files[0].samples -= counted;
       this.#samples -= counted;
-      await this.#savePosition();
+      await savePosition(this.#disk, this.#directory, { file: this.#files[0].number, offset: this.#offset });
     });
   }
 
@@ -192,7 +179,8 @@ export class SendQueue {
 
   async #load(): Promise<Lost[]> {
     await this.#disk.makeDirectory(this.#directory);
-    const position = await this.#readPosition();
+    const position = await readPosition(this.#disk, this.#directory);
+    this.#takenFile = position?.file ?? 0;
     const numbers: number[] = [];
     for (const name of await this.#disk.list(this.#directory)) {
       const match = /^(\d{1,15})\.queue$/.exec(name);
@@ -270,45 +258,6 @@ export class SendQueue {
     await writer?.close();
   }
 
-  /** The file of the position at the start: file numbers are never reused. */
-  #takenFile = 0;
-
-  async #readPosition(): Promise<Position | undefined> {
-    try {
-      const file = await this.#disk.open(`${this.#directory}/${positionFile}`);
-      try {
-        const match = positionForm.exec((await file.read(0, 64)).toString('latin1'));
-        if (!match || (match[3] !== undefined && match[3] !== positionCheck(match[1], match[2]))) {
-          return undefined; // damaged: samples are sent again
-        }
-        this.#takenFile = Number(match[1]);
-        return { file: Number(match[1]), offset: Number(match[2]) };
-      } finally {
-        await file.close();
-      }
-    } catch (error) {
-      if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  /**
-   * Not synced: after a crash an older position means that some samples are sent twice, which the receiver
-   * ignores or refuses.
-   */
-  async #savePosition(): Promise<void> {
-    const temporary = `${this.#directory}/${positionFile}.new`;
-    await this.#disk.remove(temporary);
-    const file = await this.#disk.open(temporary, { create: true });
-    try {
-      const [number, offset] = [String(this.#files[0].number), String(this.#offset)];
-      await file.append(Buffer.from(`${number} ${offset} crc32c=${positionCheck(number, offset)}\n`));
-    } finally {
-      await file.close();
-    }
-    await this.#disk.rename(temporary, `${this.#directory}/${positionFile}`);
-  }
-
   #path(number: number): string {
     return `${this.#directory}/${number}.queue`;
   }
@@ -318,65 +267,4 @@ export class SendQueue {
     this.#last = done.catch(() => undefined); // the caller gets the failure through `done`
     return done;
   }
-}
-
-/** The checksum is optional: older positions have none. */
-const positionForm = /^(\d{1,15}) (\d{1,15})(?: crc32c=([0-9a-f]{8}))?\n$/;
-
-function positionCheck(number: string, offset: string): string {
-  return crc32c(Buffer.from(`${number} ${offset}`))
-    .toString(16)
-    .padStart(8, '0');
-}
-
-interface Position {
-  readonly file: number;
-  readonly offset: number;
-}
-
-function encodeRecord({ bytes, samples, newestMs }: QueuedRecord): Buffer {
-  const out = Buffer.allocUnsafe(headerBytes + bytes.length);
-  out.writeUInt32LE(bytes.length, 0);
-  out.writeUInt32LE(samples, 4);
-  out.writeDoubleLE(newestMs, 8);
-  out.set(bytes, headerBytes);
-  out.writeUInt32LE(checksum(out), 16);
-  return out;
-}
-
-/** Checksum over everything except the checksum itself. */
-function checksum(record: Buffer): number {
-  return crc32c(record, headerBytes, record.length, crc32c(record, 0, 16));
-}
-
-/** undefined: no whole record at this offset. */
-async function readRecord(file: DiskFile, offset: number): Promise<QueuedRecord | undefined> {
-  const header = await file.read(offset, headerBytes);
-  if (header.length < headerBytes) return undefined;
-  const length = header.readUInt32LE(0);
-  if (length > recordBytesMax) return undefined;
-  const payload = await file.read(offset + headerBytes, length);
-  if (payload.length < length) return undefined;
-  if (crc32c(payload, 0, length, crc32c(header, 0, 16)) !== header.readUInt32LE(16)) return undefined;
-  return { bytes: payload, samples: header.readUInt32LE(4), newestMs: header.readDoubleLE(8) };
-}
-
-/**
- * The offset of the first sound record after the damage at `offset`; undefined: none before `end`. Bytes that
- * cannot be a header cost no checksum. Bytes that look like headers of long, nested records end the search
- * after checksums over four times the file: the cost is linear, and the file's end counts as damaged.
- */
-async function soundAfter(file: DiskFile, offset: number, end: number): Promise<number | undefined> {
-  const bytes = await file.read(offset, end - offset);
-  let summableBytes = 4 * bytes.length + mib;
-  for (let at = 1; at + headerBytes <= bytes.length; at++) {
-    const recordEnd = at + headerBytes + bytes.readUInt32LE(at);
-    if (recordEnd > bytes.length || bytes.readUInt32LE(at + 4) > samplesMaxOfRecord) continue;
-    const newestMs = bytes.readDoubleLE(at + 8);
-    if (!(Math.abs(newestMs) < timeMsMax)) continue;
-    summableBytes -= recordEnd - at;
-    if (summableBytes < 0) return undefined;
-    if (checksum(bytes.subarray(at, recordEnd)) === bytes.readUInt32LE(at + 16)) return offset + at;
-  }
-  return undefined;
 }

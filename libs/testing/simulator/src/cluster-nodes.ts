@@ -1,12 +1,12 @@
 /** Boots one process of a simulated cluster from real roles. */
 import {
   Catalog,
-  committedSegments,
   DeleteRequests,
   HiddenRows,
   PartitionLayout,
-  partitionCommitters,
   StreamShards,
+  committedSegments,
+  partitionCommitters,
 } from '@loki/catalog';
 import type { Partitions } from '@loki/catalog';
 import { Compactor, compactorDefaults } from '@loki/compactor';
@@ -14,18 +14,19 @@ import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester } from '@loki/ingester';
-import type { ObjectStore, RingStore, WriteLog } from '@loki/ports';
+import type { WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import { ownedPartitions, partitionLeadership, RingMember, RingView, WorkShare } from '@loki/ring';
-import { compactorMetrics, distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
+import { WorkShare, ownedPartitions, partitionLeadership } from '@loki/ring';
+import { Metrics, compactorMetrics, distributorMetrics, ingesterMetrics } from '@loki/telemetry';
 import { VirtualWorkers, traceLogger } from '@loki/virtual';
-import type { VirtualProcess } from '@loki/virtual';
 import { bugsOf } from './cluster-bugs.ts';
 import { NetworkOwners } from './cluster-owners.ts';
 import type { Birth, Booted, ClusterWorld, IngesterNode } from './cluster-world.ts';
+import { hook, join, logOf, storeOf, viewOf } from './node-services.ts';
 import { isExcused } from './sim-clients.ts';
-import { countingShards, limitsWith } from './sim-node.ts';
-import type { SimShards } from './sim-node.ts';
+import { limitsWith } from './sim-node.ts';
+import { countingShards } from './sim-shards.ts';
+import type { SimShards } from './sim-shards.ts';
 
 export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
 
@@ -33,15 +34,18 @@ interface DistributorNode extends Booted {
   readonly kind: 'distributor';
   readonly distributor: Distributor;
 }
+
 interface QuerierNode extends Booted {
   readonly kind: 'querier';
   readonly querier: Querier;
 }
+
 interface CompactorNode extends Booted {
   readonly kind: 'compactor';
   readonly compactor: Compactor;
   readonly requests: DeleteRequests;
 }
+
 export type ClusterNode = DistributorNode | IngesterNode | QuerierNode | CompactorNode;
 
 const distributorLimits: Limits = {
@@ -51,12 +55,8 @@ const distributorLimits: Limits = {
   rejectOldSamples: false,
   deletionMode: 'filter-and-delete',
 };
-const limits: LimitsSource = { forTenant: () => distributorLimits };
 
-/** Rings are faster than in production: minutes there must fit into a seed. */
-const heartbeatMs = 2_000;
-const heartbeatTimeoutMs = 9_000;
-const pollMs = 2_500;
+const limits: LimitsSource = { forTenant: () => distributorLimits };
 
 /** Starts one process over its links. Rejects when a service that it needs at its start does not answer. */
 export async function bootNode(kind: NodeKind, birth: Birth, world: ClusterWorld): Promise<ClusterNode> {
@@ -283,72 +283,4 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
   compactor.start();
   const leave = await join('compactor', birth, view, world);
   return { ...birth, kind: 'compactor', compactor, requests, leave };
-}
-
-function storeOf({ name, process }: Birth, world: ClusterWorld): ObjectStore {
-  const store = bugsOf(world.bug).store(world.bucket.client(process), process);
-  return world.network.linked(store, process, { from: name, to: 'store' }, ['put', 'putIfAbsent', 'get', 'getRange', 'getTail', 'delete']);
-} // prettier-ignore
-
-function logOf({ name, process }: Birth, world: ClusterWorld): WriteLog {
-  const log = world.log.client(process);
-  return world.network.linked(log, process, { from: name, to: 'log' }, ['append', 'read', 'endOffset', 'startOffset', 'truncateBefore']);
-} // prettier-ignore
-
-function ringStoreOf({ name, process }: Birth, world: ClusterWorld): RingStore {
-  return world.network.linked(world.rings.client(process), process, { from: name, to: 'rings' }, [
-    'entries',
-    'get',
-    'put',
-    'remove',
-  ]);
-}
-
-async function viewOf(key: string, birth: Birth, world: ClusterWorld): Promise<RingView> {
-  const { clock, timers } = birth.process;
-  const logger = traceLogger(birth.process);
-  const store = ringStoreOf(birth, world);
-  const view = new RingView({ store, key, clock, timers, logger, heartbeatTimeoutMs, pollMs });
-  await view.start();
-  return view;
-}
-
-/** Registers the process; returns the function that ends its membership. */
-async function join(
-  key: string,
-  birth: Birth,
-  view: RingView,
-  world: ClusterWorld,
-): Promise<() => Promise<void>> {
-  const { name, zone, process } = birth;
-  const { clock, timers, random } = process;
-  const member = new RingMember({
-    store: ringStoreOf(birth, world),
-    key,
-    clock,
-    timers,
-    random: random.fork('member'),
-    logger: traceLogger(process),
-    id: name,
-    address: name,
-    zone,
-    heartbeatMs,
-    tokenCount: 8,
-    view,
-    autoForgetMs: 4 * heartbeatTimeoutMs,
-  });
-  await member.start();
-  await member.activate();
-  return async () => {
-    await member.leave();
-    await timers.sleep(3_000);
-    await member.stop();
-  };
-}
-
-/** Stops the process at a named point, or pauses it there. */
-async function hook(process: VirtualProcess, world: ClusterWorld): Promise<void> {
-  if (!process.random.chance(world.faults().hookCrash)) return;
-  if (process.random.chance(0.5)) world.onHookCrash(process);
-  await process.timers.sleep(process.random.float() * 3_000);
 }

@@ -4,7 +4,7 @@ import type { Ingester, IngesterOptions } from '@loki/ingester';
 import type { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import type { ClusterBug } from './cluster-bugs.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
-import type { SimStreamRates } from './sim-node.ts';
+import type { SimStreamRates } from './sim-shards.ts';
 
 /** Counts of a simulation of several processes: they prove that it reached its subjects. */
 export type ClusterCount =

@@ -1,19 +1,19 @@
 /** Boots a whole process of roles on the virtual world. */
-import { Catalog, committedSegments, ownStore, partitionCommitters, StreamShards } from '@loki/catalog';
+import { Catalog, committedSegments, ownStore, partitionCommitters } from '@loki/catalog';
 import type { PartitionCommitter } from '@loki/catalog';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester, ownsAll } from '@loki/ingester';
 import type { IngesterOptions } from '@loki/ingester';
-import { LokiError } from '@loki/model';
 import type { ObjectStore, WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
-import { distributorMetrics, ingesterMetrics, Metrics } from '@loki/telemetry';
+import { Metrics, distributorMetrics, ingesterMetrics } from '@loki/telemetry';
 import type { IngesterMetrics } from '@loki/telemetry';
-import { Prng, VirtualProcess, VirtualWorkers, traceLogger } from '@loki/virtual';
+import { VirtualProcess, VirtualWorkers, traceLogger } from '@loki/virtual';
 import type { VirtualBucket, VirtualDisk } from '@loki/virtual';
 import { EmbeddedWriteLog, readLogIdentity } from '@loki/write-log';
+import { patiently } from './patiently.ts';
 import {
   commitsAhead,
   diskThatAnswersEarly,
@@ -21,12 +21,13 @@ import {
   logThatSkipsOne,
   logThatTells,
   logWithoutSequences,
-  shardsByRate,
   storeThatAnswersEarly,
   storeThatOverwrites,
 } from './planted-bugs.ts';
 import type { PlantedBug } from './planted-bugs.ts';
 import type { FaultProfile } from './sim-faults.ts';
+import { startShards } from './sim-shards.ts';
+import type { SimStreamRates } from './sim-shards.ts';
 
 /** The world that outlives a process. */
 export interface SimWorld {
@@ -66,25 +67,6 @@ const distributorLimits: Limits = {
   discoverLogLevels: false,
   rejectOldSamples: false,
 };
-
-/** So low that a seed's clients are refused, and their streams get several shards. */
-export interface SimStreamRates {
-  readonly desiredRateBytes: number;
-  readonly rateBytes: number;
-  readonly burstBytes: number;
-}
-
-/** Each third seed has these limits; seeds of former failures do not, so that they play as they did then. */
-export function drawStreamRates(seed: number, bug?: string): SimStreamRates | undefined {
-  if (seed % 3 !== 1 && bug !== 'shardsByRate') return undefined;
-  const random = new Prng(`stream rates ${seed}`);
-  const rateBytes = random.pick([200, 1_000, 5_000]);
-  return {
-    desiredRateBytes: random.pick([100, 500, 2_000]),
-    rateBytes,
-    burstBytes: rateBytes * random.int(1, 5),
-  };
-}
 
 export function limitsWith(base: Limits, rates: SimStreamRates | undefined): LimitsSource {
   const limits: Limits = rates
@@ -203,21 +185,6 @@ async function own(process: VirtualProcess, objectStore: ObjectStore, world: Sim
   });
 }
 
-/**
- * Reads that must succeed before the process starts. The catalog says below which offset of the log no new
- * record may stand.
- */
-async function patiently(read: () => Promise<void>, process: VirtualProcess): Promise<void> {
-  for (;;) {
-    try {
-      return await read();
-    } catch (error) {
-      if (!(error instanceof LokiError)) throw error;
-      await process.timers.sleep(100);
-    }
-  }
-}
-
 /** An owner of all partitions, with a catalog of its own as each process has. */
 function startIngester(process: VirtualProcess, log: WriteLog, world: SimWorld): Ingester {
   const { clock, timers, random } = process;
@@ -303,34 +270,5 @@ function countingMetrics({ onCount }: SimWorld): IngesterMetrics {
     recordQuarantined: () => onCount('quarantined', 1),
     flushed: () => onCount('flushes', 1),
     flushLost: () => onCount('flushesLost', 1),
-  };
-}
-
-/** Requests of a distributor for shards. */
-export type SimShards = Pick<StreamShards, 'of' | 'want'> & Partial<Pick<StreamShards, 'caughtUp'>>;
-
-async function startShards(
-  process: VirtualProcess,
-  objectStore: ObjectStore,
-  { bug, onCount }: SimWorld,
-): Promise<SimShards> {
-  const { clock, timers, name } = process;
-  const logger = traceLogger(process);
-  const healthyDistributors = () => 1;
-  const shards = new StreamShards({ objectStore, clock, timers, logger, writer: name, healthyDistributors });
-  await patiently(() => shards.start(), process);
-  return countingShards(bug === 'shardsByRate' ? shardsByRate() : shards, onCount);
-}
-
-/** Counts streams of pushes that have steps. */
-export function countingShards(shards: SimShards, onCount: (name: 'sharded', by: number) => void): SimShards {
-  return {
-    caughtUp: () => shards.caughtUp?.(),
-    of(placement) {
-      const steps = shards.of(placement);
-      if (steps) onCount('sharded', 1);
-      return steps;
-    },
-    want: (placement, count, newestSeconds) => shards.want(placement, count, newestSeconds),
   };
 }

@@ -15,7 +15,7 @@ import type { ClusterCount, ClusterWorld } from './cluster-world.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { entriesOf, everythingOf, isExcused } from './sim-clients.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';
-import { drawStreamRates } from './sim-node.ts';
+import { drawStreamRates } from './sim-shards.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 import { ReadSimulation, Stuck } from './simulation.ts';

@@ -1,45 +1,17 @@
 /** A virtual disk with faults: torn writes, lost syncs, full disk. */
-import type { Disk, DiskFile } from '@loki/ports';
+import type { Disk } from '@loki/ports';
+import { DiskClient } from './disk-client.ts';
+import type { DiskOperation } from './disk-client.ts';
+import { diskError, noDiskFaults } from './disk-faults.ts';
+import type { DiskFaults } from './disk-faults.ts';
 import type { Prng } from './prng.ts';
 import type { VirtualProcess } from './virtual-process.ts';
-
-/** Faults of the disk. Probabilities are per operation. */
-export interface DiskFaults {
-  /** Capacity in bytes; an append beyond it writes as much as fits, then fails with ENOSPC. */
-  capacityBytes: number;
-  /** A write fails with EIO, perhaps after a part of it. */
-  writeError: number;
-  /** An fsync fails with EIO. As on Linux, its unsaved bytes then count as clean and may never be saved. */
-  syncError: number;
-  readError: number;
-  /** Probability for creating, renaming, linking, removing, truncating. */
-  changeError: number;
-  /** An operation takes up to this long, uniform; only with a process to wait in. */
-  delayMaxMs: number;
-}
-
-/** A disk without faults that answers within 2 ms. */
-export const noDiskFaults: DiskFaults = {
-  capacityBytes: Number.POSITIVE_INFINITY,
-  writeError: 0,
-  syncError: 0,
-  readError: 0,
-  changeError: 0,
-  delayMaxMs: 2,
-};
 
 /** A disk writes whole sectors: a torn write ends at a multiple of this. */
 const sectorBytes = 512;
 
-/** An operation that is about to happen. */
-interface DiskOperation {
-  readonly kind:
-    'append' | 'sync' | 'read' | 'truncate' | 'create' | 'rename' | 'link' | 'remove' | 'syncDirectory';
-  readonly path: string;
-}
-
 /** A file's contents as programs see them, and as they would be after a power failure. */
-class Inode {
+export class Inode {
   cache: Buffer = Buffer.alloc(0);
   saved: Buffer = Buffer.alloc(0);
   /** Ranges of `cache` that no fsync has saved yet. */
@@ -272,110 +244,6 @@ export class VirtualDisk {
   }
 }
 
-class DiskClient implements Disk {
-  readonly #disk: VirtualDisk;
-  readonly #process: VirtualProcess | undefined;
-  readonly #generation: number;
-
-  constructor(disk: VirtualDisk, process: VirtualProcess | undefined) {
-    this.#disk = disk;
-    this.#process = process;
-    this.#generation = disk.generation;
-  }
-
-  open(path: string, options?: { create?: boolean }): Promise<DiskFile> {
-    const isMaking = options?.create === true;
-    return this.run({ kind: 'create', path }, () => {
-      const inode = isMaking && !this.#disk.has(path) ? this.#disk.create(path) : this.#disk.inode(path);
-      return new VirtualFile(this, this.#disk, inode, path);
-    });
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.run({ kind: 'read', path: directory }, () => this.#disk.list(directory));
-  }
-
-  makeDirectory(path: string): Promise<void> {
-    return this.run({ kind: 'create', path }, () => this.#disk.makeDirectory(path));
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.run({ kind: 'rename', path: from }, () => this.#disk.rename(from, to));
-  }
-
-  link(from: string, to: string): Promise<void> {
-    return this.run({ kind: 'link', path: to }, () => this.#disk.link(from, to));
-  }
-
-  remove(path: string): Promise<void> {
-    return this.run({ kind: 'remove', path }, () => this.#disk.remove(path));
-  }
-
-  syncDirectory(directory: string): Promise<void> {
-    return this.run({ kind: 'syncDirectory', path: directory }, () => this.#disk.syncDirectory(directory));
-  }
-
-  /** Runs `action` after a while, unless the disk crashed or the process died meanwhile. */
-  run<T>(operation: DiskOperation, action: () => T): Promise<T> {
-    const outcome = (): T => {
-      if (this.#disk.generation !== this.#generation) throw diskError('EIO', operation.kind, operation.path);
-      this.#disk.begin(operation);
-      return action();
-    };
-    if (!this.#process) return Promise.resolve().then(outcome);
-    const delayMs = this.#disk.random.float() * this.#disk.faults.delayMaxMs;
-    return this.#process.tell(delayMs, `disk ${operation.kind} ${operation.path}`, outcome);
-  }
-}
-
-class VirtualFile implements DiskFile {
-  readonly #client: DiskClient;
-  readonly #disk: VirtualDisk;
-  readonly #inode: Inode;
-  readonly #path: string;
-  #isClosed = false;
-
-  constructor(client: DiskClient, disk: VirtualDisk, inode: Inode, path: string) {
-    this.#client = client;
-    this.#disk = disk;
-    this.#inode = inode;
-    this.#path = path;
-  }
-
-  append(bytes: Uint8Array): Promise<void> {
-    const copy = Buffer.from(bytes);
-    return this.#run('append', () => this.#disk.append(this.#inode, copy, this.#path));
-  }
-
-  sync(): Promise<void> {
-    return this.#run('sync', () => this.#disk.sync(this.#inode, this.#path));
-  }
-
-  read(offset: number, length: number): Promise<Buffer> {
-    return this.#run('read', () => Buffer.from(this.#inode.cache.subarray(offset, offset + length)));
-  }
-
-  size(): Promise<number> {
-    return this.#run('read', () => this.#inode.cache.length);
-  }
-
-  truncate(length: number): Promise<void> {
-    return this.#run('truncate', () => this.#disk.truncate(this.#inode, length));
-  }
-
-  close(): Promise<void> {
-    this.#isClosed = true;
-    return Promise.resolve();
-  }
-
-  #run<T>(kind: DiskOperation['kind'], action: () => T): Promise<T> {
-    return this.#client.run({ kind, path: this.#path }, () => {
-      if (this.#isClosed) throw diskError('EBADF', kind, this.#path);
-      return action();
-    });
-  }
-}
-
 function apply(names: Map<string, Inode>, change: NameChange): void {
   for (const { path, inode } of change.names) {
     if (inode) names.set(path, inode);
@@ -386,9 +254,4 @@ function apply(names: Map<string, Inode>, change: NameChange): void {
 function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '' : path.slice(0, slash);
-}
-
-/** An error as Node's file system throws it. */
-export function diskError(code: string, operation: string, path: string): Error & { code: string } {
-  return Object.assign(new Error(`${code}: ${operation} '${path}'`), { code });
 }

@@ -32,7 +32,7 @@ const settledHere = new Set([
 test('what the configuration offers the program, the program uses', () => {
   const text = ['libs', 'apps'].flatMap((each) => sourcesOf(path.join(root, each))).join('\n');
   const words = new Set(text.match(/\w+/g));
-  const fields = ['config.ts', 'limits.ts'].flatMap((file) =>
+  const fields = ['config.ts', 'role-config.ts', 'service-config.ts', 'limits.ts'].flatMap((file) =>
     [...fs.readFileSync(path.join(__dirname, file), 'utf8').matchAll(/readonly (\w+)\??:/g)].map(
       ([, name]) => name,
     ),

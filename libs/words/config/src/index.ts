@@ -1,23 +1,19 @@
 /** Configuration: files, flags, environment, limits of tenants and their overrides. */
 export { ConfigError } from './config-error.ts';
+export type { Component, Config, RpcPeer, TlsClientConfig, TlsServerConfig } from './config.ts';
 export type {
   CacheConfig,
-  Component,
-  Config,
   MemcachedConfig,
   RedisConfig,
   MemberRingConfig,
   RingStoreConfig,
-  RpcPeer,
   StorageConfig,
-  TlsClientConfig,
-  TlsServerConfig,
-} from './config.ts';
+} from './service-config.ts';
 export { loadConfig } from './load-config.ts';
 export type { LoadedConfig } from './load-config.ts';
 export type { Limits, LimitsSource, OtlpAction, OtlpAttributesConfig } from './limits.ts';
 export { buildLimits } from './read-limits.ts';
-export type { LimitSyntaxChecks } from './read-limits.ts';
+export type { LimitSyntaxChecks } from './limit-reader.ts';
 export { reasonOf } from './no-effect.ts';
 export { readOverrides } from './read-overrides.ts';
 export type {

@@ -1,9 +1,9 @@
 /** Reads the configuration of results caches (step *recall* of a query). */
 import { mib } from '@loki/model';
 import { ConfigError } from './config-error.ts';
-import type { CacheConfig, CachedResults, MemcachedConfig } from './config.ts';
 import { readRedis } from './read-ring.ts';
 import { readClientTls } from './read-rpc-clients.ts';
+import type { CacheConfig, CachedResults, MemcachedConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
 
 /** The keys that switch on and configure the cache of each kind. */

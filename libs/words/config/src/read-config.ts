@@ -1,27 +1,28 @@
 /** Derives the program's configuration from the settled values of all keys, and checks it. */
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
+import type { Config } from './config.ts';
+import type { LimitSyntaxChecks } from './limit-reader.ts';
+import { readCaches } from './read-caches.ts';
+import { readGrafanaProvision } from './read-grafana-provision.ts';
+import { buildLimits, limitKeysRead } from './read-limits.ts';
+import { readMemberRing, readRing } from './read-ring.ts';
+import { readRpcClients } from './read-rpc-clients.ts';
+import { readRuler } from './read-ruler.ts';
+import { readServer } from './read-server.ts';
+import { readStorage } from './read-storage.ts';
+import { readWriteLog } from './read-write-log.ts';
 import type {
   CompactorConfig,
-  Config,
   DistributorConfig,
   FrontendConfig,
   IngesterConfig,
   QuerierConfig,
   QueryRangeConfig,
-  RingConfig,
-} from './config.ts';
-import { readCaches } from './read-caches.ts';
-import { readGrafanaProvision } from './read-grafana-provision.ts';
-import { buildLimits, limitKeysRead } from './read-limits.ts';
-import type { LimitSyntaxChecks } from './read-limits.ts';
-import { readMemberRing, readRing } from './read-ring.ts';
-import { readRpcClients } from './read-rpc-clients.ts';
-import { readRuler } from './read-ruler.ts';
-import { readServer } from './read-server.ts';
-import { checkSchemaConfig, readStorage } from './read-storage.ts';
-import { readWriteLog } from './read-write-log.ts';
+} from './role-config.ts';
 import { addressList } from './scalars.ts';
+import { checkSchemaConfig } from './schema-config.ts';
+import type { RingConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
 import { componentsOf } from './targets.ts';
 

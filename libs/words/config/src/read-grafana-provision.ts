@@ -1,5 +1,5 @@
 /** Reads the configuration of target grafana-provision. */
-import type { GrafanaProvisionConfig } from './config.ts';
+import type { GrafanaProvisionConfig } from './role-config.ts';
 import type { Settings } from './settings.ts';
 
 const block = 'grafana_provision';

@@ -1,8 +1,8 @@
 /** Reads the configuration of rings and of their stores. */
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
-import type { MemberRingConfig, RedisConfig, RingConfig, RingStoreConfig } from './config.ts';
 import { schema } from './schema.ts';
+import type { MemberRingConfig, RedisConfig, RingConfig, RingStoreConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
 
 const common = 'common.ring';

@@ -1,6 +1,7 @@
 /** Reads the TLS settings of calls between our processes. */
 import type { ConfigNotice } from './config-error.ts';
-import type { Config, RingConfig, RpcPeer, TlsClientConfig } from './config.ts';
+import type { Config, RpcPeer, TlsClientConfig } from './config.ts';
+import type { RingConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
 
 /**

@@ -2,10 +2,11 @@
 import path from 'node:path';
 import { ConfigError } from './config-error.ts';
 import type { ConfigNotice } from './config-error.ts';
-import type { RingConfig, RulerConfig } from './config.ts';
 import { readMemberRing } from './read-ring.ts';
 import { readRulerStorage, rulesAreFiles } from './read-storage.ts';
+import type { RulerConfig } from './role-config.ts';
 import { addressList } from './scalars.ts';
+import type { RingConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
 
 /** The configuration of the ruler; `ring` has the defaults of its own ring. */

@@ -1,7 +1,7 @@
 /** Reads the keys of the write log: embedded, or Kafka. */
 import { ConfigError } from './config-error.ts';
-import type { KafkaConfig, WriteLogConfig } from './config.ts';
 import { addressList } from './scalars.ts';
+import type { KafkaConfig, WriteLogConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
 
 /** The configuration of the write log; `dataDirectory` has the embedded one. */

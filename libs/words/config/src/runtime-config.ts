@@ -2,9 +2,9 @@
 import { hash } from 'node:crypto';
 import type { Logger, TimerHandle, Timers } from '@loki/ports';
 import { ConfigError } from './config-error.ts';
+import type { LimitContext } from './limit-reader.ts';
 import type { Limits, LimitsSource } from './limits.ts';
 import { buildLimits } from './read-limits.ts';
-import type { LimitContext } from './read-limits.ts';
 import { readOverrides } from './read-overrides.ts';
 import type { OverridesBatch, OverridesReader, OverridesRequest } from './read-overrides.ts';
 import type { SettingValue } from './scalars.ts';

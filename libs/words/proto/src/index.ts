@@ -1,5 +1,6 @@
 /** Wire types: messages between processes (generated), pushes, OTLP, and Go's error texts for bad bytes. */
-export { decodeOtlpLogs, emptyOtlpRecord, OtlpArray, OtlpMap, otlpValueDepthMax } from './otlp-logs.ts';
+export { decodeOtlpLogs, otlpValueDepthMax } from './otlp-logs.ts';
+export { emptyOtlpRecord, OtlpArray, OtlpMap } from './otlp-types.ts';
 export type {
   OtlpAttribute,
   OtlpLogsSink,
@@ -7,7 +8,7 @@ export type {
   OtlpResource,
   OtlpScope,
   OtlpValue,
-} from './otlp-logs.ts';
+} from './otlp-types.ts';
 export { bytesField, decodePushRequest, encodePushRequest, varintField } from './push-request.ts';
 export type { PushSink } from './push-request.ts';
 export { encodeStatus } from './status.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { decodeOtlpLogs, OtlpArray, OtlpMap } from './otlp-logs.ts';
-import type { OtlpAttribute, OtlpRecord, OtlpValue } from './otlp-logs.ts';
+import { decodeOtlpLogs } from './otlp-logs.ts';
+import { OtlpArray, OtlpMap } from './otlp-types.ts';
+import type { OtlpAttribute, OtlpRecord, OtlpValue } from './otlp-types.ts';
 import { bytesField, varintField } from './push-request.ts';
 import { ProtoError } from './wire.ts';
 

@@ -5,7 +5,7 @@ import type { LabelSet, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import { itemsPerSlice } from '../common/sliced-work.ts';
 import type { Work } from '../common/sliced-work.ts';
-import { compareStreams } from '../series/result-rows.ts';
+import { compareStreams } from '../series/stream-pairs.ts';
 
 /**
  * Merges rows of several results in the request's order, up to its limit. Results are given oldest first: of

@@ -1,12 +1,10 @@
 /** Collects the best rows of a log leaf in columns: step *fetch, scan* of a query. */
-import { compareText } from '@loki/model';
-import type { LabelPair } from '@loki/model';
 import type { LabelSet, LeafStats, LogLeafResult } from '@loki/ports';
-import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
 import { labelSetBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { Row } from '../pipeline/row.ts';
+import { compareStreams, labelSetOf } from './stream-pairs.ts';
 
 /** The place of a row, which orders rows of one stream with equal time. */
 interface RowPlace {
@@ -16,15 +14,15 @@ interface RowPlace {
   readonly row: number;
 }
 
-const noPairs: readonly LabelPair[] = [];
-
 /** Bytes of all columns of one row, without its line. */
 const rowBytes = 44;
+
 /** Most unused label sets before they are removed. */
 const unusedSetsMax = 10_000;
 
 /** Initial capacity: many leaves have few rows or none. */
 const rowsAtFirst = 32;
+
 const lineBytesAtFirst = 2048;
 
 /** Exceeds every row number of a block. */
@@ -270,47 +268,4 @@ export class LogRows {
 function grown<T extends BigInt64Array | Uint32Array | Float64Array>(from: T, to: T): T {
   (to as Float64Array).set(from as Float64Array);
   return to;
-}
-
-/** Order of rows with equal timestamps from different streams: by hash, then by text. */
-export function compareStreams(a: LabelSet, b: LabelSet): number {
-  const left = a.origin;
-  const right = b.origin;
-  if (left === right || left.text === right.text) return 0;
-  if (left.hash !== right.hash) return left.hash < right.hash ? -1 : 1;
-  return compareText(left.text, right.text);
-}
-
-function labelSetOf(row: Row): LabelSet {
-  const { base } = row;
-  return {
-    stream: row.isUnchanged ? base.stream.pairs : basePairs(row, base, 0, base.streamCount),
-    structuredMetadata: sorted(basePairs(row, base, base.streamCount, base.names.length)),
-    parsed: row.isUnchanged ? noPairs : sorted(parsedPairs(row)),
-    origin: base.stream.origin,
-  };
-}
-
-function basePairs(row: Row, base: BaseLabels, from: number, to: number): LabelPair[] {
-  const pairs: LabelPair[] = [];
-  for (let i = from; i < to; i++) if (!row.isHidden(i)) pairs.push([base.names[i], base.values[i]]);
-  return pairs;
-}
-
-/** Parsed labels with the error labels, which replace parsed ones of the same name. */
-export function parsedPairs(row: Row): LabelPair[] {
-  const pairs: LabelPair[] = [];
-  for (let i = 0; i < row.parsedCount; i++) {
-    const name = row.parsedNames[i];
-    if (name === errorLabel && row.error !== '') continue;
-    if (name === errorDetailsLabel && row.errorDetails !== '') continue;
-    pairs.push([name, row.parsedValues[i]]);
-  }
-  if (row.error !== '') pairs.push([errorLabel, row.error]);
-  if (row.errorDetails !== '') pairs.push([errorDetailsLabel, row.errorDetails]);
-  return pairs;
-}
-
-export function sorted(pairs: LabelPair[]): LabelPair[] {
-  return pairs.sort((a, b) => compareText(a[0], b[0]));
 }

@@ -8,7 +8,7 @@ import { tooManySeries } from '../common/series-labels.ts';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { SamplePlan } from '../pipeline/compile-leaf.ts';
 import type { Row } from '../pipeline/row.ts';
-import { parsedPairs, sorted } from './result-rows.ts';
+import { parsedPairs, sorted } from './stream-pairs.ts';
 
 /** Most cached row keys, and most of their characters; every distinct set of parsed values has its own. */
 const keysMax = 65_536;

@@ -5,7 +5,7 @@ import { atOnce } from '@loki/ports';
 import { columns, encodeSegment, openSegment, RowWriter } from '@loki/segment';
 import type { Segment } from '@loki/segment';
 import { EntryHasher } from '../entry-hasher.ts';
-import { HeadRecord } from '../head.ts';
+import { HeadRecord } from '../head-record.ts';
 import type { Head } from '../head.ts';
 import { SectionStreams } from '../section-streams.ts';
 

@@ -1,0 +1,52 @@
+/** Labels of a result's streams as pairs: base labels, parsed ones, and their order. */
+import { compareText } from '@loki/model';
+import type { LabelPair } from '@loki/model';
+import type { LabelSet } from '@loki/ports';
+import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
+import type { BaseLabels } from '../pipeline/base-labels.ts';
+import type { Row } from '../pipeline/row.ts';
+
+const noPairs: readonly LabelPair[] = [];
+
+/** Order of rows with equal timestamps from different streams: by hash, then by text. */
+export function compareStreams(a: LabelSet, b: LabelSet): number {
+  const left = a.origin;
+  const right = b.origin;
+  if (left === right || left.text === right.text) return 0;
+  if (left.hash !== right.hash) return left.hash < right.hash ? -1 : 1;
+  return compareText(left.text, right.text);
+}
+
+export function labelSetOf(row: Row): LabelSet {
+  const { base } = row;
+  return {
+    stream: row.isUnchanged ? base.stream.pairs : basePairs(row, base, 0, base.streamCount),
+    structuredMetadata: sorted(basePairs(row, base, base.streamCount, base.names.length)),
+    parsed: row.isUnchanged ? noPairs : sorted(parsedPairs(row)),
+    origin: base.stream.origin,
+  };
+}
+
+function basePairs(row: Row, base: BaseLabels, from: number, to: number): LabelPair[] {
+  const pairs: LabelPair[] = [];
+  for (let i = from; i < to; i++) if (!row.isHidden(i)) pairs.push([base.names[i], base.values[i]]);
+  return pairs;
+}
+
+/** Parsed labels with the error labels, which replace parsed ones of the same name. */
+export function parsedPairs(row: Row): LabelPair[] {
+  const pairs: LabelPair[] = [];
+  for (let i = 0; i < row.parsedCount; i++) {
+    const name = row.parsedNames[i];
+    if (name === errorLabel && row.error !== '') continue;
+    if (name === errorDetailsLabel && row.errorDetails !== '') continue;
+    pairs.push([name, row.parsedValues[i]]);
+  }
+  if (row.error !== '') pairs.push([errorLabel, row.error]);
+  if (row.errorDetails !== '') pairs.push([errorDetailsLabel, row.errorDetails]);
+  return pairs;
+}
+
+export function sorted(pairs: LabelPair[]): LabelPair[] {
+  return pairs.sort((a, b) => compareText(a[0], b[0]));
+}
