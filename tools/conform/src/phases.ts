@@ -4,7 +4,8 @@ import path from 'node:path';
 import { reports } from './collections.ts';
 import { Corpus } from './corpus.ts';
 import type { TenantData } from './corpus.ts';
-import { cachesOf, Counts, cutsOf } from './counts.ts';
+import { Counts, cachesOf, cutsOf } from './counts.ts';
+import { ofTenants, writeDataset } from './dataset.ts';
 import { halvesOf } from './halves.ts';
 import { readSources } from './read-sources.ts';
 import type { ReadSources } from './read-sources.ts';
@@ -283,26 +284,4 @@ export class Phases {
 
 function seconds(ms: number): string {
   return (ms / 1000).toFixed(0);
-}
-
-function writeDataset(directory: string, tenants: readonly TenantData[]): void {
-  fs.mkdirSync(directory, { recursive: true });
-  for (const { tenant, pushes } of tenants) {
-    const text = pushes.map((push) => `${JSON.stringify(push)}\n`).join('');
-    fs.writeFileSync(path.join(directory, `${tenant}.jsonl`), text);
-  }
-}
-
-function ofTenants(
-  stored: Awaited<ReturnType<typeof storedTenants>>,
-  tenants: ReadonlySet<string>,
-): { flushed: number; compacted: number; rows: number } {
-  const sum = { flushed: 0, compacted: 0, rows: 0 };
-  for (const tenant of tenants) {
-    const ofTenant = stored.get(tenant);
-    sum.flushed += ofTenant?.flushed ?? 0;
-    sum.compacted += ofTenant?.compacted ?? 0;
-    sum.rows += ofTenant?.rows ?? 0;
-  }
-  return sum;
 }

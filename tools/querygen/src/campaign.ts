@@ -1,21 +1,17 @@
 /** Runs a campaign of random questions and compares all answers. */
 import { loadHash } from '@loki/model';
-import { Prng, VirtualProcess, VirtualScheduler } from '@loki/virtual';
-import { Asker } from './ask.ts';
+import { Prng } from '@loki/virtual';
+import { Cluster, askerNamed, refereeName } from './askers.ts';
 import { difference } from './compare.ts';
 import type { Answer } from './compare.ts';
 import { Coverage } from './coverage.ts';
 import { drawData } from './data.ts';
-import type { DataSet, Push } from './data.ts';
+import type { DataSet } from './data.ts';
 import { drawQuestion } from './gen-request.ts';
 import type { Question } from './gen-request.ts';
 import { checkLaws } from './identities.ts';
-import { Oracle } from './oracle.ts';
 import { Referee } from './referee.ts';
-import { routesFor } from './routes.ts';
 import { shrink } from './shrink.ts';
-import { layouts, World } from './world.ts';
-import type { Layout, Standing } from './world.ts';
 
 interface CampaignOptions {
   readonly seed: number;
@@ -202,70 +198,6 @@ function note(finding: Finding, { onFinding }: CampaignOptions, { findings }: Ca
   onFinding?.(finding);
 }
 
-/** All layouts of one data set, and all routes to each. */
-class Cluster {
-  readonly plain: Asker;
-  readonly others: readonly Asker[];
-  readonly oracle: Asker;
-  readonly referee: Referee;
-  readonly worlds: readonly { readonly layout: Layout; readonly standing: Standing }[];
-
-  private constructor(askers: readonly Asker[], data: DataSet, worlds: Cluster['worlds']) {
-    [this.plain, ...this.others] = askers;
-    this.oracle = oracleOf(data);
-    this.referee = new Referee(data);
-    this.worlds = worlds;
-  }
-
-  static async build(data: DataSet, seed: string, isPlanted = false): Promise<Cluster> {
-    const askers: Asker[] = [];
-    const worlds: { layout: Layout; standing: Standing }[] = [];
-    for (const layout of layouts) {
-      const world = await World.build(layout, pushesOf(data, layout, isPlanted), seed);
-      worlds.push({ layout, standing: await world.standing(data.tenants) });
-      for (const route of routesFor(data.cutting)) askers.push(new Asker(world, route, data.pushes));
-    }
-    return new Cluster(askers, data, worlds);
-  }
-
-  /** Draws different askers: each route before any comes again. */
-  drawAskers(random: Prng, count: number): Asker[] {
-    const selection: Asker[] = [];
-    let left = shuffled(random, this.others);
-    while (left.length > 0 && selection.length < count) {
-      const firsts = [...new Map(left.map((asker) => [asker.route.name, asker])).values()];
-      selection.push(...shuffled(random, firsts).slice(0, count - selection.length));
-      left = left.filter((asker) => !firsts.includes(asker));
-    }
-    return selection;
-  }
-
-  stop(): void {
-    this.plain.stop();
-    this.oracle.stop();
-    for (const asker of this.others) asker.stop();
-  }
-}
-
-function shuffled<T>(random: Prng, items: readonly T[]): T[] {
-  const left = [...items];
-  return items.map(() => left.splice(random.int(0, left.length - 1), 1)[0]);
-}
-
-const oracleName = 'one row at a time';
-const refereeName = 'the referee';
-
-function oracleOf(data: DataSet): Asker {
-  const scheduler = new VirtualScheduler(1);
-  const answering = {
-    name: oracleName,
-    querier: new Oracle(data.pushes),
-    process: new VirtualProcess(scheduler, 'oracle'),
-    do: <T>(work: Promise<T>) => work,
-  };
-  return new Asker(answering, routesFor(data.cutting)[0], data.pushes);
-}
-
 /** Reduces the finding to as little data and query as still show it. */
 async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
   let smaller = finding;
@@ -288,18 +220,6 @@ async function smallest(finding: Finding, isPlanted = false): Promise<Finding> {
     return true;
   });
   return smaller;
-}
-
-function pushesOf({ pushes }: DataSet, layout: Layout, isPlanted: boolean): readonly Push[] {
-  return isPlanted && layout !== layouts[0] ? pushes.slice(1) : pushes;
-}
-
-async function askerNamed(name: string, data: DataSet, seed: number, isPlanted: boolean): Promise<Asker> {
-  if (name.startsWith(oracleName)) return oracleOf(data);
-  const layout = layouts.find((each) => name.startsWith(`${each.name}, `))!;
-  const route = routesFor(data.cutting).find((each) => name === `${layout.name}, ${each.name}`)!;
-  const world = await World.build(layout, pushesOf(data, layout, isPlanted), `${seed}`);
-  return new Asker(world, route, data.pushes);
 }
 
 /** The first answer that differs from the plain one. */

@@ -1,7 +1,7 @@
 /** Protects: a campaign in which nothing was cut, or nothing came from a cache, must not pass for one. */
 import { Coverage } from './coverage.ts';
+import { layouts } from './layouts.ts';
 import { routesFor } from './routes.ts';
-import { layouts } from './world.ts';
 
 const routes = routesFor({ splitMs: 60_000, partBytes: 1, shards: 3, strategy: 'bounded' });
 const stored = layouts.find(({ name }) => name === 'compacted')!;

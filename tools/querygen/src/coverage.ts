@@ -1,7 +1,8 @@
 /** Counts comparisons by mode, and whether each mode was really in effect. */
+import { layouts } from './layouts.ts';
+import type { Layout } from './layouts.ts';
 import type { Route } from './routes.ts';
-import { layouts } from './world.ts';
-import type { Layout, Standing } from './world.ts';
+import type { Standing } from './world.ts';
 
 /** Features that took part in an answer. */
 export interface Happened {

@@ -1,7 +1,6 @@
 /** The referee's binary operations, from the definitions of the language. */
 import type { BinaryExpr, LabelReplaceExpr, VectorMatching } from '@loki/logql';
-import { grouped, keyOf } from './referee-aggregate.ts';
-import { Refused } from './referee-aggregate.ts';
+import { Refused, grouped, keyOf } from './referee-aggregate.ts';
 import type { Sample } from './referee-aggregate.ts';
 import type { LabelMap } from './referee-range.ts';
 import { Unsure } from './referee-row.ts';

@@ -3,11 +3,12 @@
  */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { LokiError, parseTenantId } from '@loki/model';
-import type { TailFrame, TimerHandle } from '@loki/ports';
+import type { Logger, QuerierService, TailFrame, TimerHandle, Timers } from '@loki/ports';
 import { WirePartitionHeads, WireStoredBytes, WireTailFrame, encodeMessage } from '@loki/proto';
 import type { FromQuerier, ToQuerier, Work } from '@loki/proto';
 import { withServerSpan } from '@loki/telemetry';
 import { traceFromWire } from './call-context.ts';
+import type { ChannelPool } from './channel-pool.ts';
 import { bytesOf, malformed } from './columns.ts';
 import { pullMethod } from './frontend-server.ts';
 import {
@@ -17,11 +18,23 @@ import {
   tailFrameToWire,
 } from './leaf-codec.ts';
 import { carryOn, slicesOf } from './parts.ts';
-import type { QuerierWorkerOptions } from './querier-worker.ts';
 import { leafResultPieces, streamVolumesPieces } from './result-codec.ts';
 import type { RpcChannel } from './rpc-channel.ts';
 import { drained } from './rpc-server.ts';
 import { statusOf } from './status.ts';
+
+export interface QuerierWorkerOptions {
+  readonly querier: QuerierService;
+  /** Of this worker alone. */
+  readonly channels: ChannelPool;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly querierId: string;
+  /** Most parallel leaves, over all frontends. */
+  readonly maxConcurrent: number;
+  /** Most parallel tails of one frontend. Default 64. */
+  readonly tailsMax?: number;
+}
 
 /** A frontend that is still there ends the stream of a slot at once. */
 const endGraceMs = 1_000;

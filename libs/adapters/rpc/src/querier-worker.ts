@@ -1,21 +1,7 @@
 /** The querier's side of the work queue: fetches work from frontends and answers it. */
-import type { Logger, QuerierService, Timers } from '@loki/ports';
-import type { ChannelPool } from './channel-pool.ts';
 import { Slot } from './querier-slot.ts';
+import type { QuerierWorkerOptions } from './querier-slot.ts';
 import type { RpcChannel } from './rpc-channel.ts';
-
-export interface QuerierWorkerOptions {
-  readonly querier: QuerierService;
-  /** Of this worker alone. */
-  readonly channels: ChannelPool;
-  readonly timers: Timers;
-  readonly logger: Logger;
-  readonly querierId: string;
-  /** Most parallel leaves, over all frontends. */
-  readonly maxConcurrent: number;
-  /** Most parallel tails of one frontend. Default 64. */
-  readonly tailsMax?: number;
-}
 
 /**
  * Fetches work from every known frontend. Each frontend gets an equal share of the slots, and at least one:

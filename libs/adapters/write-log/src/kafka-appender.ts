@@ -1,86 +1,33 @@
 /** Appends to one partition of the topic: several batches in flight, in order. */
 import { LokiError } from '@loki/model';
-import type { Clock, LogRecord, Logger, Random, Timers } from '@loki/ports';
-import { batchBytesMax, frameBytes } from './kafka-batch.ts';
+import type { LogRecord } from '@loki/ports';
+import {
+  fail,
+  finalErrors,
+  orderErrors,
+  passedError,
+  succeed,
+  tooLargeErrors,
+  answerOf,
+  fittingRecords,
+} from './append-batches.ts';
+import type { Batch, Failure, KafkaAppenderOptions, Pending } from './append-batches.ts';
+import {
+  attemptMsMin,
+  inFlightBytesMin,
+  inFlightMax,
+  lanes,
+  pauseMaxMs,
+  pauseMinMs,
+  provenMs,
+  sequencesMax,
+} from './append-bounds.ts';
+import { frameBytes } from './kafka-batch.ts';
 import type { BatchOrder } from './kafka-batch.ts';
-import type { KafkaBrokers } from './kafka-cluster.ts';
 import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
-import type { KafkaProducer, KafkaProducers } from './kafka-producers.ts';
+import type { KafkaProducer } from './kafka-producers.ts';
 import { produceCall } from './kafka-protocol.ts';
 import type { ProduceAnswer } from './kafka-protocol.ts';
-
-interface KafkaAppenderOptions {
-  readonly cluster: KafkaBrokers;
-  readonly producers: Pick<KafkaProducers, 'current' | 'retire'>;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly logger?: Logger;
-  /** Deadline of an append. */
-  readonly writeTimeoutMs: number;
-  /** The broker's max.message.bytes: most bytes of one batch. */
-  readonly messageBytesMax: number;
-}
-
-interface Pending {
-  readonly record: LogRecord;
-  readonly deadlineMs: number;
-  readonly completion: PromiseWithResolvers<number>;
-  isSettled: boolean;
-}
-
-/** Records that travel together. Once sent, a batch keeps its records: its sequence counts them. */
-interface Batch {
-  readonly records: readonly Pending[];
-  readonly order: BatchOrder | undefined;
-  isInFlight: boolean;
-  /** The lowest offset of a later batch that was acknowledged first. */
-  passedOffset: number | undefined;
-  failure: Failure | undefined;
-}
-
-interface Failure {
-  /** Kafka's error; undefined: no valid answer. */
-  readonly code: number | undefined;
-  readonly reason: string;
-}
-
-/** Most batches of a partition in flight: brokers know the last five of a producer when they are repeated. */
-const inFlightMax = 5;
-/** A batch of fewer bytes waits for the answer to the one before it, and for more records. */
-const inFlightBytesMin = 64 * 1024;
-/**
- * After so long without an acknowledgement a batch is sent alone: to a broker that has forgotten the producer
- * any sequence is the next one, also that of the second of two batches. Kafka's bound is a day.
- */
-const provenMs = 10_000;
-/** Sequences of Kafka begin again at 0 after the largest 32-bit number. */
-const sequencesMax = 2 ** 31;
-
-/** Connections for appends to each broker: Kafka answers one request of a connection at a time. */
-const lanes = 4;
-/** Least time for entries that have already waited for the whole timeout: the log may just have recovered. */
-const attemptMsMin = 1_000;
-const pauseMinMs = 50;
-const pauseMaxMs = 1_000;
-
-/** Errors that another attempt would meet again. */
-const finalErrors: ReadonlySet<number> = new Set([
-  kafkaErrors.topicAuthorizationFailed,
-  kafkaErrors.clusterAuthorizationFailed,
-  kafkaErrors.invalidRecord,
-]);
-/** Errors after which no batch of the producer is taken in this partition. */
-const orderErrors: ReadonlySet<number> = new Set([
-  kafkaErrors.outOfOrderSequence,
-  kafkaErrors.duplicateSequence,
-  kafkaErrors.invalidProducerEpoch,
-  kafkaErrors.unknownProducerId,
-]);
-const tooLargeErrors: ReadonlySet<number> = new Set([
-  kafkaErrors.messageTooLarge,
-  kafkaErrors.recordListTooLarge,
-]);
 
 /**
  * Appends to one partition. Records that arrive while small batches are in flight form the next batch. Up to
@@ -223,13 +170,7 @@ export class KafkaAppender {
   #newBatch(inFlightCount: number): Batch | undefined {
     const alive = this.#waiting.filter((each) => !each.isSettled);
     this.#waiting = alive;
-    let values = 0;
-    let count = 0;
-    for (; count < alive.length && (count === 0 || this.#singles === 0); count++) {
-      const bytes = frameBytes(alive[count].record);
-      if (count > 0 && batchBytesMax(values + bytes, count + 1) > this.#options.messageBytesMax) break;
-      values += bytes;
-    }
+    const { count, values } = fittingRecords(alive, this.#options.messageBytesMax, this.#singles > 0);
     const isEnough = inFlightCount === 0 || (values >= inFlightBytesMin && this.#singles === 0);
     if (count === 0 || !isEnough) return undefined;
     if (this.#singles > 0) this.#singles--;
@@ -299,15 +240,8 @@ export class KafkaAppender {
    * @returns Kafka's error; undefined: all of it is acknowledged
    */
   #settle(batch: Batch, answer: ProduceAnswer): number | undefined {
-    const [only, ...extras] = answer.partitions;
-    const isOurs =
-      extras.length === 0 &&
-      only?.topic === this.#options.cluster.topic &&
-      only.partition === this.#partition;
-    if (!isOurs) throw new Error('the broker answered for other partitions than it was asked for');
-    const { errorCode, baseOffset } = only;
+    const { errorCode, baseOffset } = answerOf(answer, this.#options.cluster.topic, this.#partition);
     if (errorCode !== kafkaErrors.none) return errorCode;
-    if (!(baseOffset >= 0)) throw new Error(`the broker answered with offset ${baseOffset}`);
     const { records, order } = batch;
     this.#ackedEnd = Math.max(this.#ackedEnd, baseOffset + records.length);
     if (order && order.producer === this.#producer) this.#provenMs = this.#options.clock.monotonicMs();
@@ -372,20 +306,4 @@ export class KafkaAppender {
     if (this.#producer) this.#options.producers.retire(this.#producer);
     this.#producer = undefined;
   }
-}
-
-function passedError(): LokiError {
-  return new LokiError('logNotAcked', 'kafka: a later record was stored first');
-}
-
-function succeed(pending: Pending, offset: number): void {
-  if (pending.isSettled) return;
-  pending.isSettled = true;
-  pending.completion.resolve(offset);
-}
-
-function fail(pending: Pending, error: LokiError): void {
-  if (pending.isSettled) return;
-  pending.isSettled = true;
-  pending.completion.reject(error);
 }

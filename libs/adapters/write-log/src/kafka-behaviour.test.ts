@@ -5,10 +5,10 @@
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import { parseAddress } from './kafka-connection.ts';
 import { topicDoubts } from './kafka-topic.ts';
+import type { KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log-options.ts';
 import { KafkaWriteLog } from './kafka-write-log.ts';
-import type { KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log.ts';
 import { VirtualBrokers } from './test/brokers.ts';
-import type { AppendFault } from './test/brokers.ts';
+import type { AppendFault } from './test/stored-partition.ts';
 import { testRecord, writeLogContract } from './test/write-log-contract.ts';
 
 const opened: KafkaWriteLog[] = [];

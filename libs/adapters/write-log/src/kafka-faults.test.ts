@@ -4,8 +4,8 @@
  * it.
  */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import type { KafkaWriteLogOptions } from './kafka-write-log-options.ts';
 import { KafkaWriteLog } from './kafka-write-log.ts';
-import type { KafkaWriteLogOptions } from './kafka-write-log.ts';
 import { testRecord } from './test/write-log-contract.ts';
 
 const brokers = process.env['LOKI_TEST_KAFKA_BROKERS']?.split(',') ?? [];

@@ -1,8 +1,10 @@
 /** Reads one partition of the topic: the source of step *consume*. */
 import { LokiError } from '@loki/model';
-import type { Clock, LoggedRecord, Logger, Random, TimerHandle, Timers } from '@loki/ports';
+import type { Clock, LoggedRecord, Logger, Random, Timers } from '@loki/ports';
 import { parseFrame, readBatches } from './kafka-batch.ts';
 import type { KafkaBrokers } from './kafka-cluster.ts';
+import { KafkaCursors } from './kafka-cursors.ts';
+import type { Cursor, Waiter } from './kafka-cursors.ts';
 import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
 import { fetchCall } from './kafka-protocol.ts';
 import type { FetchAnswer } from './kafka-protocol.ts';
@@ -30,41 +32,7 @@ const fetchPartitionBytesMax = 2 << 20;
 const fetchWaitMsMax = 250;
 /** Timeout beyond the broker's wait: an answer of some megabytes takes time on a slow connection. */
 const fetchTimeoutMs = 10_000;
-/** A consumer without a call for this time is forgotten, with its read-ahead records. */
-const cursorIdleMs = 60_000;
-/** Most consumers of one partition at different offsets. */
-const cursorsMaxPerPartition = 8;
 const pauseMs = 200;
-
-interface Waiter {
-  readonly bytesMax: number;
-  readonly completion: PromiseWithResolvers<LoggedRecord[]>;
-  readonly deadlineMs: number;
-  readonly timer: TimerHandle;
-  /** Its wait is over: the first answer ends it in any case. */
-  isLate: boolean;
-  /** The outcome of the last fetch; undefined before the first one. */
-  outcome: 'answered' | Error | undefined;
-}
-
-/** One consumer's place in a partition, with its read-ahead records. */
-interface Cursor {
-  readonly partition: number;
-  /** The next offset for the consumer. */
-  readOffset: number;
-  /** The next offset to fetch from the broker. */
-  fetchOffset: number;
-  queue: LoggedRecord[];
-  queuedBytes: number;
-  waiter: Waiter | undefined;
-  usedMs: number;
-  /** End of the pause after an error of this cursor; other cursors of the broker continue. */
-  notBeforeMs: number;
-  /** A fetch for it is in progress. */
-  isFetching: boolean;
-  /** Number of its last fetch. */
-  turn: number;
-}
 
 /**
  * Reads partitions from any offset. There is one fetch at a time to each broker, for all partitions that are
@@ -73,16 +41,16 @@ interface Cursor {
  */
 export class KafkaReader {
   readonly #options: KafkaReaderOptions;
-  readonly #cursors = new Set<Cursor>();
+  readonly #cursors: KafkaCursors;
   /** Brokers with a fetch loop; undefined represents partitions without a leader. */
   readonly #pumping = new Set<number | undefined>();
-  #queuedBytes = 0;
-  /** Counts fetches, to rotate the order of partitions: the first one gets its batch of any size. */
-  #turn = 0;
   #isClosed = false;
 
   constructor(options: KafkaReaderOptions) {
     this.#options = options;
+    const { cluster, clock, partitionBufferBytesMax, bufferBytesMax } = options;
+    const leader = (partition: number) => cluster.leader(partition);
+    this.#cursors = new KafkaCursors({ clock, partitionBufferBytesMax, bufferBytesMax, leader });
     options.cluster.onChange(() => this.#pumpAll());
   }
 
@@ -98,10 +66,10 @@ export class KafkaReader {
     const { signal } = options;
     signal?.throwIfAborted();
     if (this.#isClosed) throw new LokiError('unavailable', 'the write log is closed');
-    const cursor = this.#cursorAt(partition, fromOffset);
+    const cursor = this.#cursors.at(partition, fromOffset);
     cursor.usedMs = this.#options.clock.monotonicMs();
     if (cursor.queue.length > 0) {
-      const records = this.#take(cursor, options.bytesMax);
+      const records = this.#cursors.take(cursor, options.bytesMax);
       this.#pump(this.#options.cluster.leader(partition));
       return records;
     }
@@ -118,49 +86,9 @@ export class KafkaReader {
 
   close(): void {
     this.#isClosed = true;
-    for (const cursor of this.#cursors) {
+    for (const cursor of this.#cursors.all()) {
       this.#finish(cursor, new LokiError('unavailable', 'the write log is closed'));
-      this.#drop(cursor);
-    }
-  }
-
-  #cursorAt(partition: number, offset: number): Cursor {
-    const cursors: Cursor[] = [];
-    for (const cursor of this.#cursors) {
-      if (cursor.partition !== partition) continue;
-      if (!cursor.waiter && cursor.readOffset <= offset && offset <= cursor.fetchOffset) {
-        this.#skip(cursor, offset);
-        return cursor;
-      }
-      cursors.push(cursor);
-    }
-    if (cursors.length >= cursorsMaxPerPartition) {
-      const idle = cursors.filter((each) => !each.waiter).sort((a, b) => a.usedMs - b.usedMs);
-      if (idle.length === 0) {
-        throw new LokiError('overloaded', `partition ${partition} has too many readers at a time`);
-      }
-      this.#drop(idle[0]);
-    }
-    const cursor: Cursor = {
-      partition,
-      readOffset: offset,
-      fetchOffset: offset,
-      queue: [],
-      queuedBytes: 0,
-      waiter: undefined,
-      usedMs: 0,
-      notBeforeMs: 0,
-      isFetching: false,
-      turn: 0,
-    };
-    this.#cursors.add(cursor);
-    return cursor;
-  }
-
-  #skip(cursor: Cursor, offset: number): void {
-    cursor.readOffset = offset;
-    while (cursor.queue.length > 0 && cursor.queue[0].offset < offset) {
-      this.#count(cursor, -cursor.queue.shift()!.payload.length);
+      this.#cursors.drop(cursor);
     }
   }
 
@@ -206,36 +134,8 @@ export class KafkaReader {
     if (!waiter) return;
     cursor.waiter = undefined;
     waiter.timer.cancel();
-    if (error === undefined) waiter.completion.resolve(this.#take(cursor, waiter.bytesMax));
+    if (error === undefined) waiter.completion.resolve(this.#cursors.take(cursor, waiter.bytesMax));
     else waiter.completion.reject(error);
-  }
-
-  #take(cursor: Cursor, bytesMax: number): LoggedRecord[] {
-    let bytes = 0;
-    let count = 0;
-    for (const { payload } of cursor.queue) {
-      if (count > 0 && bytes + payload.length > bytesMax) break;
-      bytes += payload.length;
-      count++;
-    }
-    const records = cursor.queue.slice(0, count);
-    cursor.queue = cursor.queue.slice(count);
-    this.#count(cursor, -bytes);
-    if (count > 0) cursor.readOffset = records[count - 1].offset + 1;
-    cursor.usedMs = this.#options.clock.monotonicMs();
-    return records;
-  }
-
-  #count(cursor: Cursor, bytes: number): void {
-    cursor.queuedBytes += bytes;
-    this.#queuedBytes += bytes;
-  }
-
-  #drop(cursor: Cursor): void {
-    if (!this.#cursors.delete(cursor)) return;
-    this.#queuedBytes -= cursor.queuedBytes;
-    cursor.queue = [];
-    cursor.queuedBytes = 0;
   }
 
   /** Starts the fetch loop of a broker, which runs while cursors need it. */
@@ -251,7 +151,7 @@ export class KafkaReader {
     // Calls in the same turn share one fetch.
     await Promise.resolve();
     for (let failures = 0; ;) {
-      const cursors = this.#isClosed ? undefined : this.#wantedFrom(nodeId);
+      const cursors = this.#isClosed ? undefined : this.#cursors.wantedFrom(nodeId);
       if (cursors === undefined) {
         this.#pumping.delete(nodeId);
         return;
@@ -281,34 +181,7 @@ export class KafkaReader {
 
   /** Starts the loops of all brokers, after leaders may have moved. */
   #pumpAll(): void {
-    for (const { partition } of this.#cursors) this.#pump(this.#options.cluster.leader(partition));
-  }
-
-  /** The cursors for a fetch from this broker; [] when all are paused, undefined when there is none. */
-  #wantedFrom(nodeId: number | undefined): Cursor[] | undefined {
-    const { cluster, clock, partitionBufferBytesMax, bufferBytesMax } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const byPartition = new Map<number, Cursor>();
-    let isHeld = false;
-    for (const cursor of this.#cursors) {
-      if (cluster.leader(cursor.partition) !== nodeId) continue;
-      if (!cursor.waiter && nowMs - cursor.usedMs > cursorIdleMs) {
-        this.#drop(cursor);
-        continue;
-      }
-      const bytesMax = this.#queuedBytes < bufferBytesMax ? partitionBufferBytesMax : 0;
-      if (cursor.queuedBytes >= bytesMax && !cursor.waiter) continue;
-      if (cursor.notBeforeMs > nowMs || cursor.isFetching) {
-        isHeld = true;
-        continue;
-      }
-      const rival = byPartition.get(cursor.partition);
-      if (!rival || isBefore(cursor, rival)) byPartition.set(cursor.partition, cursor);
-    }
-    if (byPartition.size === 0) return isHeld ? [] : undefined;
-    const list = [...byPartition.values()];
-    const start = this.#turn++ % list.length;
-    return [...list.slice(start), ...list.slice(0, start)];
+    for (const { partition } of this.#cursors.all()) this.#pump(this.#options.cluster.leader(partition));
   }
 
   async #fetch(nodeId: number, cursors: readonly Cursor[]): Promise<void> {
@@ -325,7 +198,7 @@ export class KafkaReader {
     });
     for (const cursor of cursors) {
       cursor.isFetching = true;
-      cursor.turn = this.#turn;
+      cursor.turn = this.#cursors.turn;
     }
     let answer: FetchAnswer;
     try {
@@ -376,7 +249,7 @@ export class KafkaReader {
       const isMost = record.payload.length * 2 > answerBytes;
       const payload = isMost ? record.payload : Buffer.from(record.payload);
       cursor.queue.push({ offset, writerId: record.writerId, sequence: record.sequence, payload });
-      this.#count(cursor, payload.length);
+      this.#cursors.count(cursor, payload.length);
     }
     cursor.fetchOffset = nextOffset;
   }
@@ -404,11 +277,4 @@ export class KafkaReader {
       cursor.notBeforeMs += 5 * pauseMs;
     }
   }
-}
-
-/**
- * Which cursor of a partition is fetched first: a waiting one, then the one that was left out for longest.
- */
-function isBefore(a: Cursor, b: Cursor): boolean {
-  return !a.waiter === !b.waiter ? a.turn < b.turn : a.waiter !== undefined;
 }

@@ -1,6 +1,6 @@
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
+import type { KafkaWriteLogOptions } from './kafka-write-log-options.ts';
 import { KafkaWriteLog } from './kafka-write-log.ts';
-import type { KafkaWriteLogOptions } from './kafka-write-log.ts';
 import { writeLogContract } from './test/write-log-contract.ts';
 
 /** Against real brokers: `LOKI_TEST_KAFKA_BROKERS=127.0.0.1:9092`; `npm run test:services` starts one. */

@@ -1,100 +1,27 @@
 /** The write log in a Kafka topic: step *write log* of a written line. */
 import { LokiError, mib } from '@loki/model';
-import type { Clock, LoggedRecord, Logger, LogRecord, Random, Timers, WriteLog } from '@loki/ports';
+import type { LogRecord, LoggedRecord, WriteLog } from '@loki/ports';
 import { KafkaAppender } from './kafka-appender.ts';
 import { batchBytesMax, frameBytes, frameHeaderBytes } from './kafka-batch.ts';
-import type { KafkaDialOptions, KafkaSasl, KafkaTls } from './kafka-client.ts';
-import { KafkaCluster } from './kafka-cluster.ts';
-import type { KafkaBrokers } from './kafka-cluster.ts';
-import { withAdmin } from './kafka-connection.ts';
+import { realWorld } from './kafka-brokers.ts';
 import { KafkaOffsets } from './kafka-offsets.ts';
 import { KafkaProducers } from './kafka-producers.ts';
 import { KafkaReader } from './kafka-reader.ts';
-import { prepareTopic } from './kafka-topic.ts';
 import type { KafkaTopicFacts } from './kafka-topic.ts';
-
-/** A damaged record of the topic. */
-export interface KafkaLogDamage {
-  readonly partition: number;
-  readonly offset: number;
-  readonly fault: string;
-}
-
-export interface KafkaWriteLogOptions {
-  readonly topic: string;
-  /** The topic has at least so many partitions. */
-  readonly partitionCount: number;
-  /**
-   * Whether the topic may have more partitions than `partitionCount`, and is given more where it has fewer.
-   * False: streams are placed by this number, so another one is refused. Default: false.
-   */
-  readonly mayGrow?: boolean;
-  /** `host:port` of some brokers. */
-  readonly writerBrokers: readonly string[];
-  /** Brokers for reading, if they are others. */
-  readonly readerBrokers?: readonly string[];
-  readonly clientId: string;
-  readonly sasl?: KafkaSasl;
-  readonly tls?: KafkaTls;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly logger?: Logger;
-  /** Called for each skipped record. */
-  readonly onDamage?: (damage: KafkaLogDamage) => void;
-  /** Whether to create a missing topic. Default: true. */
-  readonly autoCreateTopic?: boolean;
-  /** Replication factor of a created topic. Default: the brokers' default. */
-  readonly replicationFactor?: number;
-  /**
-   * Number of topics that this log used before. Offsets of an epoch are above all of the previous one. Raise
-   * it when the topic was created again: offsets that start at 0 would look like records that are flushed
-   * already.
-   */
-  readonly epoch?: number;
-  /**
-   * Per partition: an offset below which records have existed (the catalog's end). A topic that ends below it
-   * is refused.
-   */
-  readonly atLeast?: readonly number[];
-  /** Largest record with payload and frame; larger ones are refused. Default 15 MiB. */
-  readonly recordBytesMax?: number;
-  /**
-   * Most bytes that wait for acknowledgement, over all partitions; further records are refused. Default 128
-   * MiB.
-   */
-  readonly pendingBytesMax?: number;
-  /** Most bytes that are read ahead for a consumer of one partition. Default 4 MiB. */
-  readonly partitionBufferBytesMax?: number;
-  /** Most bytes that are read ahead for all consumers. Default 128 MiB. */
-  readonly bufferBytesMax?: number;
-  /** Timeout of a connection to a broker. Default 2 s. */
-  readonly dialTimeoutMs?: number;
-  /** Deadline of one append with all its attempts. Default 10 s. */
-  readonly writeTimeoutMs?: number;
-  /** Longest wait for brokers at the start. Default 60 s. */
-  readonly startTimeoutMs?: number;
-  /** Whether Kafka is asked to delete flushed records, instead of its retention. Default: false. */
-  readonly deletesRecords?: boolean;
-}
-
-/** The connection between the log and its brokers. */
-export interface KafkaDeps {
-  readonly writers: KafkaBrokers;
-  readonly readers: KafkaBrokers;
-  /** Creates the topic if it is missing, and checks it. */
-  prepareTopic(messageBytesMax: number): Promise<KafkaTopicFacts>;
-  /** Asks Kafka to delete records below an offset. */
-  deleteRecords(partition: number, offset: number): Promise<void>;
-}
+import type { KafkaDeps, KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log-options.ts';
 
 const writerIdPattern = /^[0-9a-f]{32}$/;
+
 /** Offsets of one epoch: 1.7e13 records of a partition; 511 epochs are exact numbers. */
 const offsetsPerEpoch = 2 ** 44;
+
 const epochMax = 511;
+
 const startPauseMs = 1_000;
+
 /** Smallest assumed bound of records: a refusal of smaller ones must be another fault. */
 const recordBytesLeast = 16 * 1024;
+
 /** Pause between two requests to delete records of a partition. */
 const deletePauseMs = 60_000;
 
@@ -370,33 +297,4 @@ export class KafkaWriteLog implements WriteLog {
     logger?.error('kafka: a damaged record is skipped', { topic, ...damage, offset });
     onDamage?.({ ...damage, offset });
   }
-}
-
-function realWorld(options: KafkaWriteLogOptions): KafkaDeps {
-  const { topic, partitionCount, writerBrokers, readerBrokers = [], clock, timers, random, logger } = options;
-  const { clientId, sasl, tls, dialTimeoutMs = 2_000, replicationFactor, autoCreateTopic = true } = options;
-  const { mayGrow = false } = options;
-  const dial: KafkaDialOptions = { clientId, sasl, tls, dialTimeoutMs, timers, logger };
-  const clusterOf = (brokers: readonly string[]): KafkaCluster =>
-    new KafkaCluster({ topic, dial, clock, timers, random, logger, brokers });
-  return {
-    writers: clusterOf(writerBrokers),
-    readers: clusterOf(readerBrokers.length > 0 ? readerBrokers : writerBrokers),
-    prepareTopic: (messageBytesMax) =>
-      withAdmin(writerBrokers, dial, (admin) =>
-        prepareTopic(admin, {
-          topic,
-          partitionCount,
-          mayGrow,
-          autoCreate: autoCreateTopic,
-          replicationFactor,
-          messageBytesMax,
-          logger,
-        }),
-      ),
-    deleteRecords: (partition, offset) =>
-      withAdmin(writerBrokers, dial, (admin) =>
-        admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
-      ),
-  };
 }

@@ -1,7 +1,21 @@
-/** Ranges of code points as sequences of byte ranges, for patterns that run on bytes. */
+/** The alphabets of patterns, and ranges of code points as sequences of their units. */
 import { clip, negate } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
-import type { Alphabet } from './translate.ts';
+
+/**
+ * The alphabet of the JavaScript pattern's input.
+ *
+ * - `text`: a JavaScript string; units are UTF-16, a rune above U+FFFF is a lead and one trailing surrogate.
+ * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing
+ *   bytes.
+ *
+ * Either way a rune is one unit that cannot trail, then units that can only trail. So `.` is
+ * `[^\n⟨trail⟩][⟨trail⟩]*`, and a star over a set that holds every multi-unit rune may run over units:
+ * wherever it stops within a rune, no other element can go on from there but such a star, which could as well
+ * have started at the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray
+ * trailing byte belongs to the rune before it, any other stray byte is one rune.
+ */
+export type Alphabet = 'text' | 'bytes';
 
 /** UTF-8 of lo .. hi, where both have the same length in bytes, as sequences of byte classes. */
 export function byteSequences(lo: number, hi: number): string[] {

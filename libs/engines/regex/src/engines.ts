@@ -3,8 +3,8 @@ import v8 from 'node:v8';
 import type { Shape } from './analyze.ts';
 import type { Node } from './ast.ts';
 import { Automaton, checkUnattended } from './automaton.ts';
+import type { Alphabet } from './byte-sequences.ts';
 import { translate } from './translate.ts';
-import type { Alphabet } from './translate.ts';
 
 /*
  * V8 backtracks, which is fastest on ordinary patterns and may take exponential time on others. With these
@@ -13,7 +13,9 @@ import type { Alphabet } from './translate.ts';
  * regular expression flag `l`, which shows whether the linear engine accepts a pattern.
  */
 v8.setFlagsFromString('--enable-experimental-regexp-engine');
+
 v8.setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
+
 v8.setFlagsFromString('--regexp-backtracks-before-fallback=2000');
 
 /** Tests whether an input matches. */
@@ -66,11 +68,13 @@ const neverLinear = '(?=)';
 
 /** Most steps of one search in V8 before its own fallback applies, about 5 ms. */
 const stepsMax = 4_000_000;
+
 /**
  * The same bound for patterns whose number of steps hardly depends on the text, so that no fallback applies:
  * about 0.1 s.
  */
 const steadyStepsMax = 1 << 26;
+
 /** Most steps of one search in V8's linear engine, which nothing can interrupt: 10 ns each. */
 const linearStepsMax = 1 << 24;
 

@@ -2,23 +2,9 @@
 import { someNode } from './ast.ts';
 import type { Node, RepeatNode } from './ast.ts';
 import { byteSequences, rangesBy, unitClass, unitMax } from './byte-sequences.ts';
+import type { Alphabet } from './byte-sequences.ts';
 import { clip, covers, runeMax } from './char-set.ts';
 import type { CharSet } from './char-set.ts';
-
-/**
- * The alphabet of the JavaScript pattern's input.
- *
- * - `text`: a JavaScript string; units are UTF-16, a rune above U+FFFF is a lead and one trailing surrogate.
- * - `bytes`: UTF-8 bytes read as latin1, one unit a byte; a rune above U+7F is a lead byte and trailing
- *   bytes.
- *
- * Either way a rune is one unit that cannot trail, then units that can only trail. So `.` is
- * `[^\n⟨trail⟩][⟨trail⟩]*`, and a star over a set that holds every multi-unit rune may run over units:
- * wherever it stops within a rune, no other element can go on from there but such a star, which could as well
- * have started at the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray
- * trailing byte belongs to the rune before it, any other stray byte is one rune.
- */
-export type Alphabet = 'text' | 'bytes';
 
 /** Longest source: longer ones take more time to compile than other engines take to run. */
 const sourceCharsMax = 50_000;

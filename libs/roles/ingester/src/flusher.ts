@@ -1,8 +1,10 @@
 /** Flushes and commits: step *flush, commit* of a written line. */
 import type { CommitState } from '@loki/catalog';
-import { LokiError, nsPerSecond } from '@loki/model';
+import { LokiError } from '@loki/model';
 import { mergeTask, verifySegment } from '@loki/segment';
 import type { MergeTaskOutput } from '@loki/segment';
+import { countFlush } from './count-flush.ts';
+import type { MergedSegment } from './count-flush.ts';
 import type { PartitionDeps } from './deps.ts';
 import { planFlush } from './flush-plan.ts';
 import type { FlushPlan } from './flush-plan.ts';
@@ -11,20 +13,6 @@ import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';
 import { retryLogged } from './retry.ts';
-
-/** A committed flush, for the metrics. */
-interface CountedFlush {
-  readonly plan: FlushPlan;
-  readonly segment: MergedSegment;
-  readonly oldest: HeadRecord;
-  readonly encodeMs: number;
-  readonly commitMs: number;
-}
-
-/** A segment of the head's records; at least one section. */
-interface MergedSegment extends MergeTaskOutput {
-  readonly key: string;
-}
 
 /**
  * Turns the oldest part of a head into a committed segment: merge on a worker, put, commit. One flush at a
@@ -173,7 +161,10 @@ export class Flusher {
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
       if (segment) {
-        this.#count({ plan, segment, oldest: records[0], encodeMs: encodedMs - beganMs, commitMs });
+        countFlush(
+          { plan, segment, oldest: records[0], encodeMs: encodedMs - beganMs, commitMs },
+          this.#deps,
+        );
       }
     }
     await this.truncateLog();
@@ -263,35 +254,6 @@ export class Flusher {
   #keyOf({ startOffset, endOffset }: FlushPlan): string {
     const suffix = Buffer.from(this.#deps.random.bytes(8)).toString('hex');
     return `segments/${this.#progress.id}/${startOffset}-${endOffset}-${suffix}`;
-  }
-
-  #count({ plan, segment, oldest, encodeMs, commitMs }: CountedFlush): void {
-    const { metrics, clock, options } = this.#deps;
-    const { sections, bytes } = segment;
-    const rows = sections.reduce((sum, section) => sum + section.rowCount, 0);
-    const lineBytes = sections.reduce((sum, section) => sum + section.lineBytes, 0);
-    const minNs = sections.reduce(
-      (min, section) => (section.minNs < min ? section.minNs : min),
-      sections[0].minNs,
-    );
-    const maxNs = sections.reduce(
-      (max, section) => (section.maxNs > max ? section.maxNs : max),
-      sections[0].maxNs,
-    );
-    const shareOf = (part: number) => (lineBytes === 0 ? 0 : Math.round((bytes.length * part) / lineBytes));
-    metrics.flushed({
-      reason: plan.reason,
-      storedBytes: bytes.length,
-      rows,
-      lineBytes,
-      ageSeconds: (clock.monotonicMs() - oldest.consumedAtMs) / 1000,
-      spanHours: Number((maxNs - minNs) / nsPerSecond) / 3600,
-      encodeSeconds: encodeMs / 1000,
-      commitSeconds: commitMs / 1000,
-      indexEntries: sections.length,
-      utilization: Math.min(1, lineBytes / options.flushRawBytes),
-      tenants: new Map(sections.map((section) => [section.tenant, shareOf(section.lineBytes)])),
-    });
   }
 
   #report(error: unknown): void {

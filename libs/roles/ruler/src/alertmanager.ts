@@ -11,7 +11,7 @@ import { relabel } from './relabel.ts';
 import type { RelabelStep } from './relabel.ts';
 import { authorizationHeaders } from './remote-client.ts';
 import type { ReadSecret, RemoteServer } from './remote-client.ts';
-import type { AlertSink } from './ruler.ts';
+import type { AlertSink } from './ruler-deps.ts';
 
 export interface AlertmanagerOptions {
   /** Each server gets every alert: Alertmanagers of one cluster remove duplicates themselves. */

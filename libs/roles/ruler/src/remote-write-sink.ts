@@ -6,7 +6,7 @@ import type { RemoteClient } from './remote-client.ts';
 import { RemoteQueue } from './remote-queue.ts';
 import type { RemoteQueueDeps } from './remote-queue.ts';
 import { encodeName } from './rule-store.ts';
-import type { SeriesSink } from './ruler.ts';
+import type { SeriesSink } from './ruler-deps.ts';
 
 interface RemoteWriteOptions {
   /** Clients of a tenant; [] for none. Called for each write. */

@@ -4,62 +4,22 @@
  */
 import { Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { Clock, Logger, ObjectStore, TimerHandle, Timers, Workers } from '@loki/ports';
-import type { RulerMetrics } from '@loki/telemetry';
-import type { Alert } from './alert-rule.ts';
+import type { TimerHandle } from '@loki/ports';
 import { AlertStateStore } from './alert-state-store.ts';
-import type { EvaluateRule } from './evaluate.ts';
 import { GroupRunner } from './group-runner.ts';
-import type { GroupRunnerDeps, GroupRunnerOptions } from './group-runner.ts';
+import type { GroupRunnerDeps } from './group-runner.ts';
 import { savedGroup } from './group-status.ts';
 import type { GroupStatus } from './group-status.ts';
-import type { RuleOwner } from './owner.ts';
-import type { SeriesSample } from './recording-rule.ts';
 import { groupKey } from './rule-group.ts';
 import type { PlacedGroup } from './rule-group.ts';
-import type { RuleStore } from './rule-store.ts';
-
-export interface RulerOptions extends GroupRunnerOptions {
-  readonly pollIntervalMs: number;
-  /** Empty: all tenants. */
-  readonly enabledTenants: readonly string[];
-  readonly disabledTenants: readonly string[];
-}
-
-/** Receives alerts; absent without an Alertmanager. */
-export interface AlertSink {
-  send(tenant: TenantId, alerts: readonly Alert[], expr: string): void;
-  forget(tenant: TenantId): void;
-  stop(): Promise<void>;
-}
-
-/** Receives recorded series; absent without remote write. */
-export interface SeriesSink {
-  start(): Promise<void>;
-  write(tenant: TenantId, samples: readonly SeriesSample[]): Promise<void>;
-  stop(): Promise<void>;
-}
-
-interface RulerDeps {
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly logger: Logger;
-  readonly metrics: RulerMetrics;
-  readonly store: RuleStore;
-  /** Object store for the state of alerts. */
-  readonly stateObjects: ObjectStore;
-  readonly evaluate: EvaluateRule;
-  /** Threads that expand the templates of alerts. */
-  readonly workers: Workers;
-  readonly owner: RuleOwner;
-  readonly alerts?: AlertSink;
-  readonly series?: SeriesSink;
-}
+import type { RulerDeps, RulerOptions } from './ruler-deps.ts';
 
 /** Bound on groups evaluated in parallel; their queries then queue like all others. */
 const evaluationsMax = 16;
+
 /** Bound on repeated reads of a tenant's groups when they change during the read. */
 const rereadsMax = 3;
+
 /** States of alerts read in parallel. */
 const readsMax = 16;
 

@@ -5,7 +5,7 @@ import { Prng, traceLogger } from '@loki/virtual';
 import type { VirtualProcess } from '@loki/virtual';
 import { patiently } from './patiently.ts';
 import { shardsByRate } from './planted-bugs.ts';
-import type { SimWorld } from './sim-node.ts';
+import type { PlantedBug } from './planted-bugs.ts';
 
 /** So low that a seed's clients are refused, and their streams get several shards. */
 export interface SimStreamRates {
@@ -26,13 +26,19 @@ export function drawStreamRates(seed: number, bug?: string): SimStreamRates | un
   };
 }
 
+/** The part of a simulated world that shards need. */
+interface ShardWorld {
+  readonly bug: PlantedBug | undefined;
+  readonly onCount: (name: 'sharded', by: number) => void;
+}
+
 /** Requests of a distributor for shards. */
 export type SimShards = Pick<StreamShards, 'of' | 'want'> & Partial<Pick<StreamShards, 'caughtUp'>>;
 
 export async function startShards(
   process: VirtualProcess,
   objectStore: ObjectStore,
-  { bug, onCount }: SimWorld,
+  { bug, onCount }: ShardWorld,
 ): Promise<SimShards> {
   const { clock, timers, name } = process;
   const logger = traceLogger(process);

@@ -1,22 +1,16 @@
 /** The port Disk of one virtual process, whose operations end when the process dies. */
 import type { Disk, DiskFile } from '@loki/ports';
 import { diskError } from './disk-faults.ts';
-import type { Inode, VirtualDisk } from './virtual-disk.ts';
+import type { DiskOperation } from './disk-faults.ts';
+import type { Inode, DiskState } from './disk-state.ts';
 import type { VirtualProcess } from './virtual-process.ts';
 
-/** An operation that is about to happen. */
-export interface DiskOperation {
-  readonly kind:
-    'append' | 'sync' | 'read' | 'truncate' | 'create' | 'rename' | 'link' | 'remove' | 'syncDirectory';
-  readonly path: string;
-}
-
 export class DiskClient implements Disk {
-  readonly #disk: VirtualDisk;
+  readonly #disk: DiskState;
   readonly #process: VirtualProcess | undefined;
   readonly #generation: number;
 
-  constructor(disk: VirtualDisk, process: VirtualProcess | undefined) {
+  constructor(disk: DiskState, process: VirtualProcess | undefined) {
     this.#disk = disk;
     this.#process = process;
     this.#generation = disk.generation;
@@ -69,12 +63,12 @@ export class DiskClient implements Disk {
 
 class VirtualFile implements DiskFile {
   readonly #client: DiskClient;
-  readonly #disk: VirtualDisk;
+  readonly #disk: DiskState;
   readonly #inode: Inode;
   readonly #path: string;
   #isClosed = false;
 
-  constructor(client: DiskClient, disk: VirtualDisk, inode: Inode, path: string) {
+  constructor(client: DiskClient, disk: DiskState, inode: Inode, path: string) {
     this.#client = client;
     this.#disk = disk;
     this.#inode = inode;

@@ -29,3 +29,10 @@ export const noDiskFaults: DiskFaults = {
 export function diskError(code: string, operation: string, path: string): Error & { code: string } {
   return Object.assign(new Error(`${code}: ${operation} '${path}'`), { code });
 }
+
+/** An operation that is about to happen. */
+export interface DiskOperation {
+  readonly kind:
+    'append' | 'sync' | 'read' | 'truncate' | 'create' | 'rename' | 'link' | 'remove' | 'syncDirectory';
+  readonly path: string;
+}

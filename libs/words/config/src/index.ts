@@ -1,6 +1,7 @@
 /** Configuration: files, flags, environment, limits of tenants and their overrides. */
 export { ConfigError } from './config-error.ts';
-export type { Component, Config, RpcPeer, TlsClientConfig, TlsServerConfig } from './config.ts';
+export type { Component, Config, RpcPeer } from './config.ts';
+export type { TlsClientConfig, TlsServerConfig } from './tls-config.ts';
 export type {
   CacheConfig,
   MemcachedConfig,

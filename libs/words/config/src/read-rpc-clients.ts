@@ -1,8 +1,9 @@
 /** Reads the TLS settings of calls between our processes. */
 import type { ConfigNotice } from './config-error.ts';
-import type { Config, RpcPeer, TlsClientConfig } from './config.ts';
+import type { Config, RpcPeer } from './config.ts';
 import type { RingConfig } from './service-config.ts';
 import type { Settings } from './settings.ts';
+import type { TlsClientConfig } from './tls-config.ts';
 
 /**
  * TLS of each kind of call, from the block that Loki has for that connection; settings that the block does

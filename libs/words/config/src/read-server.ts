@@ -1,7 +1,8 @@
 /** Reads the keys of `server`: ports, TLS, logs. */
 import { ConfigError } from './config-error.ts';
-import type { ServerConfig, TlsServerConfig, TlsVersion } from './config.ts';
+import type { ServerConfig } from './config.ts';
 import type { Settings } from './settings.ts';
+import type { TlsServerConfig, TlsVersion } from './tls-config.ts';
 
 /** The configuration of HTTP and gRPC servers. */
 export function readServer(settings: Settings): ServerConfig {

@@ -1,5 +1,5 @@
 /** The types of the configuration of services outside a process: object stores, write log, rings, caches. */
-import type { TlsClientConfig } from './config.ts';
+import type { TlsClientConfig } from './tls-config.ts';
 
 /** The object store of a process. Every key starts with `prefix`; '' : none. */
 export type StorageConfig =

@@ -2,28 +2,8 @@
 import { KafkaBytesReader, KafkaBytesWriter } from '../kafka-bytes.ts';
 import type { KafkaBrokers, KafkaRequests } from '../kafka-cluster.ts';
 import type { KafkaAnswer, KafkaCall } from '../kafka-protocol.ts';
-import type { KafkaDeps } from '../kafka-write-log.ts';
-
-/** A broker's fault at the next append. `lost`: the record is stored, but no answer comes. */
-export type AppendFault = number | 'lost' | 'other partition' | 'two partitions' | 'no offset' | 'refused';
-
-interface StoredBatch {
-  readonly baseOffset: number;
-  readonly count: number;
-  readonly bytes: Buffer;
-}
-/** A partition's knowledge of a producer: Kafka's last five batches. */
-interface ProducerState {
-  next: number;
-  readonly batches: { readonly first: number; readonly count: number; readonly baseOffset: number }[];
-}
-interface StoredPartition {
-  leader: number | undefined;
-  readonly producers: Map<bigint, ProducerState>;
-  start: number;
-  end: number;
-  batches: StoredBatch[];
-}
+import type { KafkaDeps } from '../kafka-write-log-options.ts';
+import type { AppendFault, StoredPartition } from './stored-partition.ts';
 
 /**
  * Brokers in memory that speak the protocol's bytes, for tests of what stands before them. They fail as they

@@ -5,7 +5,7 @@ import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { compileSelection } from '../pipeline/compile-leaf.ts';
 import { plainRows, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
-import type { LeafSource } from './section-reader.ts';
+import type { LeafSource } from './open-section.ts';
 
 // Protects: an answer with deletes is the answer that data without the deleted rows would give.
 

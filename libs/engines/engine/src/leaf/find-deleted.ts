@@ -5,8 +5,8 @@ import { findCandidates } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
-import { openSection } from './section-reader.ts';
-import type { LeafSource } from './section-reader.ts';
+import { openSection } from './open-section.ts';
+import type { LeafSource } from './open-section.ts';
 
 /** Rows of one block, ascending. */
 interface DeletedRows {

@@ -8,11 +8,11 @@ import type { LeafPlan } from '../pipeline/compile-leaf.ts';
 import { Deletes } from './deletes.ts';
 import { LeafCache } from './leaf-cache.ts';
 import { runLogLeaf } from './log-leaf.ts';
+import { openSection } from './open-section.ts';
+import type { LeafSource } from './open-section.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
 import { scanContext } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
-import { openSection } from './section-reader.ts';
-import type { LeafSource } from './section-reader.ts';
 
 interface LeafTaskInput {
   readonly request: LeafRequest;

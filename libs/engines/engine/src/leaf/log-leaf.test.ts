@@ -4,7 +4,7 @@ import { atOnce } from '../common/sliced-work.ts';
 import { mergeLogResults } from '../merge/merge-log.ts';
 import { bytesSource, plainRows, runLeaf, runLog, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
-import type { LeafSource } from './section-reader.ts';
+import type { LeafSource } from './open-section.ts';
 
 const api = { app: 'api', env: 'prod' };
 

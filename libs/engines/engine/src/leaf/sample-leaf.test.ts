@@ -9,7 +9,7 @@ import { mergeLeafResults } from '../merge/merge-leaf-results.ts';
 import { SampleWindows } from '../series/sample-windows.ts';
 import { bytesSource, runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
-import type { LeafSource } from './section-reader.ts';
+import type { LeafSource } from './open-section.ts';
 
 const api = { app: 'api' };
 

@@ -4,7 +4,7 @@ import type { LabelPair, TenantId } from '@loki/model';
 import type { StreamsRequest, StreamVolume, Task } from '@loki/ports';
 import type { BlockInfo, LabelIndex, Section } from '@loki/segment';
 import type { Work } from '../common/sliced-work.ts';
-import { openStored } from './section-reader.ts';
+import { openStored } from './open-section.ts';
 import type { Clip } from './section-reader.ts';
 import { labelGroups } from './stream-groups.ts';
 import { matchingStreams } from './streams.ts';

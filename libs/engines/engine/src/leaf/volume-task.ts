@@ -9,8 +9,9 @@ import { MetadataSymbols } from '../common/metadata-symbols.ts';
 import { compileCachedMatcher } from '../pipeline/string-match.ts';
 import { addHeadVolumes } from './head-volumes.ts';
 import type { HeadSource } from './head-volumes.ts';
-import { openSection } from './section-reader.ts';
-import type { LeafSource, SectionReader } from './section-reader.ts';
+import { openSection } from './open-section.ts';
+import type { LeafSource } from './open-section.ts';
+import type { SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
 import { VolumeGroups } from './volume-groups.ts';
 

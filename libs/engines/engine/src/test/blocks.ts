@@ -5,7 +5,7 @@ import type { LeafRequest, LeafResult, LogLeafResult, ObjectStore, WorkerEnv } f
 import { encodeSegment, RowWriter } from '@loki/segment';
 import { atOnce } from '../common/sliced-work.ts';
 import { leafTask } from '../leaf/leaf-task.ts';
-import type { LeafSource } from '../leaf/section-reader.ts';
+import type { LeafSource } from '../leaf/open-section.ts';
 import { unpackLeafResult } from '../merge/packed-result.ts';
 
 /** Test data as plain rows; what becomes blocks for the tests of this library. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LogLeafResult } from '@loki/ports';
-import type { LeafSource } from '../leaf/section-reader.ts';
+import type { LeafSource } from '../leaf/open-section.ts';
 import { runLog, segmentOf } from './blocks.ts';
 import type { TestRow } from './blocks.ts';
 

@@ -1,6 +1,6 @@
 /** Protects the figures that Grafana shows of a query: they count what an answer stands for, read or not. */
 import type { LeafRequest, LeafStats } from '@loki/ports';
-import type { LeafSource } from '../leaf/section-reader.ts';
+import type { LeafSource } from '../leaf/open-section.ts';
 import { runLeaf, segmentOf, tenant, testEnv } from './blocks.ts';
 import type { TestRow } from './blocks.ts';
 

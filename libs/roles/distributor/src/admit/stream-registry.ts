@@ -2,74 +2,15 @@
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
+import { admitLines, newState, rateLimit, shareOf } from './admit-rows.ts';
+import type { Admission, StreamState } from './admit-rows.ts';
 import { PartlyStoredRows } from './partly-stored-rows.ts';
-import { RefusedRows, streamLimitText, streamRateText, tooFarBehindText } from './refused-rows.ts';
+import { RefusedRows, streamLimitText, streamRateText } from './refused-rows.ts';
 import type { AdmissionProblem, OfferedRows } from './refused-rows.ts';
+import type { OnShards, SharedStreams, StreamAdmission, StreamRegistryOptions } from './stream-admission.ts';
 import { streamHash } from './stream-limit-claims.ts';
-import type { StreamLimitClaims, StreamLimitOwner, StreamLimitOwners } from './stream-limit-claims.ts';
+import type { StreamLimitOwner } from './stream-limit-claims.ts';
 import { StreamRate } from './stream-rate.ts';
-import type { StreamRateLimit } from './stream-rate.ts';
-
-/**
- * Admission of streams by earlier pushes: the number of a tenant's streams, the rate of a stream, the
- * distance of a row to the newest one.
- */
-export interface StreamAdmission {
-  /**
-   * Claims the new streams of a push at their counter, so that `admit` knows the verdicts. undefined: there
-   * is nothing to wait for.
-   */
-  prepare?(
-    tenant: TenantId,
-    streams: Iterable<ResolvedStream>,
-    limits: Limits,
-    nowMs: number,
-  ): Promise<void> | undefined;
-  /** undefined: all rows are admitted. */
-  admit(
-    tenant: TenantId,
-    stream: ResolvedStream,
-    rows: OfferedRows,
-    limits: Limits,
-    nowMs: number,
-  ): AdmissionProblem | undefined;
-  /**
-   * Remembers admitted rows of a push whose other rows were refused: the client sends the push again, and
-   * these rows are not charged twice.
-   *
-   * @param rows the admitted rows
-   */
-  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
-}
-
-/** Called with the number of shards that a stream's rate needs, when it is more than one. */
-type OnShards = (stream: ResolvedStream, shards: number, newestSeconds: number) => void;
-
-interface StreamRegistryOptions {
-  /** A stream without entries for this long is no longer active. */
-  readonly streamIdleMs: number;
-  /** An entry may lie at most half of it behind its stream's newest. */
-  readonly chunkAgeMaxMs: number;
-  /** Rows that one error names. */
-  readonly refusedNamedMax: number;
-}
-
-/** Services that distributors share. */
-export interface SharedStreams {
-  readonly claims: StreamLimitClaims;
-  readonly counters: StreamLimitOwners;
-  /** Number of distributors, this one included: limits are divided by it while no counter answers. */
-  readonly healthyDistributors: () => number;
-}
-
-interface StreamState {
-  seenMs: number;
-  /** Time of the last report to the counter that the stream is in use. */
-  reportedMs: number;
-  newestSeconds: number;
-  newestNanos: number;
-  rate: StreamRate | undefined;
-}
 
 interface TenantState {
   readonly streams: Map<string, StreamState>;
@@ -82,10 +23,13 @@ interface TenantState {
 
 /** Sweeps for idle streams in each `streamIdleMs`. */
 const sweepsPerIdleTime = 8;
+
 /** Reports of a used stream to its counter in each `streamIdleMs`. */
 const reportsPerIdleTime = 4;
+
 /** A refused stream is not claimed again for this long: its client goes on sending it. */
 const refusedMs = 1_000;
+
 const refusedMax = 10_000;
 
 /**
@@ -318,88 +262,4 @@ export class StreamRegistry implements StreamAdmission {
       if (nowMs - state.seenMs > this.#options.streamIdleMs) tenantState.streams.delete(text);
     }
   }
-}
-
-function newState(nowMs: number): StreamState {
-  const newestSeconds = Number.NEGATIVE_INFINITY;
-  return { seenMs: nowMs, reportedMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
-}
-
-/** The rows of one stream in a push, and the state that decides about them. */
-interface Admission {
-  readonly stream: ResolvedStream;
-  readonly state: StreamState;
-  readonly rows: OfferedRows;
-  readonly refused: RefusedRows;
-  /** A row may lie this far behind the newest one. */
-  readonly reachNs: number;
-  readonly limit: StreamRateLimit | undefined;
-  readonly nowMs: number;
-}
-
-interface Share {
-  /** Bytes to charge: without rows that an earlier push has charged and stored. */
-  readonly bytes: number;
-  readonly newestSeconds: number;
-  readonly newestNanos: number;
-  /** Refused rows; undefined: none. */
-  readonly behind: ReadonlySet<number> | undefined;
-}
-
-/** Adds up the rows that are not too far behind, and refuses the others. */
-function shareOf(
-  { stream, state, rows, refused, reachNs }: Admission,
-  storedRetries: PartlyStoredRows | undefined,
-): Share {
-  let { newestSeconds, newestNanos } = state;
-  let behind: Set<number> | undefined;
-  let bytes = 0;
-  for (let i = 0; i < rows.count; i++) {
-    const seconds = rows.seconds(i);
-    const nanos = rows.nanos(i);
-    const behindNs = (newestSeconds - seconds) * 1e9 + (newestNanos - nanos);
-    if (behindNs > reachNs) {
-      rows.refuse(i, 'too_far_behind');
-      refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
-      (behind ??= new Set()).add(i);
-      continue;
-    }
-    if (!storedRetries?.has(stream.placementHash, rows, i)) bytes += rows.lineBytes(i);
-    if (behindNs < 0 || newestSeconds === Number.NEGATIVE_INFINITY) {
-      newestSeconds = seconds;
-      newestNanos = nanos;
-    }
-  }
-  return { bytes, newestSeconds, newestNanos, behind };
-}
-
-/** Admits row by row while the bucket has bytes. */
-function admitLines({ stream, state, rows, refused, reachNs, limit, nowMs }: Admission): void {
-  const rate = limit && (state.rate ??= new StreamRate(limit, nowMs));
-  for (let i = 0; i < rows.count; i++) {
-    const seconds = rows.seconds(i);
-    const nanos = rows.nanos(i);
-    const behindNs = (state.newestSeconds - seconds) * 1e9 + (state.newestNanos - nanos);
-    const lineBytes = rows.lineBytes(i);
-    if (behindNs > reachNs) {
-      rows.refuse(i, 'too_far_behind');
-      const { newestSeconds, newestNanos } = state;
-      refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
-    } else if (limit && rate && rate.take(lineBytes, 1, limit, nowMs) > 0) {
-      rows.refuse(i, 'per_stream_rate_limit');
-      refused.add(seconds, nanos, 429, () => streamRateText(limit.rate, stream.text, lineBytes));
-    } else if (behindNs < 0 || state.newestSeconds === Number.NEGATIVE_INFINITY) {
-      state.newestSeconds = seconds;
-      state.newestNanos = nanos;
-    }
-  }
-}
-
-/** undefined: the rate of a stream is unlimited. */
-function rateLimit(limits: Limits): StreamRateLimit | undefined {
-  const { perStreamRateLimitBytes: rate, perStreamRateLimitBurstBytes: burst, shardStreams } = limits;
-  if (rate <= 0) return undefined;
-  const isSharded = shardStreams.enabled && shardStreams.desiredRateBytes > 0;
-  const desiredRate = isSharded ? shardStreams.desiredRateBytes : undefined;
-  return { rate, burst: Math.max(rate, burst), desiredRate };
 }

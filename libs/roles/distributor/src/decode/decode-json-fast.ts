@@ -2,21 +2,31 @@
 import { jsonEscapes } from '@loki/go';
 import type { PushRows } from '../rows/push-rows.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
+import { escapes, hex4, writeCodePoint } from './json-escapes.ts';
 
 const quote = 0x22;
+
 const comma = 0x2c;
+
 const colon = 0x3a;
+
 const openBracket = 0x5b;
+
 const backslash = 0x5c;
+
 const closeBracket = 0x5d;
+
 const openBrace = 0x7b;
+
 const closeBrace = 0x7d;
 
 /** The last whole second of which every nanosecond fits into an int64. */
 const secondsMax = 9_223_372_035;
 
 const streamKey = Buffer.from('"stream"');
+
 const valuesKey = Buffer.from('"values"');
+
 const streamsKey = Buffer.from('"streams"');
 
 /**
@@ -266,43 +276,11 @@ class FastReader {
   }
 }
 
-/** For each byte after a backslash its meaning; 0: no simple escape. */
-const escapes = new Uint8Array(256);
 for (const [letter, plain] of jsonEscapes) escapes[letter.charCodeAt(0)] = plain.charCodeAt(0);
 
 /** Bytes that end a run of plain text in a string. */
 const isSpecial = new Uint8Array(256).fill(1, 0, 0x20);
+
 isSpecial[quote] = 1;
+
 isSpecial[backslash] = 1;
-
-/** Four hex digits as a number, -1 when they are not. */
-function hex4(bytes: Uint8Array, at: number, end: number): number {
-  if (at + 4 > end) return -1;
-  let code = 0;
-  for (let i = at; i < at + 4; i++) {
-    const byte = bytes[i];
-    if (byte >= 0x30 && byte <= 0x39) code = code * 16 + byte - 0x30;
-    else if ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66) code = code * 16 + (byte | 0x20) - 0x57;
-    else return -1;
-  }
-  return code;
-}
-
-function writeCodePoint(out: Uint8Array, at: number, code: number): number {
-  let to = at;
-  if (code < 0x80) out[to++] = code;
-  else if (code < 0x800) {
-    out[to++] = 0xc0 | (code >> 6);
-    out[to++] = 0x80 | (code & 0x3f);
-  } else if (code < 0x10000) {
-    out[to++] = 0xe0 | (code >> 12);
-    out[to++] = 0x80 | ((code >> 6) & 0x3f);
-    out[to++] = 0x80 | (code & 0x3f);
-  } else {
-    out[to++] = 0xf0 | (code >> 18);
-    out[to++] = 0x80 | ((code >> 12) & 0x3f);
-    out[to++] = 0x80 | ((code >> 6) & 0x3f);
-    out[to++] = 0x80 | (code & 0x3f);
-  }
-  return to;
-}

@@ -1,5 +1,6 @@
 /** Reads JSON values of expected types, with json-iterator's errors: for OTLP in JSON form. */
-import { character, isDigit, JsonCursor } from './json-iterator-cursor.ts';
+import { JsonCursor } from './json-iterator-cursor.ts';
+import { character, isDigit } from './json-iterator-tokens.ts';
 import type { JsonRange } from './json-iterator-cursor.ts';
 import { NameCache } from './name-cache.ts';
 

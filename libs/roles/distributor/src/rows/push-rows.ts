@@ -1,14 +1,14 @@
 /** One decoded push as columns: the data structure that the steps of a push share. */
-import { freeMemory, LokiError, mib } from '@loki/model';
+import { LokiError, freeMemory, mib } from '@loki/model';
 import type { PushSink } from '@loki/proto';
 import { NameCache } from '../json/name-cache.ts';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import type { StreamLookup } from '../streams/stream-cache.ts';
-
-/** A growing set of columns starts with room for this many rows. */
-const rowsAtStart = 4096;
+import { asBuffer, resized, rowsAtStart, weightOfRows } from './row-columns.ts';
+import type { RowColumns } from './row-columns.ts';
 
 const extraBytesAtStart = 64 * 1024;
+
 const extraBytesKeptMax = 8 * mib;
 
 /** Bounds on the content of one push. */
@@ -31,26 +31,6 @@ const countsMax: PushCounts = { rows: 1 << 22, pairs: 1 << 22, streams: 1 << 16 
  * entry of a few bytes, 0.3 µs a pair, 12 µs a new stream).
  */
 export const inlineCountsMax: PushCounts = { rows: 1 << 15, pairs: 1 << 16, streams: 1 << 11 };
-
-/** Bytes of a row's columns, and of its place in its batch. */
-const bytesPerRow = 64;
-/** Three array slots, and the header of a text. */
-const bytesPerPair = 48;
-/** Bytes of a new stream: labels, key in the cache, run in the batch. */
-const bytesPerStream = 1024;
-
-/** The columns of rows that another thread has decoded; exactly as long as the number of rows. */
-export interface RowColumns {
-  readonly bytes: Uint8Array;
-  readonly extra: Uint8Array;
-  readonly hasValidNames: boolean;
-  readonly seconds: Float64Array<ArrayBuffer>;
-  readonly nanos: Int32Array<ArrayBuffer>;
-  readonly lineStart: Uint32Array<ArrayBuffer>;
-  readonly lineEnd: Uint32Array<ArrayBuffer>;
-  readonly inExtra: Uint8Array<ArrayBuffer>;
-  readonly pairEnd: Uint32Array<ArrayBuffer>;
-}
 
 /** Memory that stays between pushes at most; a larger push frees its columns. */
 const rowsKeptMax = 1 << 18;
@@ -307,25 +287,4 @@ export class PushRows implements PushSink {
 
 function tooMany(unit: string, max: number): LokiError {
   return new LokiError('bodyTooLarge', `request body too large: more than ${max} ${unit}`);
-}
-
-/** Bytes of decoded rows in memory, apart from their texts. */
-export function weightOfRows(size: {
-  readonly bytes: number;
-  readonly rows: number;
-  readonly pairs: number;
-  readonly streams: number;
-}): number {
-  return size.bytes + size.rows * bytesPerRow + size.pairs * bytesPerPair + size.streams * bytesPerStream;
-}
-
-function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer<ArrayBuffer> {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, length);
-}
-
-type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;
-
-function resized<T extends Column>(from: T, to: T, keep: number): T {
-  to.set(from.subarray(0, keep));
-  return to;
 }

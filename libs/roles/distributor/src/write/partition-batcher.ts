@@ -5,9 +5,11 @@
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, TimerHandle, Timers, Workers, WriteLog } from '@loki/ports';
-import { RowWriter } from '@loki/segment';
+import type { RowWriter } from '@loki/segment';
 import type { DistributorMetrics } from '@loki/telemetry';
-import type { ConsumeCosts, ConsumerLag } from './consumer-lag.ts';
+import { allOf, apart, batchNamesMax, batchStreamsMax, costsOf, newShare, pushesOf } from './batch.ts';
+import type { Batch } from './batch.ts';
+import type { ConsumerLag } from './consumer-lag.ts';
 import { encodeBatch, isEncodedElsewhere } from './encode-batch.ts';
 
 export interface BatcherOptions {
@@ -30,38 +32,13 @@ interface BatcherDeps {
   readonly lag?: ConsumerLag;
 }
 
-/** Rows of one tenant in a batch. */
-interface Share {
-  readonly writer: RowWriter;
-  readonly acked: PromiseWithResolvers<void>;
-  pushes: number;
-  /** The time that the head will take for them. */
-  micros: number;
-}
-
-interface Batch {
-  readonly shares: Map<TenantId, Share>;
-  readonly beganMs: number;
-  /** Resolves when it is encoded, and so are those before it that have rows of its tenants. */
-  encoded: Promise<unknown>;
-}
-
-/**
- * Streams at which a batch is sealed. A record enters a head in one turn, at 5 µs a stream: 60,000 streams
- * took 200 ms.
- */
-const batchStreamsMax = 4096;
-/**
- * Names of structured metadata at which a batch is sealed: reading a block with 50,000 columns took 200 ms.
- */
-const batchNamesMax = 2048;
-
 /**
  * A batch of so many raw bytes that is older than the linger goes though appends are under way; smaller ones
  * are worth less than a record costs. More appends than this would not shorten the wait: Kafka's appender has
  * five in flight.
  */
 const besidesBytesMin = 256 * 1024;
+
 const appendingMax = 5;
 
 /**
@@ -287,36 +264,4 @@ export class PartitionBatcher {
     this.#pushesExpected = pushesOf(batch) + openPushes;
     if (open && openPushes > 0 && this.#isFree(open)) this.#sealOrWait(open);
   }
-}
-
-/** Waits for all, and throws the first error then: a record that fails does not end those behind it. */
-async function allOf(appends: readonly Promise<number>[]): Promise<number[]> {
-  await Promise.allSettled(appends);
-  return Promise.all(appends);
-}
-
-function newShare(tenant: TenantId): Share {
-  const acked = Promise.withResolvers<void>();
-  // A push whose client is gone may not be waiting any more.
-  acked.promise.catch(() => {});
-  return { writer: new RowWriter(tenant), acked, pushes: 0, micros: 0 };
-}
-
-function pushesOf({ shares }: Batch): number {
-  let pushes = 0;
-  for (const share of shares.values()) pushes += share.pushes;
-  return pushes;
-}
-
-function costsOf({ shares }: Batch): ConsumeCosts {
-  return new Map(Array.from(shares, ([tenant, { micros }]) => [tenant, micros]));
-}
-
-/** The batch; or, where only some of its tenants are why another thread encodes it, the others, and them. */
-function apart(batch: Batch): Batch[] {
-  const isLarge = ({ writer }: Share): boolean => isEncodedElsewhere([writer]);
-  const large = [...batch.shares].filter(([, share]) => isLarge(share));
-  if (large.length === 0 || large.length === batch.shares.size) return [batch];
-  const small = [...batch.shares].filter(([, share]) => !isLarge(share));
-  return [small, large].map((shares) => ({ ...batch, shares: new Map(shares) }));
 }

@@ -4,13 +4,11 @@ import { resultBytes } from '@loki/engine';
 import type { QueryParams, Work } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { parseExpr } from '@loki/logql';
-import type { Expr } from '@loki/logql';
 import { jsonTextResponse } from '@loki/ports';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy, Workers } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { encodeLegacy } from '../answer/encode-legacy.ts';
 import { encodeData } from '../answer/encode-result.ts';
-import type { LabelEncoding } from '../answer/encode-result.ts';
 import { JsonWriter } from '../answer/json-writer.ts';
 import {
   firstSeries,
@@ -31,9 +29,9 @@ import {
   clampLookback,
 } from '../limits/check-query-limits.ts';
 import {
+  Params,
   badRequest,
   isUncached,
-  Params,
   parseDirection,
   parseInterval,
   parseLimit,
@@ -41,10 +39,10 @@ import {
   parseTime,
   parseTimeRange,
 } from '../limits/params.ts';
-import type { TimeRange } from '../limits/params.ts';
 import { formatQuery } from './long-queries.ts';
 import { reportFailure, reportQuery } from './query-log.ts';
 import type { AskedQuery } from './query-log.ts';
+import { alignToStep, encodingOf, withLineRegex } from './range-params.ts';
 
 interface QueryApiDeps {
   readonly frontend: QueryFrontend;
@@ -295,23 +293,4 @@ export class QueryApi {
       cache: cacheNameOf(result),
     });
   }
-}
-
-function encodingOf(request: HttpRequest): LabelEncoding {
-  const flags = request.headers.get('x-loki-response-encoding-flags') ?? '';
-  return flags.split(',').some((flag) => flag.trim() === 'categorize-labels') ? 'categorized' : 'merged';
-}
-
-/** Widens a range to multiples of the step, like a query that is split by time, so that panels line up. */
-function alignToStep(range: TimeRange, stepNs: bigint): TimeRange {
-  const startNs = range.startNs - (range.startNs % stepNs);
-  const beyond = range.endNs % stepNs;
-  return { startNs, endNs: beyond === 0n ? range.endNs : range.endNs - beyond + stepNs };
-}
-
-function withLineRegex(expr: Expr, regex: string): Expr {
-  if (regex === '' || expr.kind !== 'log') return expr;
-  if (!regex.isWellFormed()) throw badRequest('parse error : error parsing regexp: invalid UTF-8');
-  const filter = { kind: 'lineFilter' as const, op: '|~' as const, operands: [{ text: regex, ip: false }] };
-  return { ...expr, stages: [...expr.stages, filter] };
 }

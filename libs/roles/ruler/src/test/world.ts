@@ -14,8 +14,8 @@ import { readGroup } from '../read-yaml.ts';
 import type { SeriesSample } from '../recording-rule.ts';
 import type { PlacedGroup, RuleGroup } from '../rule-group.ts';
 import { ObjectRuleStore } from '../rule-store.ts';
+import type { RulerOptions } from '../ruler-deps.ts';
 import { Ruler } from '../ruler.ts';
-import type { RulerOptions } from '../ruler.ts';
 import { checkGroup } from '../validate.ts';
 
 export const silentLogger: Logger = {
