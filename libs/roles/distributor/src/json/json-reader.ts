@@ -1,7 +1,7 @@
 /** Reads JSON values of expected types, with json-iterator's errors: for OTLP in JSON form. */
 import { JsonCursor } from './json-iterator-cursor.ts';
-import { character, isDigit } from './json-iterator-tokens.ts';
 import type { JsonRange } from './json-iterator-cursor.ts';
+import { character, isDigit } from './json-iterator-tokens.ts';
 import { NameCache } from './name-cache.ts';
 
 /** Kind of the next value. */
