@@ -234,7 +234,7 @@ test('a killed ruler’s alerts are shown, go on elsewhere, and are not told twi
   });
   const after = await rules(rulers[1]);
   for (const [name, time] of activeAt(before)) {
-    // Kept to the moment, or moved by the slots that nobody evaluated: never begun anew.
+    // Kept to the moment, or moved by the ticks that no ruler evaluated: never begun anew.
     expect(Date.parse(activeAt(after).get(name)!) - Date.parse(time)).toBeLessThan(1_000);
   }
   expect(after.every(({ alerts }) => alerts[0].state === 'firing')).toBe(true);

@@ -44,7 +44,7 @@ interface Line {
 
 const range = () => ({ start: firstNs, end: firstNs + 3_600_000_000_000n });
 
-/** Lines of an export; with `linesMax` the client goes away after so many. */
+/** Lines of an export; with `linesMax` the client leaves after that number. */
 function exportLines(
   params: Record<string, string | number | bigint>,
   { linesMax = Infinity, onLine = () => {} }: { linesMax?: number; onLine?: () => void } = {},

@@ -1,4 +1,4 @@
-/** Protects whoever reads the flags by a pager: one that leaves before the end is no error of ours. */
+/** Protects operators who read the flags with a pager: a pager that ends early is no error of the process. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 

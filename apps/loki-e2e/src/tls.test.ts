@@ -1,6 +1,6 @@
 /**
  * Protects the promise that a configuration with certificates leaves nothing in the clear: processes that
- * talk to each other by mutual TLS and to clients by HTTPS, and take nobody else. Each kind of process has a
+ * talk to each other by mutual TLS and to clients by HTTPS, and refuse all others. Each kind of process has a
  * certificate of an authority of its own, and each process has only the blocks of the calls that it makes: a
  * call by another call's block fails.
  */
@@ -133,8 +133,8 @@ test('a client of an older TLS than the configuration allows is refused', async 
 });
 
 /**
- * An authority of all who call, those of who is called, and one that nobody trusts; each has signed one
- * certificate.
+ * The authority of all callers, those of the called processes, and one that no process trusts; each has
+ * signed one certificate.
  */
 function makeCertificates(): void {
   certify(directory, 'ca', ['member']);

@@ -1,5 +1,5 @@
 /**
- * Row about one partition's throughput: appends to a broker that is so many milliseconds away. Records are as
+ * Row about one partition's throughput: appends to a broker that is some milliseconds away. Records are as
  * large as a distributor's batch of 4 MiB of lines, compressed.
  */
 import { randomBytes } from 'node:crypto';
@@ -26,7 +26,7 @@ export const appendMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures appends over a round trip of so many milliseconds. */
+/** Measures appends over a round trip of that many milliseconds. */
 export async function measureAppends(roundTripMs: number): Promise<Map<string, number>> {
   const kafka = await startDistantKafka(roundTripMs);
   const log = await KafkaWriteLog.open({

@@ -37,7 +37,7 @@ export const catalogMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures a reader of a partition after so many commits, whose old manifests were removed. */
+/** Measures a reader of a partition after that many commits, whose old manifests were removed. */
 export async function measureCatalog(manifests: number): Promise<Map<string, number>> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-bench-'));
   try {
@@ -99,7 +99,7 @@ export const tenantMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures a reader's catalog of a partition with 1,000 commits, each with rows of so many tenants. */
+/** Measures a reader's catalog of a partition with 1,000 commits, each with rows of that many tenants. */
 export async function measureTenants(tenants: number): Promise<Map<string, number>> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-bench-'));
   try {

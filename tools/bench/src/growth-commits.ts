@@ -1,6 +1,6 @@
 /**
- * Row about the one log of all compactors: so many commits by ten processes, each with twenty merges of 0.2 s
- * side by side, over a store that takes 25 ms for a request.
+ * Row about the one log of all compactors: a number of commits by ten processes, each with twenty merges of
+ * 0.2 s side by side, over a store that takes 25 ms for a request.
  */
 import { Catalog } from '@loki/catalog';
 import { MemoryObjectStore } from '@loki/object-store';
@@ -23,7 +23,7 @@ export const commitMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures so many commits in all. */
+/** Measures that many commits in all. */
 export async function measureCommits(commits: number): Promise<Map<string, number>> {
   const inner = new MemoryObjectStore();
   const distant = new Proxy(inner as ObjectStore, {

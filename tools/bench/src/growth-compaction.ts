@@ -67,7 +67,7 @@ class CountingStore extends MemoryObjectStore {
   }
 }
 
-/** Measures one round of a compactor over flushes with rows of so many tenants. */
+/** Measures one round of a compactor over flushes with rows of that many tenants. */
 export async function measureCompaction(tenants: number): Promise<Map<string, number>> {
   await loadHash();
   const objectStore = new CountingStore();

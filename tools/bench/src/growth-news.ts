@@ -1,5 +1,5 @@
 /**
- * Row about news of the catalog: requests to the store of processes that read it, over so many partitions
+ * Row about news of the catalog: requests to the store of processes that read it, over a number of partitions
  * without commits, on a clock of the benchmark's own.
  */
 import { Catalog } from '@loki/catalog';
@@ -22,7 +22,7 @@ export const newsMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures one reader of so many partitions. */
+/** Measures one reader of that many partitions. */
 export async function measureNews(partitions: number): Promise<Map<string, number>> {
   let calls = 0;
   const inner = new MemoryObjectStore();

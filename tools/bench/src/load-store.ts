@@ -8,7 +8,7 @@ export const storeTenant = 'store';
 /** Has a part of the data, to warm up what is not data. */
 export const warmTenant = 'warm';
 
-/** Of so many batches the tenant for warming up has one. */
+/** One of this many batches belongs to the tenant for warming up. */
 const warmEvery = 12;
 const compactedWithinMs = 600_000;
 const pollMs = 2_000;

@@ -8,8 +8,8 @@
  *     npm run chaos -- --list                   the kinds of faults, and the scenarios
  *     npm run chaos -- --plant commitBeforeFlush    with a mistake that must be found: fails when it is not
  *
- * A push or a query may fail once and must be answered when it is repeated, unless nobody is left who could.
- * At the end: how long each kind took to recover, and the verdict, which is the exit code too.
+ * A push or a query may fail once and must be answered when it is repeated, unless no process is left that
+ * could. At the end: how long each kind took to recover, and the verdict, which is the exit code too.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

@@ -117,7 +117,7 @@ export class System {
     this.#upgraded.add(app);
   }
 
-  /** From its next start on, each process is told of so many more partitions. @returns all of them */
+  /** From its next start on, each process is told of that many more partitions. @returns all of them */
   addPartitions(count: number): number {
     return (this.#partitions += count);
   }

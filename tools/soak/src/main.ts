@@ -193,7 +193,7 @@ async function faultsAfter(product: Product, traffic: Traffic): Promise<string[]
   const present = await traffic.count(`count_over_time({pod=~"pod-.*-1"}[1m])`);
   const aged = await traffic.count('count_over_time({app="aged"}[48h])', 'aged');
   if (deleted > 0) faults.push(`${deleted} deleted lines are there`);
-  if (present === 0) faults.push('lines that nobody deleted are gone');
+  if (present === 0) faults.push('lines that no client deleted are gone');
   // A hundred each second for three minutes, and those that came during the query.
   if (aged > 100 * 200) faults.push(`${aged} lines outlive their retention`);
   return faults;

@@ -13,12 +13,17 @@ function faultsOf(text: string, path = 'libs/words/model/src/a.ts'): string[] {
 }
 
 test.each([
-  ['/** What a row weighs. */', ['1: a comment names its subject: not "What …"']],
-  ['\n/**\n * Whoever asks waits.\n */', ['3: a comment names its subject: not "Whoever …"']],
-  ['const a = 1; // Nobody reads it.', ['1: a comment names its subject: not "Nobody …"']],
-  ['/** A row. What it weighs counts. */', ['1: a comment names its subject: not "What …"']],
-  ['/**\n * A row.\n * Whoever reads it waits.\n */', ['3: a comment names its subject: not "Whoever …"']],
-  ['// A row:\n// Somebody wants it.', ['2: a comment names its subject: not "Somebody …"']],
+  ['/** What a row weighs. */', ['1: a sentence names its subject: not "What …"']],
+  [
+    '/** Waits for so long, and nobody reads it. */',
+    ['so long', 'nobody'].map((word) => `1: a sentence names the actor or the number: not "${word}"`),
+  ],
+  ["throw new Error('nobody answers'); // so far", []],
+  ['\n/**\n * Whoever asks waits.\n */', ['3: a sentence names its subject: not "Whoever …"']],
+  ['const a = 1; // Nobody reads it.', ['1: a sentence names its subject: not "Nobody …"']],
+  ['/** A row. What it weighs counts. */', ['1: a sentence names its subject: not "What …"']],
+  ['/**\n * A row.\n * Whoever reads it waits.\n */', ['3: a sentence names its subject: not "Whoever …"']],
+  ['// A row:\n// Somebody wants it.', ['2: a sentence names its subject: not "Somebody …"']],
   ['/** The weight of a row: what it holds. Whole rows only. */', []],
   ["const help = 'see // What this is';", []],
   ["const help = 'Run it. What follows is text.';", []],

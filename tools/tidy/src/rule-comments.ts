@@ -13,24 +13,42 @@ const ofComment = new RegExp(
 /** A sentence of a page: of a paragraph, an item, a cell or a heading. */
 const ofPage = new RegExp(`(?<=^|^#+ |^\\s*(?:[-*]|\\d+\\.) |[|.:;!?] |\\*\\* |\\[)(${nameless})\\b`, 'gm');
 
-/** Sentences name their subject: in all comments and pages. */
+/** Words for an actor or a number that the sentence does not name, wherever they stand. */
+const vague = /\b(nobody|somebody|whoever|whomever|so long|so many)\b/gi;
+
+/** Sentences name their subject, actors and numbers: in all comments and pages. */
 export function checkComments({ files, pages }: Tree): Fault[] {
   const faults: Fault[] = [];
   for (const { path, text } of files) {
-    const starts = [...text.matchAll(ofComment)];
-    if (starts.length === 0) continue;
+    const words = [...wordsOf(text, ofComment)];
+    if (words.length === 0) continue;
     const code = maskComments(text);
-    for (const { index, 1: word } of starts) {
+    for (const { index, word, fault } of words) {
       if (code[index] === word[0]) continue; // inside a text
-      faults.push({ path, line: lineAt(text, index), text: `a comment names its subject: not "${word} …"` });
+      faults.push({ path, line: lineAt(text, index), text: fault });
     }
   }
   for (const { path, text } of pages) {
-    const prose = text.replaceAll(/^(```|~~~)[^]*?^\1|`[^`\n]*`/gm, (code) => code.replaceAll(/[^\n]/g, ' '));
-    for (const { index, 1: word } of prose.matchAll(ofPage)) {
+    const prose = text.replaceAll(/^(```|~~~)[^]*?^\1|`[^`\n]*`|“[^”\n]*”/gm, (code) =>
+      code.replaceAll(/[^\n]/g, ' '),
+    );
+    for (const { index, fault } of wordsOf(prose, ofPage)) {
       if (/^[^.!|]*\?/.test(prose.slice(index))) continue; // a question
-      faults.push({ path, line: lineAt(text, index), text: `a sentence names its subject: not "${word} …"` });
+      faults.push({ path, line: lineAt(text, index), text: fault });
     }
   }
   return faults;
+}
+
+/** The words that stand for a name: at the start of a sentence, and the vague ones anywhere else. */
+function* wordsOf(text: string, start: RegExp): Generator<{ index: number; word: string; fault: string }> {
+  const starts = new Set<number>();
+  for (const { index, 1: word } of text.matchAll(start)) {
+    starts.add(index);
+    yield { index, word, fault: `a sentence names its subject: not "${word} …"` };
+  }
+  for (const { index, 1: word } of text.matchAll(vague)) {
+    if (starts.has(index)) continue;
+    yield { index, word, fault: `a sentence names the actor or the number: not "${word}"` };
+  }
 }

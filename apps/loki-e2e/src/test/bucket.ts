@@ -14,7 +14,7 @@ export class TestBucket {
   readonly keysGiven = new Map<string, number>();
   /** Requests with keys that are over. */
   refusals = 0;
-  /** Bodies of objects below this prefix stop in their middle; so many more. */
+  /** Bodies of objects below this prefix stop in their middle: this number of further ones. */
   stalls = { prefix: '', count: 0 };
   readonly #server: Server;
   #keys = 0;

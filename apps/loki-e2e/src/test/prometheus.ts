@@ -8,7 +8,7 @@ import path from 'node:path';
 import { freePort } from '@loki/test-tools';
 
 /**
- * A server of somebody else's on a port of its own, which may be stopped and started again with what it
+ * A server of another project on a port of its own, which may be stopped and started again with what it
  * stored.
  */
 export class OtherServer {

@@ -1,4 +1,4 @@
-/** Protects an operator whose browser shows a page of somebody else: that page shuts nothing down. */
+/** Protects an operator whose browser shows a page of another site: that page shuts nothing down. */
 import { textResponse } from '@loki/ports';
 import type { RouteId } from './routes.ts';
 import { raw, send, start, stopAll } from './test/server.ts';

@@ -517,7 +517,7 @@ function passBody(message: IncomingMessage): void {
   message.on('data', freeMemory).resume();
 }
 
-/** A new connection costs about as much as the reading of so many bytes. */
+/** A new connection costs about as much as reading this number of bytes. */
 const restBytesMax = 256 * 1024;
 
 function isShort({ headers }: IncomingMessage): boolean {

@@ -1,4 +1,7 @@
-/** Protects the order in which S3 clients look for keys: another one would use keys that nobody meant. */
+/**
+ * Protects the order in which S3 clients look for keys: another order would use keys that the operator did
+ * not mean.
+ */
 import { credentialSource } from './credential-sources.ts';
 
 const none = { accessKeyId: '', secretAccessKey: '', sessionToken: '' };

@@ -50,7 +50,7 @@ interface DiskCacheDeps {
 /** Ranges up to this size stand in files of their own: footers and small columns outlive lines. */
 const smallBytesMax = 32 << 10;
 
-/** A file is written when it holds so much, or after a while. A cache is 32 files at least. */
+/** A file is written when it holds this many bytes, or after a while. A cache is 32 files at least. */
 const newFileBytesMax = 4 << 20;
 
 const filesLeast = 32;

@@ -61,7 +61,7 @@ async function withServer(
   }
 }
 
-/** Sends for as long as somebody reads. */
+/** Sends for as long as the client reads. */
 function pour(response: ServerResponse, watch: Watch, piece: Buffer): void {
   const write = (): void => {
     while (!response.destroyed) {

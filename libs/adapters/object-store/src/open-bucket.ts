@@ -119,7 +119,7 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
     const reason = error instanceof Error ? error.message : String(error);
     throw new LokiError('unavailable', `${place} cannot be written: ${reason}`, { cause: error });
   } finally {
-    await store.delete(key).catch(() => undefined); // a small object stays; nobody reads it
+    await store.delete(key).catch(() => undefined); // a small object stays, and is never read
   }
   throw new LokiError(
     'internal',

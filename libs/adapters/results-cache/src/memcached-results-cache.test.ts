@@ -218,7 +218,7 @@ test('each key is on one server, and one that is gone takes nobody else’s keys
   const servers = [one.address, two.address];
   const requests: boolean[] = [];
   const cache = cacheOn(servers, { onRequest: ({ isOk }) => void requests.push(isOk) });
-  // Servers are known by random ports: of so many keys, each server has some in every run.
+  // Servers are known by random ports: of this number of keys, each server has some in every run.
   const some = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
   const own = (key: string) => chooseServer(`p/${key}`, servers) === one.address;
   const keys = [...some.filter(own).slice(0, 4), ...some.filter((key) => !own(key)).slice(0, 4)];

@@ -1,6 +1,6 @@
 /**
  * Protects the promise that the ring store may go away, come back empty or come back with the past, and
- * nobody moves. Real members on a real server that is stopped, wiped and rewound:
+ * no member moves. Real members on a real server that is stopped, wiped and rewound:
  * `LOKI_TEST_REDIS_SERVER=redis-server`, the binary; `npm run test:services` sets it.
  * `LOKI_TEST_REDIS_AWAY_MS`: how long the server is stopped; default 6 s.
  */

@@ -183,7 +183,7 @@ test('a querier that is stopped with its connections open is noticed, without an
   const [{ querier: remote }] = forQueries();
   const answer = remote.runLeaf(logLeaf).catch((error: unknown) => error);
   await eventually(() => asked.length >= 1);
-  // As SIGSTOP does: nothing is read any more, and nobody is told.
+  // As SIGSTOP does: nothing is read any more, and the peer is not told.
   for (const socket of sockets) socket.unpipe().pause();
   expect(await answer).toMatchObject({ code: 'unavailable' });
   for (const socket of sockets) socket.destroy();

@@ -3,8 +3,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { NodeHttpClient } from './node-http-client.ts';
 
-// Protects requests to servers of others: they end in time, follow nobody, and hold no more of an answer than
-// needed.
+// Protects requests to servers of others: they end in time, follow no redirect, and hold no more of an answer
+// than needed.
 
 const client = new NodeHttpClient();
 const servers: Server[] = [];

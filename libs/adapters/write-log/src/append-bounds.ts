@@ -7,8 +7,8 @@ export const inFlightMax = 5;
 export const inFlightBytesMin = 64 * 1024;
 
 /**
- * After so long without an acknowledgement a batch is sent alone: to a broker that has forgotten the producer
- * any sequence is the next one, also that of the second of two batches. Kafka's bound is a day.
+ * After this time without an acknowledgement a batch is sent alone: to a broker that has forgotten the
+ * producer any sequence is the next one, also that of the second of two batches. Kafka's bound is a day.
  */
 export const provenMs = 10_000;
 

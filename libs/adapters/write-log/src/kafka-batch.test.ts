@@ -118,7 +118,7 @@ describe('a batch', () => {
       payload: Buffer.from(`payload ${sequence}`),
     }));
     const bytes = batchOf(list, 5);
-    // The first twelve bytes say where the batch stands and ends: whoever changes those moves it, in any
+    // The first twelve bytes say where the batch stands and ends: a change of those moves it, in any
     // client.
     for (let bit = 12 * 8; bit < bytes.length * 8; bit++) {
       const damaged = Buffer.from(bytes);

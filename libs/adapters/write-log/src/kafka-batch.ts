@@ -148,7 +148,7 @@ function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[];
       return { values: wholeBatch('a damaged batch'), nextOffset };
     }
     if ((attributes & controlFlag) !== 0) return { values: [], nextOffset };
-    return { values: wholeBatch('compressed by somebody else'), nextOffset };
+    return { values: wholeBatch('compressed by another program'), nextOffset };
   }
   const values: FetchedValue[] = [];
   const reader = new KafkaBytesReader(bytes);

@@ -13,7 +13,7 @@ export interface KafkaLogDamage {
 
 export interface KafkaWriteLogOptions {
   readonly topic: string;
-  /** The topic has at least so many partitions. */
+  /** The topic has at least this number of partitions. */
   readonly partitionCount: number;
   /**
    * Whether the topic may have more partitions than `partitionCount`, and is given more where it has fewer.

@@ -47,7 +47,7 @@ export interface CompactionManifest {
   readonly number: number;
   readonly createdMs: number;
   readonly changes: readonly DayChange[];
-  /** Objects that were deleted: nobody needs to remember them. */
+  /** Deleted objects: no state remembers them from now on. */
   readonly erased: readonly string[];
 }
 

@@ -34,7 +34,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   /** Dropped compacted segments whose objects still exist. */
   readonly dead = new Map<string, DeadSegment>();
   readonly #tenants = new Map<string, Map<number, CompactedDay>>();
-  /** Which days a flushed segment was replaced in, for whom. */
+  /** The days in which a flushed segment was replaced, by tenant. */
   readonly #replaced = new Map<string, { tenant: string; day: number }[]>();
 
   tenants(): readonly string[] {

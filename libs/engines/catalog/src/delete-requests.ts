@@ -21,14 +21,14 @@ interface DeleteRequestsOptions {
 }
 
 /**
- * A process goes on to apply a request for so long after it first used it as carried out: heads and readers
+ * Time for which a process still applies a request after it first used it as carried out: heads and readers
  * that were told older offsets may still show the rows. Counted on the monotonic clock, because a wall clock
  * may be set forward.
  */
 const appliedAfterMs = 15 * 60_000;
 /**
- * A request that was carried out so long ago, by the wall clock, is not applied at all: no clock is that
- * wrong.
+ * A request that was carried out longer ago than this, by the wall clock, is not applied at all: no clock is
+ * that wrong.
  */
 const longAgoMs = 24 * 3_600_000;
 /** Most pending requests of one tenant; each costs every query in its time range. */
@@ -63,9 +63,9 @@ export class DeleteRequests {
   }
 
   /**
-   * Knows everything that anybody had added when it was called: a request that was answered is applied by
-   * whoever waits for this. One small read of the store, shared by all that ask while the one before it is
-   * under way.
+   * Resolves when every request is known that any process had added before the call: a caller that waits for
+   * it applies each answered request. One small read of the store, shared by all that ask while the one
+   * before it is under way.
    *
    * @throws LokiError `unavailable` when the store does not say within `lookMs`, or twice that when it was
    *   being asked
@@ -73,7 +73,7 @@ export class DeleteRequests {
   async current(signal?: AbortSignal): Promise<void> {
     // The look under way may have been answered before now: it is the next one that counts.
     this.#nextLook ??= (this.#looking ?? Promise.resolve())
-      .catch(() => undefined) // whoever waits for that one hears of it
+      .catch(() => undefined) // its own caller gets the error
       .then(() => {
         this.#nextLook = undefined;
         this.#looking = this.#look().finally(() => (this.#looking = undefined));

@@ -3,7 +3,7 @@ import type { Clock, ObjectStore, Timers } from '@loki/ports';
 import { DeleteRequests } from './delete-requests.ts';
 import { HiddenRows } from './hidden-rows.ts';
 
-// Protects: once a delete was answered, whoever asks any process is never shown what it deletes, at a bounded
+// Protects: once a delete was answered, no process shows the deleted rows to a query, at a bounded
 // cost.
 
 const clock = { nowMs: () => 1_700_000_000_000 } as Clock;

@@ -6,7 +6,7 @@ import type { RetentionLimits } from './retention.ts';
 
 interface HiddenRowsOptions {
   readonly clock: Clock;
-  /** Absent: nobody may delete. */
+  /** Absent: no tenant may delete. */
   readonly requests?: DeleteRequests;
   /** Absent: everything is kept for ever. */
   readonly retention?: (tenant: string) => RetentionLimits;
@@ -32,8 +32,8 @@ export class HiddenRows {
 
   /**
    * Does `work`, which applies what is known, and does it anew should it turn out that a request was added
-   * before the call: whoever begins after a request was answered never sees what it deletes. The store is
-   * asked meanwhile, so that this costs no time.
+   * before the call: a query that begins after a request was answered never sees the deleted rows. The store
+   * is asked meanwhile, so that this costs no time.
    *
    * @throws LokiError `unavailable` when the store does not say what was added
    */

@@ -42,7 +42,7 @@ export interface ManifestContent {
   readonly segment?: ManifestSegment;
   readonly writers: WriterTable;
   readonly drops: readonly DroppedSections[];
-  /** Segments whose objects have been deleted: nobody needs to remember them any more. */
+  /** Segments whose objects have been deleted: no state remembers them from now on. */
   readonly erased: readonly string[];
   /** Wall clock of the writer of the manifest, for grace periods and for operators. */
   readonly createdMs: number;

@@ -48,7 +48,7 @@ const checkpointsKept = 2;
 const reloadsMax = 8;
 
 /**
- * A log of numbered objects, each created once by create-if-absent: whoever creates the next number has
+ * A log of numbered objects, each created once by create-if-absent: the creator of the next number has
  * committed. Kept short for readers by checkpoints. Manifests are never changed; those of eras that
  * checkpoints cover are removed (`NumberedObjects`), if the log has seals.
  *
@@ -157,7 +157,7 @@ export class NumberedLog<Manifest> {
         this.#checkpoint = number;
         return;
       } catch (error) {
-        // Damaged, or just removed by somebody: the one before it, or the manifests, say the same.
+        // Damaged, or just removed by another process: the one before it, or the manifests, say the same.
         if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
           throw error;
         }

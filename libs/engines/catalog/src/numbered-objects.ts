@@ -106,7 +106,7 @@ export class NumberedObjects {
     const key = numbered(this.#keys.manifestPrefix, number);
     if (!(await this.#store.putIfAbsent(key, bytes, signal))) return 'taken';
     if (!(await this.#isSealed(number, signal))) return 'created';
-    await this.#store.delete(key).catch(() => undefined); // nobody reads it: it only takes room
+    await this.#store.delete(key).catch(() => undefined); // it is never read, and only takes room
     return 'sealed';
   }
 

@@ -44,7 +44,7 @@ export class OwnerMark {
     return (await this.#create(1, owner, signal)) ? owner : this.#read(1, signal);
   }
 
-  /** Makes `owner` the owner, whoever it was before. */
+  /** Makes `owner` the owner, regardless of the former one. */
   async move(owner: StoreOwner, signal?: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const number = await this.#newest(signal);

@@ -19,7 +19,8 @@ interface PartitionCatalogOptions {
   /** Shared by the partitions of one catalog. */
   readonly names?: TenantNames;
   /**
-   * Manifests from one checkpoint to the next. Default 512: a cold start reads so many small objects at most.
+   * Manifests from one checkpoint to the next. Default 512: a cold start reads at most that number of small
+   * objects.
    */
   readonly checkpointEvery?: number;
   readonly eraSize?: number;

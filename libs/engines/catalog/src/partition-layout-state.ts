@@ -14,9 +14,9 @@ export interface LayoutStep {
 
 /** The number of partitions as one moment knows it. Each is at least as large as the next. */
 export interface Layout {
-  /** Ingesters own, and compactors follow, so many. */
+  /** Number of partitions that ingesters own and compactors follow. */
   readonly owned: number;
-  /** Queriers ask so many. */
+  /** Number of partitions that queriers ask. */
   readonly asked: number;
   /** Distributors write to them by row time; ascending, and the first holds for all rows before. */
   readonly steps: readonly LayoutStep[];
@@ -38,7 +38,7 @@ export class LayoutState implements FoldedLog<LayoutManifest> {
   number = 0;
   layout: Layout;
 
-  /** @param count partitions of a log that nobody has changed */
+  /** @param count partitions of a log without changes */
   constructor(count: number) {
     this.layout = { owned: count, asked: count, steps: [{ fromSeconds: 0, count }] };
   }

@@ -9,7 +9,7 @@ import { PartitionLayout } from './partition-layout.ts';
 
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 
-/** Time that stands until it is moved; nobody is woken. */
+/** Time that stands until the test moves it; no timer fires. */
 class StoppedTime {
   ms = 1_700_000_000_000;
   readonly clock = {

@@ -26,11 +26,11 @@ interface PartitionLayoutOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Partitions of a log that nobody has changed. */
+  /** Partitions of a log without changes. */
   readonly count: number;
   /** How often the log is read. Default 20 s. */
   readonly followMs?: number;
-  /** A reader that has not read the log for so long asks first. Default 30 s. */
+  /** A reader that has not read the log for this time reads it first. Default 30 s. */
   readonly staleMs?: number;
   /** From one stage of a change to the next: all processes know the former one then. Default 60 s. */
   readonly stageMs?: number;

@@ -71,7 +71,7 @@ export class SegmentGroups implements Iterable<SegmentGroup> {
     return group;
   }
 
-  /** The group of the next segment, of so many bytes: the last one while it has room. */
+  /** The group for a next segment of `bytes`: the last one while it has room. */
   forNext(bytes: number): SegmentGroup {
     const last = this.#groups.at(-1);
     if (!last || (last.segments.size > 0 && last.bytes + bytes > this.#bytesMax)) return this.open();

@@ -5,7 +5,7 @@ import { LokiError } from '@loki/model';
 import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
-/** From one moment of row time to another the rows of a stream go to so many partitions. */
+/** The number of partitions that a stream has from one moment of row time to another. */
 export interface ShardStep {
   /** The stream's placement hash. Streams that share one share their steps, which does no harm. */
   readonly placement: number;
@@ -25,7 +25,7 @@ export interface ShardManifest {
 }
 
 /**
- * Steps that ended so long ago are forgotten: rows of then are refused by their age
+ * Steps that ended longer ago than this are forgotten: rows of that time are refused by their age
  * (`reject_old_samples_max_age`).
  */
 const forgottenAfterMs = 30 * 86_400_000;

@@ -177,7 +177,7 @@ test('a step that the store takes too late is taken back, for all', async () => 
   shards.want(placement, 2, nowSeconds);
   await settle();
   await time.pass(10_000);
-  // It takes the step, but nobody hears of it until rows behind its begin have been placed without it.
+  // It takes the step, but no reader learns of it until rows behind its begin have been placed without it.
   unsteady.losesAnswers = true;
   shards.want(placement, 8, nowSeconds + 10);
   await settle();

@@ -97,9 +97,9 @@ export class StreamShards {
   }
 
   /**
-   * Waits for the log when this process has not read it for so long that a step may have begun which it does
-   * not know: after it stood still, say. undefined: nothing to wait for. While the store fails nobody waits,
-   * as lines matter more than repeats.
+   * Waits for the log when this process, paused for instance, has not read it lately and may not know a step
+   * that has begun. undefined: nothing to wait for. While the store fails no push waits, because lines matter
+   * more than repeats.
    */
   caughtUp(): Promise<void> | undefined {
     const { clock, healthyDistributors, timers } = this.#options;

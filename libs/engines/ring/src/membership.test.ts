@@ -38,7 +38,7 @@ class TroubledStore implements RingStore {
     return this.inner.watch(name, onNews);
   }
 
-  /** Not by a member: nobody is told. */
+  /** A change that no member made, and that is not published. */
   async replace(entries: ReadonlyMap<string, string>): Promise<void> {
     for (const [id, value] of await this.inner.entries(key)) await this.inner.remove(key, id, value);
     for (const [id, value] of entries) await this.inner.put({ key, id, value, isNews: false });

@@ -23,7 +23,7 @@ interface RingViewOptions {
 }
 
 /**
- * All entries are read so much less often with each member: 1,000 processes that read 1,000 entries every 15
+ * Each further member makes reads of all entries rarer: 1,000 processes that read 1,000 entries every 15
  * s take 15 MB/s from the store.
  */
 const pollMsPerMember = 15;

@@ -150,7 +150,7 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     for (const part of parts) if (!viewed.has(part)) freeMemory(part);
     this.#cache?.write(
       this.key,
-      // Damaged bytes are the reader's to report, and nobody's to keep.
+      // The reader reports damaged bytes; the cache does not keep them.
       missing
         .filter((unit) => isIntact(unit, fetched.get(unit)!))
         .map((unit) => ({ ...unit, bytes: fetched.get(unit)! })),

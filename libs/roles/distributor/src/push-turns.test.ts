@@ -110,7 +110,7 @@ test('pushes that waited for room go on in their order when there is some', asyn
   expect(log).toEqual(['a', 'b']);
 });
 
-/** Memory or threads of which there are so many. */
+/** A resource with a fixed number of units: memory or threads. */
 function supply(count: number) {
   const stock = { count };
   const needs = (isLarge: boolean, size = 1): PushNeeds => ({

@@ -56,7 +56,7 @@ interface Parts {
  */
 const pauseRoundsMax = 12;
 /**
- * A head of so much memory may hold up the log: its follower looks each round. A flush is due at about 12
+ * A head of this size may hold up the log: its follower looks each round. A flush is due at about 12
  * MiB.
  */
 const largeHeadBytes = 8 * mib;

@@ -1,4 +1,4 @@
-/** Protects the last step before somebody is woken: real requests, read by a real server. */
+/** Protects the last step before an operator is woken: real requests, read by a real server. */
 import { NodeHttpClient, NodeRandom, NodeTimers } from '@loki/runtime';
 import { Metrics, rulerMetrics } from '@loki/telemetry';
 import { eventually, eventuallyHolds } from '@loki/test-tools';

@@ -1,6 +1,6 @@
 /**
- * Protects: rulers that share a ring evaluate each group once, whoever comes, goes or dies, and nobody is
- * called twice.
+ * Protects: rulers that share a ring evaluate each group once while rulers come, go or die, and no alert is
+ * sent twice.
  */
 import { RingMember, RingView, WorkShare } from '@loki/ring';
 import { MemoryRingStore } from '@loki/ring-store';

@@ -1,4 +1,4 @@
-/** A process has the settings of its memory, whoever starts it, and an operator's own are left alone. */
+/** A process has the settings of its memory however it is started, and an operator's own settings stay. */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { withSettings } from './memory-settings.ts';

@@ -5,7 +5,7 @@ import process from 'node:process';
 /**
  * Settings of glibc's allocator. Buffers of a mebibyte and more are mapped by themselves and go back when
  * they are freed, and so does what is free at the end of an arena. By default both bounds rise to 32 and 64
- * MiB with the first large buffer, and each thread keeps as much that nobody uses: of 600 MiB after a load
+ * MiB with the first large buffer, and each thread keeps as much unused: of 600 MiB after a load
  * 200 were in use. Smaller bounds cost more faults than they save: 7 % of CPU at 64 to 256 KiB. One arena for
  * all threads would leave 50 MiB less after a load, for 15 % of CPU.
  */

@@ -1,4 +1,4 @@
-/** Protects queriers: a query that nobody waits for any more must not hold a thread until it is done. */
+/** Protects queriers: a query whose client has left must not hold a thread until it is done. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

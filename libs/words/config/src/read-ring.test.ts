@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
 import { loadConfig } from './load-config.ts';
 
-// Protects: compactors and rulers find each other where the operator says, and as whom.
+// Protects: compactors and rulers find each other where the operator says, and under the name that it gives.
 
 async function configOf(yaml: string, ...argv: string[]): Promise<Config> {
   const loaded = await loadConfig({

@@ -28,7 +28,7 @@ export interface WriteLog {
   readonly partitionCount: number;
   /** Asks how many partitions the log has now; absent: their number never changes. */
   countPartitions?(): Promise<number>;
-  /** Other processes know of so many partitions, which this one may not have heard of yet. */
+  /** The number of partitions that other processes know; this one may not have heard of them yet. */
   expectPartitions?(count: number): void;
   /** Largest payload of a record. It may shrink when the log learns of a lower bound. */
   readonly recordBytesMax: number;

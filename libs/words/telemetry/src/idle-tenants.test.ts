@@ -1,5 +1,5 @@
 /**
- * Protects memory and scrapes from tenants that somebody invents: what is counted for them is forgotten when
+ * Protects memory and scrapes from tenants that a client invents: what is counted for them is forgotten when
  * they are silent, and nothing is forgotten of those who are not.
  */
 import { IdleTenants } from './idle-tenants.ts';

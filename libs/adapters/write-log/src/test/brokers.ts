@@ -21,7 +21,7 @@ export class VirtualBrokers implements KafkaBrokers {
   hasProducerIds = true;
   /** Batches are taken in any order, as by something that only looks like Kafka. */
   ignoresSequences = false;
-  /** An answer takes so long, and requests are read meanwhile. */
+  /** Delay of an answer; further requests are read meanwhile. */
   roundTripMs = 1;
   /** Most appends that were on their way at one time. */
   producesMax = 0;

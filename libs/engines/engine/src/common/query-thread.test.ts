@@ -2,7 +2,7 @@
 import { QueryThread } from './query-thread.ts';
 import type { Work } from './sliced-work.ts';
 
-/** Computes for so long on a clock that only work moves. */
+/** Computes for this time on a clock that only work moves. */
 function virtualThread() {
   let nowMs = 0;
   const turns: (() => void)[] = [];

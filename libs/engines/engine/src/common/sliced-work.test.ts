@@ -1,6 +1,6 @@
 /**
- * Protects whoever shares a thread with queries: nothing over many series computes without a pause, nor after
- * its caller left.
+ * Protects requests that share a thread with queries: nothing over many series computes without a pause, nor
+ * after its caller left.
  */
 import fc from 'fast-check';
 import { parseExpr } from '@loki/logql';

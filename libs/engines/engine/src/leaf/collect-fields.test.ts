@@ -1,5 +1,5 @@
 /**
- * Protects the bound on how much of an answer is read for its fields, and that reading stops when nobody
+ * Protects the bound on how much of an answer is read for its fields, and that reading stops when no caller
  * waits.
  */
 import type { WorkerEnv } from '@loki/ports';

@@ -1,5 +1,5 @@
 /**
- * Protects answers on their way between threads, and whoever shares the thread that takes them in: all comes
+ * Protects answers on their way between threads, and requests that share the receiving thread: all comes
  * out as it went in, in slices, and is counted.
  */
 import fc from 'fast-check';

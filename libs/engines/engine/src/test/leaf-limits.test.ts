@@ -1,6 +1,6 @@
 /**
- * Protects the processes that answer queries: a leaf that nobody waits for ends soon, and none takes all the
- * memory.
+ * Protects the processes that answer queries: a leaf without a waiting caller ends soon, and none takes all
+ * the memory.
  */
 import { createHash } from 'node:crypto';
 import { parseExpr } from '@loki/logql';

@@ -106,7 +106,7 @@ function toData(result: QueryResult): Case['data'] {
   }
 }
 
-/** Nine digits are compared: the order of additions is nobody's promise. */
+/** Nine digits are compared: the order of additions is not promised. */
 function rounded(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_, inner: unknown) => {

@@ -7,7 +7,7 @@ import { TokenBucket } from './token-bucket.ts';
 /** A bucket without a push for this long is full again under any sensible limit, so it is forgotten. */
 const bucketIdleMs = 10 * 60_000;
 
-/** A tenant exceeds its rate for so long after a push that was refused for it. */
+/** Time after a push refused for its rate during which the tenant counts as exceeding it. */
 const exceededForMs = 1_000;
 
 /** A tenant's ingest rate. A push is admitted whole or refused whole. */

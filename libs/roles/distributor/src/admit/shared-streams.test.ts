@@ -1,4 +1,4 @@
-/** Protects a tenant's limit of streams over all distributors, and pushes when nobody counts for all. */
+/** Protects a tenant's limit of streams over all distributors, and pushes while no process counts for all. */
 import fc from 'fast-check';
 import { loadHash, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';

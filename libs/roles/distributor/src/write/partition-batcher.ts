@@ -33,9 +33,9 @@ interface BatcherDeps {
 }
 
 /**
- * A batch of so many raw bytes that is older than the linger goes though appends are under way; smaller ones
- * are worth less than a record costs. More appends than this would not shorten the wait: Kafka's appender has
- * five in flight.
+ * A batch of this many raw bytes that is older than the linger goes though appends are under way; smaller
+ * ones are worth less than a record costs. More appends than this would not shorten the wait: Kafka's
+ * appender has five in flight.
  */
 const besidesBytesMin = 256 * 1024;
 

@@ -1,4 +1,4 @@
-/** Protects the process from answers that nobody reads: they count until they have left. */
+/** Protects the process from answers that their clients do not read: they count until they are sent. */
 import { QueryThread } from '@loki/engine';
 import { QueryFrontend } from '../frontend/query-frontend.ts';
 import {

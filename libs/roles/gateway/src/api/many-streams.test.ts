@@ -1,6 +1,6 @@
 /**
- * Protects whoever shares the thread with questions about streams: answers over thousands of them are made in
- * slices.
+ * Protects requests that share the thread with questions about streams: answers over thousands of them are
+ * made in slices.
  */
 import { QueryThread } from '@loki/engine';
 import type { HttpRequest, HttpResponse, Tenancy } from '@loki/ports';

@@ -1,5 +1,5 @@
 /**
- * Protects: requests that took too long are told of, with what they asked, and nobody can flood the log by
+ * Protects: slow requests are logged with their query, and no client can flood the log by
  * it.
  */
 import { LokiError } from '@loki/model';

@@ -30,7 +30,7 @@ class Source {
     this.#wake?.();
   }
 
-  /** The lines of the frame, which nobody here holds. */
+  /** The lines of the frame; no test holds them. */
   giveWeakly(rows: readonly TestRow[]): WeakRef<Uint8Array> {
     this.give(rows);
     const { result } = this.#frames.at(-1) as { result: LogLeafResult };

@@ -40,7 +40,7 @@ class VirtualTimers implements Timers {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Neither answers nor hears that nobody waits. */
+/** Neither answers nor notices that its caller has left. */
 class DeafQuerier extends TestQuerier {
   isDeaf = true;
 

@@ -212,7 +212,7 @@ describe('labels and series', () => {
     const frontend = testFrontend(querier);
     const api = new MetadataApi({ frontend, querier, clock, logger, multiTenantQueriesEnabled: false });
     await expect(api.labels(getRequest({ since: '240h' }), tenancyOf('t'))).rejects.toThrow('boom');
-    // A fault of ours is told; that nobody answers is not.
+    // An internal fault is logged; a missing answer is not.
     querier.storedBytes = () => Promise.reject(new LokiError('unavailable', 'nobody'));
     const answer = await api.labels(getRequest({ since: '239h' }), tenancyOf('t'));
     expect(answer.body).toBe('{"status":"success","data":["app"]}\n');

@@ -1,6 +1,6 @@
 /**
- * Protects: plans cost next to nothing where there is little to read, and nobody's plan hangs on another's
- * patience.
+ * Protects: plans cost next to nothing where there is little to read, and no plan depends on the patience of
+ * another client.
  */
 import { LokiError } from '@loki/model';
 import type { StoredBytesRequest, StreamsRequest } from '@loki/ports';

@@ -48,7 +48,7 @@ describe('moments in query parameters', () => {
         headers: new Map<string, string>(),
         body: Buffer.alloc(0),
       } as unknown as HttpRequest);
-      // A BigInt of so many digits is made in more than linear time.
+      // A BigInt of that many digits is made in more than linear time.
       const longest = jest.spyOn(globalThis, 'BigInt');
       try {
         if (name === 'limit') parseLimit(params);

@@ -2,8 +2,8 @@
 //
 //     npx node libs/roles/gateway/src/test/large-roots.bench.ts [series] [steps] [part of a query's name]
 //
-// Prints for each query its time, that of writing the answer, the longest stretch that nobody else had the
-// thread, and how soon a query ends when its client leaves.
+// Prints for each query its time, that of writing the answer, the longest stretch in which no other work had
+// the thread, and how soon a query ends when its client leaves.
 import { evaluate, QueryThread } from '@loki/engine';
 import type { QueryParams } from '@loki/engine';
 import { parseExpr } from '@loki/logql';

@@ -1,4 +1,4 @@
-// Protects live tails while ingesters come and go: each line once, and an end only when nobody answers.
+// Protects live tails while ingesters come and go: each line once, and an end only when no owner answers.
 import fc from 'fast-check';
 import { LokiError, parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
@@ -32,7 +32,7 @@ function frameOf(offsets: readonly number[], nextOffset: number): TailFrame {
 type Fate = 'ends' | 'fails' | 'refuses';
 
 /**
- * An owner that answers from a log of `end` records, so many in a frame, and does what it is fated to after
+ * An owner that answers from a log of `end` records, some in each frame, and does what it is fated to after
  * some frames.
  */
 function owner(

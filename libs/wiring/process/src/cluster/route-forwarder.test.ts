@@ -1,5 +1,5 @@
 /**
- * Protects deletes and rules through a gateway: they reach somebody who answers, and what creates something
+ * Protects deletes and rules through a gateway: they reach a process that answers, and what creates something
  * is sent once.
  */
 import { LokiError } from '@loki/model';
@@ -53,7 +53,7 @@ function forwarder(addresses: readonly string[], isDeployed = true, deadlineMs =
   });
 }
 
-/** Where nobody listens. */
+/** An address without a listener. */
 const nobody = '127.0.0.1:1';
 
 test('those that answer take turns', async () => {

@@ -1,4 +1,4 @@
-// Protects queries while partitions change hands: nobody lets go before somebody else answers.
+// Protects queries while partitions change hands: no owner lets go before its successor answers.
 import { LokiError } from '@loki/model';
 import type { IngesterService } from '@loki/ports';
 import { partitionOwners, Ring, tokensOf } from '@loki/ring';
