@@ -41,7 +41,7 @@ const longStages = [
   `| json ${Array.from({ length: 2_400 }, (_, i) => `x${i}="y[0].z"`).join(',')}`,
 ];
 
-/** A sum of `count` leaves, as a balanced tree: its nesting is no reason to refuse it. */
+/** A sum with `leaves` leaves, as a balanced tree: its nesting is no reason to refuse it. */
 function sumOf(leaves: number, first = 0): string {
   if (leaves === 1) return `rate({a="b${first}"}[1m])`;
   const half = leaves >> 1;
