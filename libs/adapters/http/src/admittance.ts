@@ -238,7 +238,7 @@ export class Admittance {
 }
 
 function placesOf(line: Line, nowMs: number): number {
-  // Most holders never have so many: their answers are not looked at.
+  // Most holders never have that many: their answers are not looked at.
   if (line.inside < placesLeast) return placesLeast;
   advance(line, nowMs);
   return Math.max(placesLeast, line.answerCount);
