@@ -99,7 +99,7 @@ async function look(clients: readonly AdminClient[]): Promise<Sample> {
   return { usage: { processes: [...processes.values()], failures }, partitions };
 }
 
-/** The lists of a page, each with at most so many rows, each line as wide as the terminal at most. */
+/** The lists of a page, each with at most that many rows, each line as wide as the terminal at most. */
 function pageOf(
   usage: SystemUsage,
   address: string,

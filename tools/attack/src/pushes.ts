@@ -49,7 +49,7 @@ export class Pushes {
 
   /**
    * @param streams of each push; a divisor of `linesPerPush`
-   * @param number of groups of streams, which pushes have in turn
+   * @param groups number of groups of streams, which pushes have in turn
    */
   constructor(port: number, streams = 8, linesPerPush = 400, groups = 1) {
     this.linesPerPush = linesPerPush;

@@ -45,7 +45,9 @@ export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | Http
 export interface HttpGate {
   /** The tenant whose places the request takes. Errors are ignored: the handler will throw them again. */
   holderOf(request: HttpRequest): string;
-  /** Whether the requests of the holder that wait in this process suffice: more may as well wait before it. */
+  /**
+   * Whether the requests of the holder that wait in this process suffice: more may as well wait before it.
+   */
   isBusy(holder: string): boolean;
   /**
    * The answer to a request without a place.
