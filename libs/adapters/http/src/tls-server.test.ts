@@ -24,7 +24,7 @@ const read = (name: string) => fs.readFileSync(path.join(directory, name));
 const serve = (options: { readHeaderTimeoutMs?: number } = {}) =>
   start((server) => server.handle('ready', () => jsonResponse({})), {
     tls: { cert: read('server.crt'), key: read('server.key'), minVersion: 'TLSv1.3' },
-    readHeaderTimeoutMs: 500,
+    readHeaderTimeoutMs: 5_000,
     ...options,
   });
 

@@ -28,7 +28,7 @@ async function open(
     clock: new NodeClock(),
     timers: new NodeTimers(),
     random: new NodeRandom(),
-    writeTimeoutMs: 2_000,
+    writeTimeoutMs: 60_000,
     startTimeoutMs: 0,
     ...more,
   });
@@ -182,7 +182,7 @@ describe('an append', () => {
 
   test('beyond what may wait is refused as overload, until there is room again', async () => {
     const brokers = new VirtualBrokers(1);
-    const log = await open(brokers, { pendingBytesMax: 1_000, writeTimeoutMs: 500 });
+    const log = await open(brokers, { pendingBytesMax: 1_000, writeTimeoutMs: 3_000 });
     brokers.isAway = true;
     const waiting = log.append(0, testRecord(1, Buffer.alloc(900))).catch((error: unknown) => error);
     await expect(log.append(0, testRecord(2, Buffer.alloc(900)))).rejects.toMatchObject({
