@@ -62,7 +62,7 @@ export const routes = {
   detectedFieldValues: query('/loki/api/v1/detected_field/:name/values'),
   patterns: query('/loki/api/v1/patterns'),
   formatQuery: query('/loki/api/v1/format_query'),
-  /** A route of ours, which Loki does not have. */
+  /** Loki has neither `export` nor `explain`. */
   export: query('/loki/api/v1/export'),
   explain: query('/loki/api/v1/explain'),
   tail: read('/loki/api/v1/tail'),

@@ -132,14 +132,14 @@ test.each([
       return undefined;
     },
   ],
-] as const)('of a server that says %s nothing is taken', async (_, answer) => {
+] as const)('a server that answers %s gives no value', async (_, answer) => {
   const server = await fakeServer(answer as (line: string, socket: net.Socket) => string | undefined);
   const cache = cacheOn([server.address]);
   expect(await time.passUntil(cache.get(['a']))).toEqual([undefined]);
   expect(time.monotonicMs()).toBeLessThanOrEqual(150);
 });
 
-test('an answer that comes too late is not taken for that to the next question', async () => {
+test('a late answer is not taken as the answer to the next question', async () => {
   const sockets: net.Socket[] = [];
   const server = await fakeServer((line, socket) => (sockets.push(socket) > 1 ? echo(line) : undefined));
   const cache = cacheOn([server.address], { connectionsMax: 1 });
@@ -153,7 +153,7 @@ test('an answer that comes too late is not taken for that to the next question',
   expect(server.state.connections).toBe(2);
 });
 
-test('what a server says unasked ends the connection', async () => {
+test('an answer without a question ends the connection', async () => {
   let socketOf: net.Socket | undefined;
   const server = await fakeServer((line, socket) => {
     socketOf = socket;
@@ -239,7 +239,7 @@ function storing(line: string): string | undefined {
   return line.length === 1 ? 'STORED\r\n' : undefined;
 }
 
-test('each request is told of, with how it ended', async () => {
+test('each request is reported, with how it ended', async () => {
   const seen: string[] = [];
   const onRequest = ({ method, isOk }: { method: string; isOk: boolean }) =>
     void seen.push(`${method} ${isOk}`);
@@ -300,7 +300,7 @@ test('a server that is not there is not waited for', async () => {
   }
 });
 
-test('closed, it asks nobody any more', async () => {
+test('a closed cache sends no request', async () => {
   const server = await fakeServer(echo);
   const cache = cacheOn([server.address]);
   await cache.get(['a']);

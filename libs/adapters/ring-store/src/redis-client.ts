@@ -27,9 +27,9 @@ const reconnectMaxMs = 2_000;
 /** Bytes of one answer: a ring of ten thousand members takes a tenth. A longer one ends its connection. */
 const answerBytesMax = 64 * mib;
 
-/** A client that reconnects for ever, fails commands while it cannot, and says so once a time. */
+/** A client that reconnects for ever; its commands fail until it has, and one log line tells of each loss. */
 export function openRedis(options: RedisEndpointOptions, purpose: string): RedisClient {
-  // Loaded by who needs it: most processes of one machine have no Redis.
+  // Loaded when it is used: a process without Redis saves the memory.
   const { Cluster, Redis } = createRequire(import.meta.url)('ioredis') as typeof ioredis;
   const addresses = options.endpoints.map(parseEndpoint);
   if (addresses.length === 0) throw new TypeError('no Redis server is named');
@@ -47,14 +47,14 @@ export function openRedis(options: RedisEndpointOptions, purpose: string): Redis
     disconnectTimeout: 500,
     protocol: 2,
     autoResendUnfulfilledCommands: false,
-    // A replica that was the primary a moment ago: ask who is now, and say it again there.
+    // A primary has become a replica: find the new primary, and send the command there.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
   } satisfies RedisOptions;
   const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 10), reconnectMaxMs);
   const client = connect();
   if (client instanceof Cluster) client.on('+node', (node: Redis) => boundAnswers(node));
   else boundAnswers(client);
-  client.setMaxListeners(0); // everyone who waits for a connection listens for it
+  client.setMaxListeners(0); // each command that waits for a connection listens
   listen(client, purpose, options.logger);
   return client;
 
@@ -93,16 +93,13 @@ export function openRedis(options: RedisEndpointOptions, purpose: string): Redis
   }
 }
 
-/**
- * The client keeps an answer until it is whole, however long it says that it is: a connection on which more
- * comes than any answer has is closed.
- */
+/** ioredis buffers an answer of any length: beyond `answerBytesMax` the connection is closed. */
 function boundAnswers(client: Redis): void {
   let bytes = 0;
   const restart = (): void => void (bytes = 0);
   const send = client.sendCommand.bind(client);
   client.sendCommand = (command, stream) => {
-    // Whichever way it ends, it was an answer, or its connection is gone.
+    // A command ends by its answer or with its connection: both begin a new count.
     command.promise.then(restart, restart);
     return send(command, stream);
   };

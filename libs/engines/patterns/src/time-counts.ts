@@ -1,3 +1,5 @@
+/** Lines of a pattern, counted by time: part of the step *consume* of a written line. */
+
 /** Seconds of one bucket. */
 export const bucketSeconds = 10;
 

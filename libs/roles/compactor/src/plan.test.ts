@@ -116,7 +116,7 @@ describe('the plan of a day', () => {
     expect(day.largestInput).toBeLessThanOrEqual(compactorDefaults.inputBytesMax);
   });
 
-  test('what has not settled waits, and so does what came after it to the same partition', () => {
+  test('a recent segment waits, and so do later segments of its partition', () => {
     const nowMs = 3 * dayMs;
     const day = new Day();
     day.add(flushed(0, 1, nowMs, 1000));

@@ -490,7 +490,7 @@ export class Distributor implements DistributorService {
     this.#rate.giveBack(tenant, refusedBytes);
     const { rows } = scratch;
     for (const places of placesOfStreams(rows)) {
-      if (offered.start(places)) this.#admission.retried(rows.streams[places[0]], offered, nowMs);
+      if (offered.start(places)) this.#admission.rememberAdmitted(rows.streams[places[0]], offered, nowMs);
     }
   }
 

@@ -30,7 +30,7 @@ export interface QueryMetrics {
   enqueued(tenant: string): void;
   /** The part has left the queue, because it started or was cancelled. */
   dequeued(tenant: string, waitedSeconds: number): void;
-  /** Parts in progress, by which queriers are scaled. */
+  /** Parts that wait or are computed; queriers are scaled by their number. */
   inflight(count: number): void;
   retried(times: number): void;
   cached(isHit: boolean): void;

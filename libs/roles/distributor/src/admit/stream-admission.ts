@@ -34,7 +34,7 @@ export interface StreamAdmission {
    *
    * @param rows the admitted rows
    */
-  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
+  rememberAdmitted(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void;
 }
 
 /** Called with the number of shards that a stream's rate needs, when it is more than one. */

@@ -106,7 +106,7 @@ export class StreamRegistry implements StreamAdmission {
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
   }
 
-  retried(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
+  rememberAdmitted(stream: ResolvedStream, rows: OfferedRows, nowMs: number): void {
     this.#storedRetries.add(stream.placementHash, rows, nowMs);
   }
 

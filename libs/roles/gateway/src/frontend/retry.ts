@@ -25,12 +25,12 @@ export async function retried<T>(
   { retriesMax, timers, random, signal, onOver, onRetry }: RetryOptions,
 ): Promise<T> {
   let attempts = 0;
-  const reportRetries = () => {
+  const countedAttempt = () => {
     attempts++;
     return attempt(signal);
   };
   try {
-    return await retry(reportRetries, {
+    return await retry(countedAttempt, {
       timers,
       random,
       signal,

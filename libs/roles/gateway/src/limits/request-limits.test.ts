@@ -67,6 +67,9 @@ describe('limits that come with a request', () => {
     '{"maxQueryLength":"soon"}',
     '{"maxQueryBytesRead":-1}',
     '{"requiredLabels":[1]}',
+    '{"maxEntriesLimitPerQuery":"1KB"}',
+    '{"minimumLabelsNumber":"1KB"}',
+    '{"minimumLabelsNumber":0.5}',
   ])('%s is refused', (text) => {
     expect(() => tightenedLimits(limits, text)).toThrow('X-Loki-Query-Limits');
   });

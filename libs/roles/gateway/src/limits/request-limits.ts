@@ -18,11 +18,6 @@ const durations = {
   maxQueryTime: 'queryTimeoutMs',
 } as const;
 
-const numbers = {
-  maxEntriesLimitPerQuery: 'maxEntriesLimitPerQuery',
-  maxQueryBytesRead: 'maxQueryBytesRead',
-} as const;
-
 /** Header with the whole query, when a proxy has split it. */
 const contextHeader = 'X-Loki-Query-Limits-Context';
 
@@ -72,11 +67,16 @@ export function tightenedLimits(limits: Limits, text: string | undefined): Limit
   for (const [name, key] of Object.entries(durations)) {
     if (fields.has(name)) tight[key] = tighter(limits[key], durationMs(name, fields.get(name)));
   }
-  for (const [name, key] of Object.entries(numbers)) {
-    if (fields.has(name)) tight[key] = tighter(limits[key], bytesOf(name, fields.get(name)));
+  if (fields.has('maxQueryBytesRead')) {
+    const bytes = bytesOf('maxQueryBytesRead', fields.get('maxQueryBytesRead'));
+    tight.maxQueryBytesRead = tighter(limits.maxQueryBytesRead, bytes);
+  }
+  if (fields.has('maxEntriesLimitPerQuery')) {
+    const entries = countOf('maxEntriesLimitPerQuery', fields.get('maxEntriesLimitPerQuery'));
+    tight.maxEntriesLimitPerQuery = tighter(limits.maxEntriesLimitPerQuery, entries);
   }
   if (fields.has('minimumLabelsNumber')) {
-    const count = bytesOf('minimumLabelsNumber', fields.get('minimumLabelsNumber'));
+    const count = countOf('minimumLabelsNumber', fields.get('minimumLabelsNumber'));
     tight.minimumLabelsNumber = Math.max(limits.minimumLabelsNumber, count);
   }
   const labels = fields.get('requiredLabels');
@@ -123,6 +123,11 @@ function bytesOf(name: string, value: unknown): number {
   const bytes = typeof value === 'string' ? parseBinaryBytes(value) : value;
   if (typeof bytes !== 'number' || !(bytes >= 0)) throw bad(header, name);
   return bytes;
+}
+
+function countOf(name: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw bad(header, name);
+  return value;
 }
 
 function bad(header: string, name: string): Error {
