@@ -36,23 +36,23 @@ const systems: readonly System[] = [
   { rawGb: 10_000, G: 4, D: 6, I: 12, Q: 16, C: 2, P: 24, R: 3, B: 6, ingest: [47, 71] },
 ];
 
-const processes = ({ D, I, Q, C }: System) => D + I + Q + C;
 const flushes = ({ rawGb, P }: System) => P * Math.max(12, (rawGb * 1000) / (P * 100));
 /** A process with an embedded log checks its mark every 15 s. */
 const marks = 5760;
-/** Looks for compactions and deletes every 15 s, and for the number of partitions every 20 s. */
-const steadyLooks = 15_840;
-/** Looks between two commits of a partition: each waits twice as long as the one before. */
-const looksBetween = (firstSeconds: number, gapSeconds: number) => Math.log2(gapSeconds / firstSeconds + 1);
-const news = (system: System) => {
-  const { P, R } = system;
-  const gap = (86_400 * P) / flushes(system);
-  const perCommit = processes(system) * looksBetween(15, gap) + (R - 1) * looksBetween(5, gap);
-  return steadyLooks * processes(system) + flushes(system) * perCommit;
-};
+/**
+ * The net beside what ingesters tell: each look for a manifest is followed by one for a seal, where there are
+ * seals.
+ */
+const followers = ({ Q, C }: System) => Math.max(1, Q + C);
+const compactionLooks = 2 * 144;
+const deleteLooks = 144;
+const layoutLooks = ({ P }: System) => (P === 1 ? 0 : 288);
+const net = (system: System) =>
+  followers(system) * (compactionLooks + deleteLooks + layoutLooks(system) + 2 * system.P) +
+  (system.D + system.I) * layoutLooks(system);
 const gets = (system: System) =>
-  news(system) +
-  flushes(system) * (2 * (processes(system) + system.R) + 6) +
+  net(system) +
+  flushes(system) * (4 * (system.R - 1) + 7) +
   (system.D > 1 ? 8640 * system.D : 0) +
   (system.P === 1 ? marks : 0);
 const lists = (system: System) => {

@@ -81,6 +81,24 @@ test('bounds of heads arrive as they were sent', async () => {
   ]);
 });
 
+test('news of the catalog arrive as they were sent, both ways', async () => {
+  const known = {
+    partitions: new Map([
+      [0, 0],
+      [7, 2 ** 40],
+    ]),
+    shared: { compactions: 2 ** 35, deletes: 3, layout: 0 },
+  };
+  const news = await client.catalogNews(known);
+  expect(ingester.known).toEqual(known);
+  expect(news).toEqual({
+    partitions: [
+      { partition: 7, number: 2 ** 40, isLeader: true, manifests: [Buffer.from('one'), Buffer.alloc(0)] },
+    ],
+    shared: { compactions: 1, deletes: 0, layout: 2 ** 33 },
+  });
+});
+
 test('partitions and flush', async () => {
   expect(await client.partitions()).toEqual([0, 3, 70_000]);
   await client.flush();

@@ -2,6 +2,8 @@
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
+  CatalogNews,
+  CatalogNumbers,
   IngesterService,
   LeafRequest,
   StreamsRequest,
@@ -12,6 +14,7 @@ import type {
   TailFrame,
 } from '@loki/ports';
 import { IngesterDefinition } from '@loki/proto';
+import { newsFromWire, newsToWire, numbersFromWire, numbersToWire } from './catalog-news-codec.ts';
 import { HeadsCaller, headsParts } from './heads-call.ts';
 import {
   leafRequestFromWire,
@@ -44,6 +47,7 @@ const queryHeadMethod = rpcMethod(IngesterDefinition, methods.queryHead);
 const headStreamsMethod = rpcMethod(IngesterDefinition, methods.headStreams);
 const queryHeadsMethod = rpcMethod(IngesterDefinition, methods.queryHeads);
 const headBoundsMethod = rpcMethod(IngesterDefinition, methods.headBounds);
+const catalogNewsMethod = rpcMethod(IngesterDefinition, methods.catalogNews);
 const tailMethod = rpcMethod(IngesterDefinition, methods.tail);
 const flushMethod = rpcMethod(IngesterDefinition, methods.flush);
 
@@ -57,6 +61,8 @@ const flushDeadlineMs = 300_000;
 const partitionsMax = 10_000;
 /** Short, because the call also shows whether the ingester is alive. */
 const partitionsDeadlineMs = 2_000;
+/** Short: a reader asks again in its next round, 15 s later. */
+const newsDeadlineMs = 5_000;
 
 /** Serves the calls of other processes to this ingester. */
 export function serveIngester(server: RpcServer, ingester: IngesterService): void {
@@ -83,6 +89,11 @@ export function serveIngester(server: RpcServer, ingester: IngesterService): voi
     unaryMethod(headBoundsMethod, async ({ partitions }, { tenant, signal }) => {
       checkCount(partitions);
       return partitionHeadsToWire((await ingester.headBounds?.(partitions, tenant(), signal)) ?? []);
+    }),
+    unaryMethod(catalogNewsMethod, async (numbers, { signal }) => {
+      checkCount(numbers.partitions);
+      if (!ingester.catalogNews) throw new LokiError('methodNotAllowed', 'this ingester tells no news');
+      return newsToWire(await ingester.catalogNews(numbersFromWire(numbers), signal));
     }),
     serverStreamMethod(tailMethod, async function* ({ partition, leaf, fromOffset }, { tenant, signal }) {
       const request = leafRequestFromWire(leaf, tenant());
@@ -188,6 +199,11 @@ export class IngesterClient implements IngesterService {
     const call = { tenant, signal, deadlineMs: this.#deadlineMs };
     const answer = await this.#channel.unary(headBoundsMethod, { partitions: [...partitions] }, call);
     return partitionHeadsFromWire(answer).filter(({ partition }) => partitions.includes(partition));
+  }
+
+  async catalogNews(numbers: CatalogNumbers, signal?: AbortSignal): Promise<CatalogNews> {
+    const call = { signal, deadlineMs: newsDeadlineMs };
+    return newsFromWire(await this.#channel.unary(catalogNewsMethod, numbersToWire(numbers), call));
   }
 
   async headStreams(

@@ -6,11 +6,14 @@ import {
   encodeMessage,
   ErrorInfo,
   Status,
+  WireCatalogNews,
+  WireCatalogNumbers,
   WireLeafRequest,
   WireStreamsRequest,
   WireTailFrame,
 } from '@loki/proto';
 import type { FuzzTarget } from '@loki/test-tools';
+import { newsFromWire, newsToWire, numbersFromWire, numbersToWire } from './catalog-news-codec.ts';
 import { leafRequestFromWire, streamsRequestFromWire, tailFrameFromWire } from './leaf-codec.ts';
 import { leafResultOf, leafResultPieces, streamVolumesOf } from './result-codec.ts';
 import { errorOfStatus } from './status.ts';
@@ -44,6 +47,19 @@ const statusBytes = encodeMessage(Status, {
   ],
 });
 
+const shared = { compactions: 300, deletes: 0, layout: 1 };
+const numbersBytes = encodeMessage(
+  WireCatalogNumbers,
+  numbersToWire({ partitions: new Map([[1, 1_000]]), shared }),
+);
+const newsBytes = encodeMessage(
+  WireCatalogNews,
+  newsToWire({
+    partitions: [{ partition: 1, number: 300, isLeader: true, manifests: [Buffer.from('a manifest')] }],
+    shared,
+  }),
+);
+
 function target(name: string, golden: readonly string[], run: (input: Buffer) => unknown): FuzzTarget {
   return { name, shape: 'protobuf', corpus: () => golden.map(goldenOf), isRefusal, run };
 }
@@ -71,6 +87,14 @@ export const targets: readonly FuzzTarget[] = [
   ),
   target('rpc-stream-volumes', ['stream-volumes'], (input) => atOnce(streamVolumesOf(input)).length),
   target('rpc-tail-frame', ['log-result'], (input) => tailFrameFromWire(WireTailFrame.decode(input))),
+  {
+    ...target('rpc-catalog-numbers', [], (input) => numbersFromWire(WireCatalogNumbers.decode(input)).shared),
+    corpus: () => [numbersBytes],
+  },
+  {
+    ...target('rpc-catalog-news', [], (input) => newsFromWire(WireCatalogNews.decode(input)).shared),
+    corpus: () => [newsBytes],
+  },
   {
     ...target('rpc-status', [], (input) => errorOfStatus(Status.decode(input)).code),
     corpus: () => [statusBytes],

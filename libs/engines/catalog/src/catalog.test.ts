@@ -1,14 +1,12 @@
 import { dayNs, hourNs } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
-import { NodeTimers } from '@loki/runtime';
 import { Prng } from '@loki/virtual';
 import { Catalog } from './catalog.ts';
 import type { ManifestSection } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 import type { SegmentRef } from './section-index.ts';
 
-const timers = new NodeTimers();
 function section(tenant: string, minNs: bigint, maxNs: bigint): ManifestSection {
   return { tenant, minNs, maxNs, rowCount: 1, lineBytes: 1 };
 }
@@ -34,7 +32,7 @@ describe('the read side', () => {
   beforeEach(() => {
     objectStore = new MemoryObjectStore();
     writers = [0, 1].map((partition) => new PartitionCatalog({ objectStore, partition }));
-    catalog = new Catalog({ objectStore, timers, partitionCount: 2 });
+    catalog = new Catalog({ objectStore, partitionCount: 2 });
   });
 
   test("finds a tenant's segments by time, oldest first in each partition, and no other tenant's", async () => {
@@ -87,7 +85,6 @@ describe('the read side', () => {
         list: (prefix, after) => (lists++, objectStore.list(prefix, after)),
         get: (key) => (gets++, objectStore.get(key)),
       },
-      timers,
       partitionCount: 1,
     });
     await Promise.all(Array.from({ length: 20 }, () => counting.refreshTo(0, 5)));
@@ -122,72 +119,6 @@ describe('the read side', () => {
     expect(catalog.tenants()).toEqual(['b']);
   });
 
-  test('polling picks up commits, and a store that fails now and then is asked again', async () => {
-    let isDown = true;
-    const polled = new Catalog({
-      objectStore: {
-        ...bound(objectStore),
-        get: (key) => {
-          if (isDown) throw new Error('down');
-          return objectStore.get(key);
-        },
-      },
-      timers,
-      partitionCount: 2,
-      pollMs: 5,
-    });
-    await polled.start();
-    await commit(writers[1], 5, [section('a', 0n, 99n)]);
-    isDown = false;
-    while (found(polled).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    polled.stop();
-  });
-
-  test('a partition without news is looked at less and less often, and one with news at once again', async () => {
-    const looks: string[] = [];
-    const rounds: (() => void)[] = [];
-    const idle = new Catalog({
-      objectStore: {
-        ...bound(objectStore),
-        get: (key) => {
-          looks.push(key);
-          return objectStore.get(key);
-        },
-      },
-      timers: {
-        sleep: () => Promise.resolve(),
-        after: (_, next) => {
-          rounds.push(next);
-          return { cancel: () => undefined };
-        },
-      },
-      partitionCount: 2,
-    });
-    const round = async (): Promise<number> => {
-      looks.length = 0;
-      rounds.pop()!();
-      while (rounds.length === 0) await new Promise(setImmediate);
-      return looks.filter((key) => key.startsWith('catalog/partitions/1/')).length;
-    };
-    await idle.start();
-    let idleLooks = 0;
-    for (let i = 0; i < 480; i++) idleLooks += await round();
-    // Two hours: each 15 s at first, each half an hour at last.
-    expect(idleLooks).toBeGreaterThan(8);
-    expect(idleLooks).toBeLessThan(16);
-    const { endOffset } = writers[1].state;
-    await commit(writers[1], endOffset + 5, [section('a', 0n, 99n)]);
-    await idle.refreshTo(1, endOffset + 5);
-    await commit(writers[1], endOffset + 9, [section('a', 0n, 99n)]);
-    let after = 0;
-    while (idle.state(1).endOffset < endOffset + 9) {
-      await round();
-      after++;
-    }
-    expect(after).toBeLessThan(3);
-    idle.stop();
-  });
-
   test('the index by day finds what a plain scan of all sections finds', async () => {
     const random = new Prng('index');
     const all: { key: string; section: ManifestSection }[] = [];
@@ -215,7 +146,7 @@ describe('replaced sections', () => {
     const writer = new PartitionCatalog({ objectStore, partition: 0 });
     const key = await commit(writer, 5, [section('a', dayNs - 10n, 3n * dayNs + 10n)]);
     await commit(writer, 9, [section('a', dayNs, dayNs + 5n)]);
-    const catalog = new Catalog({ objectStore, timers, partitionCount: 1 });
+    const catalog = new Catalog({ objectStore, partitionCount: 1 });
     await catalog.refresh();
     const output = {
       key: 'compacted/a/day2',
@@ -252,15 +183,6 @@ describe('replaced sections', () => {
     expect(read(0n, 10n * dayNs, 5)).toHaveLength(3);
   });
 });
-
-/** Nothing until the catalog was read. */
-function found(catalog: Catalog): readonly SegmentRef[] {
-  try {
-    return catalog.segmentsFor('a', 0n, 10n);
-  } catch {
-    return [];
-  }
-}
 
 /** A class instance's methods as an object that can be spread. */
 function bound(store: ObjectStore): ObjectStore {

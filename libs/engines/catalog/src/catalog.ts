@@ -1,6 +1,6 @@
 /** The read side of the catalog: step *select* of a query, and the plans of compactors. */
 import { LokiError } from '@loki/model';
-import type { Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import type { Logger, ObjectStore, PartitionNews, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import type { CatalogState } from './catalog-state.ts';
 import { joinCompactions } from './compaction-manifest.ts';
@@ -17,12 +17,11 @@ import type { LiveSegment } from './segment-groups.ts';
 
 interface CatalogOptions {
   readonly objectStore: ObjectStore;
-  readonly timers: Timers;
+  /** For turns of the event loop while a checkpoint is read. */
+  readonly timers?: Timers;
   readonly logger?: Logger;
-  /** Partitions 0 .. partitionCount - 1 are kept up to date. */
+  /** Partitions 0 .. partitionCount - 1 are read. */
   readonly partitionCount: number;
-  /** Pause between two rounds of `start`. Default 15 s: queries refresh what they need by themselves. */
-  readonly pollMs?: number;
   /** For tests; every process of a store must use the same. */
   readonly eraSize?: number;
   /** Manifests of each log from one checkpoint to the next. */
@@ -38,17 +37,7 @@ interface Partition {
   isLoaded: boolean;
   /** Names the damaged manifest that the partition is known up to; undefined: it is known to its end. */
   damage: string | undefined;
-  /** Rounds of `start` from one look to the next: doubled by each look without news. */
-  pauseRounds: number;
-  /** The round of the next look. */
-  nextRound: number;
 }
-
-/**
- * Most rounds from one look to the next: half an hour. Queries ask for what they need when they need it; what
- * is left to learn are dropped sections, whose objects live for an hour and more.
- */
-const pauseRoundsMax = 120;
 
 /**
  * Most attempts of a commit: of 30 compactors that commit all the time, each loses 29 of 30 times, and so
@@ -77,9 +66,6 @@ export class Catalog {
    */
   #dropped: { live: LiveSegment; section: ManifestSection }[] = [];
   readonly #options: CatalogOptions;
-  #timer: TimerHandle | undefined;
-  #round = 0;
-  #isStopped = false;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
@@ -115,41 +101,38 @@ export class Catalog {
           removed: (live, section) => void this.#dropped.push({ live, section }),
         },
       });
-      this.#partitions.push({
-        catalog,
-        refreshing: undefined,
-        isLoaded: false,
-        damage: undefined,
-        pauseRounds: 1,
-        nextRound: 0,
-      });
+      this.#partitions.push({ catalog, refreshing: undefined, isLoaded: false, damage: undefined });
     }
-  }
-
-  /**
-   * Refreshes now, and from time to time until `stop`: a partition the less often the longer it has had no
-   * news. Failures are logged; the next round tries again.
-   */
-  async start(): Promise<void> {
-    await this.#refreshAll(this.#due()).catch((error: unknown) => this.#warn(error));
-    if (this.#isStopped) return;
-    this.#timer = this.#options.timers.after(this.#options.pollMs ?? 15_000, () => void this.start());
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-    this.#timer?.cancel();
   }
 
   /** Catches up with all partitions. */
   async refresh(signal?: AbortSignal): Promise<void> {
     await this.#refreshAll(this.#partitions, signal);
+    await this.refreshCompactions(signal);
   }
 
-  /** Partitions whose turn it is in this round of `start`. */
-  #due(): Partition[] {
-    this.#round++;
-    return this.#partitions.filter(({ nextRound }) => nextRound <= this.#round);
+  /** Catches up with some partitions; `refreshCompactions` belongs behind it. */
+  async refreshSome(partitions: readonly number[], signal?: AbortSignal): Promise<void> {
+    await this.#refreshAll(
+      partitions.map((partition) => this.#partition(partition)),
+      signal,
+    );
+  }
+
+  /**
+   * Takes an ingester's news of a partition. Its damage is the ingester's: it is logged, and the store is
+   * asked.
+   *
+   * @returns whether everything that the news names is known now
+   */
+  async learn({ partition, number, manifests }: PartitionNews): Promise<boolean> {
+    const { catalog } = this.#partition(partition);
+    try {
+      if (manifests.length > 0) await catalog.learn(manifests);
+    } catch (error) {
+      this.#options.logger?.warn('catalog: news of a partition cannot be read', { err: String(error) });
+    }
+    return catalog.state.number >= number;
   }
 
   async #refreshAll(partitions: readonly Partition[], signal?: AbortSignal): Promise<void> {
@@ -158,8 +141,17 @@ export class Catalog {
       for (let next = waiting.pop(); next; next = waiting.pop()) await this.#refreshOne(next, signal);
     };
     await Promise.all(Array.from({ length: refreshesMax }, work));
-    await this.#refreshCompactions(signal);
+  }
+
+  /** Catches up with the compactors' log. */
+  async refreshCompactions(signal?: AbortSignal): Promise<void> {
+    await this.#readCompactions(signal);
     await this.#complete(signal);
+  }
+
+  /** Whether dropped sections wait for the compactors' log, or nothing can be told before it is read. */
+  get awaitsCompactions(): boolean {
+    return !this.#isComplete || this.#dropped.length > 0;
   }
 
   /**
@@ -235,7 +227,8 @@ export class Catalog {
 
   /** One refresh at a time for each partition; who comes later waits for the same. */
   async #refreshOne(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
-    partition.refreshing ??= this.#look(partition)
+    partition.refreshing ??= partition.catalog
+      .load()
       .then(
         () => (partition.damage = undefined),
         (error: unknown) => (partition.damage = this.#toldDamage(error, partition.damage)),
@@ -248,24 +241,13 @@ export class Catalog {
     await abortable(partition.refreshing, signal);
   }
 
-  async #look(partition: Partition): Promise<void> {
-    const { state } = partition.catalog;
-    const { number } = state;
-    await partition.catalog.load();
-    const isNews = state.number !== number || !partition.isLoaded;
-    partition.pauseRounds = isNews ? 1 : Math.min(2 * partition.pauseRounds, pauseRoundsMax);
-    // Partitions that fell silent together are not all looked at in the same round.
-    const spread = partition.pauseRounds > 4 ? state.partition % (partition.pauseRounds >> 1) : 0;
-    partition.nextRound = this.#round + partition.pauseRounds - spread;
-  }
-
   /** A refresh under way may have begun before a partition was read for the first time: then one more. */
   async #complete(signal: AbortSignal | undefined): Promise<void> {
-    for (let attempt = 0; attempt < 2 && !this.#isComplete; attempt++) await this.#refreshCompactions(signal);
+    for (let attempt = 0; attempt < 2 && !this.#isComplete; attempt++) await this.#readCompactions(signal);
   }
 
   /** One at a time; what was dropped before it began has surely been replaced by what it reads. */
-  async #refreshCompactions(signal: AbortSignal | undefined): Promise<void> {
+  async #readCompactions(signal: AbortSignal | undefined): Promise<void> {
     this.#refreshingCompactions ??= this.#loadCompactions().finally(
       () => (this.#refreshingCompactions = undefined),
     );
@@ -330,11 +312,6 @@ export class Catalog {
     const current = this.#partitions[partition];
     if (!current) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
     return current;
-  }
-
-  #warn(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#options.logger?.warn('the catalog could not be refreshed', { err: reason });
   }
 }
 

@@ -47,6 +47,11 @@ export interface PartitionCommitter {
    * manifest from an attempt whose answer got lost counts as ours.
    */
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * The newest manifest that is known here, and those after `number` as they are stored; none when they are
+   * not all at hand.
+   */
+  news(number: number): { readonly number: number; readonly manifests: readonly Uint8Array[] };
 }
 
 interface CommitterOptions {
@@ -58,6 +63,9 @@ interface CommitterOptions {
   readonly eraSize?: number;
   readonly groupBytes?: number;
 }
+
+/** Kept for readers that ask for news: some hundred manifests of few tenants, two of a thousand tenants. */
+const newestBytesMax = 64 << 10;
 
 /** Makes, and keeps, a committer for each partition; now and then one writes a checkpoint. */
 export function partitionCommitters(options: CommitterOptions): (partition: number) => PartitionCommitter {
@@ -71,7 +79,7 @@ export function partitionCommitters(options: CommitterOptions): (partition: numb
 
 function makeCommitter(partition: number, options: CommitterOptions): PartitionCommitter {
   const { clock } = options;
-  const catalog = new PartitionCatalog({ ...options, partition });
+  const catalog = new PartitionCatalog({ ...options, partition, newestBytesMax });
   // A second attempt must put the same bytes, or it could not recognise what the first one did.
   const firstTried = new WeakMap<FlushCommit, number>();
   let turn: Promise<unknown> = Promise.resolve();
@@ -99,6 +107,7 @@ function makeCommitter(partition: number, options: CommitterOptions): PartitionC
         };
       }),
     commit: (commit, signal) => inTurn(() => append(commit, signal)),
+    news: (number) => ({ number: catalog.state.number, manifests: catalog.manifestsAfter(number) }),
   };
 
   async function append(commit: FlushCommit, signal?: AbortSignal): Promise<boolean> {
@@ -161,16 +170,35 @@ interface TenantRows {
   readonly endNs: bigint;
 }
 
-/** Keys of committed segments that may hold given rows. An ingester compares late rows with these. */
-export function committedSegments(catalog: Catalog): {
+/** A reader that is not followed looks for what others removed so often; removed objects live for hours. */
+const removalsMs = 10 * 60_000;
+
+/**
+ * Keys of committed segments that may hold given rows. An ingester compares late rows with these.
+ *
+ * @param timers absent: a follower keeps the catalog up to date, and knows of removed segments
+ */
+export function committedSegments(
+  catalog: Catalog,
+  timers?: Timers,
+): {
   keys(partition: number, offset: number, rows: TenantRows): Promise<readonly string[]>;
+  outdated(partition: number): void;
 } {
+  const recent = new Set<number>();
   return {
     async keys(partition, offset, { tenant, startNs, endNs }) {
       await catalog.refreshTo(partition, offset);
+      if (timers && !recent.has(partition)) {
+        await catalog.refreshSome([partition]);
+        await catalog.refreshCompactions();
+        recent.add(partition);
+        timers.after(removalsMs, () => recent.delete(partition));
+      }
       const refs = catalog.segmentsFor(tenant, startNs, endNs, new Map([[partition, offset]]));
       return [...new Set(refs.filter((ref) => isOf(ref, partition)).map((ref) => ref.key))];
     },
+    outdated: (partition) => void recent.delete(partition),
   };
 }
 

@@ -69,7 +69,7 @@ describe('a damaged newest manifest', () => {
   ])('is told once, and its partition is served up to it: %s', async (_, change) => {
     const objectStore = await damagedStore(change);
     const { lines, logger } = errors();
-    const catalog = new Catalog({ objectStore, timers, logger, partitionCount: 2 });
+    const catalog = new Catalog({ objectStore, logger, partitionCount: 2 });
     await catalog.refresh();
     await catalog.refresh();
     expect([0, 1].map((partition) => catalog.state(partition).endOffset)).toEqual([20, 30]);

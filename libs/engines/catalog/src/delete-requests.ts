@@ -1,6 +1,6 @@
 /** Delete requests in the object store: step *delete, expire* of a stored day. */
 import { LokiError, nsPerMs } from '@loki/model';
-import type { Clock, LeafDelete, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
+import type { Clock, LeafDelete, ObjectStore, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import { DeleteState } from './delete-state.ts';
 import type { DeleteManifest, DeleteRequest } from './delete-state.ts';
@@ -10,12 +10,6 @@ interface DeleteRequestsOptions {
   readonly objectStore: ObjectStore;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly logger?: Logger;
-  /**
-   * Pause between two looks at what other processes added, for who does not ask before each use. Default 15
-   * s.
-   */
-  readonly pollMs?: number;
   /** How long `current` looks at the store before it gives up. Default 5 s. */
   readonly lookMs?: number;
 }
@@ -41,8 +35,6 @@ export class DeleteRequests {
   readonly #log: NumberedLog<DeleteManifest>;
   /** When this process first used a request as carried out, on the monotonic clock. */
   readonly #doneSinceMs = new WeakMap<DeleteRequest, number>();
-  #timer: TimerHandle | undefined;
-  #isStopped = false;
   /** The look at the store under way, and the one that begins after it. */
   #looking: Promise<void> | undefined;
   #nextLook: Promise<void> | undefined;
@@ -95,21 +87,6 @@ export class DeleteRequests {
     } finally {
       deadline.cancel();
     }
-  }
-
-  /** Loads now, and from time to time until `stop`. Failures are logged; the next round tries again. */
-  async start(): Promise<void> {
-    await this.load().catch((error: unknown) => {
-      const err = error instanceof Error ? error.message : String(error);
-      this.#options.logger?.warn('delete requests could not be loaded', { err });
-    });
-    if (this.#isStopped) return;
-    this.#timer = this.#options.timers.after(this.#options.pollMs ?? 15_000, () => void this.start());
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-    this.#timer?.cancel();
   }
 
   /**

@@ -1,5 +1,7 @@
 /** The catalog: which segments exist, which rows are hidden, who owns the store. */
 export { Catalog } from './catalog.ts';
+export { CatalogFollower } from './catalog-follower.ts';
+export type { CatalogNewsSource } from './catalog-follower.ts';
 export { committedSegments, partitionCommitters, sectionsOf } from './commits.ts';
 export type { CommitState, FlushCommit, PartitionCommitter } from './commits.ts';
 export type { ManifestSection, WriterTable } from './manifest.ts';
@@ -16,6 +18,7 @@ export { expiredRows } from './retention.ts';
 export type { RetentionLimits } from './retention.ts';
 export { fixedPartitions, PartitionLayout } from './partition-layout.ts';
 export type { Partitions } from './partition-layout.ts';
+export { SharedLogs } from './shared-logs.ts';
 export { StreamShards } from './stream-shards.ts';
 export type { ShardStep } from './stream-shards-state.ts';
 export { repairCatalog } from './repair.ts';

@@ -30,6 +30,8 @@ interface PartitionCatalogOptions {
   readonly timers?: Timers;
   /** Hears of damaged checkpoints, of which others take the place. */
   readonly onDamage?: (text: string) => void;
+  /** Bytes of the newest manifests that are kept for `manifestsAfter`. Default 0. */
+  readonly newestBytesMax?: number;
 }
 
 /**
@@ -38,6 +40,30 @@ interface PartitionCatalogOptions {
 type CommitOutcome =
   | { readonly outcome: 'committed'; readonly manifest: Manifest }
   | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
+
+/** The newest manifests as stored, up to a bound of bytes. */
+class NewestManifests {
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #manifests: { readonly number: number; readonly bytes: Uint8Array }[] = [];
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(number: number, bytes: Uint8Array): void {
+    // A checkpoint lies between.
+    if (this.#manifests.at(-1)?.number !== number - 1) [this.#manifests, this.#bytes] = [[], 0];
+    this.#manifests.push({ number, bytes });
+    this.#bytes += bytes.length;
+    while (this.#bytes > this.#bytesMax) this.#bytes -= this.#manifests.shift()!.bytes.length;
+  }
+
+  after(number: number): readonly Uint8Array[] {
+    if ((this.#manifests[0]?.number ?? Infinity) > number + 1) return [];
+    return this.#manifests.filter((each) => each.number > number).map(({ bytes }) => bytes);
+  }
+}
 
 /** A manifest without its sections, of which there are thousands. */
 type RecentManifest = Pick<Manifest, 'number' | 'startOffset' | 'endOffset' | 'createdMs'> & {
@@ -67,6 +93,7 @@ export class PartitionCatalog {
   #isLoaded = false;
   /** Manifests folded last, in which a repeated commit finds itself. */
   #recent: RecentManifest[] = [];
+  readonly #newest: NewestManifests;
   readonly #keys: Required<LogKeys>;
   readonly #objects: NumberedObjects;
   readonly #checkpoints: CheckpointStore;
@@ -86,6 +113,7 @@ export class PartitionCatalog {
       sealPrefix: sealPrefix(options.partition),
     };
     this.#eraSize = options.eraSize;
+    this.#newest = new NewestManifests(options.newestBytesMax ?? 0);
     this.#objects = new NumberedObjects(options.objectStore, this.#keys, options.eraSize);
   }
 
@@ -101,6 +129,28 @@ export class PartitionCatalog {
     return this.#inTurn(() => this.#load(signal));
   }
 
+  /**
+   * Takes manifests that another process has read or created, as far as they continue what is known here.
+   * They are proved as those from the store are.
+   *
+   * @throws LokiError `corrupt` when they are damaged, or belong elsewhere
+   */
+  learn(manifests: readonly Uint8Array[]): Promise<void> {
+    return this.#inTurn(async () => {
+      // Before the first load a checkpoint may say more.
+      if (!this.#isLoaded) return;
+      for (const bytes of manifests) {
+        const manifest = decodeManifest(bytes, `news of partition ${this.partition}`);
+        if (manifest.number > this.state.number) this.#fold(manifest, bytes);
+      }
+    });
+  }
+
+  /** Manifests after this number, as stored; empty when they are not all at hand. */
+  manifestsAfter(number: number): readonly Uint8Array[] {
+    return this.#newest.after(number);
+  }
+
   async #load(signal: AbortSignal | undefined): Promise<readonly Manifest[]> {
     if (!this.#isLoaded) {
       await this.#loadCheckpoint(signal);
@@ -111,7 +161,7 @@ export class PartitionCatalog {
       // Manifests before a damaged one count: the partition is known up to it.
       const take = (key: string, bytes: Buffer): void => {
         const manifest = decodeManifest(bytes, key);
-        this.#fold(manifest);
+        this.#fold(manifest, bytes);
         manifests.push(manifest);
       };
       if ((await this.#objects.read(this.state.number + 1, take, signal)) === 'end') return manifests;
@@ -149,8 +199,9 @@ export class PartitionCatalog {
         );
       }
       const manifest: Manifest = { ...content, partition: this.partition, number: this.state.number + 1 };
-      if ((await this.#objects.create(manifest.number, encodeManifest(manifest), signal)) === 'created') {
-        this.#fold(manifest);
+      const bytes = encodeManifest(manifest);
+      if ((await this.#objects.create(manifest.number, bytes, signal)) === 'created') {
+        this.#fold(manifest, bytes);
         return { outcome: 'committed', manifest };
       }
       winners.push(...(await this.#load(signal)));
@@ -225,8 +276,9 @@ export class PartitionCatalog {
     this.#recent = [];
   }
 
-  #fold(manifest: Manifest): void {
+  #fold(manifest: Manifest, bytes: Uint8Array): void {
     this.state.fold(manifest);
+    this.#newest.add(manifest.number, bytes);
     const { number, startOffset, endOffset, createdMs, segment } = manifest;
     this.#recent.push({ number, startOffset, endOffset, createdMs, key: segment?.key });
     if (this.#recent.length > recentMax) this.#recent.shift();

@@ -27,11 +27,13 @@ class World {
   readonly time = new StoppedTime();
   readonly inner = new MemoryObjectStore();
   isDown = false;
+  requests = 0;
   readonly store = new Proxy(this.inner as ObjectStore, {
     get: (inner, name) => {
       const value = Reflect.get(inner, name) as unknown;
       if (typeof value !== 'function') return value;
       return (...args: unknown[]): unknown => {
+        this.requests++;
         if (this.isDown) throw new LokiError('unavailable', 'the store is down');
         return Reflect.apply(value, inner, args) as unknown;
       };
@@ -54,6 +56,37 @@ const shown = ({ owned, asked, steps }: PartitionLayout) => ({
   owned,
   asked,
   counts: steps.map(({ count }) => count),
+});
+
+test('a log without further partitions stands for the store, which the net alone asks', async () => {
+  const world = new World();
+  const writer = await world.process();
+  await writer.advance(4);
+  world.requests = 0;
+  const pass = async (count: number): Promise<void> => {
+    world.time.ms += 20_000;
+    await writer.advance(count, world.time.ms);
+  };
+  for (let i = 0; i < 14; i++) {
+    await pass(4);
+    expect([world.requests, writer.current(), writer.caughtUp()]).toEqual([0, undefined, undefined]);
+  }
+  await pass(4);
+  await pass(4);
+  expect(world.requests).toBeGreaterThan(0);
+  world.requests = 0;
+  await pass(5);
+  expect(world.requests).toBeGreaterThan(0);
+  expect(shown(writer)).toEqual({ owned: 5, asked: 4, counts: [4] });
+});
+
+test('a later number that others tell of is read at once', async () => {
+  const world = new World();
+  const [writer, reader] = [await world.process(), await world.process()];
+  await writer.advance(4);
+  await writer.advance(6);
+  reader.shared.onTold(writer.shared.number());
+  while (reader.owned < 6) await new Promise(setImmediate);
 });
 
 test('partitions are owned, then asked, then written to, a minute apart, and rows of before stay', async () => {

@@ -42,6 +42,8 @@ const followMsDefault = 20_000;
 const staleMsDefault = 30_000;
 const stageMsDefault = 60_000;
 const leadSecondsDefault = 60;
+/** The log is read after this multiple of `staleMs`, whatever others tell. */
+const netFactor = 10;
 /** Bound of one reading or writing, well below a stage. */
 const attemptMs = 10_000;
 /** A push waits no longer for the layout. */
@@ -75,8 +77,12 @@ export class PartitionLayout implements Partitions {
   readonly #listeners = new Set<() => void>();
   /** When the last reading began that succeeded. */
   #readMs = Number.NEGATIVE_INFINITY;
+  /** The same, or when the write log was last found to have no partition that is not in use. */
+  #knownMs = Number.NEGATIVE_INFINITY;
   /** When this process saw the last change. */
   #changedMs = Number.NEGATIVE_INFINITY;
+  /** When another process last told of no later number than the one that is known here. */
+  #toldMs = Number.NEGATIVE_INFINITY;
   #isFailing = false;
   #reading: Promise<void> | undefined;
 
@@ -101,6 +107,18 @@ export class PartitionLayout implements Partitions {
 
   get steps(): readonly LayoutStep[] {
     return this.#state.layout.steps;
+  }
+
+  /** For news between processes: a later number is read at once. */
+  get shared(): { number(): number; onTold(number: number): void } {
+    return {
+      number: () => this.#state.number,
+      onTold: (number) => {
+        // The next round tries a failed reading again.
+        if (number > this.#state.number) this.#read().catch(() => undefined);
+        else this.#toldMs = this.#options.clock.monotonicMs();
+      },
+    };
   }
 
   /** Whether the store says how many there are: only then may the log be given more. */
@@ -137,10 +155,16 @@ export class PartitionLayout implements Partitions {
    * Takes the next step towards as many partitions as the log has: writes the present number where the store
    * has none, or the next stage of a change. Called from time to time by each process that writes.
    *
+   * @param countedMs when the log was asked for its partitions, on the monotonic clock. Where all of them are
+   *   in use there can be no later manifest, and the store is not asked, but for the net.
    * @returns whether there is nothing left to do
    */
-  async advance(logPartitions: number): Promise<boolean> {
+  async advance(logPartitions: number, countedMs = Number.NEGATIVE_INFINITY): Promise<boolean> {
     const { clock, logger } = this.#options;
+    if (this.#isComplete(logPartitions) && this.#isInNet()) {
+      this.#knownMs = Math.max(this.#knownMs, countedMs);
+      return true;
+    }
     await this.#read();
     const { number } = this.#state;
     const layout = nextLayout(this.#state, logPartitions, {
@@ -154,11 +178,33 @@ export class PartitionLayout implements Partitions {
       this.#noticed(number);
       if (added) logger.info('partitions: a change of their number', { ...layout, logPartitions });
     }
+    return this.#isComplete(logPartitions);
+  }
+
+  #isComplete(logPartitions: number): boolean {
     return this.isFounded && this.steps.at(-1)!.count >= logPartitions;
   }
 
+  /** Whether the store was asked not too long ago, whatever others tell. */
+  #isInNet(): boolean {
+    return this.#agoMs(this.#readMs) <= netFactor * this.#staleMs;
+  }
+
+  /** Whether other processes, or the write log, tell that there is nothing later. */
+  #isTold(): boolean {
+    return this.#agoMs(Math.max(this.#toldMs, this.#knownMs)) <= this.#staleMs;
+  }
+
   #isStale(): boolean {
-    return this.#options.clock.monotonicMs() - this.#readMs > (this.#options.staleMs ?? staleMsDefault);
+    return this.#agoMs(Math.max(this.#readMs, this.#knownMs)) > this.#staleMs;
+  }
+
+  #agoMs(timeMs: number): number {
+    return this.#options.clock.monotonicMs() - timeMs;
+  }
+
+  get #staleMs(): number {
+    return this.#options.staleMs ?? staleMsDefault;
   }
 
   async #readStrictly(): Promise<void> {
@@ -175,6 +221,7 @@ export class PartitionLayout implements Partitions {
     const { timers, logger, followMs = followMsDefault } = this.#options;
     for (;;) {
       await timers.sleep(followMs, this.#stop.signal);
+      if (this.#isInNet() && this.#isTold()) continue;
       await this.#read().catch((error: unknown) => {
         if (!this.#stop.signal.aborted) {
           logger.warn('the number of partitions cannot be read', { err: String(error) });

@@ -127,13 +127,13 @@ export class Compactor {
   }
 
   async #run(): Promise<void> {
-    const { catalog, requests, metrics } = this.#deps;
+    const { catalog, catchUp, requests, metrics } = this.#deps;
     const { signal } = this.#stopping;
     metrics.running(this.#sweeps());
     await this.#timed(
       (outcome) => metrics.compacted(outcome),
       async () => {
-        await catalog.refresh(signal);
+        await (catchUp ? catchUp(signal) : catalog.refresh(signal));
         this.#remover.isWithheld = this.#guard.withholds();
         const works = this.#days().map(([tenant, day]) => {
           return { tenant, day, removals: this.#remover.expiry(tenant).removals };

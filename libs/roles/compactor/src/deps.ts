@@ -66,6 +66,11 @@ export interface CompactorDeps {
    * memory.
    */
   readonly partitions: () => readonly PartitionCatalog[];
+  /**
+   * Brings the catalog up to date before each round: by news of ingesters, and from the store where there are
+   * none. Absent: from the store.
+   */
+  readonly catchUp?: (signal?: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

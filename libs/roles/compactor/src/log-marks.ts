@@ -47,7 +47,7 @@ export class LogMarks {
 
   /** Requests a flush of heads that due requests wait for, once for each request. */
   async reach(due: readonly DeleteRequest[], signal?: AbortSignal): Promise<void> {
-    const { flush, catalog, logger } = this.#deps;
+    const { flush, catalog, catchUp, logger } = this.#deps;
     if (!flush) return;
     const marks = due
       .filter((request) => !this.isReached(request))
@@ -61,7 +61,7 @@ export class LogMarks {
       // The next round asks again; heads are flushed by age in any case.
       logger.warn('a flush for delete requests failed', { err: String(error) });
     }
-    await catalog.refresh(signal);
+    await (catchUp ? catchUp(signal) : catalog.refresh(signal));
   }
 }
 

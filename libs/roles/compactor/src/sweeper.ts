@@ -49,7 +49,6 @@ export class Sweeper {
     expiredNs: (tenant: string) => bigint | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await partition.load(signal);
     const drops: { key: string; tenants: string[] }[] = [];
     for (const live of partition.state.live.values()) {
       const tenants = [...live.segment.sections]

@@ -23,6 +23,11 @@ export interface CommittedSegments {
     offset: number,
     rows: { readonly tenant: string; readonly startNs: bigint; readonly endNs: bigint },
   ): Promise<readonly string[]>;
+  /**
+   * Called when a segment of the partition is not in the store: it was removed since `keys` last read what
+   * was replaced. Absent: `keys` always knows.
+   */
+  outdated?(partition: number): void;
 }
 
 /** One run of an incoming record that may repeat committed rows. */
@@ -100,7 +105,12 @@ export class CommittedRows {
     const { committed, partition } = this.#options;
     const keys = await committed.keys(partition, offset, { tenant: run.tenant, startNs, endNs });
     let marked = 0;
-    for (const key of keys) marked += await this.#markIn(key, { run, startNs, endNs }, signal);
+    try {
+      for (const key of keys) marked += await this.#markIn(key, { run, startNs, endNs }, signal);
+    } catch (error) {
+      if (error instanceof LokiError && error.code === 'notFound') committed.outdated?.(partition);
+      throw error;
+    }
     return marked;
   }
 

@@ -1,5 +1,5 @@
 /** Dependencies of an ingester and of its partitions. */
-import type { PartitionCommitter } from '@loki/catalog';
+import type { PartitionCommitter, SharedLogs } from '@loki/catalog';
 import type { LimitsSource } from '@loki/config';
 import type { QueryThread } from '@loki/engine';
 import type { LokiError, Semaphore } from '@loki/model';
@@ -46,6 +46,8 @@ export interface IngesterDeps {
    * process waits for it.
    */
   readonly onConsumed?: (partition: number, offset: number, tenants?: readonly string[]) => void;
+  /** Numbers of shared logs, which this ingester passes on. Absent: it knows none. */
+  readonly sharedLogs?: SharedLogs;
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;
 }

@@ -3,11 +3,14 @@
  * written line.
  */
 import { QueryThread } from '@loki/engine';
-import { LokiError, Semaphore } from '@loki/model';
+import { LokiError, mib, Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
+  CatalogNews,
+  CatalogNumbers,
   HeadAnswer,
   PartitionHead,
+  PartitionNews,
   IngesterService,
   LeafRequest,
   LeafResult,
@@ -35,6 +38,9 @@ export function ownsAll(count: number): OwnedPartitions {
     return () => {};
   };
 }
+
+/** Bytes of manifests in one answer about news: a message is 1 MiB at most. */
+const newsBytesMax = mib / 2;
 
 /** Consumes the partitions that it owns, answers for records that are not committed yet, and commits them. */
 export class Ingester implements IngesterService {
@@ -126,6 +132,20 @@ export class Ingester implements IngesterService {
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>> {
     return this.#partition(partition).headStreams(request, signal);
+  }
+
+  async catalogNews(numbers: CatalogNumbers): Promise<CatalogNews> {
+    const { sharedLogs } = this.#deps;
+    sharedLogs?.tell(numbers.shared);
+    let bytesLeft = newsBytesMax;
+    const partitions: PartitionNews[] = [];
+    for (const [id, partition] of this.#partitions) {
+      const news = partition.news(numbers.partitions.get(id) ?? Infinity);
+      if (!news) continue;
+      bytesLeft -= news.manifests.reduce((sum, { length }) => sum + length, 0);
+      partitions.push(bytesLeft < 0 ? { ...news, manifests: [] } : news);
+    }
+    return { partitions, shared: sharedLogs?.numbers() ?? { compactions: 0, deletes: 0, layout: 0 } };
   }
 
   tail(

@@ -5,6 +5,7 @@ import type { TenantId } from '@loki/model';
 import type {
   HeadAnswer,
   PartitionHead,
+  PartitionNews,
   LeafRequest,
   LeafResult,
   StreamsRequest,
@@ -56,8 +57,8 @@ interface Parts {
  */
 const pauseRoundsMax = 12;
 /**
- * A head of this size may hold up the log: its follower looks each round. A flush is due at about 12
- * MiB.
+ * A head of this size, or one that is full, may hold up the log: its follower looks each round, whatever
+ * readers tell. A flush is due at about 12 MiB.
  */
 const largeHeadBytes = 8 * mib;
 
@@ -69,6 +70,9 @@ export class Partition {
   readonly #tails: Tails;
   #parts: Parts | undefined;
   #isCaughtUp = false;
+  /** Since the last look at others' commits a reader knew no newer manifest than this owner. */
+  #isToldCurrent = false;
+  #following: Promise<void> | undefined;
   #work: Promise<void> | undefined;
 
   constructor(id: number, deps: PartitionDeps) {
@@ -110,6 +114,27 @@ export class Partition {
 
   tail(request: LeafRequest, signal: AbortSignal, fromOffset?: number): AsyncIterable<TailFrame> {
     return this.#tails.follow(this.#ready(), request, { signal, fromOffset });
+  }
+
+  /**
+   * News for a reader that knows manifests up to `number`. When that is beyond what this owner knows, it
+   * reads them. Undefined: it answers for nothing yet.
+   */
+  news(number: number): PartitionNews | undefined {
+    if (!this.#parts || !this.#isCaughtUp) return undefined;
+    const { flusher } = this.#parts;
+    const news = this.#deps.commits(this.id).news(number);
+    if (number === news.number) this.#isToldCurrent = true;
+    if (Number.isFinite(number) && number > news.number) this.#followSoon(flusher);
+    return { partition: this.id, isLeader: flusher.isLeader, ...news };
+  }
+
+  /** Reads others' manifests in the background; one look at a time. */
+  #followSoon(flusher: Flusher): void {
+    this.#following ??= flusher
+      .followCommits()
+      .catch(() => undefined) // Stopped meanwhile: other failures are tried again.
+      .finally(() => (this.#following = undefined));
   }
 
   /** Commits all records that the log has at the call. */
@@ -161,6 +186,7 @@ export class Partition {
     this.#isCaughtUp = false;
     this.#tails.close();
     await this.#work;
+    await this.#following;
     await this.#parts?.flusher.idle();
     this.#parts?.progress.release();
     this.#deps.metrics.replaying(this.id, false);
@@ -251,15 +277,28 @@ export class Partition {
       if (flusher.isLeader) {
         flusher.flushIfDue();
         rounds = 0;
-      } else if (rounds >= pauseRounds || progress.head.memoryBytes > largeHeadBytes) {
-        const { committedOffset } = progress;
-        await flusher.followCommits();
-        const isNews = progress.committedOffset > committedOffset;
-        pauseRounds = isNews ? 1 : Math.min(2 * pauseRounds, pauseRoundsMax);
+      } else if (progress.head.records.length === 0) {
+        // An empty head has nothing that a commit would take away.
         rounds = 0;
+      } else {
+        const isUrgent = progress.isFull || progress.head.memoryBytes > largeHeadBytes;
+        if (rounds >= pauseRounds || isUrgent) {
+          const isNews = await this.#followCommits(isUrgent);
+          pauseRounds = isNews ? 1 : Math.min(2 * pauseRounds, pauseRoundsMax);
+          rounds = 0;
+        }
       }
       await this.#tellGauges(this.#parts!);
     }
+  }
+
+  /** @returns whether others have committed since the last look */
+  async #followCommits(isUrgent: boolean): Promise<boolean> {
+    const { flusher, progress } = this.#parts!;
+    const { committedOffset } = progress;
+    if (isUrgent || !this.#isToldCurrent) await flusher.followCommits();
+    this.#isToldCurrent = false;
+    return progress.committedOffset > committedOffset;
   }
 
   async #tellGauges({ progress, flusher }: Parts): Promise<void> {

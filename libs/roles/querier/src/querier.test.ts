@@ -1,12 +1,12 @@
 /** Protects answers while owners of a partition fail, and what is said when the store has lost something. */
-import { Catalog } from '@loki/catalog';
+import { Catalog, PartitionCatalog } from '@loki/catalog';
 import type { HiddenRows, SegmentRef } from '@loki/catalog';
 import { loadHash, LokiError, parseTenantId } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import { emptyLeafStats } from '@loki/ports';
 import type { HeadAnswer, IngesterService, LeafRequest, LeafResult, Logger, StreamVolume } from '@loki/ports';
-import { InlineWorkers, NodeTimers } from '@loki/runtime';
+import { InlineWorkers } from '@loki/runtime';
 import { Querier } from './querier.ts';
 import type { QuerierDeps } from './querier.ts';
 
@@ -31,7 +31,7 @@ async function querierOf(
   more: Partial<QuerierDeps> = {},
 ) {
   const objectStore = new MemoryObjectStore();
-  const catalog = new Catalog({ objectStore, timers: new NodeTimers(), logger, partitionCount: 1 });
+  const catalog = new Catalog({ objectStore, logger, partitionCount: 1 });
   await catalog.refresh();
   if (segments.length > 0) catalog.segmentsFor = () => segments;
   return new Querier({
@@ -74,6 +74,45 @@ test('a segment that the catalog names and the store has lost is damage, not a w
     code: 'corrupt',
     message: 'segment segments/0/0-1-x is not in the store',
   });
+});
+
+test('a segment that was removed since the catalog was read is no damage: the question is repeated', async () => {
+  const objectStore = new MemoryObjectStore();
+  const writer = new PartitionCatalog({ objectStore, partition: 0 });
+  const sections = [{ tenant, minNs: 0n, maxNs: 5n, rowCount: 1, lineBytes: 1 }];
+  const segment = { key: 'segments/0/0-1-x', sizeBytes: 10, level: 0, sections };
+  const flush = { startOffset: 0, endOffset: 1, segment, writers: [], drops: [], erased: [], createdMs: 1 };
+  await writer.commit(flush);
+  const catalog = new Catalog({ objectStore, logger, partitionCount: 1 });
+  await catalog.refresh();
+  await writer.drop({ drops: [{ key: segment.key, tenants: [] }], createdMs: 2 });
+  const atEnd = owner(() => Promise.resolve({ committedOffset: 1, result: [] }));
+  const querier = await querierOf([atEnd], [], { catalog });
+  await expect(querier.streams(request)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(querier.streams(request)).resolves.toEqual([]);
+});
+
+test('partitions that were added are asked, too, and those that are known do not wait for the store', async () => {
+  const store = Promise.withResolvers<void>();
+  let partitions = [0];
+  const asked: number[] = [];
+  const head = {
+    headStreams: async (partition: number) => {
+      asked.push(partition);
+      return { committedOffset: 0, result: [] };
+    },
+  } as unknown as IngesterService;
+  const ingesters = { partitions: () => partitions, owners: () => [head], current: () => store.promise };
+  const objectStore = new MemoryObjectStore();
+  const catalog = new Catalog({ objectStore, logger, partitionCount: 2 });
+  await catalog.refresh();
+  const querier = await querierOf([], [], { ingesters, catalog });
+  const answer = querier.streams(request);
+  expect(asked).toEqual([0]);
+  partitions = [0, 1];
+  store.resolve();
+  await answer;
+  expect(asked).toEqual([0, 1]);
 });
 
 describe('bounds of heads', () => {

@@ -358,13 +358,20 @@ export class Querier implements QuerierService {
     ask: (ingester: IngesterService, partition: number) => Promise<HeadAnswer<T>>,
   ): Promise<Heads<T>> {
     if (this.#deps.reads === 'store') return { upTo: new Map(), results: [] };
-    await this.#deps.ingesters.current?.(signal);
-    const all = this.#deps.ingesters.partitions(tenant);
+    const { ingesters } = this.#deps;
     const upTo = new Map(bare.map(({ partition, committedOffset }) => [partition, committedOffset]));
-    const partitions = upTo.size === 0 ? all : all.filter((partition) => !upTo.has(partition));
-    const answers = await Promise.all(partitions.map((partition) => this.#askHead(partition, ask)));
-    for (const [i, partition] of partitions.entries()) upTo.set(partition, answers[i].committedOffset);
-    return { upTo, results: answers.map(({ result }) => result) };
+    const results: T[] = [];
+    const askOthers = async (): Promise<void> => {
+      const partitions = ingesters.partitions(tenant).filter((partition) => !upTo.has(partition));
+      const answers = await Promise.all(partitions.map((partition) => this.#askHead(partition, ask)));
+      for (const [i, partition] of partitions.entries()) upTo.set(partition, answers[i].committedOffset);
+      results.push(...answers.map(({ result }) => result));
+    };
+    // The store is asked meanwhile whether there are more partitions: mostly there are none.
+    const current = ingesters.current?.(signal);
+    await Promise.all([current, askOthers()]);
+    if (current) await askOthers();
+    return { upTo, results };
   }
 
   async #askHead<T>(
@@ -456,9 +463,22 @@ export class Querier implements QuerierService {
       });
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
-      // Named by the catalog and not in the store: data is missing, which is no fault of the question.
-      throw new LokiError('corrupt', `segment ${segment.key} is not in the store`, { cause: error });
+      const isNamed = await this.#isNamed(input.request.tenant, segment, signal);
+      // Named by the catalog and not in the store: data is missing, which is no fault of the question. A
+      // segment that was removed since this process read the catalog has been replaced: a repeated question
+      // finds that.
+      const code = isNamed ? 'corrupt' : 'unavailable';
+      throw new LokiError(code, `segment ${segment.key} is not in the store`, { cause: error });
     }
+  }
+
+  /** Whether the catalog, as it stands in the store now, names a segment. */
+  async #isNamed(tenant: string, segment: SegmentRef, signal: AbortSignal | undefined): Promise<boolean> {
+    const { catalog } = this.#deps;
+    const { key, partition, minNs, maxNs } = segment;
+    await catalog.refreshSome([partition], signal);
+    await catalog.refreshCompactions(signal);
+    return catalog.segmentsFor(tenant, minNs, maxNs + 1n).some((each) => each.key === key);
   }
 
   #generation(tenant: string): number {

@@ -1,6 +1,6 @@
 /** Planted mistakes between processes, which the simulator must find. */
 import { fixedPartitions } from '@loki/catalog';
-import type { Catalog, DeleteRequests, Partitions } from '@loki/catalog';
+import type { Catalog, CatalogNewsSource, DeleteRequests, Partitions } from '@loki/catalog';
 import type { LogRecord, ObjectStore, Workers, WriteLog } from '@loki/ports';
 import type { VirtualProcess } from '@loki/virtual';
 import { overriding, storeThatAnswersEarly, storeThatOverwrites } from './planted-bugs.ts';
@@ -17,6 +17,7 @@ export const clusterBugs = {
   writersConfused: 'records are known by sequence alone, not by writer',
   followerBehind: 'an ingester answers before it has read what was acknowledged',
   deletesKnownLate: 'a querier hears of deletes from time to time only',
+  newsBelieved: 'a reader never asks the store for manifests of which it is told no news',
   partitionsByNow: 'a row goes to one of the partitions of now, not of its time',
   partitionsUnasked: 'a querier does not learn of partitions that are added',
   appendsOvertake: 'an append that failed is tried again behind later ones of its writer',
@@ -35,6 +36,9 @@ interface PlantedParts {
   readerPartitions(partitions: Partitions): Partitions;
   readerCatalog(catalog: Catalog): Catalog;
   readerDeletes(requests: DeleteRequests): DeleteRequests;
+  readerNews(news: CatalogNewsSource): CatalogNewsSource;
+  /** Rounds of a reader from one look at the store to the next while it is told news. */
+  readonly netRounds: { readonly partition: number; readonly shared: number };
   compactorWorkers(workers: Workers, store: ObjectStore): Workers;
 }
 
@@ -46,6 +50,8 @@ const sound: PlantedParts = {
   readerPartitions: (partitions) => partitions,
   readerCatalog: (catalog) => catalog,
   readerDeletes: (requests) => requests,
+  readerNews: (news) => news,
+  netRounds: { partition: 8, shared: 4 },
   compactorWorkers: (workers) => workers,
 };
 
@@ -70,6 +76,8 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
         ...sound,
         readerDeletes: (requests) => overriding(requests, { current: () => Promise.resolve() }),
       };
+    case 'newsBelieved':
+      return { ...sound, readerNews: () => noNews, netRounds: { partition: Infinity, shared: Infinity } };
     case 'partitionsByNow':
       return { ...sound, writerPartitions: partitionsOfNow };
     case 'partitionsUnasked':
@@ -81,6 +89,17 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
       return sound;
   }
 }
+
+/** An ingester that says of each partition that the reader knows all, whatever was committed. */
+export const noNews: CatalogNewsSource = async ({ partitions, shared }) => {
+  const same = [...partitions].map(([partition, number]) => ({
+    partition,
+    number,
+    isLeader: true,
+    manifests: [],
+  }));
+  return [{ partitions: same, shared }];
+};
 
 function staleCatalog(catalog: Catalog): Catalog {
   const segmentsFor: Catalog['segmentsFor'] = (tenant, startNs, endNs) =>

@@ -106,6 +106,10 @@ export class Fleet {
     );
   }
 
+  queriers(): Extract<ClusterNode, { kind: 'querier' }>[] {
+    return this.#runningPlaces('querier').flatMap(({ node }) => (node?.kind === 'querier' ? [node] : []));
+  }
+
   names(): string[] {
     return this.#places.filter(({ isGone }) => !isGone).map(({ name }) => name);
   }

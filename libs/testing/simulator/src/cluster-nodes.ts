@@ -1,9 +1,11 @@
 /** Boots one process of a simulated cluster from real roles. */
 import {
   Catalog,
+  CatalogFollower,
   DeleteRequests,
   HiddenRows,
   PartitionLayout,
+  SharedLogs,
   StreamShards,
   committedSegments,
   partitionCommitters,
@@ -19,7 +21,7 @@ import { Querier } from '@loki/querier';
 import { WorkShare, ownedPartitions, partitionLeadership } from '@loki/ring';
 import { Metrics, compactorMetrics, distributorMetrics, ingesterMetrics } from '@loki/telemetry';
 import { VirtualWorkers, traceLogger } from '@loki/virtual';
-import { bugsOf } from './cluster-bugs.ts';
+import { bugsOf, noNews } from './cluster-bugs.ts';
 import { NetworkOwners } from './cluster-owners.ts';
 import type { Birth, Booted, ClusterWorld, IngesterNode } from './cluster-world.ts';
 import { hook, join, logOf, storeOf, viewOf } from './node-services.ts';
@@ -38,6 +40,7 @@ interface DistributorNode extends Booted {
 interface QuerierNode extends Booted {
   readonly kind: 'querier';
   readonly querier: Querier;
+  readonly catalog: Catalog;
 }
 
 interface CompactorNode extends Booted {
@@ -81,6 +84,34 @@ function catalogOf(
   partitions.onChange(() => catalog.grow(partitions.owned));
   return catalog;
 }
+
+/** Follows the catalog by news of ingesters, and by the store. */
+function follow(
+  deps: { catalog: Catalog; layout: PartitionLayout; requests: DeleteRequests; owners: NetworkOwners },
+  { process }: Birth,
+  world: ClusterWorld,
+): CatalogFollower {
+  const { catalog, layout, requests, owners } = deps;
+  const bugs = bugsOf(world.bug);
+  const sharedLogs = new SharedLogs();
+  sharedLogs.reads('layout', layout.shared);
+  const follower = new CatalogFollower({
+    catalog,
+    requests,
+    timers: process.timers,
+    random: process.random.fork('follower'),
+    logger: traceLogger(process),
+    news: world.isNewsLost ? noNews : bugs.readerNews(owners.catalogNews()),
+    sharedLogs,
+    pollMs: followMs,
+    netRounds: bugs.netRounds,
+  });
+  follower.start();
+  return follower;
+}
+
+/** Pause between two rounds of a reader; with `netRounds` of them all is known. */
+export const followMs = 2_000;
 
 async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<DistributorNode> {
   const { process } = birth;
@@ -139,7 +170,8 @@ function leadGrowth(layout: PartitionLayout, log: WriteLog, { process }: Birth, 
     for (;;) {
       await process.timers.sleep(1_000);
       try {
-        await layout.advance(await log.countPartitions!());
+        const askedMs = process.clock.monotonicMs();
+        await layout.advance(await log.countPartitions!(), askedMs);
         if (layout.steps.length > before) world.onCount('grown', 1);
       } catch (error) {
         if (!isExcused(error)) throw error;
@@ -181,8 +213,11 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
   const partitions = await startLayout(birth, world);
   const catalog = catalogOf(partitions, { objectStore, timers, logger });
   const bugs = bugsOf(world.bug);
+  const sharedLogs = new SharedLogs();
+  sharedLogs.reads('layout', partitions.shared);
   const ingester = new Ingester(
     {
+      sharedLogs,
       clock,
       timers,
       random: random.fork('ingester'),
@@ -190,7 +225,7 @@ async function bootIngester(birth: Birth, world: ClusterWorld): Promise<Ingester
       writeLog: bugs.ingesterLog(logOf(birth, world)),
       objectStore,
       commits: partitionCommitters({ objectStore, clock, ...catalogSizes }),
-      committed: committedSegments(catalog),
+      committed: committedSegments(catalog, timers),
       logger,
       metrics: {
         ...ingesterMetrics(new Metrics()),
@@ -221,12 +256,12 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
   const partitions = await startLayout(birth, world);
   const catalog = catalogOf(partitions, { objectStore, timers, logger });
   await catalog.refresh();
-  await catalog.start();
-  const requests = new DeleteRequests({ objectStore, clock, timers, logger });
-  await requests.start();
+  const requests = new DeleteRequests({ objectStore, clock, timers });
+  await requests.load();
   const bugs = bugsOf(world.bug);
   const partitionsAsked = bugs.readerPartitions(partitions);
   const ingesters = new NetworkOwners({ birth, view, world, partitions: partitionsAsked, replicationFactor });
+  follow({ catalog, layout: partitions, requests, owners: ingesters }, birth, world);
   const querier = new Querier({
     ingesters,
     catalog: bugs.readerCatalog(catalog),
@@ -234,7 +269,7 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
     logger,
     hidden: new HiddenRows({ clock, requests: bugs.readerDeletes(requests) }),
   });
-  return { ...birth, kind: 'querier', querier };
+  return { ...birth, kind: 'querier', querier, catalog };
 }
 
 async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<CompactorNode> {
@@ -254,13 +289,15 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
   });
   const share = new WorkShare(view, name);
   const catalog = catalogOf(partitions, { objectStore, timers, logger });
-  const requests = new DeleteRequests({ objectStore, clock, timers, logger });
-  await requests.start();
+  const requests = new DeleteRequests({ objectStore, clock, timers });
+  await requests.load();
   const bugs = bugsOf(world.bug);
+  const follower = follow({ catalog, layout: partitions, requests, owners: ingesters }, birth, world);
   const compactor = new Compactor({
     objectStore,
     catalog,
     partitions: () => catalog.partitions(),
+    catchUp: (signal) => follower.catchUp(signal),
     clock,
     timers,
     random: random.fork('compactor'),

@@ -1,5 +1,5 @@
 /** Owners of partitions in a simulated cluster, over the virtual network. */
-import type { Partitions } from '@loki/catalog';
+import type { CatalogNewsSource, Partitions } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { HeadAnswer, IngesterService, LeafResult, StreamVolume } from '@loki/ports';
 import type { PartitionOwners } from '@loki/querier';
@@ -56,6 +56,16 @@ export class NetworkOwners implements PartitionOwners {
     await Promise.all(healthy.map(({ id }) => this.#ingester(id).flush()));
   }
 
+  /** As each process that reads does: an ingester that does not answer is left out. */
+  catalogNews(): CatalogNewsSource {
+    return async (numbers) => {
+      const healthy = this.#deps.view.ring.instances.filter(({ isHealthy }) => isHealthy);
+      const questions = healthy.map(({ id }) => this.#ingester(id).catalogNews!(numbers));
+      const answers = await Promise.allSettled(questions);
+      return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    };
+  }
+
   #ingester(name: string): IngesterService {
     const { birth, world } = this.#deps;
     const call = <T>(work: (ingester: IngesterService) => Promise<T>): Promise<T> => {
@@ -75,6 +85,7 @@ export class NetworkOwners implements PartitionOwners {
         call((ingester) => ingester.queryHead(partition, request)),
       headStreams: (partition, request): Promise<HeadAnswer<readonly StreamVolume[]>> =>
         call((ingester) => ingester.headStreams(partition, request)),
+      catalogNews: (numbers) => call((ingester) => ingester.catalogNews!(numbers)),
       tail: () => {
         throw nobody(name);
       },

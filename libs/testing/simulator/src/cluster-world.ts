@@ -24,6 +24,8 @@ export interface ClusterWorld {
   /** Limits of a stream's rate; undefined: no seed's clients reach them. */
   readonly streamRates: SimStreamRates | undefined;
   readonly bug: ClusterBug | undefined;
+  /** Readers are told that there are no news, all the time: the store alone tells them. */
+  readonly isNewsLost: boolean;
   /** The faults of the moment: read at each use. */
   readonly faults: () => ClusterFaults;
   readonly onCount: (name: ClusterCount, by: number) => void;

@@ -22,6 +22,7 @@ export interface Violation {
     | 'undead'
     | 'order'
     | 'changed'
+    | 'behind'
     | 'bound'
     | 'stuck'
     | 'store'

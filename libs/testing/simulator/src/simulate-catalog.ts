@@ -1,7 +1,7 @@
 /**
  * One seed of the catalog alone: writers, compactors and readers that sleep while old manifests are removed.
  */
-import { Catalog, PartitionCatalog } from '@loki/catalog';
+import { Catalog, CatalogFollower, PartitionCatalog } from '@loki/catalog';
 import type { DayChange, SegmentRef } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
@@ -172,7 +172,6 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
       timers,
       partitionCount: 1,
       ...sizes,
-      pollMs: 1_000,
     });
     switch (kind) {
       case 'writer':
@@ -183,7 +182,13 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
         return this.background(this.#remove(process, store, catalog));
       case 'reader':
         place.catalog = catalog;
-        return this.background(catalog.start());
+        new CatalogFollower({
+          catalog,
+          timers,
+          random: process.random.fork('follower'),
+          pollMs: 1_000,
+        }).start();
+        return;
     }
   }
 

@@ -5,12 +5,13 @@ import type { IngesterOptions } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
 import { Prng, VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
 import { alwaysOf } from './always.ts';
+import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import { Fleet } from './cluster-fleet.ts';
 import { startClusterNemesis } from './cluster-nemesis.ts';
-import { catalogSizes } from './cluster-nodes.ts';
+import { catalogSizes, followMs } from './cluster-nodes.ts';
 import type { ClusterCount, ClusterWorld } from './cluster-world.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { entriesOf, everythingOf, isExcused } from './sim-clients.ts';
@@ -103,6 +104,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
       compactorOptions: drawCompactorOptions(random.fork('compactor options'), this.#hasDeletes),
       streamRates,
       bug,
+      isNewsLost: bug === undefined && seed % 7 === 4,
       faults: () => this.#faults,
       onCount: (name, by) => void (this.counts[name] += by),
       onHookCrash: (process) =>
@@ -232,6 +234,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     await judge.timers.sleep(3 * (this.#world.compactorOptions.intervalMs ?? 0));
     this.#compare(flushed, await rows(), 'compaction');
     await this.#checkStore(judge);
+    await this.#patiently(judge, () => this.#checkReaders(judge));
     this.#fleet.crashAll();
     this.#compare(flushed, await rows(), 'a crash');
     if (!this.#hasDeletes || this.random.chance(0.6)) return;
@@ -268,19 +271,43 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     return rows;
   }
 
+  /** Without a query, and whatever news were lost: after the rounds of the net a reader knows all. */
+  async #checkReaders(judge: VirtualProcess): Promise<void> {
+    const numbersOf = (catalog: Catalog): number[] => [
+      catalog.compacted.number,
+      ...catalog.partitions().map(({ state }) => state.number),
+    ];
+    const store = this.#catalog(judge);
+    await store.refresh();
+    const newest = numbersOf(store);
+    const { partition, shared } = bugsOf(undefined).netRounds;
+    await judge.timers.sleep((Math.max(partition, shared) + 4) * followMs);
+    for (const { name, catalog } of this.#fleet.queriers()) {
+      const numbers = numbersOf(catalog);
+      if (newest.every((number, i) => numbers[i] >= number)) continue;
+      this.add([
+        { kind: 'behind', text: `${name} knows manifests up to ${numbers.join()}, not ${newest.join()}` },
+      ]);
+    }
+  }
+
+  #catalog(judge: VirtualProcess): Catalog {
+    const { bucket, log } = this.#world;
+    return new Catalog({
+      objectStore: bucket.client(judge),
+      timers: judge.timers,
+      partitionCount: log.partitionCount,
+      ...catalogSizes,
+    });
+  }
+
   /**
    * Manifests are gapless (a catalog that loads proves it), and each segment that is read is present and
    * intact.
    */
   async #checkStore(judge: VirtualProcess): Promise<void> {
-    const { bucket, log } = this.#world;
-    const { partitionCount } = log;
-    const catalog = new Catalog({
-      objectStore: bucket.client(judge),
-      timers: judge.timers,
-      partitionCount,
-      ...catalogSizes,
-    });
+    const { bucket } = this.#world;
+    const catalog = this.#catalog(judge);
     await catalog.refresh();
     const keys = this.workload.tenants.flatMap((tenant) =>
       catalog.segmentsFor(tenant, 0n, 1n << 62n).map(({ key }) => key),

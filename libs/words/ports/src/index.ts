@@ -1,4 +1,5 @@
 /** Ports: the interfaces through which roles and engines see time, disk, network, threads and each other. */
+export type { CatalogNews, CatalogNumbers, PartitionNews, SharedLogNumbers } from './catalog-news.ts';
 export type { Disk, DiskFile } from './disk.ts';
 export type { HttpClient, HttpClientRequest, HttpClientResponse, HttpClientTls } from './http-client.ts';
 export type { HttpGate, HttpHandler, HttpRequest, HttpResponse } from './http.ts';

@@ -1,5 +1,6 @@
 /** The calls between roles: distributor, ingester, querier, stream limits and patterns. */
 import type { LabelPair, TenantId } from '@loki/model';
+import type { CatalogNews, CatalogNumbers } from './catalog-news.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import type { LeafRequest, LeafResult, PartitionHead } from './leaf.ts';
 import type { CachePolicy } from './results-cache.ts';
@@ -135,6 +136,12 @@ export interface IngesterService {
     tenant: TenantId,
     signal?: AbortSignal,
   ): Promise<readonly PartitionHead[]>;
+  /**
+   * News of the catalog beyond what the caller knows. The ingester learns from `numbers`, too: it passes on
+   * the numbers of shared logs, and reads manifests of its partitions that others have added. Absent: an
+   * ingester of an earlier version.
+   */
+  catalogNews?(numbers: CatalogNumbers, signal?: AbortSignal): Promise<CatalogNews>;
   /**
    * Entries of a log selection as they arrive. From the first frame on no entry is missed.
    *

@@ -18,10 +18,13 @@ export { DistributorDefinition, PushAnswer, PushHead, PushPart } from './generat
 export { ErrorInfo, Status } from './generated/lokits/v1/error.ts';
 export { FrontendDefinition, FromQuerier, ToQuerier, Work } from './generated/lokits/v1/frontend.ts';
 export {
+  CatalogNewsAnswer as WireCatalogNews,
+  CatalogNumbers as WireCatalogNumbers,
   HeadLeafAnswer,
   HeadsPart,
   HeadStreamsAnswer,
   IngesterDefinition,
+  SharedLogNumbers as WireSharedLogNumbers,
 } from './generated/lokits/v1/ingester.ts';
 export {
   CachePolicy as WireCachePolicy,

@@ -26,6 +26,7 @@ export function countedIngester(ingester: IngesterService, deps: CallDeps): Inge
     partitions: () => ingester.partitions(),
     headBounds: (partitions, tenant, signal) =>
       ingester.headBounds?.(partitions, tenant, signal) ?? Promise.resolve([]),
+    ...(ingester.catalogNews && { catalogNews: (numbers, signal) => ingester.catalogNews!(numbers, signal) }),
     queryHead: (partition, request, signal) =>
       countCall(deps, queryRoutes[request.kind], () => ingester.queryHead(partition, request, signal)),
     headStreams: (partition, request, signal) =>

@@ -2,6 +2,8 @@
 import { parseTenantId } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type {
+  CatalogNews,
+  CatalogNumbers,
   HeadAnswer,
   IngesterService,
   LabelSet,
@@ -94,6 +96,17 @@ export class TestIngester implements IngesterService {
       committedOffset: 2 ** 40 + partition,
       oldestNs: partition === 0 ? undefined : BigInt(partition) * 10n ** 18n,
     }));
+  }
+
+  known: CatalogNumbers | undefined;
+
+  async catalogNews(known: CatalogNumbers): Promise<CatalogNews> {
+    this.known = known;
+    const manifests = [Buffer.from('one'), Buffer.alloc(0)];
+    return {
+      partitions: [{ partition: 7, number: 2 ** 40, isLeader: true, manifests }],
+      shared: { compactions: 1, deletes: 0, layout: 2 ** 33 },
+    };
   }
 
   tail(_: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {

@@ -52,6 +52,10 @@ export class MemoryCommits implements PartitionCommitter {
     return true;
   }
 
+  news(): { number: number; manifests: readonly Uint8Array[] } {
+    return { number: this.entries.length, manifests: [] };
+  }
+
   #check(): void {
     if (this.isDown) throw new Error('manifests are down');
   }

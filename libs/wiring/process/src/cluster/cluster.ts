@@ -1,5 +1,5 @@
 /** Connects this process's roles with those of other processes, by rings and gRPC. */
-import type { Partitions } from '@loki/catalog';
+import type { CatalogNewsSource, Partitions } from '@loki/catalog';
 import type { Config, LimitsSource, RpcPeer } from '@loki/config';
 import type { StreamLimitOwners } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
@@ -36,6 +36,7 @@ import { countedDistributor, countedIngester } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { watchAddresses } from './addresses.ts';
 import { PushRouter } from './push-router.ts';
+import { ringCatalogNews } from './ring-catalog-news.ts';
 import { RingPartitionOwners } from './ring-partition-owners.ts';
 import { RingPatterns } from './ring-patterns.ts';
 import { RingStreamLimitOwners } from './ring-stream-limit-owners.ts';
@@ -80,6 +81,7 @@ export class Cluster {
   readonly #stops: (() => Promise<void>)[] = [];
   readonly #pools: ChannelPool[] = [];
   #ingester: IngesterService | undefined;
+  #readerChannels: ChannelPool | undefined;
   #successors: Successors | undefined;
   #isLeaving = false;
 
@@ -220,13 +222,34 @@ export class Cluster {
     }
     return new RingPartitionOwners({
       ingesters: await rings.view('ring'),
-      channels: this.channels('ingester'),
+      channels: this.#channelsOfReaders(),
       clock,
       timers,
       partitions,
       replicationFactor: config.ring.replicationFactor,
       ...(ingester ? { own: { id: rings.id, ingester } } : {}),
     });
+  }
+
+  /** News of the catalog from all ingesters, that of this process included. */
+  async catalogNews(): Promise<CatalogNewsSource> {
+    const { config, rings } = this.#deps;
+    if (config.writeLog.kind === 'embedded') {
+      return async (numbers, signal) => {
+        const news = await this.#ingester?.catalogNews?.(numbers, signal);
+        return news ? [news] : [];
+      };
+    }
+    return ringCatalogNews({
+      ingesters: await rings.view('ring'),
+      channels: this.#channelsOfReaders(),
+      own: () => this.#ingester && { id: rings.id, ingester: this.#ingester },
+    });
+  }
+
+  /** Connections to ingesters for queries and news. */
+  #channelsOfReaders(): ChannelPool {
+    return (this.#readerChannels ??= this.channels('ingester'));
   }
 
   /**

@@ -1,6 +1,6 @@
 /** Starts the compactor, deletes and retention in this process. */
 import { DeleteRequests, HiddenRows, undoableMs } from '@loki/catalog';
-import type { Catalog, PartitionLayout, Partitions } from '@loki/catalog';
+import type { Catalog, CatalogFollower, PartitionLayout, Partitions } from '@loki/catalog';
 import { Compactor, compactorDefaults, DeletesApi, sharedWork } from '@loki/compactor';
 import type { CompactorShare, CompactorStatus } from '@loki/compactor';
 import type { Config, LimitsSource } from '@loki/config';
@@ -31,7 +31,9 @@ export async function openHiding(deps: HidingDeps): Promise<Hiding> {
   if (!deps.config.compactor.retentionEnabled) return {};
   const { clock, limits } = deps;
   const requests = new DeleteRequests(deps);
-  await requests.start();
+  await requests.load().catch((error: unknown) => {
+    deps.logger.warn('delete requests could not be loaded', { err: String(error) });
+  });
   const retention = (tenant: string) => limits.forTenant(tenant);
   return { requests, hidden: new HiddenRows({ clock, requests, retention }) };
 }
@@ -41,6 +43,7 @@ interface CompactorRoleDeps extends HidingDeps {
   readonly metrics: Metrics;
   readonly hiding: Hiding;
   readonly catalog: Catalog;
+  readonly follower: CatalogFollower | undefined;
   readonly partitions: Partitions;
   readonly layout: PartitionLayout | undefined;
   readonly workers: Workers;
@@ -79,6 +82,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
     });
   const compactor = new Compactor({
     ...deps,
+    catchUp: deps.follower && ((signal) => deps.follower!.catchUp(signal)),
     writeLog: deps.writeLog ?? ends,
     requests: hiding.requests,
     metrics,

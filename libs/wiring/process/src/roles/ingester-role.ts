@@ -30,7 +30,7 @@ export async function startIngester(
       takenOver,
       commits: partitionCommitters({ objectStore, clock, timers }),
       ...(deps.ownership ? { onForeignCommit: deps.fail } : {}),
-      committed: committedSegments(catalog),
+      committed: committedSegments(catalog, deps.follower ? undefined : deps.timers),
       onConsumed: lag && ((partition, offset, tenants) => lag.consumed(partition, offset, tenants)),
     },
     owned,

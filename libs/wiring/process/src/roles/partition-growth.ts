@@ -1,19 +1,23 @@
 /** Adds partitions that a shared log has been given: step *shard* of a written line. */
 import type { PartitionLayout } from '@loki/catalog';
-import type { Logger, Random, TimerHandle, Timers, WriteLog } from '@loki/ports';
+import type { Clock, Logger, Random, TimerHandle, Timers, WriteLog } from '@loki/ports';
 import { patiently } from '../stores/patiently.ts';
 
 interface PartitionGrowthDeps {
   readonly layout: PartitionLayout;
   readonly writeLog: WriteLog;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
   readonly onMissing: (text: string | undefined) => void;
 }
 
-/** How often the log is asked for its partitions; partitions are added once in months. */
-const askMs = 30_000;
+/**
+ * How often the log is asked for its partitions. They are added once in months, but a push waits for the
+ * store when the answer is older than half a minute.
+ */
+const askMs = 15_000;
 /** How often, while a change is under way. */
 const stageAskMs = 5_000;
 
@@ -49,11 +53,12 @@ export class PartitionGrowth {
 
   /** Never rejects. */
   async #ask(): Promise<void> {
-    const { layout, writeLog, logger } = this.#deps;
+    const { layout, writeLog, clock, logger } = this.#deps;
     let isDone = true;
     try {
+      const askedMs = clock.monotonicMs();
       const count = (await writeLog.countPartitions?.()) ?? writeLog.partitionCount;
-      isDone = await layout.advance(count);
+      isDone = await layout.advance(count, askedMs);
     } catch (error) {
       if (!this.#isStopped) logger.warn('partitions could not be counted', { err: String(error) });
     }

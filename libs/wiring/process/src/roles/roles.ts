@@ -208,8 +208,7 @@ async function closeStorage(
   workers: Workers,
 ): Promise<void> {
   storage?.layout?.close();
-  storage?.hiding.requests?.stop();
-  storage?.catalog.stop();
+  storage?.follower?.stop();
   log?.ownership?.stop();
   await log?.writeLog.close();
   await workers.close();

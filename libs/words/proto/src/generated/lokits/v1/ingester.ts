@@ -29,6 +29,36 @@ export interface HeadBoundsRequest {
   partitions: number[];
 }
 
+/** The newest manifest that a process knows of each log; 0: none. */
+export interface CatalogNumbers {
+  partitions: number[];
+  /** One for each of `partitions`. */
+  numbers: bigint[];
+  shared: SharedLogNumbers | undefined;
+}
+
+/** Logs of all partitions. */
+export interface SharedLogNumbers {
+  compactions: bigint;
+  deletes: bigint;
+  layout: bigint;
+}
+
+export interface CatalogNewsAnswer {
+  partitions: PartitionNews[];
+  shared: SharedLogNumbers | undefined;
+}
+
+export interface PartitionNews {
+  partition: number;
+  /** Of the newest manifest that the ingester knows. */
+  number: bigint;
+  /** The ingester commits the partition's flushes. */
+  isLeader: boolean;
+  /** Manifests from the first that the caller does not know, as stored; fewer than `number` says, or none: the caller reads the store. */
+  manifests: Uint8Array[];
+}
+
 export interface TailRequest {
   partition: number;
   leaf:
@@ -270,6 +300,321 @@ export const HeadBoundsRequest: MessageFns<HeadBoundsRequest> = {
             }
 
             break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCatalogNumbers(): CatalogNumbers {
+  return { partitions: [], numbers: [], shared: undefined };
+}
+
+export const CatalogNumbers: MessageFns<CatalogNumbers> = {
+  encode(message: CatalogNumbers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partitions.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.partitions) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.numbers.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.numbers) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field numbers of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.shared !== undefined) {
+      SharedLogNumbers.encode(message.shared, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CatalogNumbers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCatalogNumbers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.partitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.partitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.numbers.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.numbers.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.shared = SharedLogNumbers.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSharedLogNumbers(): SharedLogNumbers {
+  return { compactions: 0n, deletes: 0n, layout: 0n };
+}
+
+export const SharedLogNumbers: MessageFns<SharedLogNumbers> = {
+  encode(message: SharedLogNumbers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.compactions !== 0n) {
+      if (BigInt.asUintN(64, message.compactions) !== message.compactions) {
+        throw new globalThis.Error("value provided for field message.compactions of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.compactions);
+    }
+    if (message.deletes !== 0n) {
+      if (BigInt.asUintN(64, message.deletes) !== message.deletes) {
+        throw new globalThis.Error("value provided for field message.deletes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.deletes);
+    }
+    if (message.layout !== 0n) {
+      if (BigInt.asUintN(64, message.layout) !== message.layout) {
+        throw new globalThis.Error("value provided for field message.layout of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.layout);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SharedLogNumbers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSharedLogNumbers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.compactions = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.deletes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.layout = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCatalogNewsAnswer(): CatalogNewsAnswer {
+  return { partitions: [], shared: undefined };
+}
+
+export const CatalogNewsAnswer: MessageFns<CatalogNewsAnswer> = {
+  encode(message: CatalogNewsAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.partitions) {
+      PartitionNews.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.shared !== undefined) {
+      SharedLogNumbers.encode(message.shared, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CatalogNewsAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCatalogNewsAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.partitions.push(PartitionNews.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.shared = SharedLogNumbers.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePartitionNews(): PartitionNews {
+  return { partition: 0, number: 0n, isLeader: false, manifests: [] };
+}
+
+export const PartitionNews: MessageFns<PartitionNews> = {
+  encode(message: PartitionNews, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.number !== 0n) {
+      if (BigInt.asUintN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.number);
+    }
+    if (message.isLeader !== false) {
+      writer.uint32(24).bool(message.isLeader);
+    }
+    for (const v of message.manifests) {
+      writer.uint32(34).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartitionNews {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartitionNews();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.number = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isLeader = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.manifests.push(reader.bytes());
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -812,6 +1157,15 @@ export const IngesterDefinition = {
       requestType: HeadBoundsRequest as typeof HeadBoundsRequest,
       requestStream: false,
       responseType: PartitionHeads as typeof PartitionHeads,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells which manifests of the catalog each side knows. Without a tenant. */
+    catalogNews: {
+      name: "CatalogNews",
+      requestType: CatalogNumbers as typeof CatalogNumbers,
+      requestStream: false,
+      responseType: CatalogNewsAnswer as typeof CatalogNewsAnswer,
       responseStream: false,
       options: {},
     },

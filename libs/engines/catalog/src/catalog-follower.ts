@@ -1,0 +1,198 @@
+/**
+ * Keeps the catalog of a reading process up to date: step *select* of a query, and the plans of compactors.
+ */
+import type { CatalogNews, CatalogNumbers, Logger, Random, TimerHandle, Timers } from '@loki/ports';
+import type { Catalog } from './catalog.ts';
+import type { DeleteRequests } from './delete-requests.ts';
+import type { SharedLogs } from './shared-logs.ts';
+
+/**
+ * Asks all ingesters for news; an ingester that does not answer is left out. Rejects only when it was
+ * aborted.
+ */
+export type CatalogNewsSource = (
+  numbers: CatalogNumbers,
+  signal?: AbortSignal,
+) => Promise<readonly CatalogNews[]>;
+
+interface CatalogFollowerOptions {
+  readonly catalog: Catalog;
+  /** Absent: deletes are not followed. */
+  readonly requests?: Pick<DeleteRequests, 'load' | 'state'>;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger?: Logger;
+  /** Absent: the store alone is asked. */
+  readonly news?: CatalogNewsSource;
+  readonly sharedLogs?: SharedLogs;
+  /** Pause between two rounds. Default 15 s: queries refresh what they need by themselves. */
+  readonly pollMs?: number;
+  /**
+   * Rounds from one look at the store to the next, of a partition and of a shared log, while ingesters tell
+   * news of them.
+   */
+  readonly netRounds?: { readonly partition: number; readonly shared: number };
+}
+
+/** A log, and when the store is asked for it. */
+interface Followed {
+  /** The newest manifest when it was last looked at. */
+  number: number;
+  /** Rounds from one look to the next without news of ingesters: doubled by each look that finds nothing. */
+  pauseRounds: number;
+  /** The round of the next look without news of ingesters. */
+  nextRound: number;
+  /** The round of the next look whatever ingesters tell. */
+  netRound: number;
+}
+
+const pollMsDefault = 15_000;
+/**
+ * Most rounds from one look to the next without news of ingesters: half an hour. Queries ask for what they
+ * need when they need it; what is left to learn are dropped sections, whose objects live for an hour and
+ * more.
+ */
+const pauseRoundsMax = 120;
+/**
+ * A lost message delays until the next one, 15 s later. The store is asked for what no message will tell: a
+ * day for a partition, whose leader makes its commits and is told of others; ten minutes for logs that all
+ * processes append to, whose news go through ingesters.
+ */
+const netRoundsDefault = { partition: 5_760, shared: 40 };
+/**
+ * Follows the catalog in rounds. Each round exchanges numbers with ingesters, which commit flushes and so
+ * know of them: a reader gets manifests with the answer, and passes on what it knows. The store is asked for
+ * what ingesters do not tell, and from time to time for the rest: a net for messages that never come.
+ *
+ * No answer depends on it: a query reads the store up to the offset that a head states.
+ */
+export class CatalogFollower {
+  readonly #options: CatalogFollowerOptions;
+  readonly #partitions: Followed[] = [];
+  readonly #shared: { readonly compactions: Followed; readonly deletes: Followed };
+  readonly #netRounds: { readonly partition: number; readonly shared: number };
+  #round = 0;
+  #timer: TimerHandle | undefined;
+  readonly #stop = new AbortController();
+
+  constructor(options: CatalogFollowerOptions) {
+    this.#options = options;
+    this.#netRounds = options.netRounds ?? netRoundsDefault;
+    const { catalog, requests, sharedLogs } = options;
+    this.#shared = {
+      compactions: this.#newFollowed('shared', catalog.compacted.number),
+      deletes: this.#newFollowed('shared', requests?.state.number ?? 0),
+    };
+    sharedLogs?.reads('compactions', { number: () => catalog.compacted.number });
+    if (requests) sharedLogs?.reads('deletes', { number: () => requests.state.number });
+  }
+
+  /**
+   * Follows until `stop`, what was read before. The first round comes within `pollMs`: processes that started
+   * together do not ask together. Failures are logged; the next round tries again.
+   */
+  start(): void {
+    const { timers, random, pollMs = pollMsDefault } = this.#options;
+    const { signal } = this.#stop;
+    const round = async (): Promise<void> => {
+      await this.#follow(false, signal).catch((error: unknown) => {
+        if (signal.aborted) return;
+        const err = error instanceof Error ? error.message : String(error);
+        this.#options.logger?.warn('the catalog could not be refreshed', { err });
+      });
+      if (!signal.aborted) this.#timer = timers.after(pollMs, () => void round());
+    };
+    this.#timer = timers.after(pollMs * random.float(), () => void round());
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#timer?.cancel();
+  }
+
+  /**
+   * Catches up with everything: with partitions from ingesters, and from the store where they do not tell.
+   */
+  async catchUp(signal?: AbortSignal): Promise<void> {
+    await this.#follow(true, signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal);
+  }
+
+  async #follow(isEverything: boolean, signal: AbortSignal): Promise<void> {
+    const { catalog } = this.#options;
+    const round = ++this.#round;
+    const newest = await this.#hear(signal);
+    const due = catalog.partitions().flatMap(({ state }, partition) => {
+      const followed = (this.#partitions[partition] ??= this.#newFollowed('partition', state.number));
+      const isNews = state.number !== followed.number;
+      // A query or an ingester has told: the pace begins anew.
+      if (isNews) Object.assign(followed, { number: state.number, pauseRounds: 1, nextRound: round + 1 });
+      const number = newest?.get(partition);
+      if (number === undefined) return isEverything || round >= followed.nextRound ? [partition] : [];
+      return state.number < number || round >= followed.netRound ? [partition] : [];
+    });
+    await catalog.refreshSome(due, signal);
+    for (const partition of due) {
+      this.#looked(this.#partitions[partition], catalog.state(partition).number, 'partition');
+    }
+    await this.#followShared(isEverything || newest === undefined, signal);
+  }
+
+  async #followShared(isEverything: boolean, signal: AbortSignal): Promise<void> {
+    const { catalog, requests, sharedLogs } = this.#options;
+    const newest = sharedLogs?.numbers();
+    const { compactions, deletes } = this.#shared;
+    const isDue = (followed: Followed, number: number, toldNumber = 0): boolean =>
+      isEverything || toldNumber > number || this.#round >= followed.netRound;
+    const { compacted } = catalog;
+    if (catalog.awaitsCompactions || isDue(compactions, compacted.number, newest?.compactions)) {
+      await catalog.refreshCompactions(signal);
+      this.#looked(compactions, compacted.number, 'shared');
+    }
+    if (requests && isDue(deletes, requests.state.number, newest?.deletes)) {
+      await requests.load(signal);
+      this.#looked(deletes, requests.state.number, 'shared');
+    }
+  }
+
+  /**
+   * Exchanges news with ingesters.
+   *
+   * @returns the newest manifests of partitions whose leaders answered, or that are beyond what is known
+   *   here; undefined: no ingester answered
+   */
+  async #hear(signal: AbortSignal): Promise<ReadonlyMap<number, number> | undefined> {
+    const { catalog, news, sharedLogs } = this.#options;
+    if (!news || !sharedLogs) return undefined;
+    const numbers = catalog.partitions().map(({ state }, i): [number, number] => [i, state.number]);
+    const answers = await news({ partitions: new Map(numbers), shared: sharedLogs.numbers() }, signal);
+    if (answers.length === 0) return undefined;
+    const newest = new Map<number, number>();
+    for (const { partitions, shared } of answers) {
+      sharedLogs.tell(shared);
+      for (const each of partitions) {
+        const { partition, number, isLeader } = each;
+        if (partition >= numbers.length) continue;
+        const isNews = !(await catalog.learn(each));
+        if (isLeader || isNews) newest.set(partition, Math.max(number, newest.get(partition) ?? 0));
+      }
+    }
+    return newest;
+  }
+
+  #looked(followed: Followed, number: number, kind: 'partition' | 'shared'): void {
+    const isNews = followed.number !== number;
+    const pauseRounds = isNews ? 1 : Math.min(2 * followed.pauseRounds, pauseRoundsMax);
+    // Partitions that fell silent together are not all looked at in the same round.
+    const spread = pauseRounds > 4 ? Math.floor((pauseRounds / 2) * this.#options.random.float()) : 0;
+    followed.number = number;
+    followed.pauseRounds = pauseRounds;
+    followed.nextRound = this.#round + pauseRounds - spread;
+    followed.netRound = this.#round + this.#netRounds[kind];
+  }
+
+  /** Due at once without news; otherwise the first looks of partitions and processes lie apart. */
+  #newFollowed(kind: 'partition' | 'shared', number: number): Followed {
+    const netRound = this.#round + 1 + Math.floor(this.#netRounds[kind] * this.#options.random.float());
+    return { number, pauseRounds: 1, nextRound: this.#round, netRound };
+  }
+}
