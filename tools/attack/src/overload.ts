@@ -46,9 +46,9 @@ async function main(): Promise<number> {
   const pushes = new Pushes(product.port, streamsPerPush, linesPerPush, Number(options.groups));
   console.log(`http://127.0.0.1:${product.port}`);
   try {
-    const peak = await peakOf(pushes);
+    const { perSecond: peak, perCpuSecond } = await peakOf(product, pushes);
     console.log(`peak: ${Math.round(peak)} pushes/s of ${pushes.linesPerPush} lines`);
-    const { faults, figures } = await overloaded(product, pushes, peak);
+    const { faults, figures } = await overloaded(product, pushes, { peak, perCpuSecond });
     faults.push(...(await after(pushes, peak)));
     if (!product.isAlive) faults.push(`the process ended: ${product.logTail()}`);
     else faults.push(...(await pushes.miscounted()));
@@ -60,29 +60,42 @@ async function main(): Promise<number> {
   }
 }
 
-/** Acknowledged pushes a second, without the first quarter of the time. */
-async function peakOf(pushes: Pushes): Promise<number> {
+interface Pace {
+  readonly perSecond: number;
+  /**
+   * Acknowledged pushes for each CPU second of the product: other programs of the machine change it little.
+   */
+  readonly perCpuSecond: number;
+}
+
+/** Acknowledged pushes, without the first quarter of the time. */
+async function peakOf(product: Product, pushes: Pushes): Promise<Pace> {
   const beganMs = performance.now();
   const endMs = beganMs + peakSeconds * 1000;
   const warmMs = beganMs + peakSeconds * 250;
   let acked = 0;
+  let warmCpuSeconds: number | undefined;
   const client = async (): Promise<void> => {
     while (performance.now() < endMs) {
       const { status } = await pushes.send();
-      if (status === 204 && performance.now() > warmMs) acked += 1;
+      if (performance.now() <= warmMs) continue;
+      warmCpuSeconds ??= product.cpuSeconds();
+      if (status === 204) acked += 1;
     }
   };
   await Promise.all(Array.from({ length: peakClients }, client));
-  return acked / ((performance.now() - warmMs) / 1000);
+  const perSecond = acked / ((performance.now() - warmMs) / 1000);
+  return { perSecond, perCpuSecond: acked / (product.cpuSeconds() - warmCpuSeconds!) };
 }
 
 async function overloaded(
   product: Product,
   pushes: Pushes,
-  peak: number,
+  { peak, perCpuSecond }: { readonly peak: number; readonly perCpuSecond: number },
 ): Promise<{ faults: string[]; figures: object }> {
   const seconds = Number(options.minutes) * 60;
   let memoryBytes = 0;
+  const beganCpuSeconds = product.cpuSeconds();
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 200);
   pushes.isAnew = options.anew;
   pushes.isHeeding = options.heed;
@@ -90,7 +103,9 @@ async function overloaded(
   pushes.isAnew = false;
   pushes.isHeeding = false;
   clearInterval(sampling);
-  const goodput = (tally.statuses.get(204) ?? 0) / seconds;
+  const acked = tally.statuses.get(204) ?? 0;
+  const goodput = acked / seconds;
+  const cpuSeconds = product.cpuSeconds() - beganCpuSeconds;
   const faults: string[] = [];
   const others = [...tally.statuses].filter(([status]) => ![204, 429, 503].includes(status));
   if (others.length > 0) faults.push(`answers beside 204, 429 and 503: ${JSON.stringify(others)}`);
@@ -102,6 +117,8 @@ async function overloaded(
   const figures = {
     goodput: Math.round(goodput),
     share: Number((goodput / peak).toFixed(2)),
+    shareForCpu: Number((acked / cpuSeconds / perCpuSecond).toFixed(2)),
+    cpus: Number((cpuSeconds / seconds).toFixed(2)),
     sent: tally.sent,
     unsent: tally.unsent,
     statuses: Object.fromEntries(tally.statuses),

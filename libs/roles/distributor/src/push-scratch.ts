@@ -1,4 +1,5 @@
 /** Reusable memory for decoding pushes. */
+import { mib } from '@loki/model';
 import { SnappyDecoder } from './decode/snappy-decoder.ts';
 import { PushRows } from './rows/push-rows.ts';
 
@@ -6,17 +7,27 @@ import { PushRows } from './rows/push-rows.ts';
 export class PushScratch {
   readonly rows = new PushRows();
   readonly snappy = new SnappyDecoder();
+
+  get bytes(): number {
+    return this.rows.columnBytes + this.snappy.keptBytes;
+  }
 }
 
-/** Scratch memory that stays for the next pushes; more is freed after a burst. */
-const keptMax = 4;
+/**
+ * Scratch memory that stays for the next pushes; more is freed after a burst. A new one takes 170 KB: when
+ * four were kept, a process that was busy made one for each push, and the garbage collector took half of its
+ * time.
+ */
+const keptBytesMax = 32 * mib;
+const keptMax = 64;
 
 /**
- * Scratch memory for pushes: one serves all of them, except those that wait for a verdict before they are
- * stored.
+ * Scratch memory for pushes: as many as begin in one turn of the event loop, and wait for a verdict before
+ * they are stored.
  */
 export class PushScratches {
   readonly #free: PushScratch[] = [];
+  #freeBytes = 0;
   #takenCount = 0;
 
   /** Pushes that hold a scratch. */
@@ -26,12 +37,20 @@ export class PushScratches {
 
   take(): PushScratch {
     this.#takenCount++;
-    return this.#free.pop() ?? new PushScratch();
+    const scratch = this.#free.pop();
+    if (!scratch) return new PushScratch();
+    this.#freeBytes -= scratch.bytes;
+    return scratch;
   }
 
   giveBack(scratch: PushScratch): void {
     this.#takenCount--;
     scratch.rows.release();
-    if (this.#free.length < keptMax) this.#free.push(scratch);
+    const { bytes } = scratch;
+    const isKept = this.#free.length < keptMax && this.#freeBytes + bytes <= keptBytesMax;
+    if (isKept) {
+      this.#free.push(scratch);
+      this.#freeBytes += bytes;
+    } else scratch.rows.free();
   }
 }

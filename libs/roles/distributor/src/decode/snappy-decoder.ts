@@ -29,6 +29,11 @@ const slackBytes = 64;
 export class SnappyDecoder {
   #buffer = Buffer.alloc(0);
 
+  /** Memory that stays for the next call. */
+  get keptBytes(): number {
+    return this.#buffer.length;
+  }
+
   /** @throws LokiError 400 for corrupt input, 413 when the claimed length exceeds `bytesMax` */
   decode(input: Uint8Array, bytesMax: number): Buffer {
     const claim = lengthAt(input);

@@ -32,6 +32,8 @@ const countsMax: PushCounts = { rows: 1 << 22, pairs: 1 << 22, streams: 1 << 16 
  */
 export const inlineCountsMax: PushCounts = { rows: 1 << 15, pairs: 1 << 16, streams: 1 << 11 };
 
+/** Bytes of a row in the columns of numbers. */
+const columnBytesPerRow = 26;
 /** Memory that stays between pushes at most; a larger push frees its columns. */
 const rowsKeptMax = 1 << 18;
 
@@ -76,6 +78,11 @@ export class PushRows implements PushSink {
   readonly #names = new NameCache();
   /** More than these are refused with `bodyTooLarge`. */
   countsMax = countsMax;
+
+  /** Memory of the columns, and of lines made while decoding. */
+  get columnBytes(): number {
+    return this.extra.length + this.seconds.length * columnBytesPerRow;
+  }
 
   /** Empties the columns for a push whose body is `bytes`. */
   start(bytes: Buffer, streams: StreamLookup | undefined): void {
