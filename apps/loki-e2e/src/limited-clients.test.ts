@@ -36,6 +36,7 @@ runtime_config: {file: ${overrides}}
     overrides,
     `overrides:
   hot: {per_stream_rate_limit: 100KB, per_stream_rate_limit_burst: 100KB, shard_streams: {enabled: true, desired_rate: 50KB}}
+  protobuf: {per_stream_rate_limit: 4KB, per_stream_rate_limit_burst: 60KB}
 `,
   );
   server = await TestServer.start([`-config.file=${file}`, '-write-log.partitions=4']);
@@ -168,7 +169,7 @@ test('a protobuf client that waits as it is told, with two streams in each push'
   const nowNs = BigInt(Date.now()) * 1_000_000n;
   const entries = lines.map((line, i) => ({ timestampNs: nowNs + BigInt(i), line }));
   let refusals = 0;
-  // The first push uses up the burst of both streams.
+  // The first push uses up the burst of both streams; the second one fits after five seconds.
   for (let from = 0; from < lineCount; from += 160) {
     const part = entries.slice(from, from + 160);
     const streams = ['a', 'b'].map((n, at) => ({
