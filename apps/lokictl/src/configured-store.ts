@@ -42,16 +42,63 @@ export async function readConfig(
   return loaded.config;
 }
 
-/** The object store in `directory`, or the configured one. */
+interface OpenedStore {
+  readonly store: ObjectStore;
+  /** Its directory or bucket, for people. */
+  readonly place: string;
+}
+
+/**
+ * The object store in `directory`, or the configured one.
+ *
+ * @throws MissingStoreError when there is none: a mistyped path must neither pass for a sound store nor
+ *   become a new one
+ */
 export async function openStore(
   directory: string | undefined,
   flags: Flags,
   io: CommandIo,
-): Promise<ObjectStore> {
-  if (directory !== undefined) return new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+): Promise<OpenedStore> {
+  if (directory !== undefined) {
+    const store = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+    return existing({ store, place: directory });
+  }
   // Loaded only here: it imports all roles and adapters, which would delay every other command.
-  const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
-  return openObjectStore((await readConfig(flags, io, limitSyntaxChecks)).storage);
+  const { limitSyntaxChecks } = await import('@loki/process');
+  return openConfiguredStore(await readConfig(flags, io, limitSyntaxChecks));
+}
+
+/**
+ * The store of a configuration.
+ *
+ * @throws MissingStoreError when there is none
+ */
+export async function openConfiguredStore(config: Config): Promise<OpenedStore> {
+  const { openObjectStore } = await import('@loki/process');
+  return existing({ store: openObjectStore(config.storage), place: placeOf(config) });
+}
+
+/** There is no store where one should be opened. */
+class MissingStoreError extends Error {
+  readonly code = 'missingStore';
+}
+
+/** Every store has a catalog from its first process with an embedded log, or its first flush, on. */
+async function existing(opened: OpenedStore): Promise<OpenedStore> {
+  for await (const _ of opened.store.list('catalog/')) return opened;
+  throw new MissingStoreError(
+    `there is no store in ${opened.place}: nothing is stored below catalog/. Name the directory that has it (chunks, below the data directory), or --config FILE`,
+  );
+}
+
+function placeOf({ storage }: Config): string {
+  const prefix = storage.prefix === '' ? '' : `, prefix ${storage.prefix}`;
+  switch (storage.kind) {
+    case 'filesystem':
+      return `${storage.directory}${prefix}`;
+    case 's3':
+      return `the bucket ${storage.bucket}${prefix}`;
+  }
 }
 
 /** Reads a file's text; undefined: there is no such file. */

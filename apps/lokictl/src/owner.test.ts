@@ -27,11 +27,12 @@ async function lokictl(...words: string[]) {
 
 test('a mark is shown, moved, and not moved to what is no log', async () => {
   const [a, b] = ['a'.repeat(32), 'b'.repeat(32)];
+  const store = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+  await store.put('catalog/partitions/0/00000000000000000001', Buffer.from('a'));
   expect(await lokictl('owner', 'show', directory)).toMatchObject({
     code: 1,
-    out: 'no embedded write log owns the store\n',
+    out: `no embedded write log owns the store in ${directory}\n`,
   });
-  const store = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
   await new OwnerMark(store).claim({ logId: a, place: 'host-a:/data', sinceMs: 0 });
   expect(await lokictl('owner', 'show', directory)).toEqual({
     code: 0,
@@ -42,7 +43,7 @@ test('a mark is shown, moved, and not moved to what is no log', async () => {
     expect((await lokictl('owner', 'move', '--to', wrong, directory)).code).toBe(2);
   }
   expect((await lokictl('owner', 'move', '--to', b, directory)).out).toBe(
-    `the store belongs to ${b} now, to ${a} (host-a:/data) before\n`,
+    `the store in ${directory} belongs to ${b} now, to ${a} (host-a:/data) before\n`,
   );
   expect((await lokictl('owner', 'move', '--to', b, directory)).out).toContain('already');
   expect(JSON.parse((await lokictl('owner', 'show', '--json', directory)).out)).toMatchObject({ logId: b });

@@ -14,11 +14,12 @@ export const ownerShow: Command = {
     'Shows which embedded write log owns the store in DIR, or the configured store. Exit code 1 when none does.',
   flags: [...configFlags, { name: 'json', summary: 'print JSON' }],
   async run({ positional: [directory], flags }, io) {
-    const owner = await new OwnerMark(await openStore(directory, flags, io)).current();
+    const { store, place } = await openStore(directory, flags, io);
+    const owner = await new OwnerMark(store).current();
     if (flags.has('json')) io.out(`${JSON.stringify(owner ?? null)}\n`);
     else if (owner) {
       io.out(`${owner.logId}  ${owner.place}  since ${new Date(owner.sinceMs).toISOString()}\n`);
-    } else io.out('no embedded write log owns the store\n');
+    } else io.out(`no embedded write log owns the store in ${place}\n`);
     return owner ? 0 : 1;
   },
 };
@@ -43,15 +44,16 @@ export const ownerMove: Command = {
     if (logId === undefined || !/^[0-9a-f]{32}$/.test(logId)) {
       throw new UsageError('--to needs the 32 hex digits of a write log');
     }
-    const mark = new OwnerMark(await openStore(directory, flags, io));
+    const { store, place } = await openStore(directory, flags, io);
+    const mark = new OwnerMark(store);
     const before = await mark.current();
     if (before?.logId === logId) {
-      io.out(`the store belongs to ${logId} already\n`);
+      io.out(`the store in ${place} belongs to ${logId} already\n`);
       return 0;
     }
     await mark.move({ logId, place: `lokictl on ${os.hostname()}`, sinceMs: new NodeClock().nowMs() });
     io.out(
-      `the store belongs to ${logId} now${before ? `, to ${before.logId} (${before.place}) before` : ''}\n`,
+      `the store in ${place} belongs to ${logId} now${before ? `, to ${before.logId} (${before.place}) before` : ''}\n`,
     );
     return 0;
   },

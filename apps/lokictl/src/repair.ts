@@ -13,7 +13,7 @@ export const repair: Command = {
     'Rebuilds damaged manifests and steps of delete requests in the store in DIR, or in the configured store, and keeps their bytes under quarantine/. Stop all processes that write to the store first. Exit code 1 when damage remains.',
   flags: [...configFlags, { name: 'dry-run', summary: 'list the damage and change nothing' }],
   async run({ positional: [directory], flags }, io) {
-    const objectStore = await openStore(directory, flags, io);
+    const { store: objectStore, place } = await openStore(directory, flags, io);
     const repairs = await repairCatalog({
       objectStore,
       partitionCount: await countPartitions(objectStore),
@@ -21,7 +21,7 @@ export const repair: Command = {
       isDryRun: flags.has('dry-run'),
     });
     for (const { text, isMended } of repairs) io.out(`${isMended ? 'repaired' : 'damaged'}: ${text}\n`);
-    if (repairs.length === 0) io.out('nothing is damaged\n');
+    if (repairs.length === 0) io.out(`nothing is damaged in ${place}\n`);
     return repairs.every(({ isMended }) => isMended) ? 0 : 1;
   },
 };

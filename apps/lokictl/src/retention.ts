@@ -4,12 +4,11 @@ import type { DeleteRequest, SegmentRef } from '@loki/catalog';
 import { RuntimeConfig } from '@loki/config';
 import type { Config, LimitSyntaxChecks, LimitsSource } from '@loki/config';
 import { findDeletedRows } from '@loki/engine';
-import { FilesystemObjectStore } from '@loki/object-store';
 import type { LeafDelete, Logger, ObjectStore, WorkerEnv } from '@loki/ports';
-import { NodeClock, NodeDisk, NodeTimers } from '@loki/runtime';
+import { NodeClock, NodeTimers } from '@loki/runtime';
 import { UsageError } from './command.ts';
 import type { Command, CommandIo } from './command.ts';
-import { configFlags, readConfig, textReader } from './configured-store.ts';
+import { configFlags, openConfiguredStore, openStore, readConfig, textReader } from './configured-store.ts';
 
 const timeMinNs = -(1n << 63n);
 const timeMaxNs = (1n << 63n) - 1n;
@@ -27,19 +26,13 @@ export const retention: Command = {
       throw new UsageError('--dry-run is missing: this command only shows entries, compactors remove them');
     }
     // Loaded only here: it imports all roles and adapters, which would delay every other command.
-    const { limitSyntaxChecks, openObjectStore } = await import('@loki/process');
+    const { limitSyntaxChecks } = await import('@loki/process');
     const config = await readConfig(flags, io, limitSyntaxChecks);
     const limits = await limitsOf(config, io, limitSyntaxChecks);
-    const store =
-      directory === undefined
-        ? openObjectStore(config.storage)
-        : new FilesystemObjectStore({ disk: new NodeDisk(directory) });
+    const { store } =
+      directory === undefined ? await openConfiguredStore(config) : await openStore(directory, flags, io);
     const [clock, timers] = [new NodeClock(), new NodeTimers()];
     const partitionCount = await countPartitions(store);
-    if (partitionCount === 0) {
-      io.err(`lokictl: nothing is stored in ${directory ?? placeOf(config)}: there is no catalog\n`);
-      return 1;
-    }
     const catalog = new Catalog({ objectStore: store, timers, partitionCount });
     await catalog.refresh();
     const requests = new DeleteRequests({ objectStore: store, clock, timers });
@@ -117,15 +110,6 @@ function requestText(request: DeleteRequest, mode: string): string {
 function timeText(ns: bigint): string {
   const clamped = ns < timeMinNs ? timeMinNs : ns > timeMaxNs ? timeMaxNs : ns;
   return new Date(Number(clamped / 1_000_000n)).toISOString();
-}
-
-function placeOf({ storage }: Config): string {
-  switch (storage.kind) {
-    case 'filesystem':
-      return storage.directory;
-    case 's3':
-      return `the bucket ${storage.bucket}`;
-  }
 }
 
 export async function countPartitions(store: ObjectStore): Promise<number> {

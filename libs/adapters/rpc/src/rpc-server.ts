@@ -1,5 +1,5 @@
 /** The gRPC port of a process: services, tokens, bounds, health and reflection. */
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, setLogger } from '@grpc/grpc-js';
 import type {
   handleBidiStreamingCall,
   MethodDefinition,
@@ -114,6 +114,7 @@ export class RpcServer {
   /** @returns the port */
   listen(): Promise<number> {
     const { address, port, tls, logger, connections } = this.#options;
+    logLibrary(logger);
     const credentials = tls ? serverCredentials(tls) : ServerCredentials.createInsecure();
     const host = address === '' ? '[::]' : address.includes(':') ? `[${address}]` : address;
     return new Promise((resolve, reject) => {
@@ -159,6 +160,15 @@ export class RpcServer {
       });
     });
   }
+}
+
+/**
+ * The library writes lines of its own to standard error otherwise, in another form. The errors that end a
+ * start or a call reach their callers besides.
+ */
+function logLibrary(logger: Logger): void {
+  const log = (...words: unknown[]): void => logger.debug('grpc-js', { text: words.map(String).join(' ') });
+  setLogger({ error: log, info: log, debug: log });
 }
 
 type AnyMethod = ServiceDefinition[string];

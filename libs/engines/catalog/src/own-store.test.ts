@@ -22,6 +22,7 @@ function newWorld() {
         logger: silent,
         logId: digit.repeat(32),
         place: `host-${digit}:/data`,
+        storeWords: '/data/chunks',
         takesStore,
         onLost: (error) => void lost.push(error),
       }),

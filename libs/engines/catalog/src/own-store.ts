@@ -13,6 +13,8 @@ interface StoreOwnerOptions {
   readonly logId: string;
   /** Its host and directory. */
   readonly place: string;
+  /** The words with which lokictl opens the store: its directory, or `--config FILE`. */
+  readonly storeWords: string;
   /** The store is taken from another log at the start. */
   readonly takesStore: boolean;
   /**
@@ -31,11 +33,13 @@ interface StoreOwnerOptions {
  */
 export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () => void }> {
   const { objectStore, clock, timers, logger, logId, place, takesStore, onLost, pollMs = 15_000 } = options;
+  const refused = (current: StoreOwner): LokiError =>
+    new LokiError('internal', foreignOwnerText(current, thisOwner, options.storeWords));
   const mark = new OwnerMark(objectStore);
   const thisOwner: StoreOwner = { logId, place, sinceMs: clock.nowMs() };
   const owner = await mark.claim(thisOwner);
   if (owner.logId !== logId) {
-    if (!takesStore) throw refused(owner, thisOwner);
+    if (!takesStore) throw refused(owner);
     await mark.move(thisOwner);
     logger.warn('the object store was taken from another write log', {
       before: owner.logId,
@@ -50,7 +54,7 @@ export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () =
       return undefined;
     });
     if (isStopped) return;
-    if (current && current.logId !== logId) return onLost(refused(current, thisOwner));
+    if (current && current.logId !== logId) return onLost(refused(current));
     timer = timers.after(pollMs, () => void look());
   };
   timer = timers.after(pollMs, () => void look());
@@ -59,8 +63,4 @@ export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () =
     timer?.cancel();
   };
   return { stop };
-}
-
-function refused(owner: StoreOwner, thisOwner: StoreOwner): LokiError {
-  return new LokiError('internal', foreignOwnerText(owner, thisOwner));
 }

@@ -39,11 +39,11 @@ describe('the mark of the owner', () => {
   });
 
   test('a refusal names both logs and says what to do', () => {
-    const text = foreignOwnerText(owner('a'), owner('b'));
+    const text = foreignOwnerText(owner('a'), owner('b'), '/data/chunks');
     for (const part of [
       'host-a:/data',
       '1970-01-01T00:00:01.000Z',
-      `lokictl owner move --to ${'b'.repeat(32)}`,
+      `lokictl owner move --to ${'b'.repeat(32)} /data/chunks`,
     ]) {
       expect(text).toContain(part);
     }

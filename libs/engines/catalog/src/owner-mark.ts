@@ -82,12 +82,16 @@ export class OwnerMark {
   }
 }
 
-/** The refusal of a second log, with what to do. */
-export function foreignOwnerText(owner: StoreOwner, thisOwner: StoreOwner): string {
+/**
+ * The refusal of a second log, with what to do.
+ *
+ * @param storeWords the words with which lokictl opens this store; without them it would open the default one
+ */
+export function foreignOwnerText(owner: StoreOwner, thisOwner: StoreOwner, storeWords: string): string {
   const since = new Date(owner.sinceMs).toISOString();
   return (
     `the object store belongs to the write log ${owner.logId} (${owner.place}, since ${since}), this process has ${thisOwner.logId} (${thisOwner.place}): ` +
     'two processes with embedded write logs lose lines of each other on one store. Give this process a bucket or a storage prefix of its own, ' +
-    `or let both share one Kafka log. When the other process has stopped for good: lokictl owner move --to ${thisOwner.logId}`
+    `or let both share one Kafka log. When the other process has stopped for good: lokictl owner move --to ${thisOwner.logId} ${storeWords}`
   );
 }

@@ -179,6 +179,7 @@ async function own(process: VirtualProcess, objectStore: ObjectStore, world: Sim
     logger: traceLogger(process),
     logId,
     place: owner.place,
+    storeWords: '--config FILE',
     takesStore: false,
     onLost: owner.onLost,
     pollMs: 3_000,

@@ -26,10 +26,12 @@ import { startRoles } from './roles/roles.ts';
 import { watchCertificates } from './serve/certificates.ts';
 import { descriptorsMax, rpcConnectionsMaxOf } from './serve/descriptors.ts';
 import { HttpPorts } from './serve/http-ports.ts';
+import { openPort } from './serve/open-port.ts';
 import { routeOperators, routeProcess } from './serve/process-routes.ts';
 import { RpcHealth } from './serve/rpc-health.ts';
 import type { Adapters } from './stores/adapters.ts';
 import { lockDirectories } from './stores/directory-lock.ts';
+import type { OwnDirectory } from './stores/directory-lock.ts';
 import { inMib, memoryBoundsOf, processMemoryBytes, threadsOf } from './stores/memory-bounds.ts';
 
 type RunConfig = Extract<LoadedConfig, { kind: 'run' }>;
@@ -102,6 +104,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   const ports = await server.listen();
   const roles = await startRoles({
     config,
+    source: deps.source,
     memory,
     queryThread: new QueryThread({ bytesMax: memory.rootBytesMax, clock, timers }),
     limits,
@@ -163,7 +166,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     limits,
     stop,
   });
-  const rpcPort = await rpc.listen();
+  const rpcPort = await openPort(() => rpc.listen(), config.server.grpcListenPort, 'server.grpc-listen-port');
   server.isStarting = false;
   missing = undefined;
   await roles.join(rpcPort);
@@ -217,11 +220,11 @@ function runtimeConfig(
 /**
  * Directories that only this process may write. Not the file system's object store: separate apps share it.
  */
-function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Config): string[] {
+function writtenDirectories({ dataDirectory, writeLog, ruler, components }: Config): OwnDirectory[] {
   return [
-    dataDirectory,
-    ...(writeLog.kind === 'embedded' ? [writeLog.directory] : []),
-    ...(components.has('ruler') ? [ruler.walDirectory] : []),
+    { path: dataDirectory, flag: 'common.path-prefix' },
+    ...(writeLog.kind === 'embedded' ? [{ path: writeLog.directory, flag: 'write-log.directory' }] : []),
+    ...(components.has('ruler') ? [{ path: ruler.walDirectory, flag: 'ruler.wal.dir' }] : []),
   ];
 }
 

@@ -98,19 +98,21 @@ async function serve(
   onStart: (countLine: (level: LogLevel) => void) => void,
 ): Promise<void> {
   const { logger } = deps;
+  // A signal's stop and the end that operators asked for meet here.
+  const exitStopped = (): never => {
+    logger.info('stopped');
+    process.exit(0);
+  };
   let running: RunningProcess | undefined;
   const stop = (signal: NodeJS.Signals) => {
     logger.info('stopping', { signal });
     // A start may wait for a service for hours. It has acknowledged nothing, and the first process of a
     // container has no default for signals.
     if (!running) process.exit(0);
-    running.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error('stopped with an error; nothing acknowledged is lost', { err: String(error) });
-        process.exit(1);
-      },
-    );
+    running.stop().then(exitStopped, (error: unknown) => {
+      logger.error('stopped with an error; nothing acknowledged is lost', { err: String(error) });
+      process.exit(1);
+    });
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
@@ -119,7 +121,7 @@ async function serve(
     onStart(running.countLine);
     new IdleCollection().start();
     await running.ended;
-    process.exit(0);
+    exitStopped();
   } catch (error) {
     const text = error instanceof LokiError || !(error instanceof Error) ? String(error) : error.message;
     logger.error('error running loki', { err: text });

@@ -80,10 +80,10 @@ test('keys without effect are told once, with the reason that they share', async
     'limits_config: {max_query_series: 7, cardinality_limit: 5, bloom_creation_enabled: false, bloom_max_block_size: 1MB}',
   ].join('\n');
   expect((await noticesOf(yaml)).filter((text) => text.startsWith('accepted, no effect'))).toEqual([
-    'accepted, no effect: frontend.scheduler_address, query_scheduler.use_scheduler_ring (scheduler and query frontend are one process here), ' +
-      'limits_config.bloom_creation_enabled, limits_config.bloom_max_block_size (search filters are built by the compactor, without settings), ' +
-      'limits_config.cardinality_limit (use limits_config.max_query_memory), ' +
-      'querier.extra_query_delay (one owner answers for each partition), ' +
+    'accepted, no effect: frontend.scheduler_address, query_scheduler.use_scheduler_ring (scheduler and query frontend are one process here); ' +
+      'limits_config.bloom_creation_enabled, limits_config.bloom_max_block_size (search filters are built by the compactor, without settings); ' +
+      'limits_config.cardinality_limit (use limits_config.max_query_memory); ' +
+      'querier.extra_query_delay (one owner answers for each partition); ' +
       'query_range.instant_metric_query_split_align (parts always begin and end at multiples of the interval)',
   ]);
 });

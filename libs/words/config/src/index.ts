@@ -11,7 +11,7 @@ export type {
   StorageConfig,
 } from './service-config.ts';
 export { loadConfig } from './load-config.ts';
-export type { LoadedConfig } from './load-config.ts';
+export type { ConfigSource, LoadedConfig } from './load-config.ts';
 export type { Limits, LimitsSource, OtlpAction, OtlpAttributesConfig } from './limits.ts';
 export { buildLimits } from './read-limits.ts';
 export type { LimitSyntaxChecks } from './limit-reader.ts';

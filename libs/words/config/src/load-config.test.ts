@@ -61,11 +61,11 @@ describe('starting', () => {
   });
 
   test('the first file of the list that exists is read', async () => {
-    const { file, config } = await running(['-config.file=no.yaml,b.yaml,c.yaml'], {
+    const { source, config } = await running(['-config.file=no.yaml,b.yaml,c.yaml'], {
       'b.yaml': 'no_auth_tenant: b',
       'c.yaml': 'no_auth_tenant: c',
     });
-    expect(file).toBe('b.yaml');
+    expect(source.file).toBe('b.yaml');
     expect(config.noAuthTenant).toBe('b');
   });
 
@@ -121,6 +121,19 @@ describe('starting', () => {
       stdout: 'config is valid\n',
     });
     expect(await load(['-verify-config', '-config.file=a'], { a: 'x: 1' })).toMatchObject({ code: 1 });
+  });
+
+  test('a key that another key takes the place of names that key, and groups do not run together', async () => {
+    const loaded = await load(['-verify-config', '-config.file=a'], {
+      a: `
+common: {storage: {filesystem: {chunks_directory: /c, rules_directory: /r}}}
+ruler: {storage: {type: local, local: {directory: /l}}}
+compactor: {working_directory: /w}
+`,
+    });
+    expect((loaded as { stderr: string }).stderr).toContain(
+      'accepted, no effect: common.storage.filesystem.rules_directory (ruler.storage.local.directory is set); compactor.working_directory (compaction keeps nothing on disk)',
+    );
   });
 
   test('verify-config prints the notices that a start would log', async () => {
@@ -227,6 +240,14 @@ describe('refusals name file, line and key', () => {
     [
       'schema_config: {configs: [{store: tsdb, schema: v12}]}',
       'schema v13 is required to store Structured Metadata',
+    ],
+    [
+      'schema_config: {configs: [{store: tsdb, schema: v99, from: 2024-01-01}]}',
+      'CONFIG ERROR: invalid schema config: validating period_config: invalid schema version "v99"',
+    ],
+    [
+      'schema_config: {configs: [{store: tsdb, schema: v14, from: 2024-01-01}, {store: tsdb, schema: v13, from: 2024-02-01}]}',
+      'invalid schema version "v14" (from: 2024-01-01)',
     ],
     ['schema_config: {configs: [{object_store: gcs}]}', 'object store "gcs" is not supported'],
     ['server: {log_level: loud}', 'unrecognized log level "loud"'],

@@ -7,7 +7,7 @@ import { expandEnv, ExpandError } from './expand-env.ts';
 import { applyFlags, helpText, parseFlags } from './flags.ts';
 import type { CommandLine } from './flags.ts';
 import type { LimitSyntaxChecks } from './limit-reader.ts';
-import { withReasons } from './no-effect.ts';
+import { reasonOf, withReasons } from './no-effect.ts';
 import { readConfig } from './read-config.ts';
 import { renderConfig } from './render.ts';
 import { Settings } from './settings.ts';
@@ -27,6 +27,14 @@ interface ConfigDeps {
   readonly limitSyntaxChecks?: LimitSyntaxChecks;
 }
 
+/** The origin of a configuration. */
+export interface ConfigSource {
+  /** The file that was read; '' when there was none. */
+  readonly file: string;
+  /** Whether variables of the environment were put into it. */
+  readonly expandsEnv: boolean;
+}
+
 /** The outcome of `loadConfig`: a configuration to run with, or texts to print before the process ends. */
 export type LoadedConfig =
   | {
@@ -34,8 +42,7 @@ export type LoadedConfig =
       readonly config: Config;
       readonly settings: Settings;
       readonly notices: readonly ConfigNotice[];
-      /** The file that was read; '' when there was none. */
-      readonly file: string;
+      readonly source: ConfigSource;
     }
   /** Nothing to run: print and exit. */
   | { readonly kind: 'exit'; readonly code: number; readonly stdout: string; readonly stderr: string };
@@ -100,7 +107,13 @@ async function load(deps: ConfigDeps, line: CommandLine): Promise<LoadedConfig> 
   if (line.printConfigReverse) {
     notices.push({ level: 'info', message: renderConfig(settings).split('\n').reverse().join('\n') });
   }
-  return { kind: 'run', config, settings, notices, file: source?.file ?? '' };
+  return {
+    kind: 'run',
+    config,
+    settings,
+    notices,
+    source: { file: source?.file ?? '', expandsEnv: line.expandEnv },
+  };
 }
 
 async function findFile(
@@ -130,7 +143,11 @@ function expand(text: string, deps: ConfigDeps, line: CommandLine, file: string)
 function unusedNotice(settings: Settings): ConfigNotice[] {
   const unused = settings.unused();
   if (unused.length === 0) return [];
-  return [{ level: 'info', message: `accepted, no effect: ${withReasons(unused)}` }];
+  const reasonFor = (path: string): string => {
+    const winner = settings.winnerOver(path);
+    return winner === undefined ? reasonOf(path) : `${winner} is set`;
+  };
+  return [{ level: 'info', message: `accepted, no effect: ${withReasons(unused, reasonFor)}` }];
 }
 
 /** The notices as lines, as the log of a start has them. */

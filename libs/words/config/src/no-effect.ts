@@ -155,18 +155,21 @@ function each(paths: readonly string[], reason: string): [string, string][] {
   return paths.map((path) => [path, reason]);
 }
 
-/** The keys with their reasons, grouped by reason: `a, b (reason), c`. */
-export function withReasons(paths: readonly string[]): string {
+/** The keys with their reasons, grouped by reason: `a, b (reason); c`. */
+export function withReasons(
+  paths: readonly string[],
+  reasonFor: (path: string) => string = reasonOf,
+): string {
   const byReason = new Map<string, string[]>();
   for (const path of paths) {
-    const reason = reasonOf(path);
+    const reason = reasonFor(path);
     const group = byReason.get(reason);
     if (group) group.push(path);
     else byReason.set(reason, [path]);
   }
   return [...byReason]
     .map(([reason, group]) => (reason === '' ? group.join(', ') : `${group.join(', ')} (${reason})`))
-    .join(', ');
+    .join('; ');
 }
 
 /** The reason why this key has no effect here; '' : no reason is listed. */

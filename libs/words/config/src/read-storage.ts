@@ -37,11 +37,12 @@ export function readStorage(
     return { kind, prefix, ...readS3(settings, block, notices) };
   }
   const directory =
-    settings.text('storage_config.object_store.filesystem.dir') ||
-    settings.text('storage_config.filesystem.directory') ||
-    settings.text('common.storage.object_store.filesystem.dir') ||
-    settings.text('common.storage.filesystem.chunks_directory') ||
-    `${dataDirectory}/chunks`;
+    settings.firstText(
+      'storage_config.object_store.filesystem.dir',
+      'storage_config.filesystem.directory',
+      'common.storage.object_store.filesystem.dir',
+      'common.storage.filesystem.chunks_directory',
+    ) || `${dataDirectory}/chunks`;
   return { kind, prefix, directory };
 }
 
@@ -110,10 +111,12 @@ export function readRulerStorage(
   const prefix = settings.text('ruler_storage.storage_prefix');
   if (isS3) return { kind: 's3', prefix, ...readS3(settings, block ?? 'ruler.storage.s3', notices) };
   const directory =
-    directoryText ||
-    settings.text('ruler.storage.local.directory') ||
-    settings.text('common.storage.filesystem.rules_directory') ||
-    `${dataDirectory}/rules`;
+    settings.firstText(
+      'ruler_storage.filesystem.dir',
+      'ruler_storage.local.directory',
+      'ruler.storage.local.directory',
+      'common.storage.filesystem.rules_directory',
+    ) || `${dataDirectory}/rules`;
   return { kind: 'filesystem', prefix, directory };
 }
 

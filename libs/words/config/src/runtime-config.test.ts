@@ -196,7 +196,7 @@ test('keys of tenants that mean nothing here are named once for all of them', as
   await runtime.start();
   await timers.fire();
   expect(lines).toEqual([
-    'warn overrides: accepted, no effect: limits_config.bloom_creation_enabled (search filters are built by the compactor, without settings), limits_config.cardinality_limit (use limits_config.max_query_memory)',
+    'warn overrides: accepted, no effect: limits_config.bloom_creation_enabled (search filters are built by the compactor, without settings); limits_config.cardinality_limit (use limits_config.max_query_memory)',
   ]);
   expect(runtime.forTenant('a').maxQuerySeries).toBe(7);
 });

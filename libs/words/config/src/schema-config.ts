@@ -36,6 +36,7 @@ export function checkSchemaConfig(
   const last = all.at(-1);
   if (last === undefined) return;
   const faults = [
+    ...schemaVersionFaults(all),
     ...indexPeriodFaults(all),
     ...(allowStructuredMetadata ? structuredMetadataFaults(last) : []),
   ];
@@ -54,6 +55,18 @@ export function checkSchemaConfig(
       message: `${store}: data of the period from ${period.from} is not read`,
     });
   }
+}
+
+/** Schemas that Loki has had. */
+const schemaVersions: readonly string[] = ['v9', 'v10', 'v11', 'v12', 'v13'];
+
+function schemaVersionFaults(all: readonly SchemaPeriod[]): string[] {
+  return all
+    .filter(({ schema = '' }) => schema !== '' && !schemaVersions.includes(schema))
+    .map(
+      ({ schema, from }) =>
+        `CONFIG ERROR: invalid schema config: validating period_config: invalid schema version ${JSON.stringify(schema)} (from: ${from}); it is one of ${schemaVersions.join(', ')}`,
+    );
 }
 
 function hasTsdb({ store = '' }: SchemaPeriod): boolean {

@@ -19,6 +19,8 @@ interface Setting {
 export class Settings {
   readonly #set = new Map<string, Setting>();
   readonly #read = new Set<string>();
+  /** Keys that are not read, by the key that is read in their place. */
+  readonly #winners = new Map<string, string>();
 
   set(path: string, value: SettingValue, origin: SettingOrigin): void {
     this.#set.set(path, { value, origin });
@@ -33,6 +35,19 @@ export class Settings {
 
   text(path: string): string {
     return this.#use(path) as string;
+  }
+
+  /** The first of these keys that is not empty: it has an effect in place of those after it. */
+  firstText(...paths: readonly string[]): string {
+    const winner = paths.find((path) => this.text(path) !== '');
+    if (winner === undefined) return '';
+    for (const path of paths.slice(paths.indexOf(winner) + 1)) this.#winners.set(path, winner);
+    return this.text(winner);
+  }
+
+  /** The key that has an effect in place of this one. */
+  winnerOver(path: string): string | undefined {
+    return this.#winners.get(path);
   }
 
   number(path: string): number {

@@ -10,7 +10,7 @@ import {
   SharedLogs,
 } from '@loki/catalog';
 import type { Partitions } from '@loki/catalog';
-import type { Component, Config, LimitsSource } from '@loki/config';
+import type { Component, Config, ConfigSource, LimitsSource } from '@loki/config';
 import type { QueryThread } from '@loki/engine';
 import type { ServiceStates } from '@loki/http';
 import { observedObjectStore } from '@loki/object-store';
@@ -27,7 +27,7 @@ import type { DiskCacheData } from '../stores/disk-cache-of-worker.ts';
 import { openDiskCache } from '../stores/disk-cache.ts';
 import { threadsOf } from '../stores/memory-bounds.ts';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
-import { prepareObjectStore } from '../stores/object-store.ts';
+import { prepareObjectStore, storeWords } from '../stores/object-store.ts';
 import type { WorkerData, WorkerReport } from '../stores/object-store.ts';
 import { LogPressure, openWriteLog } from '../stores/open-write-log.ts';
 import { patiently } from '../stores/patiently.ts';
@@ -38,6 +38,7 @@ import type { Hiding } from './compactor-role.ts';
 /** Dependencies of every role. */
 export interface RoleDeps {
   readonly config: Config;
+  readonly source: ConfigSource;
   readonly limits: LimitsSource;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -164,7 +165,14 @@ async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => voi
   if (kind !== 'embedded') return undefined;
   const logId = await readLogIdentity(new NodeDisk(directory), deps.random);
   const place = `${os.hostname()}:${path.resolve(directory)}`;
-  return ownStore({ ...deps, logId, place, takesStore, onLost: deps.fail });
+  return ownStore({
+    ...deps,
+    logId,
+    place,
+    storeWords: storeWords(deps.config.storage, deps.source),
+    takesStore,
+    onLost: deps.fail,
+  });
 }
 
 /** Whether queries are answered here. Compaction reads what is soon replaced. */

@@ -7,6 +7,7 @@ import type { HttpGate, HttpHandler } from '@loki/ports';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { connectionsMaxOf, descriptorsMax } from './descriptors.ts';
 import { httpTls } from './http-tls.ts';
+import { openPort } from './open-port.ts';
 
 type HttpDeps = Pick<HttpServerOptions, 'clock' | 'timers' | 'logger' | 'metrics'>;
 
@@ -17,11 +18,13 @@ const rulesBytesMax = mib;
  * (`server.admin_listen_port`). The table of routes says which route belongs to which port.
  */
 export class HttpPorts {
+  readonly #config: Config['server'];
   readonly #clients: HttpServer;
   readonly #operators: HttpServer | undefined;
 
   constructor(config: Config, memory: Pick<MemoryBounds, 'bodyBytesMax'>, deps: HttpDeps) {
     const options = optionsOf(config, memory.bodyBytesMax, deps);
+    this.#config = config.server;
     const { httpListenPort, adminListenPort } = config.server;
     this.#clients = new HttpServer({ ...options, port: httpListenPort });
     if (adminListenPort !== 0) this.#operators = new HttpServer({ ...options, port: adminListenPort });
@@ -56,8 +59,11 @@ export class HttpPorts {
 
   /** Resolves with the ports once connections are accepted. */
   async listen(): Promise<{ readonly port: number; readonly adminPort?: number }> {
-    const adminPort = await this.#operators?.listen();
-    const port = await this.#clients.listen();
+    const { httpListenPort, adminListenPort } = this.#config;
+    const operators = this.#operators;
+    const adminPort =
+      operators && (await openPort(() => operators.listen(), adminListenPort, 'server.admin-listen-port'));
+    const port = await openPort(() => this.#clients.listen(), httpListenPort, 'server.http-listen-port');
     return adminPort === undefined ? { port } : { port, adminPort };
   }
 

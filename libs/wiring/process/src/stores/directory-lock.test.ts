@@ -13,21 +13,26 @@ let parent: string;
 beforeEach(() => (parent = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-lock-'))));
 afterEach(() => fs.rmSync(parent, { recursive: true, force: true }));
 
+const locked = (paths: readonly string[]): (() => void) =>
+  lockDirectories(paths.map((one) => ({ path: one, flag: 'common.path-prefix' })));
+
 const inParent = (...names: string[]): string[] => names.map((name) => path.join(parent, name));
 
 test('a directory is one holder’s until that lets go', () => {
   const [directory] = inParent('data');
-  const unlock = lockDirectories([directory]);
-  expect(() => lockDirectories([directory])).toThrow(`${directory} is in use by another process`);
+  const unlock = locked([directory]);
+  expect(() => locked([directory])).toThrow(
+    `${directory} is in use by another process: choose another one with -common.path-prefix`,
+  );
   unlock();
-  lockDirectories([directory])();
+  locked([directory])();
 });
 
 test('a lock that fails leaves none of the others behind', () => {
   const [data, log] = inParent('data', 'log');
-  const unlockLog = lockDirectories([log]);
-  expect(() => lockDirectories([data, log])).toThrow(`${log} is in use`);
-  lockDirectories([data])();
+  const unlockLog = locked([log]);
+  expect(() => locked([data, log])).toThrow(`${log} is in use`);
+  locked([data])();
   unlockLog();
 });
 
@@ -35,22 +40,22 @@ test('a link to a directory is the same lock', () => {
   const [data, link] = inParent('data', 'link');
   fs.mkdirSync(data);
   fs.symlinkSync(data, link);
-  const unlock = lockDirectories([link, data]);
-  expect(() => lockDirectories([data])).toThrow('is in use');
+  const unlock = locked([link, data]);
+  expect(() => locked([data])).toThrow('is in use');
   unlock();
 });
 
 test('a directory inside another one is kept from a second process that is given it alone', () => {
   const [data, log] = inParent('data', 'data/write-log');
-  const unlock = lockDirectories([data, log]);
-  expect(() => lockDirectories([log])).toThrow(`${log} is in use by another process`);
+  const unlock = locked([data, log]);
+  expect(() => locked([log])).toThrow(`${log} is in use by another process`);
   unlock();
-  lockDirectories([log])();
+  locked([log])();
 });
 
 test('a lock takes no room, so that a process starts on a full disk too', () => {
   const [directory] = inParent('data');
-  const unlock = lockDirectories([directory]);
+  const unlock = locked([directory]);
   const sizes = fs.readdirSync(directory).map((name) => fs.statSync(path.join(directory, name)).size);
   expect(sizes).toEqual([0]);
   unlock();
@@ -59,7 +64,7 @@ test('a lock takes no room, so that a process starts on a full disk too', () => 
 test('a directory that cannot be locked is named', () => {
   const [directory] = inParent('data');
   fs.mkdirSync(path.join(directory, '.loki.lock'), { recursive: true });
-  expect(() => lockDirectories([directory])).toThrow(`${directory} cannot be locked: `);
+  expect(() => locked([directory])).toThrow(`${directory} cannot be locked: `);
 });
 
 test('a killed process with another temporary directory held it, and holds it no more', async () => {
@@ -68,7 +73,7 @@ test('a killed process with another temporary directory held it, and holds it no
   const module = JSON.stringify(path.join(__dirname, 'directory-lock.ts'));
   const script = `
     const { lockDirectories } = await import(${module});
-    lockDirectories([${JSON.stringify(directory)}]);
+    lockDirectories([${JSON.stringify({ path: directory, flag: 'common.path-prefix' })}]);
     process.stdout.write('locked');
     setInterval(() => {}, 1000);`;
   const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
@@ -76,8 +81,8 @@ test('a killed process with another temporary directory held it, and holds it no
     env: { PATH: process.env['PATH'], TMPDIR: temporary, NODE_NO_WARNINGS: '1' },
   });
   await once(holder.stdout, 'data');
-  expect(() => lockDirectories([directory])).toThrow('is in use by another process');
+  expect(() => locked([directory])).toThrow('is in use by another process');
   holder.kill('SIGKILL');
   await once(holder, 'exit');
-  lockDirectories([directory])();
+  locked([directory])();
 });

@@ -5,6 +5,13 @@ import { DatabaseSync } from 'node:sqlite';
 
 const lockName = '.loki.lock';
 
+/** A directory that one process alone may write. */
+export interface OwnDirectory {
+  readonly path: string;
+  /** The flag that sets it, without the hyphen. */
+  readonly flag: string;
+}
+
 /**
  * Locks directories for this process: two processes in one directory would overwrite each other's files. The
  * locks are the kernel's (fcntl, through SQLite, as Node has no call for it), on a file inside each
@@ -14,7 +21,7 @@ const lockName = '.loki.lock';
  * @returns a function that releases the locks
  * @throws Error with the directory that another process has locked, or that cannot be written
  */
-export function lockDirectories(directories: readonly string[]): () => void {
+export function lockDirectories(directories: readonly OwnDirectory[]): () => void {
   const locks: DatabaseSync[] = [];
   const unlock = (): void => locks.splice(0).forEach((lock) => lock.close());
   try {
@@ -26,7 +33,7 @@ export function lockDirectories(directories: readonly string[]): () => void {
   return unlock;
 }
 
-function lockDirectory(directory: string): DatabaseSync {
+function lockDirectory({ path: directory, flag }: OwnDirectory): DatabaseSync {
   let lock: DatabaseSync | undefined;
   try {
     lock = new DatabaseSync(path.join(directory, lockName));
@@ -36,9 +43,13 @@ function lockDirectory(directory: string): DatabaseSync {
   } catch (error) {
     lock?.close();
     if ((error as { errcode?: number }).errcode === sqliteBusy) {
-      throw new Error(`${directory} is in use by another process`, { cause: error });
+      throw new Error(`${directory} is in use by another process: choose another one with -${flag}`, {
+        cause: error,
+      });
     }
-    throw new Error(`${directory} cannot be locked: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${directory} cannot be locked: ${(error as Error).message}: see -${flag}`, {
+      cause: error,
+    });
   }
 }
 
@@ -49,10 +60,12 @@ const sqliteBusy = 5;
  * Real paths without repeats. Nested directories are locked as well: a second process may use the inner one
  * only.
  */
-function distinct(directories: readonly string[]): string[] {
-  const real = directories.map((directory) => {
+function distinct(directories: readonly OwnDirectory[]): OwnDirectory[] {
+  const byPath = new Map<string, OwnDirectory>();
+  for (const { path: directory, flag } of directories) {
     fs.mkdirSync(directory, { recursive: true });
-    return fs.realpathSync(directory);
-  });
-  return [...new Set(real)];
+    const real = fs.realpathSync(directory);
+    if (!byPath.has(real)) byPath.set(real, { path: real, flag });
+  }
+  return [...byPath.values()];
 }

@@ -46,7 +46,7 @@ export function openDiskCache(deps: DiskCacheDeps): OpenDiskCache | undefined {
   }
   const observer = diskCacheMetrics(metrics);
   try {
-    const unlock = lockDirectories([directory]);
+    const unlock = lockDirectories([{ path: directory, flag: 'disk-cache.directory' }]);
     const bytesMax = config.diskCache.bytesMax || defaultBytes(directory);
     const owner = new DiskCacheOwner({ disk: new NodeDisk(directory), bytesMax, clock, logger, observer });
     logger.info('disk cache', { directory, bytesMax });

@@ -1,6 +1,7 @@
 /** Opens the configured object store. */
 import fs from 'node:fs';
-import type { StorageConfig } from '@loki/config';
+import path from 'node:path';
+import type { ConfigSource, StorageConfig } from '@loki/config';
 import {
   credentialSource,
   FilesystemObjectStore,
@@ -33,6 +34,24 @@ export type WorkerReport = { readonly store: StoreReport } | { readonly disk: Di
 /** Opens the configured store. The process has one, and each of its workers has its own. */
 export function openObjectStore(storage: StorageConfig, observer?: StoreObserver): ObjectStore {
   return prefixed(openStorage(storage, observer).store, storage);
+}
+
+/**
+ * The words with which lokictl opens the store of this process. A directory is named by its path: flags may
+ * have moved it away from the place that the file names.
+ */
+export function storeWords(storage: StorageConfig, { file, expandsEnv }: ConfigSource): string {
+  switch (storage.kind) {
+    case 'filesystem':
+      return quoted(path.join(path.resolve(storage.directory), storage.prefix));
+    case 's3':
+      return `--config ${file === '' ? 'FILE' : quoted(path.resolve(file))}${expandsEnv ? ' --expand-env' : ''}`;
+  }
+}
+
+/** One word for a shell. */
+function quoted(text: string): string {
+  return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**
@@ -85,9 +104,9 @@ function openStorage(storage: StorageConfig, observer?: StoreObserver): OpenedSt
 }
 
 /** Undefined if the file does not exist or cannot be read. */
-function textOf(path: string): string | undefined {
+function textOf(file: string): string | undefined {
   try {
-    return fs.readFileSync(path, 'utf8');
+    return fs.readFileSync(file, 'utf8');
   } catch {
     return undefined; // the caller reports a named profile without keys
   }
