@@ -94,3 +94,27 @@ test('the hundredth late push reads no more than its own rows need', async () =>
   }
   expect(fetches).toBeLessThan(2 * blockCount);
 });
+
+// Eight streams whose lines came late by seconds, from many clients, were indexed whole and anew for each
+// record: a partition needed half an hour for the lines of a minute.
+test('rows that are late by little read the end of the stored stream, however many of them come', async () => {
+  const rows = Array.from({ length: 4_000 }, (_, i) => ({
+    ...base,
+    ns: base.ns + BigInt(i) * 1_000_000n,
+    line: `line ${i} of a service`.padEnd(200),
+  }));
+  const segment = await stored(rows, 20_000);
+  expect(segment.sections[0].blocks.length).toBeGreaterThan(20);
+  const fetched = new Set<number>();
+  const fetchBlock = segment.fetchBlock.bind(segment);
+  segment.fetchBlock = (section, index, ...args) => {
+    fetched.add(index);
+    return fetchBlock(section, index, ...args);
+  };
+  const streams = newStreams();
+  for (let i = 0; i < 40; i++) {
+    const late = rows[3_990 - i];
+    expect(await marked(streams, segment, [late, { ...late, line: `new ${i}` }])).toHaveLength(1);
+  }
+  expect(fetched.size).toBeLessThan(4);
+});

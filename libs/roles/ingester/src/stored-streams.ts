@@ -69,9 +69,14 @@ export class StoredStreams {
     }
     let indexed = this.#indices.get(key);
     if (!indexed) {
-      indexed = await this.#indexed(stored, signal);
+      indexed = {
+        index: new EntryIndex(this.#options.hasher, { isCrowded: true }),
+        runs: [],
+        whole: new Set(),
+      };
       this.#indices.set(key, indexed);
     }
+    await this.#index(stored, indexed, run, signal);
     return this.#markByIndex(stored, indexed, run, signal);
   }
 
@@ -94,17 +99,30 @@ export class StoredStreams {
     return marked;
   }
 
-  async #indexed(stored: StoredStream, signal?: AbortSignal): Promise<IndexedRuns> {
-    const index = new EntryIndex(this.#options.hasher, { isCrowded: true });
-    const runs = runsOf(stored);
-    for (const { block: at, run } of runs) {
-      const block = await this.#block(stored, at, { mask: entryColumns, signal });
+  /**
+   * Indexes the stored runs that overlap the incoming one in time. Lines that are late by seconds overlap the
+   * last of a stream's runs: an index of all of them would be made anew for each late run of one stream among
+   * several that do not fit into the cache together.
+   */
+  async #index(
+    stored: StoredStream,
+    { index, runs, whole }: IndexedRuns,
+    { rows }: MarkedRun,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    for (const place of runsOf(stored)) {
+      const name = `${place.block} ${place.run}`;
+      if (whole.has(name) || !overlaps(rows, stored.section, place.block, place.run)) continue;
+      let block: Block | undefined = await this.#block(stored, place.block, { mask: entryColumns, signal });
+      runs.push(place);
       await inSlices(
-        index.add(() => rowsOf(block, run)),
+        index.add(() => rowsOf(block!, place.run)),
         this.#options,
       );
+      // The index would keep its lines.
+      block = undefined;
+      whole.add(name);
     }
-    return { index, runs };
   }
 
   async #markByIndex(
@@ -142,10 +160,12 @@ interface RunPlace {
   readonly run: number;
 }
 
-/** The entries of a stream in a segment; sources of the index are the runs, in this order. */
+/** Entries of a stream in a segment; sources of the index are the runs, in this order. */
 interface IndexedRuns {
   readonly index: EntryIndex;
-  readonly runs: readonly RunPlace[];
+  readonly runs: RunPlace[];
+  /** Block and run of the runs that are indexed to their ends. */
+  readonly whole: Set<string>;
 }
 
 function runsOf({ section, stream }: StoredStream): RunPlace[] {
