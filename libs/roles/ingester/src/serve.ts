@@ -174,12 +174,12 @@ async function catchUp(
   await progress.waitConsumed(endOffset, { timeoutMs: deps.options.queryWaitMs, tenant, signal });
 }
 
-/** Neighbouring records by task, at least one group, oldest first. */
+/** Neighbouring records by task, oldest first; none for a head without rows of the question. */
 function groupRecords(records: readonly HeadRecord[]): HeadRecord[][] {
-  const groups: HeadRecord[][] = [[]];
+  const groups: HeadRecord[][] = [];
   for (const record of records) {
-    const last = groups[groups.length - 1];
-    if (last.length === 0 || taskOf(last[0]) === taskOf(record)) last.push(record);
+    const last = groups.at(-1);
+    if (last && taskOf(last[0]) === taskOf(record)) last.push(record);
     else groups.push([record]);
   }
   return groups;

@@ -18,6 +18,7 @@ import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest, PartitionHea
 import { tooLargeForQuerier } from '../limits/check-query-limits.ts';
 import { cutLeaf } from './cut-leaf.ts';
 import type { CutLimits, Stretch } from './cut-leaf.ts';
+import { isBeforeHeads } from './stream-runner.ts';
 import type { Weights, WeightSource } from './weights.ts';
 
 interface LeafRunnerDeps {
@@ -75,7 +76,7 @@ export class LeafRunner {
     const stretches = cutLeaf(request, await this.#weigh(request, limits, signal), limits);
     if (stretches.length > 1) this.splits += stretches.length;
     for (const stretch of stretches) this.#check(stretch);
-    if (stretches.length === 1) return this.#stretch(stretches[0], signal, false);
+    if (stretches.length === 1) return this.#stretch(stretches[0], signal, this.#isOld(request));
     if (request.kind === 'log') {
       return this.#inOrder(request, stretches as Stretch<LogLeafRequest>[], signal);
     }
@@ -146,7 +147,8 @@ export class LeafRunner {
       for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
         while (running.length < order.length && running.length < i + ahead) {
           // The first may have all lines that are asked for.
-          const next = this.#stretch(order[running.length], either, running.length > 0);
+          const isBounded = running.length > 0 || this.#isOld(request);
+          const next = this.#stretch(order[running.length], either, isBounded);
           // It is awaited in its turn, if ever.
           next.catch(() => undefined);
           running.push(next);
@@ -189,6 +191,11 @@ export class LeafRunner {
       );
       return this.#complete(mergeLeafResults(request, parts, this.#deps.thread.memory), signal);
     });
+  }
+
+  /** Whether heads hardly have rows of the leaf's time: one call to each ingester tells. */
+  #isOld(request: LeafRequest): boolean {
+    return isBeforeHeads(selectionOf(request).endNs, this.#deps.nowNs);
   }
 
   async #headsOf(tenant: TenantId, signal: AbortSignal): Promise<readonly PartitionHead[]> {

@@ -180,6 +180,14 @@ describe('log lines over much', () => {
     frontend.stop();
   });
 
+  test('a question of one part about older lines does not ask heads for lines', async () => {
+    const { frontend, requests, heads } = world({}, () => logResult([]));
+    const pastNs = endNs - 24n * hour;
+    await ask(frontend, '{a="b"}', params(pastNs - hour, pastNs));
+    expect([heads.asked, requests.map((request) => request.heads)]).toEqual([1, [heads.bounds]]);
+    frontend.stop();
+  });
+
   test('without bounds of heads the parts are requested all the same', async () => {
     const { frontend, requests, heads } = world({}, () => logResult([]));
     heads.bounds = [];

@@ -2,7 +2,7 @@
 import type { Limits } from '@loki/config';
 import { mergeStreamVolumes } from '@loki/engine';
 import type { QueryThread } from '@loki/engine';
-import { LokiError, Semaphore } from '@loki/model';
+import { hourNs, LokiError, Semaphore } from '@loki/model';
 import type { PartitionHead, QuerierService, StreamsRequest, StreamVolume } from '@loki/ports';
 import { isCuttable, planStreams } from './stream-parts.ts';
 import type { StreamsPart } from './stream-parts.ts';
@@ -22,7 +22,7 @@ interface StreamRunnerDeps {
 /**
  * Streams of one tenant in the range: cut by time where that helps, with the parts in parallel. With a cache,
  * each part has its interval of cached answers. Heads are asked for their bounds once, for all parts but the
- * newest one, where they have rows.
+ * newest one, where they have rows; for a request of older times alone, for all parts.
  */
 export async function streamsInParts(
   request: StreamsRequest,
@@ -35,10 +35,11 @@ export async function streamsInParts(
   const semaphore = new Semaphore(Math.max(1, limits.maxQueryParallelism));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const bounds = parts.length > 1 ? heads(either) : Promise.resolve([]);
+  const isOld = isBeforeHeads(request.endNs, nowNs);
+  const bounds = parts.length > 1 || isOld ? heads(either) : Promise.resolve([]);
   bounds.catch(() => undefined); // the parts that wait for it fail
   const ask = async ({ startNs, endNs, splitNs }: StreamsPart, i: number) => {
-    const headBounds = i < parts.length - 1 ? await bounds : [];
+    const headBounds = isOld || i < parts.length - 1 ? await bounds : [];
     const cache = request.cache && { ...request.cache, splitNs };
     const part = {
       ...request,
@@ -57,6 +58,17 @@ export async function streamsInParts(
     stop.abort(error);
     throw error;
   }
+}
+
+/** Heads are flushed after two hours (`ingester.max_chunk_age`), and then have late rows alone. */
+const headAgeNs = 3n * hourNs;
+
+/**
+ * Whether heads hardly have rows before this time. Then they are asked for their bounds first, by one call to
+ * each ingester, and not for rows.
+ */
+export function isBeforeHeads(endNs: bigint, nowNs: bigint): boolean {
+  return endNs < nowNs - headAgeNs;
 }
 
 /** Undefined if the weights cannot be determined: the request then runs without a cut. */
