@@ -39,6 +39,8 @@ const tickMs = 20;
 const roomyPerTick = 64;
 /** Connections that rested together are read at this multiple of an even rate, not together. */
 const unevenness = 2;
+/** The longest rest, also on a busy thread. */
+export const restMsMax = 4 * restMs;
 
 /** A connection between two requests. */
 export interface Connection {

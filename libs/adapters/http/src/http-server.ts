@@ -9,7 +9,7 @@ import { errorText } from '@loki/ports';
 import type { Clock, HttpGate, HttpHandler, HttpRequest, HttpResponse, Logger, Timers } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
-import { Admittance } from './admittance.ts';
+import { Admittance, restMsMax } from './admittance.ts';
 import type { Place } from './admittance.ts';
 import { BodyRoom } from './body-room.ts';
 import { gzipBody, wantsGzip } from './compress.ts';
@@ -327,6 +327,9 @@ export class HttpServer {
   #rest(holder: string, message: IncomingMessage, response: ServerResponse): void {
     const { socket } = message;
     if (!response.shouldKeepAlive || this.#isStopping || this.isDraining) return;
+    // Node would close a connection that rests as idle, with the request that waits there.
+    const { idleTimeoutMs } = this.#options;
+    if (idleTimeoutMs > 0 && idleTimeoutMs < restMsMax) return;
     const onIdle = (): void => {
       if (socket.writable && !this.#turns.isBusy(socket)) this.#admittance.rest(holder, socket);
     };

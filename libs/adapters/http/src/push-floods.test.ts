@@ -31,7 +31,7 @@ async function busyServer() {
         refusal: () => ({ status: 503 }),
       });
     },
-    { clock: { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 } },
+    { clock: { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 }, idleTimeoutMs: 60_000 },
   );
   /** Pushes and asks on a connection of its own. */
   const client = () => {
@@ -112,7 +112,7 @@ test.each([
         refusal: () => textResponse('full', 503),
       });
     },
-    { clock },
+    { clock, idleTimeoutMs: 60_000 },
   );
   // All places of this tenant.
   const others = Array.from({ length: 256 }, () =>
