@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { eventually } from '@loki/test-tools';
 import { InlineWorkers } from './inline-workers.ts';
 import { testTasks, unloadableTask, unservedTask } from './testdata/tasks.ts';
+import type { WorkerPoolOptions } from './worker-pool-options.ts';
 import { WorkerPool } from './worker-pool.ts';
-import type { WorkerPoolOptions } from './worker-pool.ts';
 
 const entry = new URL('./testdata/worker.ts', import.meta.url);
 

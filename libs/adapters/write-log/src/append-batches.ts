@@ -117,3 +117,20 @@ export function answerOf(
   }
   return only;
 }
+
+export function tooLargeError({ record }: Pending): LokiError {
+  const bytes = frameBytes(record);
+  return new LokiError('bodyTooLarge', `kafka: a record of ${bytes} bytes exceeds max.message.bytes`);
+}
+
+/** Resolves when the caller of each record has its answer, or has given up. */
+export function settled(records: readonly Pending[]): Promise<unknown> {
+  const open = records.filter((each) => !each.isSettled);
+  return Promise.allSettled(open.map((each) => each.completion.promise));
+}
+
+/** Half of the time for one attempt, which leaves time for another one at the partition's next leader. */
+export function attemptTimeoutMs(records: readonly Pending[], nowMs: number, writeTimeoutMs: number): number {
+  const latestMs = Math.max(...records.map(({ deadlineMs }) => deadlineMs));
+  return Math.ceil(Math.max(100, Math.min(latestMs - nowMs, writeTimeoutMs / 2)));
+}

@@ -9,6 +9,9 @@ import {
   succeed,
   tooLargeErrors,
   answerOf,
+  attemptTimeoutMs,
+  settled,
+  tooLargeError,
   fittingRecords,
 } from './append-batches.ts';
 import type { Batch, Failure, KafkaAppenderOptions, Pending } from './append-batches.ts';
@@ -22,7 +25,6 @@ import {
   provenMs,
   sequencesMax,
 } from './append-bounds.ts';
-import { frameBytes } from './kafka-batch.ts';
 import type { BatchOrder } from './kafka-batch.ts';
 import { kafkaErrorName, kafkaErrors } from './kafka-errors.ts';
 import type { KafkaProducer } from './kafka-producers.ts';
@@ -126,9 +128,7 @@ export class KafkaAppender {
         err: failure.reason,
       });
       // When all callers have given up, the next batch must not wait.
-      const pending = [...this.#line.flatMap(({ records }) => records), ...this.#waiting];
-      const open = pending.filter((each) => !each.isSettled);
-      const allSettled = Promise.allSettled(open.map((each) => each.completion.promise));
+      const allSettled = settled([...this.#line.flatMap(({ records }) => records), ...this.#waiting]);
       await Promise.race([timers.sleep(pauseMs * (0.5 + random.float())), allSettled]);
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs);
       await cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
@@ -203,10 +203,7 @@ export class KafkaAppender {
     const { clock, writeTimeoutMs } = this.#options;
     batch.isInFlight = true;
     batch.failure = undefined;
-    const latestMs = Math.max(...batch.records.map(({ deadlineMs }) => deadlineMs));
-    const leftMs = latestMs - clock.monotonicMs();
-    // One attempt gets half of the time, which leaves time for another one at the partition's next leader.
-    const timeoutMs = Math.ceil(Math.max(100, Math.min(leftMs, writeTimeoutMs / 2)));
+    const timeoutMs = attemptTimeoutMs(batch.records, clock.monotonicMs(), writeTimeoutMs);
     try {
       const answer = await this.#produce(batch, timeoutMs);
       const code = this.#settle(batch, answer);
@@ -270,9 +267,7 @@ export class KafkaAppender {
     const { code, reason } = first.failure ?? { code: undefined, reason: 'not sent' };
     if (code !== undefined && tooLargeErrors.has(code)) {
       const { records } = first;
-      const bytes = frameBytes(records[0].record);
-      const text = `kafka: a record of ${bytes} bytes exceeds max.message.bytes`;
-      if (records.length === 1) fail(records[0], new LokiError('bodyTooLarge', text));
+      if (records.length === 1) fail(records[0], tooLargeError(records[0]));
       this.#beginAnew();
       if (records.length > 1) this.#singles = Math.max(this.#singles, records.length);
       return undefined;

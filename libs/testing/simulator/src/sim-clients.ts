@@ -85,3 +85,31 @@ export function isInOrder(entries: readonly LedgerEntry[], direction: 'forward' 
     (entry, i) => i === 0 || (entry.timestampNs - entries[i - 1].timestampNs) * sign >= 0n,
   );
 }
+
+export function isDiskError(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && ['EIO', 'ENOSPC', 'ENOENT'].includes(String(error.code))
+  );
+}
+
+/** Virtual time in which a process without faults must settle. */
+export const settleMs = 60_000;
+
+/**
+ * Asks until there is an answer: slow answers from the end of the faults delay a partition for some seconds.
+ */
+export async function settledAnswer<T>(
+  judge: VirtualProcess,
+  scheduler: { readonly nowMs: number },
+  ask: () => Promise<T>,
+): Promise<T> {
+  const untilMs = scheduler.nowMs + settleMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isExcused(error) || scheduler.nowMs > untilMs) throw error;
+      await judge.timers.sleep(500);
+    }
+  }
+}

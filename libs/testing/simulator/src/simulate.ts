@@ -5,14 +5,22 @@ import { VirtualBucket, VirtualDisk, VirtualProcess, noDiskFaults, noStoreFaults
 import { alwaysOf } from './always.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { PlantedBug } from './planted-bugs.ts';
-import { calling, entriesOf, everythingOf, isExcused } from './sim-clients.ts';
+import {
+  calling,
+  entriesOf,
+  everythingOf,
+  isDiskError,
+  isExcused,
+  settleMs,
+  settledAnswer,
+} from './sim-clients.ts';
 import { drawFaults, noFaults } from './sim-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
 import { drawIngesterOptions } from './sim-ingester-options.ts';
 import { SimNode } from './sim-node.ts';
 import type { SimCount, SimWorld } from './sim-node.ts';
 import { drawStreamRates } from './sim-shards.ts';
-import { drawProfile, Workload } from './sim-workload.ts';
+import { Workload, drawProfile } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 import { ReadSimulation } from './simulation.ts';
 import type { Direction, PushMessage, SimulationOptions, SimulationResult } from './simulation.ts';
@@ -23,9 +31,8 @@ type SimCounts = Record<SimCount | 'crashes' | 'queries' | 'queriesFailed', numb
 /** Violated promises and counts of one seed with one process. */
 export type SimResult = SimulationResult<SimCounts>;
 
-/** Virtual time in which a process without faults must settle. */
-const settleMs = 60_000;
 const pushTimeoutMs = 2_000;
+
 const queryTimeoutMs = 20_000;
 
 /**
@@ -265,22 +272,9 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
   async #checkAll(judge: VirtualProcess): Promise<number> {
     let rows = 0;
     for (const tenant of this.workload.tenants) {
-      rows += (await this.#patiently(judge, () => this.check(judge, tenant))).length;
+      rows += (await settledAnswer(judge, this.scheduler, () => this.check(judge, tenant))).length;
     }
     return rows;
-  }
-
-  /** Slow answers from the end of the faults delay a partition for some seconds more. */
-  async #patiently<T>(judge: VirtualProcess, ask: () => Promise<T>): Promise<T> {
-    const untilMs = this.scheduler.nowMs + settleMs;
-    for (;;) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (!isExcused(error) || this.scheduler.nowMs > untilMs) throw error;
-        await judge.timers.sleep(500);
-      }
-    }
   }
 
   /**
@@ -297,10 +291,4 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
     }
     this.add(storeFaults(bucket, keys));
   }
-}
-
-function isDiskError(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && ['EIO', 'ENOSPC', 'ENOENT'].includes(String(error.code))
-  );
 }

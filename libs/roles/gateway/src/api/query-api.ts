@@ -19,7 +19,8 @@ import {
 import { cutWarnings } from '../answer/query-warnings.ts';
 import { writtenResponse } from '../answer/respond.ts';
 import { cacheNameOf, entriesOf, lokiStats } from '../answer/stats.ts';
-import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
+import type { Answer } from '../frontend/frontend-options.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import {
   checkBlocked,
   checkEntriesLimit,

@@ -5,7 +5,7 @@
 import { parseExpr } from '@loki/logql';
 import { emptyLeafStats } from '@loki/ports';
 import type { LogFields, Logger } from '@loki/ports';
-import type { Answer } from '../frontend/query-frontend.ts';
+import type { Answer } from '../frontend/frontend-options.ts';
 import {
   clock,
   getRequest,

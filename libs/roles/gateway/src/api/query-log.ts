@@ -8,7 +8,7 @@ import { emptyLeafStats } from '@loki/ports';
 import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { cacheNameOf, entriesOf } from '../answer/stats.ts';
-import type { Answer } from '../frontend/query-frontend.ts';
+import type { Answer } from '../frontend/frontend-options.ts';
 import { byteText } from '../limits/byte-text.ts';
 import { kindOf, parseTags } from '../limits/check-query-limits.ts';
 

@@ -24,8 +24,8 @@ import {
   TestQuerier,
   timers,
 } from '../test/gateway.ts';
+import type { QueryOptions } from './frontend-options.ts';
 import { QueryFrontend } from './query-frontend.ts';
-import type { QueryOptions } from './query-frontend.ts';
 
 const hour = 3_600_000_000_000n;
 const endNs = nowNs - (nowNs % hour);

@@ -1,27 +1,20 @@
 /** A query from its text to its result: the story of a query. */
-import type { Limits, LimitsSource } from '@loki/config';
-import { evaluate, QueryThread } from '@loki/engine';
+import type { Limits } from '@loki/config';
+import { QueryThread, evaluate } from '@loki/engine';
 import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
-import type { TenantId } from '@loki/model';
 import type {
   CachePolicy,
-  Clock,
   HttpRequest,
   LeafRequest,
-  Logger,
-  PartitionHead,
   QuerierService,
-  Random,
   ResultsKind,
-  StreamsRequest,
   StreamVolume,
+  StreamsRequest,
   Tenancy,
-  Timers,
 } from '@loki/ports';
-import { inCurrentSpan, isTracing, startSpan, withSpan } from '@loki/telemetry';
-import type { QueryMetrics } from '@loki/telemetry';
+import { isTracing, withSpan } from '@loki/telemetry';
 import { selectionsOf, tooManyBytes } from '../limits/check-query-limits.ts';
 import type { SelectedStreams } from '../limits/check-query-limits.ts';
 import { parseWholeQuery, tightenedLimits } from '../limits/request-limits.ts';
@@ -29,93 +22,31 @@ import type { WholeQuery } from '../limits/request-limits.ts';
 import { parseActorPath } from './actor-queue.ts';
 import type { ActorPath } from './actor-queue.ts';
 import { cachePolicyOf } from './cache-policy.ts';
-import { FairQueue } from './fair-queue.ts';
+import type {
+  Answer,
+  FrontendDeps,
+  FrontendOptions,
+  LeafRunnerOptions,
+  QueryOptions,
+} from './frontend-options.ts';
 import { LeafRunner } from './leaf-runner.ts';
 import { runForTenants, strictestLimits } from './multi-tenant.ts';
+import { QuerierQueue } from './querier-queue.ts';
+import { withQueryDeadline } from './query-deadline.ts';
 import { partAttributes, queryAttributes } from './query-spans.ts';
-import { retried } from './retry.ts';
 import { streamsInParts } from './stream-runner.ts';
 import { TailSlots } from './tail-slots.ts';
 import { WeightSource } from './weights.ts';
-
-export interface FrontendOptions {
-  /** Leaves that the querier of this process runs side by side. */
-  readonly maxConcurrent: number;
-  /** Leaves one tenant may have waiting. */
-  readonly maxOutstandingPerTenant: number;
-  /** Retries of a part that a querier could not answer. Default 5. */
-  readonly maxRetries?: number;
-  /** Whether a query's parts may be cut by stream. Default: yes. */
-  readonly isSharding?: boolean;
-  /** `querier.query_ingesters_within`, for `split_ingester_queries_by_interval`; 0: all time. */
-  readonly recentMs?: number;
-  /** Maximum depth of `X-Loki-Actor-Path`; 0: actors are not distinguished. Default: 3. */
-  readonly actorLevelsMax?: number;
-  /** Clients may ask for tighter limits (`querier.per_request_limits_enabled`). Default: no. */
-  readonly perRequestLimits?: boolean;
-  /** Kinds of answers that queriers cache. Default: none. */
-  readonly cached?: ReadonlySet<ResultsKind>;
-}
-
-export interface QueryOptions {
-  /** Aborts when the client has gone; the query then ends. */
-  readonly client: AbortSignal;
-  /** The client wants no cached results. */
-  readonly noCache?: boolean;
-  /** Replaces the tenants' own limits. */
-  readonly limits?: Limits;
-  /** The whole query that this one was split from (`X-Loki-Query-Limits-Context`). */
-  readonly whole?: WholeQuery;
-  /** The actor within the tenant (`X-Loki-Actor-Path`). */
-  readonly actor?: ActorPath;
-}
-
-interface LeafRunnerOptions extends Pick<QueryOptions, 'noCache' | 'actor'> {
-  readonly isInstant: boolean;
-  readonly limits: Limits;
-  /** Receives the wait of each part for a querier, in milliseconds. */
-  readonly onQueued: (ms: number) => void;
-}
-
-interface FrontendDeps {
-  /** The querier of this process. Absent: remote queriers fetch work, see `serve`. */
-  readonly querier?: QuerierService;
-  readonly limits: LimitsSource;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  /** Spreads retries. */
-  readonly random: Pick<Random, 'float'>;
-  readonly logger: Logger;
-  readonly queryMetrics?: QueryMetrics;
-  /** The main thread's queue of sliced work; absent: the frontend makes its own. */
-  readonly queryThread?: QueryThread;
-}
-
-export interface Answer extends QueryOutcome {
-  readonly execSeconds: number;
-  /** Summed over all parts. */
-  readonly queueSeconds: number;
-  /** Stretches of time that leaves were cut into; 0: no leaf was cut. */
-  readonly splits: number;
-  /** Parts that queriers answered. */
-  readonly parts: number;
-  /** Some part was cut by stream. */
-  readonly isSharded: boolean;
-}
-
-const timeoutText =
-  'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed';
 
 /** Plans queries, queues their leaves fairly between tenants, and computes the roots. */
 export class QueryFrontend {
   readonly #deps: FrontendDeps;
   readonly #options: FrontendOptions;
-  readonly #queue: FairQueue<QuerierService>;
+  readonly #queue: QuerierQueue;
   readonly #tails: TailSlots;
   readonly #weights: WeightSource;
   /** The thread that computes roots. */
   readonly #thread: QueryThread;
-  #inflight = 0;
   readonly #stop = new AbortController();
   /** Sends requests through the tenant's queue to any free querier. */
   readonly querier: QuerierService;
@@ -124,23 +55,21 @@ export class QueryFrontend {
     this.#deps = deps;
     this.#options = options;
     this.#thread = deps.queryThread ?? new QueryThread(deps);
-    this.#queue = new FairQueue({
-      outstandingMax: options.maxOutstandingPerTenant,
-      pullersFor: (tenant, all) => pullersFor(deps.limits.forTenant(tenant), all),
-    });
+    this.#queue = new QuerierQueue(deps, options);
     this.#tails = new TailSlots(deps.timers);
     this.querier = {
       runLeaf: (request, signal) =>
-        this.#ask(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
+        this.#queue.ask(request.tenant, (querier) => querier.runLeaf(request, signal), signal),
       streams: (request, signal) =>
-        this.#retried(
-          (attempt) => this.#ask(request.tenant, (querier) => querier.streams(request, attempt), attempt),
+        this.#queue.retried(
+          (attempt) =>
+            this.#queue.ask(request.tenant, (querier) => querier.streams(request, attempt), attempt),
           signal ?? this.#stop.signal,
         ),
       storedBytes: (request, signal) =>
         deps.querier
           ? deps.querier.storedBytes(request, signal)
-          : this.#ask(request.tenant, (querier) => querier.storedBytes(request, signal), signal),
+          : this.#queue.ask(request.tenant, (querier) => querier.storedBytes(request, signal), signal),
       tail: (request, signal) =>
         deps.querier ? deps.querier.tail(request, signal) : this.#tails.tail(request, signal),
     };
@@ -186,7 +115,7 @@ export class QueryFrontend {
       {
         querier,
         weights: this.#weights,
-        heads: (until) => this.#headsOf(request.tenant, undefined, until),
+        heads: (until) => this.#queue.headsOf(request.tenant, undefined, until),
         limits,
         nowNs,
         thread: this.#thread,
@@ -197,13 +126,13 @@ export class QueryFrontend {
 
   /** A reason why queries cannot be answered now; undefined: none. */
   notReady(): string | undefined {
-    if (this.#queue.pullers > 0) return undefined;
+    if (this.#queue.slots > 0) return undefined;
     return 'Query Frontend not ready: number of queriers connected to query-frontend is 0';
   }
 
   /** Leaves that can run in parallel now. */
   get slots(): number {
-    return this.#queue.pullers;
+    return this.#queue.slots;
   }
 
   /** Leaves waiting for a querier. */
@@ -299,7 +228,7 @@ export class QueryFrontend {
       isInstant,
       recentMs: this.#options.recentMs ?? 0,
       cache: this.cachePolicy(isInstant ? 'instant' : 'results', limits, { noCache }),
-      heads: (tenant, signal) => this.#headsOf(tenant, actor, signal),
+      heads: (tenant, signal) => this.#queue.headsOf(tenant, actor, signal),
       ask: (request, signal) => {
         const queuedMs = clock.monotonicMs();
         const onBegin = () => onQueued(clock.monotonicMs() - queuedMs);
@@ -307,9 +236,9 @@ export class QueryFrontend {
           'part',
           isTracing() ? partAttributes(request) : {},
           () =>
-            this.#retried(
+            this.#queue.retried(
               (attempt) =>
-                this.#ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
+                this.#queue.ask(request.tenant, (querier) => querier.runLeaf(request, attempt), attempt, {
                   onBegin,
                   actor,
                 }),
@@ -356,106 +285,13 @@ export class QueryFrontend {
     if (total > maxQueryBytesRead) throw tooManyBytes(total, maxQueryBytesRead);
   }
 
-  /** No bounds where a querier does not answer: parts then ask heads by themselves. */
-  async #headsOf(
-    tenant: TenantId,
-    actor: ActorPath | undefined,
-    signal: AbortSignal,
-  ): Promise<readonly PartitionHead[]> {
-    const heads = async (querier: QuerierService) => (await querier.heads?.(tenant, signal)) ?? [];
-    try {
-      return await this.#ask(tenant, heads, signal, { actor });
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#deps.logger.debug('the bounds of heads are not known', { err: String(error) });
-      return [];
-    }
-  }
-
-  /** One piece of work through the queue. */
-  #ask<T>(
-    tenant: string,
-    work: (querier: QuerierService) => Promise<T>,
-    signal: AbortSignal | undefined,
-    { onBegin, actor }: { readonly onBegin?: () => void; readonly actor?: ActorPath } = {},
-  ): Promise<T> {
-    const { queryMetrics: metrics, clock } = this.#deps;
-    const queuedMs = clock.monotonicMs();
-    const queueSpan = startSpan('queue', { 'loki.tenant': tenant });
-    let isQueued = true;
-    const dequeued = () => {
-      if (!isQueued) return;
-      isQueued = false;
-      queueSpan.end();
-      metrics?.dequeued(tenant, (clock.monotonicMs() - queuedMs) / 1000);
-    };
-    metrics?.enqueued(tenant);
-    metrics?.inflight(++this.#inflight);
-    return this.#queue
-      .submit(
-        tenant,
-        inCurrentSpan((querier: QuerierService) => {
-          dequeued();
-          onBegin?.();
-          return work(querier);
-        }),
-        signal,
-        actor,
-      )
-      .finally(() => {
-        dequeued();
-        metrics?.inflight(--this.#inflight);
-      });
-  }
-
-  /** Repeats a job when its querier was lost or could not answer. */
-  async #retried<T>(attempt: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { timers, random, queryMetrics: metrics, logger } = this.#deps;
-    return retried(attempt, {
-      retriesMax: this.#options.maxRetries ?? 5,
-      timers,
-      random,
-      signal,
-      onOver: (retries) => metrics?.retried(retries),
-      onRetry: (error) => logger.debug('a part of a query is repeated', { err: error.message }),
-    });
-  }
-
   /** Runs `work` until the tenant's query_timeout, or until the client has gone. */
-  async withDeadline<T>(
+  withDeadline<T>(
     tenancy: Tenancy,
     client: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
     { queryTimeoutMs } = this.limitsFor(tenancy),
   ): Promise<T> {
-    const deadline = new AbortController();
-    const timer =
-      queryTimeoutMs > 0
-        ? this.#deps.timers.after(queryTimeoutMs, () => deadline.abort(new LokiError('timeout', timeoutText)))
-        : undefined;
-    const onGone = () =>
-      deadline.abort(new LokiError('clientGone', 'the request was cancelled by the client'));
-    if (client.aborted) onGone();
-    client.addEventListener('abort', onGone, { once: true });
-    const gaveUp = Promise.withResolvers<never>();
-    // The race may be decided before this promise rejects.
-    gaveUp.promise.catch(() => undefined);
-    deadline.signal.addEventListener('abort', () => gaveUp.reject(deadline.signal.reason as Error), {
-      once: true,
-    });
-    try {
-      deadline.signal.throwIfAborted();
-      return await Promise.race([work(deadline.signal), gaveUp.promise]);
-    } finally {
-      timer?.cancel();
-      client.removeEventListener('abort', onGone);
-    }
+    return withQueryDeadline(work, { client, timeoutMs: queryTimeoutMs, timers: this.#deps.timers });
   }
-}
-
-/** Queriers that may work for a tenant: the smaller of `max_queriers_per_tenant` and `max_query_capacity`. */
-function pullersFor({ maxQueriersPerTenant, maxQueryCapacity }: Limits, all: number): number {
-  const byCount = maxQueriersPerTenant > 0 ? maxQueriersPerTenant : all;
-  const byShare = maxQueryCapacity > 0 && maxQueryCapacity < 1 ? Math.ceil(maxQueryCapacity * all) : all;
-  return Math.min(byCount, byShare, all);
 }

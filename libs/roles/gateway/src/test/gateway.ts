@@ -16,8 +16,8 @@ import type {
   Timers,
   Tenancy,
 } from '@loki/ports';
+import type { FrontendOptions } from '../frontend/frontend-options.ts';
 import { QueryFrontend } from '../frontend/query-frontend.ts';
-import type { FrontendOptions } from '../frontend/query-frontend.ts';
 
 /** Now, for tests. */
 export const nowNs = 1_700_000_400_000_000_000n;

@@ -9,7 +9,8 @@ import type { Limits } from '@loki/config';
 import type { QueryParams } from '@loki/engine';
 import { parseExpr } from '@loki/logql';
 import type { Clock, LeafDelete, ResultsKind } from '@loki/ports';
-import type { Answer, QueryFrontend } from '../frontend/query-frontend.ts';
+import type { Answer } from '../frontend/frontend-options.ts';
+import type { QueryFrontend } from '../frontend/query-frontend.ts';
 import { storeTenant, TestCache, TestStore } from './store.ts';
 import type { StoreRow } from './store.ts';
 
