@@ -2,7 +2,44 @@
 import type { Fault, Tree } from './tree.ts';
 
 /** Beyond this a file is two things. */
-const linesMax = 600;
+const linesMax = 300;
+
+/** A test is one promise with all its cases. */
+const testLinesMax = 600;
+
+const notSplitYet = 'not split yet';
+
+/** Files that may be longer, up to `lines`, with the reason. The list may only become shorter. */
+const longFiles: ReadonlyMap<string, { readonly lines: number; readonly reason: string }> = new Map([
+  [
+    'libs/engines/logql/src/grammar.ts',
+    { lines: 400, reason: 'the grammar of LogQL is read as a whole: its rules name each other' },
+  ],
+  [
+    'libs/engines/regex/src/parser.ts',
+    {
+      lines: 400,
+      reason: 'the syntax of RE2 is read as a whole: each construct depends on the flags and the open groups',
+    },
+  ],
+  [
+    'libs/engines/segment/src/row-buffer.ts',
+    { lines: 350, reason: 'all methods work on the same growing columns, which are private' },
+  ],
+  [
+    'libs/adapters/write-log/src/partition-log.ts',
+    { lines: 450, reason: 'append, sync, read and removal are correct only in the order that stands here' },
+  ],
+  ['libs/roles/distributor/src/distributor.ts', { lines: 600, reason: notSplitYet }],
+  ['libs/adapters/http/src/http-server.ts', { lines: 600, reason: notSplitYet }],
+  ['libs/roles/querier/src/querier.ts', { lines: 550, reason: notSplitYet }],
+  ['libs/engines/catalog/src/catalog.ts', { lines: 400, reason: notSplitYet }],
+  ['libs/wiring/process/src/cluster/cluster.ts', { lines: 350, reason: notSplitYet }],
+  ['libs/roles/ingester/src/tails.ts', { lines: 350, reason: notSplitYet }],
+  ['libs/testing/simulator/src/simulate-catalog.ts', { lines: 450, reason: notSplitYet }],
+  ['libs/testing/simulator/src/simulate-cluster.ts', { lines: 400, reason: notSplitYet }],
+  ['tools/attack/src/tenants.ts', { lines: 350, reason: notSplitYet }],
+]);
 
 const kebabCase = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.fuzz)?(?:\.(?:test|bench))?\.ts$/;
 const kebabDirectory = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
@@ -12,12 +49,16 @@ export function checkFiles(tree: Tree): Fault[] {
   const faults: Fault[] = [];
   for (const file of tree.files) {
     const lines = file.text.split('\n').length - (file.text.endsWith('\n') ? 1 : 0);
-    if (lines > linesMax) {
+    const most = linesMaxOf(file.path);
+    if (lines > most) {
       faults.push({
         path: file.path,
-        line: linesMax + 1,
-        text: `${lines} lines; ${linesMax} are the most: split it`,
+        line: most + 1,
+        text: `${lines} lines; ${most} are the most: split it`,
       });
+    }
+    if (lines <= linesMax && longFiles.has(file.path)) {
+      faults.push({ path: file.path, line: 1, text: `${lines} lines: drop it from the list of long files` });
     }
     const parts = file.path.slice(file.package.length + 1).split('/');
     const name = parts.pop()!;
@@ -30,4 +71,10 @@ export function checkFiles(tree: Tree): Fault[] {
     }
   }
   return faults;
+}
+
+function linesMaxOf(path: string): number {
+  const isTest = /\.(?:test|fuzz|bench)\.ts$/.test(path) || path.includes('/src/test/');
+  if (isTest) return testLinesMax;
+  return longFiles.get(path)?.lines ?? linesMax;
 }

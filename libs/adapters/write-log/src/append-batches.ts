@@ -31,7 +31,13 @@ export interface Pending {
   isSettled: boolean;
 }
 
-/** Records that travel together. Once sent, a batch keeps its records: its sequence counts them. */
+/**
+ * Records that travel together. Once sent, a batch keeps its records: its sequence counts them.
+ *
+ * Readers also drop a record that stands behind a later one of its writer. So no batch is sent under a new
+ * order while one before it may be acknowledged under the old one, and a batch that a later one has passed
+ * counts as stored only where the broker names an offset before that one.
+ */
 export interface Batch {
   readonly records: readonly Pending[];
   readonly order: BatchOrder | undefined;

@@ -37,10 +37,6 @@ import type { ProduceAnswer } from './kafka-protocol.ts';
  * and leaves none out, so a batch that fails makes the ones behind it fail, and all are sent again in order.
  * Offsets rise in the order of the calls. An attempt without an answer is repeated until the deadline:
  * readers drop repeats by (writerId, sequence).
- *
- * Readers also drop a record that stands behind a later one of its writer. So no batch is sent under a new
- * order while one before it may be acknowledged under the old one, and a batch that a later one has passed
- * counts as stored only where the broker names an offset before that one.
  */
 export class KafkaAppender {
   readonly #partition: number;

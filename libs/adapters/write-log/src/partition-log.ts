@@ -1,4 +1,7 @@
-/** The log files of one partition: appends, reads, deletion of flushed files. */
+/**
+ * The log files of one partition: appends, reads, deletion of flushed files. One file, because these are
+ * correct only in the order that stands here.
+ */
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, LogRecord, TimerHandle } from '@loki/ports';
 import type { Scratch } from './commit-scheduler.ts';

@@ -1,4 +1,7 @@
-/** The grammar of LogQL: a new stage, function or operator begins here. */
+/**
+ * The grammar of LogQL: a new stage, function or operator begins here. One file, because its rules name each
+ * other.
+ */
 import type {
   BinaryOp,
   CompareOp,

@@ -1,4 +1,7 @@
-/** Parses RE2's syntax as Go does, with Go's error texts. */
+/**
+ * Parses RE2's syntax as Go does, with Go's error texts. One file, because each construct depends on the
+ * flags and the open groups.
+ */
 import { alternate, capture, children, concat, position, repeat, setNode } from './ast.ts';
 import type { Node, RepeatBounds } from './ast.ts';
 import { anyChar, anyCharNotNewline } from './char-set.ts';

@@ -1,4 +1,7 @@
-/** Growing columns of rows, before they are encoded: step *shard, batch* of a written line. */
+/**
+ * Growing columns of rows, before they are encoded: step *shard, batch* of a written line. One file, because
+ * all methods work on the same columns.
+ */
 import { lengthen } from '@loki/bytes';
 import { freeMemory, mib, nsPerSecond } from '@loki/model';
 import type { Labels } from '@loki/model';
