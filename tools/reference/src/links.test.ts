@@ -47,6 +47,25 @@ test('each link of each page leads to something', () => {
   expect(pages.flatMap((file) => brokenLinks(file).map((link) => `${file}: ${link}`))).toEqual([]);
 });
 
+test('each question of CONTRIBUTING is answered by three files at most, and its words stand in them', () => {
+  const page = textOf('CONTRIBUTING.md');
+  const section = page.slice(page.indexOf('## Where is'), page.indexOf('## Recipes'));
+  const rows = [...section.matchAll(/^\| where (.*?) \| (.*) \|$/gm)].map(([, question, answer]) => {
+    const files = [...answer.matchAll(/\]\(([^)#]+)\)/g)].map(([, file]) => file);
+    const words = [...`${question} ${answer}`.matchAll(/`([^`]+)`/g)].map(([, word]) => word);
+    const text = files.map(textOf).join('\n');
+    return { question, files: files.length, missing: words.filter((word) => !text.includes(word)) };
+  });
+  expect(rows).toHaveLength(6);
+  for (const { question, files, missing } of rows) {
+    expect({ question, isShort: files > 0 && files <= 3, missing }).toEqual({
+      question,
+      isShort: true,
+      missing: [],
+    });
+  }
+});
+
 test('each command of npm is a script', () => {
   const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
   const unknown = pages.flatMap((file) =>
