@@ -34,6 +34,9 @@ const longFiles: ReadonlyMap<string, { readonly lines: number; readonly reason: 
   ['libs/adapters/http/src/http-server.ts', { lines: 600, reason: notSplitYet }],
   ['libs/roles/querier/src/querier.ts', { lines: 550, reason: notSplitYet }],
   ['libs/engines/catalog/src/catalog.ts', { lines: 400, reason: notSplitYet }],
+  ['libs/engines/catalog/src/partition-catalog.ts', { lines: 350, reason: notSplitYet }],
+  ['libs/roles/ingester/src/partition.ts', { lines: 350, reason: notSplitYet }],
+  ['libs/testing/simulator/src/cluster-nodes.ts', { lines: 350, reason: notSplitYet }],
   ['libs/wiring/process/src/cluster/cluster.ts', { lines: 350, reason: notSplitYet }],
   ['libs/roles/ingester/src/tails.ts', { lines: 350, reason: notSplitYet }],
   ['libs/testing/simulator/src/simulate-catalog.ts', { lines: 450, reason: notSplitYet }],
@@ -54,7 +57,7 @@ export function checkFiles(tree: Tree): Fault[] {
       faults.push({
         path: file.path,
         line: most + 1,
-        text: `${lines} lines; ${most} are the most: split it`,
+        text: `${lines} lines; ${most} are the most: split it, or list it in tools/tidy/src/rule-files.ts`,
       });
     }
     if (lines <= linesMax && longFiles.has(file.path)) {

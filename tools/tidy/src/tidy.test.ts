@@ -159,8 +159,8 @@ test('names and sizes', () => {
     'libs/engines/engine/src/Sub/index.ts:1: directory names are kebab-case',
     'libs/engines/engine/src/Sub/index.ts:1: one index per package, in src',
     'libs/engines/engine/src/Sub/index.ts:1: folder Sub has no place: give it one in folderOrder of tools/tidy/src/layers.ts',
-    'libs/engines/engine/src/long.test.ts:601: 601 lines; 600 are the most: split it',
-    'libs/engines/engine/src/long.ts:301: 301 lines; 300 are the most: split it',
+    'libs/engines/engine/src/long.test.ts:601: 601 lines; 600 are the most: split it, or list it in tools/tidy/src/rule-files.ts',
+    'libs/engines/engine/src/long.ts:301: 301 lines; 300 are the most: split it, or list it in tools/tidy/src/rule-files.ts',
     'libs/engines/regex/src/parser.ts:1: 300 lines: drop it from the list of long files',
   ]);
 });
