@@ -2,9 +2,14 @@
  * Protects a busy process from clients that push again at once, and all others from waiting with them:
  * connections of proxies, and those that carry other requests as well, are read at any time.
  */
+import fs from 'node:fs';
 import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
+import os from 'node:os';
+import path from 'node:path';
 import { textResponse } from '@loki/ports';
-import { eventually } from '@loki/test-tools';
+import { certify, eventually } from '@loki/test-tools';
+import type { HttpTls } from './http-server.ts';
 import { send, start, stopAll } from './test/server.ts';
 
 afterEach(stopAll);
@@ -13,7 +18,7 @@ const noisy = { 'x-scope-orgid': 'noisy' };
 const quiet = { 'x-scope-orgid': 'quiet' };
 
 /** A server that is busy with pushes of one tenant. On its clock no connection rests for too long. */
-async function busyServer() {
+async function busyServer(tls?: HttpTls) {
   const received: string[] = [];
   const noise = { isOver: false };
   const held = Promise.withResolvers<void>();
@@ -31,11 +36,12 @@ async function busyServer() {
         refusal: () => ({ status: 503 }),
       });
     },
-    { clock: { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 }, idleTimeoutMs: 60_000 },
+    { clock: { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 }, idleTimeoutMs: 60_000, tls },
   );
   /** Pushes and asks on a connection of its own. */
   const client = () => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const options = { keepAlive: true, maxSockets: 1 };
+    const agent = tls ? new TlsAgent({ ...options, rejectUnauthorized: false }) : new Agent(options);
     const push = (body: string, headers: Record<string, string> = noisy) =>
       send(port, '/loki/api/v1/push', { method: 'POST', body, agent, headers });
     return { push, ready: () => send(port, '/ready', { agent }), agent };
@@ -51,8 +57,21 @@ async function busyServer() {
   return { received, noise, client, end };
 }
 
-test('a push is read once its tenant has few others; one of another tenant does not wait', async () => {
-  const { received, noise, client, end } = await busyServer();
+/** The certificate of a server. */
+function certificate(): HttpTls {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'push-floods-'));
+  certify(directory, 'ca', ['server']);
+  const read = (name: string) => fs.readFileSync(path.join(directory, name));
+  const tls = { cert: read('server.crt'), key: read('server.key') };
+  fs.rmSync(directory, { recursive: true });
+  return tls;
+}
+
+test.each([
+  ['', undefined],
+  [' by TLS', certificate],
+])('a push%s is read once its tenant has few others; one of another tenant does not wait', async (_, tls) => {
+  const { received, noise, client, end } = await busyServer(tls?.());
   const [one, another] = [client(), client()];
   await one.push('first');
   const second = one.push('second');

@@ -1,6 +1,7 @@
 /** A server on a free port, and clients of it, for the tests of this library. */
 import { request as httpRequest } from 'node:http';
 import type { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
 import { connect } from 'node:net';
 import { jsonResponse } from '@loki/ports';
 import type { HttpHandler, Logger, Timers } from '@loki/ports';
@@ -89,6 +90,7 @@ export function send(
         method: options.method ?? 'GET',
         headers: options.headers,
         agent: options.agent ?? false,
+        protocol: options.agent instanceof TlsAgent ? 'https:' : 'http:',
       },
       (response) => {
         const chunks: Buffer[] = [];
