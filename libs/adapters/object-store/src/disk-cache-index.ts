@@ -82,9 +82,9 @@ const oneUse = 20;
  * Entries by key and offset, and files with the time of their last use. One thread writes entries; all others
  * read them without a lock: what is read while it changes does not pass the checks of its reader.
  *
- * Room is made by the file that was idle for longest. A range that was not there before takes its place only
- * when its own last two uses were closer to each other than that file has been idle: a scan over more than
- * the cache holds leaves it as it is, and data that is read no more gives way to data that is.
+ * A full cache drops the file that was idle for longest, but admits a new range only when the range's own
+ * last two uses lie closer together than that file has been idle. So a scan over more data than the cache
+ * holds changes nothing, and data that is no longer read is replaced by data that is.
  */
 export class DiskCacheIndex {
   readonly memory: DiskCacheMemory;

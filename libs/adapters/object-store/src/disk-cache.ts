@@ -21,7 +21,7 @@ import type { LocatedRange } from './located-range.ts';
 import { OpenFiles } from './open-files.ts';
 import { PendingFile } from './pending-file.ts';
 
-/** Told to the one thread that owns the cache. */
+/** Events of the cache that a thread reports to the one thread that owns its index. */
 export interface DiskCacheReports {
   /** A file is on disk, and may be read. */
   written(file: {

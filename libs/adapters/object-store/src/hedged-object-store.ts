@@ -15,9 +15,9 @@ const readsPerHedge = 20;
 const hedgesMax = 8;
 
 /**
- * The same store, of which a part of an object is asked for a second time when it is late: later than 19 of
- * 20 lately. The first answer counts, and the other request ends. One read in twenty at most is asked twice,
- * so that a store that is slow as a whole does not get twice the work.
+ * A store that repeats late reads. A ranged read that takes longer than 19 of the last 20 is requested a
+ * second time; the first answer counts, and the other request is cancelled. At most one read in twenty is
+ * repeated, so that a store that is slow as a whole does not get twice the work.
  */
 export class HedgedObjectStore implements ObjectStore {
   readonly #deps: HedgedStoreDeps;

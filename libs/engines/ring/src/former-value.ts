@@ -28,12 +28,15 @@ interface Agreement {
 }
 
 /**
- * Brings entries and the former version's value into agreement.
+ * Makes a ring's entries (one for each member) and the value of all members, which the version before reads
+ * and writes, say the same. A pure function of a few microseconds a member.
  *
- * @param value      undefined: there is none. Something else than a ring counts as an empty one
- * @param conflicts  of the call before. A process that is replaced by one of the other version under its id
- *                   leaves its entry, or its place in the value: of two the one that still beats is right
- * @param removedId  a member that goes, wherever it stands
+ * @param value      the value of all members; undefined: none is stored. Bytes that are no ring count as an
+ *                   empty one
+ * @param conflicts  members with an entry of their own that also stood in the value at the call before. A
+ *                   process that one of the other version replaced leaves its entry, or its place in the
+ *                   value: of two, the one whose heartbeat has moved since is right
+ * @param removedId  the id of a member to remove from both
  */
 export function agree(
   entries: ReadonlyMap<string, string>,

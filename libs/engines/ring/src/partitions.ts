@@ -3,7 +3,10 @@ import type { RingView } from './ring-view.ts';
 import type { Ring } from './ring.ts';
 import { partitionToken } from './tokens.ts';
 
-/** Members that own a partition, the leader first. */
+/**
+ * Ids of the members that own a partition, the leader first: at most `replicationFactor`, in different zones
+ * where there are enough. Empty for a ring without members. O(log tokens) each.
+ */
 export function partitionOwners(ring: Ring, partition: number, replicationFactor: number): string[] {
   return ring.owners(partitionToken(partition), replicationFactor).map((instance) => instance.id);
 }

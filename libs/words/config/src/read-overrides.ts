@@ -45,7 +45,11 @@ export interface OverridesSummary {
   readonly memo: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** Rejects with a ConfigError when any file has a fault; then no batch of the request counts. */
+/**
+ * Reads overrides files, large ones in a worker thread, and passes on their tenants in batches, so that a
+ * file of many tenants does not block its receiver. Rejects with a ConfigError when any file has a fault;
+ * then no batch of the request counts.
+ */
 export type OverridesReader = (
   request: OverridesRequest,
   onBatch: (batch: OverridesBatch) => void,

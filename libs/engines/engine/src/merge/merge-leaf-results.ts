@@ -13,7 +13,8 @@ import { mergeLogResults } from './merge-log.ts';
 import { mergeSampleResults } from './merge-samples.ts';
 
 /**
- * Merges results, given oldest first.
+ * Merges the results of parts of one leaf, given oldest first, into the result of the whole leaf. Sliced
+ * work: O(rows) for logs, O(series × windows) for samples.
  *
  * @param pool the thread's pool, in which the merge counts its memory
  */
