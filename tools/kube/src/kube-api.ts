@@ -22,6 +22,11 @@ interface WatchEvent {
   readonly object: KubeObject;
 }
 
+interface Answer {
+  readonly status: number;
+  readonly body: KubeObject;
+}
+
 /** The API server, as one account. Its certificate is its own. */
 export class KubeApi {
   readonly #url: string;
@@ -33,19 +38,25 @@ export class KubeApi {
     this.#token = token;
   }
 
-  async request(method: string, path: string, body?: unknown): Promise<{ status: number; body: KubeObject }> {
+  request(method: string, path: string, body?: unknown): Promise<Answer> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => {
+        // The server closed an idle connection at the moment of its use: it has not read the request.
+        if (request.reusedSocket && error.code === 'ECONNRESET') resolve(this.request(method, path, body));
+        else reject(new Error(`${method} ${path}: ${error.message}`, { cause: error }));
+      };
       const request = https.request(`${this.#url}${path}`, this.#options(method), (response) => {
         let answer = '';
         response.setEncoding('utf8').on('data', (part: string) => (answer += part));
-        response.once('error', reject);
+        response.on('error', reject);
         response.once('end', () =>
           resolve({ status: response.statusCode ?? 0, body: parse(answer) as KubeObject }),
         );
       });
-      request.setTimeout(timeoutMs, () => request.destroy(new Error(`${path}: no answer`)));
-      request.once('error', reject);
+      request.setTimeout(timeoutMs, () => request.destroy(new Error('no answer')));
+      // More than one may follow, of a request that was destroyed.
+      request.on('error', onError);
       request.end(text);
     });
   }

@@ -6,6 +6,8 @@ export interface RunFailures {
   readonly files: readonly FailedFile[];
   /** The part of the tests that the run was asked for, by name. */
   readonly testNamePattern: string | undefined;
+  /** The run does not wait for connections that tests leave open. */
+  readonly forceExit: boolean;
 }
 
 interface FailedFile {
@@ -17,6 +19,7 @@ interface FailedFile {
 /** The parts of jest's configuration and results that are used here. */
 interface RunConfig {
   readonly bail: number;
+  readonly forceExit: boolean;
   readonly watch: boolean;
   readonly watchAll: boolean;
   readonly testNamePattern?: string;
@@ -43,12 +46,12 @@ export default class FailuresReporter {
 
   onRunComplete(_contexts: unknown, { wasInterrupted, testResults }: RunResults): void {
     const path = process.env[failuresVariable];
-    const { bail, watch, watchAll, testNamePattern } = this.#config;
+    const { bail, forceExit, watch, watchAll, testNamePattern } = this.#config;
     if (path === undefined || wasInterrupted || bail > 0 || watch || watchAll) return;
     const files = testResults.flatMap(({ testFilePath, failureMessage }) =>
       failureMessage ? [{ path: testFilePath, output: failureMessage }] : [],
     );
-    const failures: RunFailures = { files, testNamePattern };
+    const failures: RunFailures = { files, testNamePattern, forceExit };
     writeFileSync(path, JSON.stringify(failures));
   }
 }

@@ -26,14 +26,20 @@ export async function runTests(words: readonly string[], print: (line: string) =
     const report = path.join(directory, 'failures.json');
     const exitCode = await runJest(words, { [failuresVariable]: report });
     if (exitCode === 0 || !existsSync(report)) return exitCode;
-    const { files, testNamePattern } = JSON.parse(readFileSync(report, 'utf8')) as RunFailures;
+    const { files, testNamePattern, forceExit } = JSON.parse(readFileSync(report, 'utf8')) as RunFailures;
     // Jest fails for other reasons, too, such as a threshold of coverage.
     if (files.length === 0 || files.length > secondRunsMax) return exitCode;
     const flaky: RunFailures['files'][number][] = [];
     for (const file of files) {
       print(`\n${shown(file.path)} failed, and runs once more, alone:`);
       const name = testNamePattern === undefined ? [] : ['--testNamePattern', testNamePattern];
-      const alone = ['--runInBand', ...name, '--runTestsByPath', file.path];
+      const alone = [
+        '--runInBand',
+        ...(forceExit ? ['--forceExit'] : []),
+        ...name,
+        '--runTestsByPath',
+        file.path,
+      ];
       const codeAlone = await runJest(alone, {});
       if (codeAlone === 0) flaky.push(file);
       else if (codeAlone > signalCode) return codeAlone;
