@@ -36,7 +36,14 @@ const systems: readonly System[] = [
   { rawGb: 10_000, G: 4, D: 6, I: 12, Q: 16, C: 2, P: 24, R: 3, B: 6, ingest: [47, 71] },
 ];
 
-const flushes = ({ rawGb, P }: System) => P * Math.max(12, (rawGb * 1000) / (P * 100));
+/**
+ * MB of lines that a flush has: of an embedded log, which only one process without brokers has, or of Kafka.
+ */
+const flushMb = ({ B }: System) => (B === 0 ? 67 : 100);
+const flushes = (system: System) => {
+  const { rawGb, P } = system;
+  return P * Math.max(12, (rawGb * 1000) / (P * flushMb(system)));
+};
 /** A process with an embedded log checks its mark every 15 s. */
 const marks = 5760;
 /**

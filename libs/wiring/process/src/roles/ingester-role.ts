@@ -12,6 +12,13 @@ import type { LogDeps } from './open-storage.ts';
  */
 const headBytesPartitionMost = 64 * mib;
 
+/**
+ * Line bytes of a partition at which its head is flushed. A merge holds all of them decoded: a process by
+ * itself takes 65 MiB less while it loads than with 96. Behind a shared log, each flush is read by every
+ * querier's catalog, and there the number of flushes counts.
+ */
+const flushRawBytes = { embedded: 64 * mib, kafka: 96 * mib } as const;
+
 /** Starts the ingester. */
 export async function startIngester(
   deps: LogDeps,
@@ -35,6 +42,7 @@ export async function startIngester(
     },
     owned,
     {
+      flushRawBytes: flushRawBytes[config.writeLog.kind],
       headBytesMax: memory.headBytesMax,
       headBytesPartitionMax: Math.min(memory.headBytesMax, headBytesPartitionMost),
       flushAgeMs: config.ingester.maxChunkAgeMs,
