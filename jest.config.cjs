@@ -20,8 +20,9 @@ module.exports = {
   testEnvironment: 'node',
   // `npm test` runs the files that failed once more, alone.
   reporters: ['default', '<rootDir>/tools/test/src/failures-reporter.ts'],
-  // For hangs alone: a slow machine with other load needs many times as long as a quiet one.
-  testTimeout: 240000,
+  // For hangs alone: a slow machine with other load needs many times as long as a quiet one, and longer lists of
+  // seeds need as many times more.
+  testTimeout: process.env.LOKI_TEST_THOROUGH === undefined ? 240_000 : 900_000,
   // All cores: jest alone would leave one of two idle.
   maxWorkers: '100%',
 };
