@@ -5,6 +5,7 @@ import path from 'node:path';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { Catalog, PartitionCatalog } from '@loki/catalog';
+import type { ManifestSection } from '@loki/catalog';
 import { FilesystemObjectStore, MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { NodeDisk, NodeTimers } from '@loki/runtime';
@@ -15,6 +16,12 @@ const pollSecondsMax = 0.001;
 const pollFloorSeconds = 0.0002;
 const polls = 50;
 const judgedManifests = 1_000_000;
+/** The default of the product. */
+const checkpointEvery = 512;
+const sectionTenants = 10;
+/** Segments that compactors have not replaced yet: a day of one flush in nine seconds. */
+const liveSegments = 10_000;
+const dropEvery = 100;
 /** Commits between two looks of the compactor that sweeps. */
 const sweepEvery = 4_096;
 /** Files of this store end so. */
@@ -29,6 +36,11 @@ const pollBar = {
 
 export const catalogMeasures: readonly Measure[] = [
   { name: 'look for news', unit: 's', bar: pollBar },
+  {
+    name: 'longest turn of a checkpoint',
+    unit: 's',
+    bar: { costMax: 0.02, atSize: judgedManifests, exponentMax: 0, floor: 0.02 },
+  },
   { name: 'start', unit: 's', bar: { costMax: 1, atSize: judgedManifests, exponentMax: 0, floor: 0.2 } },
   {
     name: 'objects in the store',
@@ -37,22 +49,28 @@ export const catalogMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures a reader of a partition after that many commits, whose old manifests were removed. */
+/**
+ * Measures a reader of a partition after that many commits, each with a segment of several tenants:
+ * compactors dropped all but the last ones, and old manifests were removed.
+ */
 export async function measureCatalog(manifests: number): Promise<Map<string, number>> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-bench-'));
   try {
     const memory = new MemoryObjectStore();
-    const writer = new PartitionCatalog({ objectStore: memory, partition: 0 });
-    for (let offset = 0; offset < manifests; offset++) {
-      const range = { startOffset: offset, endOffset: offset + 1 };
-      await writer.commit({ ...range, writers: [], drops: [], erased: [], createdMs: 0 });
-      await writer.checkpoint();
-      if (offset % sweepEvery === 0) await writer.removeCovered({ nowMs: 1, removeAfterMs: 0 });
+    const timers = new NodeTimers({ keepsAlive: true });
+    const writer = new PartitionCatalog({ objectStore: memory, partition: 0, timers });
+    let longestTurn = 0;
+    for (let number = 1; number <= manifests; number++) {
+      await writer.commit(contentOf(number, writer.state.endOffset));
+      if (number % checkpointEvery === 0) {
+        longestTurn = Math.max(longestTurn, await longestTurnOf(() => writer.checkpoint()));
+      }
+      if (number % sweepEvery === 0) await writer.removeCovered({ nowMs: 1, removeAfterMs: 0 });
     }
     await copyTo(directory, memory);
     const objectStore = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
     const beganStart = process.cpuUsage();
-    const reader = new PartitionCatalog({ objectStore, partition: 0 });
+    const reader = new PartitionCatalog({ objectStore, partition: 0, timers });
     await reader.load();
     const start = process.cpuUsage(beganStart);
     let objects = 0;
@@ -60,17 +78,67 @@ export async function measureCatalog(manifests: number): Promise<Map<string, num
     const began = process.cpuUsage();
     for (let i = 0; i < polls; i++) await reader.load();
     const { user, system } = process.cpuUsage(began);
-    if (reader.state.number !== manifests) {
-      throw new Error(`${reader.state.number} of ${manifests} manifests`);
+    if (reader.state.number !== manifests || reader.state.live.size !== writer.state.live.size) {
+      throw new Error(`${reader.state.number} of ${manifests} manifests, ${reader.state.live.size} segments`);
     }
     return new Map([
       ['look for news', (user + system) / 1e6 / polls],
       ['start', (start.user + start.system) / 1e6],
       ['objects in the store', objects],
+      ['longest turn of a checkpoint', longestTurn],
     ]);
   } finally {
     fs.rmSync(directory, { recursive: true });
   }
+}
+
+/**
+ * A flush of some tenants; each hundredth manifest drops the segments that compactors have replaced
+ * meanwhile.
+ */
+function contentOf(number: number, endOffset: number): Parameters<PartitionCatalog['commit']>[0] {
+  const common = { startOffset: endOffset, writers: [], createdMs: 0 };
+  if (number % dropEvery > 0) {
+    const segment = {
+      key: segmentKey(endOffset),
+      sizeBytes: 1 << 20,
+      level: 0,
+      sections: sectionsOf(endOffset),
+    };
+    return { ...common, endOffset: endOffset + 1, segment, drops: [], erased: [] };
+  }
+  const oldest = endOffset - liveSegments - dropEvery;
+  const keys = Array.from({ length: dropEvery }, (_, i) => oldest + i).filter((offset) => offset >= 0);
+  const drops = keys.map((offset) => ({ key: segmentKey(offset), tenants: [] }));
+  return { ...common, endOffset, drops, erased: drops.map(({ key }) => key) };
+}
+
+function segmentKey(offset: number): string {
+  return `segments/0/${offset}-${offset + 1}-${offset.toString(16).padStart(16, '0')}`;
+}
+
+function sectionsOf(offset: number): ManifestSection[] {
+  const minNs = BigInt(offset) * 10_000_000_000n;
+  return Array.from({ length: sectionTenants }, (_, i) => {
+    return { tenant: `tenant-${i}`, minNs, maxNs: minNs + 9_000_000_000n, rowCount: 100, lineBytes: 12_345 };
+  });
+}
+
+/** CPU seconds of this thread in the longest turn of its event loop during some work. */
+async function longestTurnOf(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0;
+  let isOver = false;
+  let before = process.threadCpuUsage();
+  const turn = (): void => {
+    const { user, system } = process.threadCpuUsage(before);
+    longest = Math.max(longest, user + system);
+    before = process.threadCpuUsage();
+    if (!isOver) setImmediate(turn);
+  };
+  setImmediate(turn);
+  await work();
+  isOver = true;
+  return longest / 1e6;
 }
 
 /** Not durably: a put of the store syncs each file. */

@@ -12,8 +12,11 @@ const rootMagic = 0x3243_434c;
 const partMagic = 0x3150_434c;
 /** Largest unpacked checkpoint of version 1: some millions of sections. */
 const wholeBytesMax = 512 << 20;
-/** Largest unpacked part: one segment of as many sections as a manifest may have. */
-const partBytesMax = 64 << 20;
+/**
+ * Largest unpacked part: one segment of a million sections, as a manifest may have, each of 190 bytes at
+ * most.
+ */
+const partBytesMax = 256 << 20;
 const listMax = 10_000_000;
 const partsMax = 1_000_000;
 /** Bytes of a SHA-256 that name a part. */

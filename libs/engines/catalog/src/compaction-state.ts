@@ -36,6 +36,12 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   readonly #tenants = new Map<string, Map<number, CompactedDay>>();
   /** The days in which a flushed segment was replaced, by tenant. */
   readonly #replaced = new Map<string, { tenant: string; day: number }[]>();
+  readonly #checkpointBytesMax: number;
+
+  /** @param checkpointBytesMax largest unpacked checkpoint; tests set it */
+  constructor(checkpointBytesMax = unpackedBytesMax) {
+    this.#checkpointBytesMax = checkpointBytesMax;
+  }
 
   tenants(): readonly string[] {
     return [...this.#tenants.keys()];
@@ -144,6 +150,13 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
       }
       body.uvarint(content.outputs.length);
       for (const output of content.outputs) putCompacted(body, output);
+    }
+    // The one before stays, and the manifests since: with this one in its place, readers would have none.
+    if (body.length > this.#checkpointBytesMax) {
+      throw new LokiError(
+        'internal',
+        `catalog: a checkpoint of compactions has ${body.length} bytes, more than readers take`,
+      );
     }
     const writer = new ByteWriter(body.length / 4 + 64);
     writer.u32(magic);

@@ -34,10 +34,10 @@ export interface SegmentGroup {
 }
 
 /**
- * About a group's unpacked bytes: 12,000 sections, which take some 10 ms to encode or decode. A segment with
+ * About a group's unpacked bytes: 7,000 sections, which take some 10 ms to encode or decode. A segment with
  * more is a group of its own.
  */
-export const groupBytesDefault = 512 << 10;
+export const groupBytesDefault = 256 << 10;
 
 /**
  * The grouping follows from the manifests alone, so that processes which folded the same ones encode the same
