@@ -28,12 +28,18 @@ export class KafkaBrokers {
   readonly addresses: string;
   /** The same brokers by TLS, with authentication; undefined: openssl is missing. */
   readonly secure: SecureAddresses | undefined;
+  /** Requests of clients until now, by API key; without those by TLS. */
+  readonly requests: ReadonlyMap<number, number>;
   readonly #brokers: readonly Broker[];
 
-  private constructor(brokers: readonly Broker[], addresses: string, secure: SecureAddresses | undefined) {
+  private constructor(
+    brokers: readonly Broker[],
+    reach: Pick<KafkaBrokers, 'addresses' | 'secure' | 'requests'>,
+  ) {
     this.#brokers = brokers;
-    this.addresses = addresses;
-    this.secure = secure;
+    this.addresses = reach.addresses;
+    this.secure = reach.secure;
+    this.requests = reach.requests;
   }
 
   /**
@@ -54,6 +60,8 @@ export class KafkaBrokers {
     const [clientPorts, innerPorts, controllerPorts, linkPorts, securePorts] = [0, 1, 2, 3, 4].map(of);
     const identity = makeIdentity(path.join(directory, 'kafka-tls'));
     const voters = controllerPorts.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(',');
+    const requests = new Map<number, number>();
+    const onRequest = (key: number): void => void requests.set(key, (requests.get(key) ?? 0) + 1);
     const brokers = clientPorts.map((port, i): Broker => {
       const data = path.join(directory, `kafka-${i + 1}`);
       const file = `${data}.properties`;
@@ -101,10 +109,11 @@ export class KafkaBrokers {
         'kafka.Kafka',
         file,
       ]);
-      return { daemon, port, link: new Link(port, () => new ProduceAnswers()) };
+      return { daemon, port, link: new Link(port, () => new ProduceAnswers(onRequest)) };
     });
     const secure = identity && { addresses: addressesOf(securePorts), ca: identity.ca };
-    const kafka = new KafkaBrokers(brokers, addressesOf(linkPorts, host), secure);
+    const addresses = addressesOf(linkPorts, host);
+    const kafka = new KafkaBrokers(brokers, { addresses, secure, requests });
     await Promise.all(brokers.map(({ link }, i) => link.listen(linkPorts[i], host)));
     await Promise.all(brokers.map(({ daemon, port }) => daemon.start(port)));
     return kafka;

@@ -24,11 +24,19 @@ export class ProduceAnswers implements Protocol {
   readonly #requests = new Frames();
   readonly #answers = new Frames();
   readonly #produced = new Set<number>();
+  readonly #onRequest: ((apiKey: number) => void) | undefined;
+
+  /** @param onRequest receives the API key of each request of the client */
+  constructor(onRequest?: (apiKey: number) => void) {
+    this.#onRequest = onRequest;
+  }
 
   observe(chunk: Buffer): void {
     // api key (2 bytes), version (2), correlation id (4)
     for (const head of this.#requests.heads(chunk)) {
-      if (head.readInt16BE(0) === produceKey) this.#produced.add(head.readInt32BE(4));
+      const apiKey = head.readInt16BE(0);
+      this.#onRequest?.(apiKey);
+      if (apiKey === produceKey) this.#produced.add(head.readInt32BE(4));
     }
   }
 

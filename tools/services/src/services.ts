@@ -35,6 +35,8 @@ interface BucketAccess {
 export interface Services {
   /** `host:port,host:port`. */
   readonly kafka?: string;
+  /** Requests to Kafka until now, by API key; without those by TLS. */
+  readonly kafkaRequests?: ReadonlyMap<number, number>;
   /** The same brokers by TLS and with a password. */
   readonly kafkaSecure?: SecureAddresses;
   /** Breaks brokers, when there are several. */
@@ -100,7 +102,7 @@ async function addKafka({ directory, brokers, host, say }: ServicesOptions, stop
     return {};
   }
   stops.push(() => kafka.stop());
-  const addresses = { kafka: kafka.addresses, kafkaSecure: kafka.secure };
+  const addresses = { kafka: kafka.addresses, kafkaSecure: kafka.secure, kafkaRequests: kafka.requests };
   if (brokers < 3) return addresses;
   const control = await serveControl(kafka);
   stops.push(control.close);
