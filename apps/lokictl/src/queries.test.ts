@@ -101,8 +101,8 @@ test('a plan with its costs', async () => {
   const { out } = await lokictl('explain', 'max(q)');
   expect(out).toContain('max  max(q)\n  rate [leaf 0]  q\n');
   expect(out).toContain('blocks: 9; not in time 1, of other streams 1, ruled out by search filters 1, ');
-  expect(out).toContain('answered by directories 3, to read 3');
-  expect(out).toContain('reads 1000 lines, 2.0 MB of them, 0.3 MB stored');
+  expect(out).toContain('answered from the index 3, to read 3');
+  expect(out).toContain('reads 1000 lines, 2.0 MB of them, 300.0 KB stored');
 });
 
 test('an export that breaks off goes on from its cursor, each line once', async () => {

@@ -118,8 +118,8 @@ function* explainedLines({ data }: Explained): Generator<string> {
     const { total, outOfTime, ofOtherStreams, ruledOutByFilter, answeredByDirectory, toRead } = leaf.blocks;
     yield '';
     yield `leaf ${i}: ${leaf.selected.streams} streams, ${leaf.segments} segments`;
-    yield `  blocks: ${total}; not in time ${outOfTime}, of other streams ${ofOtherStreams}, ruled out by search filters ${ruledOutByFilter ?? 0}, answered by directories ${answeredByDirectory}, to read ${toRead}`;
-    yield `  reads ${leaf.lines} lines, ${megabytes(leaf.lineBytes)} of them, ${megabytes(leaf.storedBytes)} stored; about ${leaf.seconds} s`;
+    yield `  blocks: ${total}; not in time ${outOfTime}, of other streams ${ofOtherStreams}, ruled out by search filters ${ruledOutByFilter ?? 0}, answered from the index ${answeredByDirectory}, to read ${toRead}`;
+    yield `  reads ${leaf.lines} lines, ${sizeText(leaf.lineBytes)} of them, ${sizeText(leaf.storedBytes)} stored; about ${leaf.seconds} s`;
   }
   yield '';
   yield `about ${data.estimate.seconds} s, ${data.estimate.cpuSeconds} s of CPU`;
@@ -131,8 +131,8 @@ function* planLines(node: PlanNode, indent: string): Generator<string> {
   for (const input of node.inputs ?? []) yield* planLines(input, `${indent}  `);
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+function sizeText(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function* linesOf({ data }: Answer, isForward: boolean): Generator<string> {

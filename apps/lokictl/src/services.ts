@@ -9,6 +9,7 @@ interface ProcessServices {
   readonly isReady: boolean;
   /** The reason why it is not ready. */
   readonly reason: string;
+  /** The program's own version and commit, then the Loki whose behaviour it has. */
   readonly version: string;
   /** Components with their states. */
   readonly services: Readonly<Record<string, string>>;
@@ -43,6 +44,17 @@ export const services: Command = {
   },
 };
 
+interface Build {
+  readonly version: string;
+  readonly revision?: string;
+  readonly productVersion?: string;
+}
+
+function versionOf({ version, revision = '', productVersion }: Build): string {
+  if (productVersion === undefined) return version;
+  return [productVersion, revision.slice(0, 12), `(Loki ${version})`].filter((word) => word !== '').join(' ');
+}
+
 async function describe(client: AdminClient): Promise<ProcessServices> {
   const { address } = client;
   try {
@@ -58,7 +70,7 @@ async function describe(client: AdminClient): Promise<ProcessServices> {
       address,
       isReady,
       reason: isReady ? '' : ready.text.trim(),
-      version: build.status === 200 ? (JSON.parse(build.text) as { version: string }).version : '',
+      version: build.status === 200 ? versionOf(JSON.parse(build.text) as Build) : '',
       services: Object.fromEntries(states),
     };
   } catch (error) {

@@ -80,7 +80,7 @@ test('the changelog has dated versions, known sections, and each entry once', ()
   const text = textOf('CHANGELOG.md');
   const headings = [...text.matchAll(/^##+ (.*)$/gm)].map(([, heading]) => heading);
   const known =
-    /^(?:\[Unreleased\]|\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d|Added|Changed|Deprecated|Removed|Fixed|Security)$/;
+    /^(?:\[Unreleased\]|\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d|Before you upgrade|Added|Changed|Deprecated|Removed|Fixed|Security)$/;
   expect(headings.filter((heading) => !known.test(heading))).toEqual([]);
   const entries = [...text.matchAll(/^- (.{40,80})/gm)].map(([, entry]) => entry);
   expect(entries.length).toBeGreaterThan(80);

@@ -29,6 +29,8 @@ export function versionFaults(root: string): string[] {
     new RegExp(`^ARG ${name}=(\\S+)$`, 'm').exec(dockerfile)?.[1];
   expect('deploy/docker/Dockerfile: NODE_VERSION', argument('NODE_VERSION'), node);
   expect('deploy/docker/Dockerfile: VERSION', argument('VERSION'), product);
+  const build = 'libs/words/telemetry/src/build-info.ts';
+  expect(`${build}: productVersion`, /^const productVersion = '(\S+)';$/m.exec(read(build))?.[1], product);
   for (const chart of charts(root)) {
     const file = `deploy/helm/${chart}/Chart.yaml`;
     const { version, appVersion } = parse(read(file)) as Readonly<Record<string, string>>;

@@ -150,7 +150,7 @@ export class Slot {
       await send({ $case: 'done', done: { error: undefined } });
     } catch (error) {
       if (!(error instanceof LokiError)) {
-        this.#options.logger.error('unforeseen error', {
+        this.#options.logger.error('request failed unexpectedly', {
           work: work.kind?.$case ?? 'none',
           err: error instanceof Error ? (error.stack ?? error.message) : String(error),
         });

@@ -138,7 +138,7 @@ export class RpcServer {
 
   #unforeseen(path: string, error: unknown): void {
     if (error instanceof LokiError) return;
-    this.#options.logger.error('unforeseen error', {
+    this.#options.logger.error('request failed unexpectedly', {
       method: path,
       err: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });

@@ -8,6 +8,7 @@ import type { Logger } from '@loki/ports';
 import { IdleCollection, NodeClock, NodeTimers } from '@loki/runtime';
 import { buildInfo, createLogger, LogOutput, versionText } from '@loki/telemetry';
 import type { LogLevel } from '@loki/telemetry';
+import { cloneRevision } from './clone-revision.ts';
 import { startProcess } from './process.ts';
 import type { ProcessDeps, RunningProcess } from './process.ts';
 import { runGrafanaProvision } from './roles/grafana-provision.ts';
@@ -16,7 +17,7 @@ import type { Adapters } from './stores/adapters.ts';
 import { processMemoryBytes } from './stores/memory-bounds.ts';
 
 /** The build of the product sets the commit. */
-const info = buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION);
+const info = buildInfo(`node${process.versions.node}`, process.env.LOKI_REVISION ?? cloneRevision());
 
 interface RunOptions {
   /** Target if `-target` is absent. Default: the configuration's, which is `all`. */

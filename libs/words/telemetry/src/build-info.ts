@@ -9,10 +9,14 @@ export interface BuildInfo {
   readonly buildUser: string;
   readonly buildDate: string;
   readonly goVersion: string;
+  /** The version of this program itself. */
+  readonly productVersion: string;
 }
 
 /** The Loki version whose behaviour this program has. */
 const lokiVersion = '3.6.0';
+/** As in package.json: a release is refused otherwise. */
+const productVersion = '0.1.0';
 
 /**
  * The name and version that this program shows to clients and operators.
@@ -21,12 +25,20 @@ const lokiVersion = '3.6.0';
  * @param runtime the text in the field of Loki's Go version, e.g. `node24.1.0`
  */
 export function buildInfo(runtime: string, revision = ''): BuildInfo {
-  return { version: lokiVersion, revision, branch: 'main', buildUser: '', buildDate: '', goVersion: runtime };
+  return {
+    version: lokiVersion,
+    revision,
+    branch: 'main',
+    buildUser: '',
+    buildDate: '',
+    goVersion: runtime,
+    productVersion,
+  };
 }
 
-/** The one line of `-version`. */
+/** The text of `-version`. */
 export function versionText(info: BuildInfo): string {
-  return `loki, version ${info.version} (branch: ${info.branch}, revision: ${info.revision || 'unknown'})\n  runtime: ${info.goVersion}`;
+  return `loki, version ${info.version} (branch: ${info.branch}, revision: ${info.revision || 'unknown'})\n  product version: ${info.productVersion}\n  runtime: ${info.goVersion}`;
 }
 
 /** `loki_build_info`, constantly 1. */
