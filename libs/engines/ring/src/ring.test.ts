@@ -4,12 +4,8 @@ import { ringHtml, ringJson } from './ring-page.ts';
 import { Ring } from './ring.ts';
 import type { ObservedInstance } from './ring.ts';
 import { shuffleShard } from './shuffle-shard.ts';
-import { instanceOf } from './test/instance.ts';
+import { observedOf } from './test/instance.ts';
 import { partitionToken, tokenOf, tokensOf } from './tokens.ts';
-
-function instance(id: string, more?: Partial<ObservedInstance>): ObservedInstance {
-  return { isHealthy: true, ...instanceOf(id), ...more };
-}
 
 const ids = (owners: readonly ObservedInstance[]): string[] => owners.map((owner) => owner.id);
 
@@ -24,7 +20,7 @@ const arbitraryMembers = fc
     { selector: (member) => member.id, minLength: 1, maxLength: 9 },
   )
   .map((members) =>
-    members.map(({ id, zone, tokens }) => instance(id, { zone, tokens: tokens.sort((a, b) => a - b) })),
+    members.map(({ id, zone, tokens }) => observedOf(id, { zone, tokens: tokens.sort((a, b) => a - b) })),
   );
 
 /** `owners`, computed in the simplest way: by walking every token. */
@@ -89,12 +85,12 @@ describe('owners', () => {
 
   test('are only members that are active, healthy and not read-only', () => {
     const ring = new Ring([
-      instance('a'),
-      instance('b', { state: 'LEAVING' }),
-      instance('c', { state: 'JOINING' }),
-      instance('d', { isHealthy: false }),
-      instance('e', { readOnly: true }),
-      instance('f', { state: 'PENDING' }),
+      observedOf('a'),
+      observedOf('b', { state: 'LEAVING' }),
+      observedOf('c', { state: 'JOINING' }),
+      observedOf('d', { isHealthy: false }),
+      observedOf('e', { readOnly: true }),
+      observedOf('f', { state: 'PENDING' }),
     ]);
     for (let p = 0; p < 50; p++) expect(ids(ring.owners(partitionToken(p), 3))).toEqual(['a']);
     expect(ids(Ring.empty.owners(5, 3))).toEqual([]);
@@ -102,7 +98,7 @@ describe('owners', () => {
   });
 
   test.each([3, 6, 10, 30])('load of %i members is within 35 percent of even', (count) => {
-    const ring = new Ring(Array.from({ length: count }, (_, i) => instance(`ingester-${i}`)));
+    const ring = new Ring(Array.from({ length: count }, (_, i) => observedOf(`ingester-${i}`)));
     const shares = [...ring.shares().values()];
     expect(shares.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
     for (const share of shares) {
@@ -118,9 +114,9 @@ describe('owners', () => {
   });
 
   test('a new member takes its share and no more', () => {
-    const members = Array.from({ length: 9 }, (_, i) => instance(`ingester-${i}`, { zone: `z${i % 3}` }));
+    const members = Array.from({ length: 9 }, (_, i) => observedOf(`ingester-${i}`, { zone: `z${i % 3}` }));
     const before = new Ring(members);
-    const after = new Ring([...members, instance('ingester-9', { zone: 'z0' })]);
+    const after = new Ring([...members, observedOf('ingester-9', { zone: 'z0' })]);
     let moved = 0;
     const partitions = 5000;
     for (let p = 0; p < partitions; p++) {
@@ -175,7 +171,7 @@ describe('shuffle shards', () => {
 
 describe('what the store and people see', () => {
   test('members survive being written, and anything else is not believed', () => {
-    const { isHealthy, ...plain } = instance('a', { zone: 'z' });
+    const { isHealthy, ...plain } = observedOf('a', { zone: 'z' });
     expect(isHealthy).toBe(true);
     expect([...decodeInstances(encodeInstances([plain]))!.values()]).toEqual([plain]);
     expect(decodeInstances(undefined)!.size).toBe(0);
@@ -208,8 +204,8 @@ describe('what the store and people see', () => {
 
   test("the ring as JSON has the fields that Loki's has", () => {
     const ring = new Ring([
-      instance('a', { zone: 'z', tokens: [1, 2] }),
-      instance('b', { isHealthy: false }),
+      observedOf('a', { zone: 'z', tokens: [1, 2] }),
+      observedOf('b', { isHealthy: false }),
     ]);
     const { shards, now } = JSON.parse(ringJson(ring, 0)) as {
       shards: Record<string, unknown>[];
@@ -231,7 +227,7 @@ describe('what the store and people see', () => {
   });
 
   test('a member cannot put markup into the page', () => {
-    const html = ringHtml(new Ring([instance('<script>alert("1")</script>', { tokens: [1] })]), {
+    const html = ringHtml(new Ring([observedOf('<script>alert("1")</script>', { tokens: [1] })]), {
       title: 'Ring <1>',
       nowMs: 0,
     });

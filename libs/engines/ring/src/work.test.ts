@@ -1,15 +1,11 @@
 import fc from 'fast-check';
 import { Ring } from './ring.ts';
 import type { ObservedInstance } from './ring.ts';
-import { instanceOf } from './test/instance.ts';
-import { workOwner, WorkShare } from './work.ts';
+import { observedOf } from './test/instance.ts';
+import { WorkShare, workOwner } from './work.ts';
 import type { WorkShard } from './work.ts';
 
 // Protects: each piece of work is one member's, whatever the ring looks like, and little of it moves.
-
-function instance(id: string, more?: Partial<ObservedInstance>): ObservedInstance {
-  return { isHealthy: true, ...instanceOf(id), ...more };
-}
 
 const viewOf = (ring: Ring) => ({ ring, onChange: () => () => {} });
 
@@ -27,13 +23,15 @@ const arbitraryMembers = fc
   )
   .map((members) =>
     members.map(({ id, tokens, ...more }) =>
-      instance(id, { ...more, tokens: tokens.sort((a, b) => a - b) } as Partial<ObservedInstance>),
+      observedOf(id, { ...more, tokens: tokens.sort((a, b) => a - b) } as Partial<ObservedInstance>),
     ),
   );
+
 const arbitraryDay = fc.tuple(
   fc.string({ minLength: 1, maxLength: 8 }),
   fc.integer({ min: -9, max: 30_000 }),
 );
+
 const arbitraryShard = fc.option(
   fc.record({ key: fc.string({ maxLength: 3 }), size: fc.integer({ min: 0, max: 4 }) }),
   { nil: undefined },
@@ -66,7 +64,7 @@ test('a member that comes only takes, one that goes only gives', () => {
       arbitraryMembers,
       fc.array(arbitraryDay, { minLength: 1, maxLength: 20 }),
       (members, days) => {
-        const newcomer = instance('newcomer');
+        const newcomer = observedOf('newcomer');
         const before = new Ring(members);
         const after = new Ring([...members, newcomer]);
         for (const day of days) {
@@ -87,7 +85,7 @@ test('within a shard, too, a newcomer pushes out one member at most, whose work 
       (members, days) => {
         const shard = { key: 'tenant', size: 2 };
         const before = new Ring(members);
-        const after = new Ring([...members, instance('newcomer')]);
+        const after = new Ring([...members, observedOf('newcomer')]);
         const pushedOut = new Set<string | undefined>();
         for (const day of days) {
           const [old, now] = [workOwner(before, keyOf(day), shard), workOwner(after, keyOf(day), shard)];
@@ -103,7 +101,7 @@ test('within a shard, too, a newcomer pushes out one member at most, whose work 
 
 test('members get about equal shares of a year of forty tenants', () => {
   for (const count of [2, 3, 5]) {
-    const members = Array.from({ length: count }, (_, i) => instance(`compactor-${i}`));
+    const members = Array.from({ length: count }, (_, i) => observedOf(`compactor-${i}`));
     const ring = new Ring(members);
     const counts = new Map<string, number>();
     for (let tenant = 0; tenant < 40; tenant++) {
@@ -121,7 +119,7 @@ test('members get about equal shares of a year of forty tenants', () => {
 });
 
 test('a shard uses as many members as it says', () => {
-  const ring = new Ring(Array.from({ length: 8 }, (_, i) => instance(`ruler-${i}`)));
+  const ring = new Ring(Array.from({ length: 8 }, (_, i) => observedOf(`ruler-${i}`)));
   for (const size of [1, 2, 3]) {
     const owners = new Set<string | undefined>();
     for (let i = 0; i < 200; i++) owners.add(workOwner(ring, `group ${i}`, { key: 'tenant', size }));

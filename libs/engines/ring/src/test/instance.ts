@@ -1,5 +1,6 @@
 /** Helper of ring tests: a member of a ring. */
 import type { RingInstance } from '../instance.ts';
+import type { ObservedInstance } from '../ring.ts';
 import { tokensOf } from '../tokens.ts';
 
 /** An active member with the tokens of its id. */
@@ -17,4 +18,9 @@ export function instanceOf(id: string, more?: Partial<RingInstance>): RingInstan
     registeredMs: 500,
     ...more,
   };
+}
+
+/** The same as a reader of the ring sees it. */
+export function observedOf(id: string, more?: Partial<ObservedInstance>): ObservedInstance {
+  return { isHealthy: true, ...instanceOf(id), ...more };
 }

@@ -3,6 +3,7 @@ import { LokiError, parseTenantId } from '@loki/model';
 import type { Logger, PatternSeries, PatternsRequest } from '@loki/ports';
 import { Ring } from '@loki/ring';
 import type { ObservedInstance } from '@loki/ring';
+import { observedMember } from '../test/observed-member.ts';
 import { RingPatterns } from './ring-patterns.ts';
 
 const request: PatternsRequest = {
@@ -12,24 +13,8 @@ const request: PatternsRequest = {
   endNs: 100n,
   stepNs: 10n,
 };
-const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 
-function member(id: string, over: Partial<ObservedInstance> = {}): ObservedInstance {
-  return {
-    id,
-    address: `${id}:9095`,
-    zone: '',
-    state: 'ACTIVE',
-    readOnly: false,
-    tokens: [],
-    incarnation: '',
-    beat: 1,
-    heartbeatMs: 0,
-    registeredMs: 0,
-    isHealthy: true,
-    ...over,
-  };
-}
+const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger };
 
 type Answers = Record<string, readonly PatternSeries[] | LokiError>;
 
@@ -58,7 +43,12 @@ const series = (pattern: string, ...samples: [number, number][]): PatternSeries 
 
 test('all healthy ingesters are asked, those that leave too, and their counts add up', async () => {
   const { asked, patterns } = patternsOf(
-    [member('a'), member('b', { state: 'LEAVING' }), member('c', { isHealthy: false }), member('d')],
+    [
+      observedMember('a'),
+      observedMember('b', { state: 'LEAVING' }),
+      observedMember('c', { isHealthy: false }),
+      observedMember('d'),
+    ],
     {
       a: [series('x <_>', [10, 1], [20, 2])],
       b: [series('x <_>', [20, 3], [30, 4]), series('y', [10, 100])],
@@ -74,9 +64,9 @@ test('all healthy ingesters are asked, those that leave too, and their counts ad
 
 test('one that does not answer takes only its share with it; when nobody does that is said', async () => {
   const away = new LokiError('unavailable', 'a: connection refused');
-  const one = patternsOf([member('a'), member('b')], { a: away, b: [series('y', [10, 1])] });
+  const one = patternsOf([observedMember('a'), observedMember('b')], { a: away, b: [series('y', [10, 1])] });
   expect(await one.patterns.patterns(request)).toEqual([series('y', [10, 1])]);
-  const none = patternsOf([member('a'), member('b')], { a: away, b: away });
+  const none = patternsOf([observedMember('a'), observedMember('b')], { a: away, b: away });
   await expect(none.patterns.patterns(request)).rejects.toMatchObject({ code: 'unavailable' });
   await expect(patternsOf([], {}).patterns.patterns(request)).rejects.toThrow('no healthy ingester');
 });

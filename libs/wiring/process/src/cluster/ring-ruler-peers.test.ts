@@ -1,23 +1,31 @@
 /** Protects the list of all rules: what every ruler runs is in it, and it is told when one did not say. */
 import { parseTenantId } from '@loki/model';
 import type { Clock, Logger, RulerService } from '@loki/ports';
-import { Ring, tokensOf } from '@loki/ring';
+import { Ring } from '@loki/ring';
 import type { ObservedInstance, RingView } from '@loki/ring';
 import { ChannelPool, RpcServer, serveRuler } from '@loki/rpc';
 import { NodeClock, NodeTimers } from '@loki/runtime';
+import { observedMember } from '../test/observed-member.ts';
 import { RingRulerPeers } from './ring-ruler-peers.ts';
 
 const tenant = parseTenantId('acme');
+
 const { signal } = new AbortController();
+
 const timers = new NodeTimers();
+
 const quiet = () => undefined;
+
 const logger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => logger };
+
 const servers: RpcServer[] = [];
+
 const channels = new ChannelPool({ clock: new NodeClock() });
 
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.stop((cut) => timers.after(0, cut))));
 });
+
 afterAll(() => channels.close());
 
 async function serve(ruler: Partial<RulerService>): Promise<string> {
@@ -25,23 +33,6 @@ async function serve(ruler: Partial<RulerService>): Promise<string> {
   serveRuler(server, { groups: async () => '[]', rulesChanged: async () => {}, ...ruler });
   servers.push(server);
   return `127.0.0.1:${await server.listen()}`;
-}
-
-function member(id: string, address: string, more?: Partial<ObservedInstance>): ObservedInstance {
-  return {
-    id,
-    address,
-    zone: '',
-    state: 'ACTIVE',
-    readOnly: false,
-    tokens: tokensOf(id),
-    incarnation: '',
-    beat: 1,
-    heartbeatMs: 0,
-    registeredMs: 0,
-    isHealthy: true,
-    ...more,
-  };
 }
 
 /** A ring that can be changed, seen on a clock of its own. */
@@ -76,16 +67,17 @@ function groupsOf(...names: string[]): Partial<RulerService> {
   return { groups: async () => JSON.stringify(names.map((name) => ({ name, file: 'ns', rules: [] }))) };
 }
 
-const self = member('self', '127.0.0.1:1');
+const self = observedMember('self', { address: '127.0.0.1:1' });
+
 const minute = 60_000;
 
 test('all others are asked, and neither this one nor any that left', async () => {
   const ring = new TestRing(
     self,
-    member('b', await serve(groupsOf('b1', 'b2'))),
-    member('c', await serve(groupsOf('c1'))),
-    member('d', '127.0.0.1:1', { state: 'LEAVING' }),
-    member('e', '127.0.0.1:1', { isHealthy: false }),
+    observedMember('b', { address: await serve(groupsOf('b1', 'b2')) }),
+    observedMember('c', { address: await serve(groupsOf('c1')) }),
+    observedMember('d', { address: '127.0.0.1:1', state: 'LEAVING' }),
+    observedMember('e', { address: '127.0.0.1:1', isHealthy: false }),
   );
   const peers = ring.peers();
   ring.nowMs = minute;
@@ -104,9 +96,9 @@ test('one that is gone, or answers nonsense, makes the list incomplete and is le
   });
   const ring = new TestRing(
     self,
-    member('b', await serve(groupsOf('b1'))),
-    member('c', '127.0.0.1:1'),
-    member('d', odd),
+    observedMember('b', { address: await serve(groupsOf('b1')) }),
+    observedMember('c', { address: '127.0.0.1:1' }),
+    observedMember('d', { address: odd }),
   );
   const peers = ring.peers();
   ring.nowMs = minute;
@@ -128,13 +120,16 @@ test('what is no group is left out', async () => {
     { name: 'g', file: 'f', rules: [null] },
     { name: 'ok', file: 'f', rules: [{ name: 'r' }] },
   ]);
-  const ring = new TestRing(self, member('b', await serve({ groups: async () => text })));
+  const ring = new TestRing(
+    self,
+    observedMember('b', { address: await serve({ groups: async () => text }) }),
+  );
   const { groups } = await ring.peers().groups(tenant, signal);
   expect(groups.map(({ name }) => name)).toEqual(['ok']);
 });
 
 test('just after a change of the ring nobody vouches for the whole', async () => {
-  const b = member('b', await serve(groupsOf('b1')));
+  const b = observedMember('b', { address: await serve(groupsOf('b1')) });
   const ring = new TestRing(self);
   const peers = ring.peers();
   ring.nowMs = minute;
@@ -150,9 +145,9 @@ test('a change is told to all, whoever of them hears it', async () => {
   const listening = (id: string) => serve({ rulesChanged: async (of) => void told.push(`${id} ${of}`) });
   const ring = new TestRing(
     self,
-    member('b', await listening('b')),
-    member('c', '127.0.0.1:1'),
-    member('d', await listening('d')),
+    observedMember('b', { address: await listening('b') }),
+    observedMember('c', { address: '127.0.0.1:1' }),
+    observedMember('d', { address: await listening('d') }),
   );
   await ring.peers().rulesChanged(tenant);
   expect(told.sort()).toEqual(['b acme', 'd acme']);
