@@ -138,3 +138,41 @@ test('the measured shares are those that the table is computed with', () => {
   expect(guide).toContain('and 10 to 20 for compaction');
   expect(guide).toContain('V × 0.17 × (days of retention + 1)');
 });
+
+test('the table of the separate apps has the figures that bench:apps has written', () => {
+  interface Requests {
+    readonly kafka: number;
+    readonly redis: number;
+    readonly s3: number;
+  }
+  interface Figures {
+    readonly partitions: number;
+    readonly apps: readonly {
+      readonly cpuSecondsPerGb: number;
+      readonly rssMib: number;
+      readonly connections: number;
+    }[];
+    readonly requestsPerGb: Requests;
+    readonly requestsPerQuery: Requests;
+  }
+  const figures = JSON.parse(fs.readFileSync(path.join(root, 'tools/bench/apps.json'), 'utf8')) as Figures[];
+  const shown = ({ kafka, redis, s3 }: Requests) =>
+    [kafka, redis, s3].map((each) => each.toFixed(0)).join(', ');
+  for (const { partitions, apps, requestsPerGb, requestsPerQuery } of figures) {
+    const total = (name: 'cpuSecondsPerGb' | 'rssMib' | 'connections', digits = 0) =>
+      apps.reduce((sum, each) => sum + each[name], 0).toFixed(digits);
+    const cells = [
+      partitions,
+      ...apps.map(({ cpuSecondsPerGb }) => cpuSecondsPerGb.toFixed(1)),
+      total('cpuSecondsPerGb', 1),
+      total('rssMib'),
+      total('connections'),
+      shown(requestsPerGb),
+      shown(requestsPerQuery),
+    ];
+    const row = new RegExp(
+      `\\| *${cells.map((each) => String(each).replaceAll('.', String.raw`\.`)).join(String.raw` *\| *`)} *\\|`,
+    );
+    expect(guide).toMatch(row);
+  }
+});
