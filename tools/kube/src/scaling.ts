@@ -25,15 +25,11 @@ import type { World } from './world.ts';
 const components = ['gateway', 'distributor', 'ingester', 'querier'] as const;
 
 const readyMsMax = 240_000;
-
 /** Clients at the start; then more come. */
 const riseMsMax = 60_000;
-
 const clientsMax = 72;
-
 /** Load continues this long after the first rise, so that the table shows its end. */
 const holdMs = 60_000;
-
 /** The rule of the querier's metric covers two minutes. */
 const fallMsMax = 420_000;
 

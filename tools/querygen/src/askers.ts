@@ -62,7 +62,6 @@ function shuffled<T>(random: Prng, items: readonly T[]): T[] {
 }
 
 const oracleName = 'one row at a time';
-
 export const refereeName = 'the referee';
 
 function oracleOf(data: DataSet): Asker {

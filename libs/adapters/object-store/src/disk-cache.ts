@@ -49,22 +49,16 @@ interface DiskCacheDeps {
 
 /** Ranges up to this size stand in files of their own: footers and small columns outlive lines. */
 const smallBytesMax = 32 << 10;
-
 /** A file is written when it holds this many bytes, or after a while. A cache is 32 files at least. */
 const newFileBytesMax = 4 << 20;
-
 const filesLeast = 32;
-
 const writeAfterMs = 1_000;
-
 /** Bytes on their way to the disk; beyond, ranges are not kept. */
 const writingBytesMax = 16 << 20;
-
 const openFilesMax = 32;
 
 /** Reads in a row that come late: then the disk is no help. */
 const lateReadsMax = 32;
-
 /**
  * Parts of the time that a read may take, each a timer: a thread that computes for longer than that finds its
  * timer due beside bytes that came long ago, and must not take its own time for the disk's.

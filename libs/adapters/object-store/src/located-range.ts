@@ -3,7 +3,6 @@ import type { RangePlace } from './disk-cache-index.ts';
 
 /** Neighbours in a file with less than that between them are read together. */
 const gapBytesMax = 64 << 10;
-
 const readBytesMax = 4 << 20;
 
 /** A range that is looked for, and its number. */

@@ -60,10 +60,8 @@ interface MinioObjectStoreOptions {
 
 /** All HTTP statuses: for others the client would read the body to its end, regardless of its size. */
 const anyStatus = Array.from({ length: 500 }, (_, index) => 100 + index);
-
 /** Pages of a listing without an object, in a row. */
 const emptyPagesMax = 100;
-
 /** Larger bodies are sent in parts, for which not all servers support create-if-absent. */
 const createBytesMax = 16 << 20;
 

@@ -17,7 +17,6 @@ const retryableCodes = new Set([
 
 /** S3's codes of expired session keys. */
 const expiryCodes = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
-
 const missingCodes = new Set(['NoSuchKey', 'NotFound']);
 
 export class DeadlineError extends Error {}

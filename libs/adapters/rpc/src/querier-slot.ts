@@ -235,8 +235,6 @@ function clientGone(): LokiError {
 }
 
 const reconnectMinMs = 100;
-
 const reconnectMaxMs = 2_000;
-
 /** Time for current work to finish when the querier stops. */
 const stopGraceMs = 15_000;

@@ -26,18 +26,15 @@ interface PoolWorkerOptions {
 
 /** Pauses between restarts of a thread that keeps ending; they double from the first to the last. */
 const respawnFirstMs = 50;
-
 const respawnMostMs = 5_000;
 
 /** A thread is ended when its cancelled job shows no sign of life for this time. */
 const unresponsiveMsMax = 2_000;
-
 /**
  * The same bound while a thread starts or runs a job that was not cancelled, and a cancelled job waits.
  * Merges of the largest segments take seconds without a sign of life, but less than this.
  */
 const silentMsMax = 30_000;
-
 /** Most attempts of a job: after two ended threads the job itself is suspect. */
 const attemptsMax = 3;
 

@@ -11,17 +11,12 @@ import type { KafkaTopicFacts } from './kafka-topic.ts';
 import type { KafkaDeps, KafkaLogDamage, KafkaWriteLogOptions } from './kafka-write-log-options.ts';
 
 const writerIdPattern = /^[0-9a-f]{32}$/;
-
 /** Offsets of one epoch: 1.7e13 records of a partition; 511 epochs are exact numbers. */
 const offsetsPerEpoch = 2 ** 44;
-
 const epochMax = 511;
-
 const startPauseMs = 1_000;
-
 /** Smallest assumed bound of records: a refusal of smaller ones must be another fault. */
 const recordBytesLeast = 16 * 1024;
-
 /** Pause between two requests to delete records of a partition. */
 const deletePauseMs = 60_000;
 

@@ -68,13 +68,11 @@ const neverLinear = '(?=)';
 
 /** Most steps of one search in V8 before its own fallback applies, about 5 ms. */
 const stepsMax = 4_000_000;
-
 /**
  * The same bound for patterns whose number of steps hardly depends on the text, so that no fallback applies:
  * about 0.1 s.
  */
 const steadyStepsMax = 1 << 26;
-
 /** Most steps of one search in V8's linear engine, which nothing can interrupt: 10 ns each. */
 const linearStepsMax = 1 << 24;
 

@@ -8,10 +8,8 @@ import type { CharSet } from './char-set.ts';
 
 /** Longest source: longer ones take more time to compile than other engines take to run. */
 const sourceCharsMax = 50_000;
-
 /** Most alternatives of one set in bytes; \pL has hundreds, and then decoding the line is cheaper. */
 const sequencesMax = 48;
-
 /** The linear fallback engine of V8 refuses larger products of counts. */
 const replicationMax = 16;
 

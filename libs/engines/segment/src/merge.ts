@@ -44,9 +44,7 @@ interface MergeResult {
 }
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
-
 const eraNsBig = BigInt(eraNs);
-
 /** Larger groups of equal timestamps are compared by a set of texts; comparing pairs would cost n². */
 const pairwiseTiesMax = 8;
 

@@ -35,7 +35,6 @@ interface ConsumeEvents {
 
 /** Pause of a consumer that waits for room. A flush takes a second or so. */
 const roomPollMs = 50;
-
 /**
  * Time on the event loop after which a consumer yields: heads replay for minutes, health checks do not wait.
  */
@@ -46,7 +45,6 @@ const turnMaxMs = 20;
  * bound of a head: further records wait in the log.
  */
 const openRecordsMax = 256;
-
 const openShare = 0.5;
 
 /**

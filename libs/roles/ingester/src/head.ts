@@ -35,10 +35,8 @@ interface RunPlace {
 
 /** Memory of one run beside its compressed bytes: its columns, with their spare room. */
 const bytesPerRun = 68;
-
 /** Memory of a stream: its columns, and its place in the buckets. */
 const bytesPerStream = 70;
-
 /** Memory of one label of a stream: the pair, and its share of the text of the value. */
 const bytesPerLabel = 46;
 

@@ -16,10 +16,8 @@ import type { RulerDeps, RulerOptions } from './ruler-deps.ts';
 
 /** Bound on groups evaluated in parallel; their queries then queue like all others. */
 const evaluationsMax = 16;
-
 /** Bound on repeated reads of a tenant's groups when they change during the read. */
 const rereadsMax = 3;
-
 /** States of alerts read in parallel. */
 const readsMax = 16;
 

@@ -18,10 +18,8 @@ export const headerBytes = 20;
 
 /** A longer record is damage. */
 const recordBytesMax = 64 * mib;
-
 /** Bounds on the samples of one record, and on times in ms: larger values are no record header. */
 const samplesMaxOfRecord = 1 << 24;
-
 const timeMsMax = 1e15;
 
 export function encodeRecord({ bytes, samples, newestMs }: QueuedRecord): Buffer {

@@ -10,9 +10,7 @@ import type { Birth, ClusterWorld } from './cluster-world.ts';
 
 /** Rings are faster than in production: minutes there must fit into a seed. */
 const heartbeatMs = 2_000;
-
 const heartbeatTimeoutMs = 9_000;
-
 const pollMs = 2_500;
 
 export function storeOf({ name, process }: Birth, world: ClusterWorld): ObjectStore {

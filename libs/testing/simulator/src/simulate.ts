@@ -32,7 +32,6 @@ type SimCounts = Record<SimCount | 'crashes' | 'queries' | 'queriesFailed', numb
 export type SimResult = SimulationResult<SimCounts>;
 
 const pushTimeoutMs = 2_000;
-
 const queryTimeoutMs = 20_000;
 
 /**

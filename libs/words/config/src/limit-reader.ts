@@ -13,7 +13,6 @@ import { schema } from './schema.ts';
 import { defaultValue } from './settings.ts';
 
 export const prefix = 'limits_config.';
-
 const dayMs = 86_400_000;
 
 /** The shortest retention there is: data is dropped by whole days. */

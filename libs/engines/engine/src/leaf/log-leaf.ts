@@ -17,18 +17,15 @@ import type { SectionReader } from './section-reader.ts';
  * limit is soon filled should not read more than it needs.
  */
 const firstAheadBytes = 1 << 20;
-
 /**
  * The same for timestamps and the metadata that filters read: these columns of a day's blocks are neighbours,
  * and one read of them is cheaper than two reads with a gap.
  */
 const firstSmallBytes = 4 << 20;
-
 /**
  * Blocks that are filtered by labels before the lines of the remaining ones are read, at first and at most.
  */
 const labelledFirst = 8;
-
 const labelledMax = 64;
 
 /**

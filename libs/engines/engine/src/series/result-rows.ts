@@ -16,13 +16,11 @@ interface RowPlace {
 
 /** Bytes of all columns of one row, without its line. */
 const rowBytes = 44;
-
 /** Most unused label sets before they are removed. */
 const unusedSetsMax = 10_000;
 
 /** Initial capacity: many leaves have few rows or none. */
 const rowsAtFirst = 32;
-
 const lineBytesAtFirst = 2048;
 
 /** Exceeds every row number of a block. */

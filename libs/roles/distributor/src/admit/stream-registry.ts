@@ -23,13 +23,10 @@ interface TenantState {
 
 /** Sweeps for idle streams in each `streamIdleMs`. */
 const sweepsPerIdleTime = 8;
-
 /** Reports of a used stream to its counter in each `streamIdleMs`. */
 const reportsPerIdleTime = 4;
-
 /** A refused stream is not claimed again for this long: its client goes on sending it. */
 const refusedMs = 1_000;
-
 const refusedMax = 10_000;
 
 /**

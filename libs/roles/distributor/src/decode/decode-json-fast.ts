@@ -5,28 +5,19 @@ import type { StreamLookup } from '../streams/stream-cache.ts';
 import { escapes, hex4, writeCodePoint } from './json-escapes.ts';
 
 const quote = 0x22;
-
 const comma = 0x2c;
-
 const colon = 0x3a;
-
 const openBracket = 0x5b;
-
 const backslash = 0x5c;
-
 const closeBracket = 0x5d;
-
 const openBrace = 0x7b;
-
 const closeBrace = 0x7d;
 
 /** The last whole second of which every nanosecond fits into an int64. */
 const secondsMax = 9_223_372_035;
 
 const streamKey = Buffer.from('"stream"');
-
 const valuesKey = Buffer.from('"values"');
-
 const streamsKey = Buffer.from('"streams"');
 
 /**

@@ -6,15 +6,11 @@ const depthMax = 1000;
 
 /** Bytes of text around a fault that its message shows. */
 const nearBytes = 10;
-
 const contextBytes = 50;
 
 export const quote = 0x22;
-
 export const comma = 0x2c;
-
 export const colon = 0x3a;
-
 export const backslash = 0x5c;
 
 /**

@@ -8,7 +8,6 @@ import { asBuffer, resized, rowsAtStart, weightOfRows } from './row-columns.ts';
 import type { RowColumns } from './row-columns.ts';
 
 const extraBytesAtStart = 64 * 1024;
-
 const extraBytesKeptMax = 8 * mib;
 
 /** Bounds on the content of one push. */

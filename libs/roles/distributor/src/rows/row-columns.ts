@@ -5,10 +5,8 @@ export const rowsAtStart = 4096;
 
 /** Bytes of a row's columns, and of its place in its batch. */
 const bytesPerRow = 64;
-
 /** Three array slots, and the header of a text. */
 const bytesPerPair = 48;
-
 /** Bytes of a new stream: labels, key in the cache, run in the batch. */
 const bytesPerStream = 1024;
 

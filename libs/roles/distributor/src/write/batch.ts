@@ -25,7 +25,6 @@ export interface Batch {
  * took 200 ms.
  */
 export const batchStreamsMax = 4096;
-
 /**
  * Names of structured metadata at which a batch is sealed: reading a block with 50,000 columns took 200 ms.
  */

@@ -38,7 +38,6 @@ interface BatcherDeps {
  * appender has five in flight.
  */
 const besidesBytesMin = 256 * 1024;
-
 const appendingMax = 5;
 
 /**

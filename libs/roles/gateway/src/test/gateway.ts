@@ -21,7 +21,6 @@ import { QueryFrontend } from '../frontend/query-frontend.ts';
 
 /** Now, for tests. */
 export const nowNs = 1_700_000_400_000_000_000n;
-
 export const clock: Clock = {
   nowNs: () => nowNs,
   nowMs: () => Number(nowNs / 1_000_000n),

@@ -13,13 +13,9 @@ const tenant = parseTenantId('acme');
 const { signal } = new AbortController();
 
 const timers = new NodeTimers();
-
 const quiet = () => undefined;
-
 const logger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => logger };
-
 const servers: RpcServer[] = [];
-
 const channels = new ChannelPool({ clock: new NodeClock() });
 
 afterEach(async () => {
@@ -68,7 +64,6 @@ function groupsOf(...names: string[]): Partial<RulerService> {
 }
 
 const self = observedMember('self', { address: '127.0.0.1:1' });
-
 const minute = 60_000;
 
 test('all others are asked, and neither this one nor any that left', async () => {
