@@ -53,7 +53,7 @@ const marks = 5760;
 const followers = ({ Q, C }: System) => Math.max(1, Q + C);
 const compactionLooks = 2 * 144;
 const deleteLooks = 144;
-const layoutLooks = ({ P }: System) => (P === 1 ? 0 : 288);
+const layoutLooks = ({ P }: System) => (P === 1 ? 0 : 1_440);
 const net = (system: System) =>
   followers(system) * (compactionLooks + deleteLooks + layoutLooks(system) + 2 * system.P) +
   (system.D + system.I) * layoutLooks(system);

@@ -42,8 +42,11 @@ const followMsDefault = 20_000;
 const staleMsDefault = 30_000;
 const stageMsDefault = 60_000;
 const leadSecondsDefault = 60;
-/** The log is read after this multiple of `staleMs`, whatever others tell. */
-const netFactor = 10;
+/**
+ * The log is read after this multiple of `staleMs`, whatever others tell: a minute, as each process must know
+ * a stage before the next one.
+ */
+const netFactor = 2;
 /** Bound of one reading or writing, well below a stage. */
 const attemptMs = 10_000;
 /** A push waits no longer for the layout. */
