@@ -24,7 +24,7 @@ export async function runTests(words: readonly string[], print: (line: string) =
   const directory = mkdtempSync(path.join(os.tmpdir(), 'loki-test-'));
   try {
     const report = path.join(directory, 'failures.json');
-    const exitCode = await runJest(words, { [failuresVariable]: report });
+    const exitCode = await runJest(words, report);
     if (exitCode === 0 || !existsSync(report)) return exitCode;
     const { files, testNamePattern, forceExit } = JSON.parse(readFileSync(report, 'utf8')) as RunFailures;
     // Jest fails for other reasons, too, such as a threshold of coverage.
@@ -40,16 +40,15 @@ export async function runTests(words: readonly string[], print: (line: string) =
         '--runTestsByPath',
         file.path,
       ];
-      const codeAlone = await runJest(alone, {});
+      const codeAlone = await runJest(alone, undefined);
       if (codeAlone === 0) flaky.push(file);
       else if (codeAlone > signalCode) return codeAlone;
     }
     for (const { path: flakyPath, output } of flaky) {
       print(`\nFLAKY: ${shown(flakyPath)} passed when run alone; mend it. Its first failure:\n\n${output}`);
     }
-    const failedCount = files.length - flaky.length;
-    print(`Second run: ${flaky.length} passed (flaky: mend them), ${failedCount} failed`);
-    return failedCount === 0 ? 0 : exitCode;
+    print(`\nSecond run: ${flaky.length} of ${files.length} failed files passed alone`);
+    return flaky.length === files.length ? 0 : exitCode;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -59,15 +58,18 @@ function shown(file: string): string {
   return path.relative(process.cwd(), file);
 }
 
-/** @returns the exit code; that of shells when a signal ended it */
-function runJest(words: readonly string[], variables: Record<string, string>): Promise<number> {
+/**
+ * @param report the file for the failures; undefined: none, also where a test runs this program
+ * @returns the exit code; that of shells when a signal ended it
+ */
+function runJest(words: readonly string[], report: string | undefined): Promise<number> {
   const nodeOptions = '--experimental-vm-modules --disable-warning=ExperimentalWarning';
   const child = spawn(process.execPath, [jest, ...words], {
     stdio: 'inherit',
     env: {
       ...process.env,
       NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`,
-      ...variables,
+      [failuresVariable]: report,
     },
   });
   const stop = () => void child.kill('SIGTERM');
