@@ -66,6 +66,26 @@ test('each question of CONTRIBUTING is answered by three files at most, and its 
   }
 });
 
+/** A path, or the beginning of one, as `npm test -- PATH` takes it. */
+function isBeginningOfPath(text: string): boolean {
+  const folder = path.join(root, path.posix.dirname(text));
+  const start = path.posix.basename(text);
+  return fs.existsSync(folder) && fs.readdirSync(folder).some((name) => name.startsWith(start));
+}
+
+test('each path in a command or a table of tests is there', () => {
+  const missing = pages.flatMap((file) =>
+    [...textOf(file).matchAll(/`([^`\n]+)`/g)].flatMap(([, code]) =>
+      code
+        .split(/[\s,;"']+/)
+        .filter((word) => /^(?:libs|apps|tools)\/[\w./-]+$/.test(word) && !/\/[A-Z]+(?:\/|$)/.test(word))
+        .filter((word) => !isBeginningOfPath(word))
+        .map((word) => `${file}: ${word}`),
+    ),
+  );
+  expect(missing).toEqual([]);
+});
+
 test('each command of npm is a script', () => {
   const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
   const unknown = pages.flatMap((file) =>
