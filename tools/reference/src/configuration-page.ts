@@ -14,8 +14,7 @@ const samples = [
   'tools/reference/testdata',
 ];
 
-export async function configurationPage(): Promise<string> {
-  const isUsed = await usedKeys();
+export function configurationPage(isUsed: (key: string) => boolean): string {
   const keys = [...schema().byPath.values()];
   const bySection = Map.groupBy(keys, ({ path: key }) =>
     key.includes('.') ? key.slice(0, key.indexOf('.')) : '',
@@ -80,8 +79,24 @@ function idleBlocks(keys: readonly KeySpec[], isUsed: (key: string) => boolean):
   return idle.filter((block) => !idle.some((other) => block.startsWith(`${other}.`)));
 }
 
+/** Keys without an effect, as a list that `-help` reads: blocks where all keys below have none. */
+export function idleKeysText(isUsed: (key: string) => boolean): string {
+  const isIdleBelow = new Map<string, boolean>();
+  for (const key of schema().byPath.keys()) {
+    for (let end = key.length; end > 0; end = key.lastIndexOf('.', end - 1)) {
+      const block = key.slice(0, end);
+      isIdleBelow.set(block, (isIdleBelow.get(block) ?? true) && !isUsed(key));
+    }
+  }
+  const outermost = [...isIdleBelow].flatMap(([block, isIdle]) => {
+    const parent = block.slice(0, Math.max(0, block.lastIndexOf('.')));
+    return isIdle && !isIdleBelow.get(parent) ? [block] : [];
+  });
+  return `${JSON.stringify(outermost.sort(), undefined, 2)}\n`;
+}
+
 /** Loads every sample, and records the keys that the program reads. */
-async function usedKeys(): Promise<(key: string) => boolean> {
+export async function usedKeys(): Promise<(key: string) => boolean> {
   const used: ((key: string) => boolean)[] = [];
   for (const file of samples.flatMap(yamlFilesIn)) {
     const text = fs.readFileSync(file, 'utf8');

@@ -36,9 +36,10 @@ function filesMadeBy(program: string): Record<string, string> {
 }
 
 test('the pages are those of the code: npm run docs:reference', () => {
-  const made = filesMadeBy('main.ts');
+  const { 'idle-keys.json': idleKeys, ...made } = filesMadeBy('main.ts');
   expect(Object.keys(made)).toEqual(['configuration.md', 'errors.md', 'metrics.md', 'routes.md']);
   expect(filesOf(pages)).toEqual(made);
+  expect(fs.readFileSync(path.join(root, 'libs/words/config/src/idle-keys.json'), 'utf8')).toBe(idleKeys);
 });
 
 test('each library has a page of its exports, with signatures and without bodies: npm run docs:api', () => {

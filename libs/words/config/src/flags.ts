@@ -1,7 +1,10 @@
 /** The command line, in Go's flag syntax. */
+import idleKeys from './idle-keys.json' with { type: 'json' };
 import { ConfigError } from './config-error.ts';
 import { ScalarError, parseScalar } from './scalars.ts';
 import { schema } from './schema.ts';
+import type { KeySpec } from './schema.ts';
+import { reasonOf } from './no-effect.ts';
 import type { Settings } from './settings.ts';
 
 /** The parsed command line: values of configuration keys, and switches of the program. */
@@ -117,6 +120,20 @@ function bool(flag: string, text: string): boolean {
   }
 }
 
+/**
+ * Keys and blocks without an effect: made by `npm run docs:reference`, which knows the keys that are read.
+ */
+const idle: ReadonlySet<string> = new Set(idleKeys);
+
+function meaningOf({ path, help }: KeySpec): string {
+  for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
+    if (!idle.has(path.slice(0, end))) continue;
+    const reason = reasonOf(path);
+    return `${path}: no effect${reason === '' ? '' : `: ${reason}`}`;
+  }
+  return help === '' ? path : `${path}: ${help}`;
+}
+
 /** The text of `-help`: each flag with its kind and default. */
 export function helpText(): string {
   const lines = ['Usage of loki:'];
@@ -124,7 +141,7 @@ export function helpText(): string {
     spec.flag,
     spec.kind,
     spec.defaultText,
-    spec.help === '' ? spec.path : `${spec.path}: ${spec.help}`,
+    meaningOf(spec),
   ]);
   all.push(['config.file', 'list', '', 'configuration files; the first that exists is read']);
   all.push([

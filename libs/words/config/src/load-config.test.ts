@@ -109,6 +109,12 @@ describe('starting', () => {
     expect((await load(['-help'])) as { stdout: string }).toMatchObject({
       stdout: expect.stringMatching(/-server\.http-listen-port int[^]*-write-log\.fsync bool\n.*power cut/),
     });
+    const { stdout: help } = (await load(['-help'])) as { stdout: string };
+    expect(help).toMatch(/-azure\.account-name string\n.*: no effect\n/);
+    expect(help).toMatch(
+      /-compactor\.working-directory string\n.*: no effect: compaction keeps nothing on disk/,
+    );
+    expect(help).toMatch(/-server\.http-listen-port int\n\s+server\.http_listen_port \(default 3100\)\n/);
     expect((await load(['-list-targets'])) as { stdout: string }).toMatchObject({
       stdout: expect.stringContaining('querier\n'),
     });
