@@ -94,6 +94,17 @@ function* manyStreams(): Generator<string> {
   }
 }
 
+function* longNames(): Generator<string> {
+  const ns = `${Date.now() - 1_000}000000`;
+  for (let from = 0; from < 4_800; from += 400) {
+    const streams = Array.from({ length: 400 }, (_, i) => ({
+      stream: { app: 'names', name: `${from + i}${'a'.repeat(900)}` },
+      values: [[ns, 'a line of a name']],
+    }));
+    yield JSON.stringify({ streams });
+  }
+}
+
 const series = `count_over_time({app="m"} ${seriesOfLines} [5m])`;
 const offsetSeries = `count_over_time({app="m"} ${seriesOfLines} [5m] offset 1m)`;
 const fewLines = () => lineBodies('m', 24_000);
@@ -174,6 +185,15 @@ export const evaluationAttacks: readonly Attack[] = [
     flags: ['-pattern-ingester.enabled=true'],
     stored: fewLines,
     ask: `/loki/api/v1/patterns?step=1s&query=${encodeURIComponent('{app="m"}')}`,
+  }),
+  evaluationAttack('pattern of streams', 'patterns that are dear on the labels of 4,800 streams', {
+    stored: longNames,
+    ask: (turn) =>
+      [
+        range(`{app="names",name=~"(a|aa)*${turn}"}`),
+        range(`{app="names",name=~"${'.*a'.repeat(60)}${turn}"}`),
+        `/loki/api/v1/series?match[]=${encodeURIComponent(`{name=~"(?:a{0,16}){16}[^a]${turn}"}`)}`,
+      ][turn % 3],
   }),
   evaluationAttack('volume', 'volumes of 4,800 streams by many labels', {
     stored: manyStreams,

@@ -15,7 +15,7 @@ const stepsPerCheck = 1 << 18;
 /** Most steps of a search that nothing can interrupt, on the shared main thread: 20 to 60 ms. */
 const stepsUnattendedMax = 1 << 22;
 /** The same bound for large patterns, where a step that creates a state costs ten times as much. */
-const largeStepsUnattendedMax = 1 << 20;
+const largeStepsUnattendedMax = 1 << 19;
 const largeSize = 256;
 /** Cost of compiling a pattern at its first use, in characters. */
 const unitsToCompile = 256;

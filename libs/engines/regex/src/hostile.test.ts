@@ -59,7 +59,7 @@ test('where nothing can end a search, one that would take long is refused', () =
     );
   }
   // Short ones are no danger.
-  expect(compileRegex('(?:a{0,16}){16}[^a]').test('a'.repeat(1_000))).toBe(false);
+  expect(compileRegex('(?:a{0,16}){16}[^a]').test('a'.repeat(500))).toBe(false);
   expect(
     compileRegex(Array.from({ length: 500 }, (_, i) => `pod-${i * 7919}`).join('|')).test('pod-7919'),
   ).toBe(true);

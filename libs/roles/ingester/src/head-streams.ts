@@ -102,6 +102,15 @@ export class HeadStreams {
     return this.#pairValue[this.#firstPair[stream] + place];
   }
 
+  /** The value of a label; undefined: the stream lacks it. */
+  valueOf(stream: number, name: LabelName): number | undefined {
+    for (let place = 0; place < this.#pairCount[stream]; place++) {
+      const value = this.valueAt(stream, place);
+      if (this.values.name(value) === name) return value;
+    }
+    return undefined;
+  }
+
   /** @param pairOfValue cache of pairs by the number of the value: streams share them */
   pairs(stream: number, pairOfValue: Map<number, LabelPair>): LabelPair[] {
     const pairs: LabelPair[] = [];

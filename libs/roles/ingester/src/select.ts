@@ -2,10 +2,10 @@
 import { compileMatcher, logExprOf, parseLeafText, parseMatchers, rangeAggregationOf } from '@loki/logql';
 import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';
-import type { LeafRequest, StreamsRequest } from '@loki/ports';
+import type { LeafRequest, SlicedWork, StreamsRequest } from '@loki/ports';
 import type { HeadRecord } from './head-record.ts';
 import type { Head } from './head.ts';
-import { selectedStreams } from './stream-selection.ts';
+import { selectedStreams, testedMatchers } from './stream-selection.ts';
 
 /** The selection of a request: streams, and startNs <= ts < endNs. */
 export interface HeadSelection {
@@ -36,6 +36,13 @@ export function selectionOfLeaf(request: LeafRequest): HeadSelection {
 export function selectionOfStreams(request: StreamsRequest): HeadSelection {
   const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
   return { ...request, matchers: matchers.map(compileMatcher) };
+}
+
+/** The selection, with the verdicts of costly matchers on the streams of the head: see `testedMatchers`. */
+export function* testedSelection({ streams }: Head, selection: HeadSelection): SlicedWork<HeadSelection> {
+  const ofTenant = streams.tenants.get(selection.tenant);
+  if (!ofTenant) return selection;
+  return { ...selection, matchers: yield* testedMatchers(streams, ofTenant, selection.matchers) };
 }
 
 /** Streams of the head that the matchers select, in no order. */

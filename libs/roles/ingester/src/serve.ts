@@ -2,6 +2,7 @@
 import { leafTask, mergeAsTheyCome, packedBytes, unpackLeafResult, volumeTask } from '@loki/engine';
 import type { PackedLeafResult } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
+import { inSlices } from '@loki/ports';
 import type {
   HeadAnswer,
   PartitionHead,
@@ -15,7 +16,14 @@ import { headLabels } from './head-labels.ts';
 import type { HeadRecord } from './head-record.ts';
 import { HeadVolumes } from './head-volumes.ts';
 import type { PartitionProgress } from './partition-progress.ts';
-import { selectionOfLeaf, selectionOfStreams, selectRecords, selectStreams } from './select.ts';
+import {
+  selectionOfLeaf,
+  selectionOfStreams,
+  selectRecords,
+  selectStreams,
+  testedSelection,
+} from './select.ts';
+import type { HeadSelection } from './select.ts';
 
 /**
  * Records whose offsets are equal above this many low bits are scanned by one task. The borders do not move
@@ -38,8 +46,8 @@ export async function queryHead(
   request: LeafRequest,
   signal?: AbortSignal,
 ): Promise<HeadAnswer<LeafResult>> {
-  const selection = selectionOfLeaf(request);
   await catchUp(progress, deps, request.tenant, signal);
+  const selection = await tested(progress, deps, selectionOfLeaf(request), signal);
   // No await from here to the list of records: offset and records belong together. Records that a commit
   // drops from the head afterwards stay alive through this list.
   const committedOffset = progress.committedOffset;
@@ -78,8 +86,8 @@ export async function headStreams(
   request: StreamsRequest,
   signal?: AbortSignal,
 ): Promise<HeadAnswer<readonly StreamVolume[]>> {
-  const selection = selectionOfStreams(request);
   await catchUp(progress, deps, request.tenant, signal);
+  const selection = await tested(progress, deps, selectionOfStreams(request), signal);
   if (request.volume) {
     const { committedOffset } = progress;
     // All of a selected stream counts, also outside of the range: its volume is divided by time.
@@ -172,6 +180,15 @@ async function catchUp(
 ): Promise<void> {
   const endOffset = await deps.writeLog.endOffset(progress.id);
   await progress.waitConsumed(endOffset, { timeoutMs: deps.options.queryWaitMs, tenant, signal });
+}
+
+function tested(
+  { head }: PartitionProgress,
+  deps: PartitionDeps,
+  selection: HeadSelection,
+  signal: AbortSignal | undefined,
+): Promise<HeadSelection> {
+  return inSlices(testedSelection(head, selection), deps, () => signal?.throwIfAborted());
 }
 
 /** Neighbouring records by task, oldest first; none for a head without rows of the question. */

@@ -8,7 +8,7 @@ import type { StringMatcher } from '@loki/logql';
 import { Labels } from '@loki/model';
 import { HeadStreams } from './head-streams.ts';
 import type { StreamKey } from './head-streams.ts';
-import { selectedStreams } from './stream-selection.ts';
+import { selectedStreams, testedMatchers } from './stream-selection.ts';
 import { hasher } from './test/records.ts';
 
 const byNumber = (a: number, b: number) => a - b;
@@ -124,4 +124,46 @@ test.each([
   });
   expect(index.select(counted)).toHaveLength(count);
   expect(tests).toBeLessThanOrEqual(testsMax);
+});
+
+// A pattern took milliseconds for each of thousands of label values, all in one turn of the main thread.
+test.each([
+  ['all streams of the tenant', [{ name: 'pod', op: '=~', value: '.*1.*[05]' }], 2_000],
+  [
+    'the streams of another matcher',
+    [
+      { name: 'app', op: '=', value: 'app-7' },
+      { name: 'pod', op: '=~', value: '.*1.*[05]' },
+    ],
+    20,
+  ],
+] as const)('patterns run on values in slices: %s', (_, matchers, tests) => {
+  const index = new TestStreams();
+  const addPods = (from: number, to: number) => {
+    for (let i = from; i < to; i++) {
+      index.add(Labels.fromPairs([['app', `app-${i % 100}`], ['pod', `pod-${i}`]])); // prettier-ignore
+    }
+  };
+  addPods(0, 2_000);
+  const counted: string[] = [];
+  const compiled = matchers.map((each) => {
+    const matcher = compileMatcher(each);
+    if (matcher.size === 0) return matcher;
+    const matches = (text: string) => {
+      if (text !== '') counted.push(text);
+      return matcher.matches(text);
+    };
+    return { ...matcher, matches };
+  });
+  const tenant = index.streams.tenants.get('a')!;
+  const work = testedMatchers(index.streams, tenant, compiled);
+  let slices = 0;
+  let step = work.next();
+  for (; !step.done; step = work.next()) slices++;
+  expect([slices, counted.length]).toEqual([tests, tests]);
+  addPods(2_000, 2_100);
+  const expected = index.select(matchers.map(compileMatcher)).sort(byNumber);
+  expect(index.select(step.value).sort(byNumber)).toEqual(expected);
+  // Streams that came meanwhile alone.
+  expect(counted.length - tests).toBeLessThanOrEqual(100);
 });

@@ -1,6 +1,8 @@
 /** Streams of a tenant that match all matchers, by the head's index of labels. */
 import type { StringMatcher } from '@loki/logql';
+import type { SlicedWork } from '@loki/ports';
 import type { HeadStreams, TenantStreams } from './head-streams.ts';
+import type { LabelName } from './label-values.ts';
 
 /**
  * The streams of a tenant that all matchers accept, in no order.
@@ -25,6 +27,61 @@ export function selectedStreams(
   if (!values) for (const stream of streams.ofTenant(tenant)) test(stream);
   else for (const value of values) for (const stream of streams.withValue(value)) test(stream);
   return selected;
+}
+
+/** Steps of regular expressions that a selection takes at once: a millisecond at worst. */
+const stepsAtOnceMax = 1 << 16;
+/** Characters of a label value, as most have. */
+const valueChars = 32;
+
+/**
+ * Runs costly patterns on the label values that a selection tests, in slices: a pattern may take milliseconds
+ * for each of thousands of values.
+ *
+ * @returns the matchers with their verdicts: the selection tests values that came meanwhile, and no others
+ */
+export function* testedMatchers(
+  streams: HeadStreams,
+  tenant: TenantStreams,
+  matchers: readonly StringMatcher[],
+): SlicedWork<readonly StringMatcher[]> {
+  const plain = matchers.filter(({ size }) => size === 0);
+  const tested: StringMatcher[] = [];
+  for (const matcher of matchers) {
+    const { size, name } = matcher;
+    const count = tenant.names.get(name)?.values.size ?? 0;
+    if (size * count * valueChars <= stepsAtOnceMax) {
+      tested.push(matcher);
+      continue;
+    }
+    const verdicts = new Map<string, boolean>();
+    for (const text of textsOf(streams, tenant, name, plain)) {
+      verdicts.set(text, matcher.matches(text));
+      yield;
+    }
+    tested.push({ ...matcher, matches: (text) => verdicts.get(text) ?? matcher.matches(text) });
+  }
+  return tested;
+}
+
+/** Values of a label, of the streams that matchers without a pattern leave. A list: a head changes meanwhile. */
+function textsOf(
+  streams: HeadStreams,
+  tenant: TenantStreams,
+  label: string,
+  plain: readonly StringMatcher[],
+): Iterable<string> {
+  const name = tenant.names.get(label)!;
+  const { values: groups } = narrow(streams, tenant, plain);
+  if (!groups) return [...name.values.keys()];
+  const values = new Set<number>();
+  for (const group of groups) {
+    for (const stream of streams.withValue(group)) {
+      const value = streams.valueOf(stream, name);
+      if (value !== undefined) values.add(value);
+    }
+  }
+  return Array.from(values, (value) => streams.values.text(value));
 }
 
 /** Values whose streams are the candidates, and the matchers that these still have to pass. */
@@ -78,7 +135,7 @@ function acceptedValues({ names }: TenantStreams, { name, listed, matches }: Str
 class ValueTest {
   readonly #streams: HeadStreams;
   readonly #matcher: StringMatcher;
-  readonly #name: object | undefined;
+  readonly #name: LabelName | undefined;
   readonly #acceptsNone: boolean;
   readonly #verdicts = new Map<number, boolean>();
 
@@ -91,17 +148,13 @@ class ValueTest {
 
   accepts(stream: number): boolean {
     if (!this.#name) return this.#acceptsNone;
-    const count = this.#streams.labelCount(stream);
-    for (let place = 0; place < count; place++) {
-      const value = this.#streams.valueAt(stream, place);
-      if (this.#streams.values.name(value) !== this.#name) continue;
-      let isAccepted = this.#verdicts.get(value);
-      if (isAccepted === undefined) {
-        isAccepted = this.#matcher.matches(this.#streams.values.text(value));
-        this.#verdicts.set(value, isAccepted);
-      }
-      return isAccepted;
+    const value = this.#streams.valueOf(stream, this.#name);
+    if (value === undefined) return this.#acceptsNone;
+    let isAccepted = this.#verdicts.get(value);
+    if (isAccepted === undefined) {
+      isAccepted = this.#matcher.matches(this.#streams.values.text(value));
+      this.#verdicts.set(value, isAccepted);
     }
-    return this.#acceptsNone;
+    return isAccepted;
   }
 }
