@@ -27,8 +27,14 @@ interface Sending {
   readonly tenant?: string;
 }
 
+interface Ports {
+  readonly port: number;
+  readonly grpcPort: number;
+}
+
 export class Attacker {
   readonly port: number;
+  readonly grpcPort: number;
   readonly statuses = new Map<number, number>();
   /** The first text of each status. */
   readonly texts = new Map<number, string>();
@@ -43,8 +49,9 @@ export class Attacker {
   /** Resident memory of the process. */
   readonly memoryBytes: () => number;
 
-  constructor(port: number, memoryBytes: () => number) {
+  constructor({ port, grpcPort }: Ports, memoryBytes: () => number) {
     this.port = port;
+    this.grpcPort = grpcPort;
     this.memoryBytes = memoryBytes;
   }
 

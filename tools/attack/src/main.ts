@@ -8,6 +8,7 @@
  */
 import fs from 'node:fs';
 import os from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { readOptions } from '@loki/command-line';
 import { Attacker, sleep } from './attacker.ts';
 import type { Attack } from './attacker.ts';
@@ -15,10 +16,12 @@ import { bodyAttacks } from './body-attacks.ts';
 import { bystanderAttacks } from './bystander-attacks.ts';
 import { connectionAttacks } from './connection-attacks.ts';
 import { evaluationAttacks } from './evaluation-attacks.ts';
+import { floodAttacks } from './flood-attacks.ts';
 import { judge, mib, spread } from './judge.ts';
 import type { Observed } from './judge.ts';
 import { memoryAttacks } from './memory-attacks.ts';
 import { Product } from './product.ts';
+import { protocolAttacks } from './protocol-attacks.ts';
 import { queryAttacks } from './query-attacks.ts';
 import { Watch } from './watch-thread.ts';
 
@@ -29,11 +32,15 @@ const attacks: readonly Attack[] = [
   ...evaluationAttacks,
   ...memoryAttacks,
   ...bystanderAttacks,
+  ...floodAttacks,
+  ...protocolAttacks,
 ];
 
 const clearStatuses = [200, 204, 400, 413, 429, 503];
 /** Without a container: three times what a process holds that serves a few tenants. */
 const memoryBytesMax = 1536 * 2 ** 20;
+/** Of an attack; the longest measures its own phases. */
+const runMsMax = 150_000;
 /** The other tenant is measured before the attack, and after it. */
 const quietMs = 1_500;
 
@@ -82,7 +89,7 @@ async function outcomeOf(attack: Attack): Promise<Outcome> {
 }
 
 async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
-  const attacker = new Attacker(product.port, () => product.memoryBytes());
+  const attacker = new Attacker(product, () => product.memoryBytes());
   await attack.prepare?.(attacker);
   attacker.statuses.clear();
   attacker.texts.clear();
@@ -92,7 +99,10 @@ async function attackOn(product: Product, attack: Attack): Promise<Outcome> {
   const sampling = setInterval(() => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())), 50);
   await sleep(quietMs);
   // Bounds the wait for an attacker whose answers never come.
-  await Promise.race([attack.run(attacker), sleep(90_000)]);
+  const patience = new AbortController();
+  const deadline = setTimeout(runMsMax, undefined, { signal: patience.signal }).catch(() => undefined);
+  await Promise.race([attack.run(attacker), deadline]);
+  patience.abort();
   await sleep(attack.watchedAfterMs ?? quietMs);
   clearInterval(sampling);
   const isAlive = product.isAlive;

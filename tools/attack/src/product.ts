@@ -11,12 +11,19 @@ const cpuPeriodUs = 100_000;
 
 export class Product {
   readonly port: number;
+  readonly grpcPort: number;
   readonly directory: string;
   readonly #daemon: Daemon;
   readonly #groups: readonly string[];
 
-  private constructor(port: number, directory: string, daemon: Daemon, groups: readonly string[]) {
+  private constructor(
+    [port, grpcPort]: readonly number[],
+    directory: string,
+    daemon: Daemon,
+    groups: readonly string[],
+  ) {
     this.port = port;
+    this.grpcPort = grpcPort;
     this.directory = directory;
     this.#daemon = daemon;
     this.#groups = groups;
@@ -48,7 +55,7 @@ export class Product {
     const joins = groups.map((group) => `echo $$ > ${group}/cgroup.procs && `).join('');
     const inGroup = joins === '' ? command : ['sh', '-c', `${joins}exec "$0" "$@"`, ...command];
     const daemon = new Daemon('loki', path.join(directory, 'server.log'), inGroup, { directory: root });
-    const product = new Product(port, directory, daemon, groups);
+    const product = new Product([port, grpcPort], directory, daemon, groups);
     await daemon.startUntil(() => isReady(port));
     return product;
   }

@@ -36,7 +36,10 @@ export function compileMatcher({ name, op, value }: Matcher): StringMatcher {
  * Patterns of the latest matchers: a query's matchers are compiled where it is checked, and for each
  * partition.
  */
-const regexes = new BoundedMap<string, Regex>(64);
+const regexes = new BoundedMap<string, Regex>(1_024, {
+  weightMax: 65_536,
+  weightOf: (_, { size }) => size,
+});
 
 function regexOf(pattern: string): Regex {
   let regex = regexes.get(pattern);

@@ -1,5 +1,5 @@
 /** Remembers how texts were read as queries: step *admit* of a query, and its leaves. */
-import { LokiError } from '@loki/model';
+import { BoundedMap, LokiError } from '@loki/model';
 import type { Expr } from './ast.ts';
 
 /** How a text reads as a query. A user of the tree heeds the faults that concern it. */
@@ -14,44 +14,19 @@ export interface ParsedText {
   readonly stageFault?: string;
 }
 
+/** Bounds of the memory of texts: honest queries have a few hundred characters. */
+const textsMax = 512;
 /**
- * Bounds of the memory of texts: honest queries have a few hundred characters, and a tree some ten bytes for
+ * At least twice the longest query: the latest text is always remembered. A tree takes some ten bytes for
  * each.
  */
-const textsMax = 512;
-/** At least twice the longest query: the latest text is always remembered. */
 const charsMax = 512 * 1024;
 
-/**
- * The latest texts, in two generations as those of a `BoundedMap`, bounded by characters too. A leaf travels
- * as text, and each of its stretches and shards reads the same text again.
- */
-class ParsedTexts {
-  #young = new Map<string, ParsedText>();
-  #old = new Map<string, ParsedText>();
-  #youngChars = 0;
-
-  get(text: string): ParsedText | undefined {
-    const parsed = this.#young.get(text);
-    if (parsed) return parsed;
-    const old = this.#old.get(text);
-    if (old) this.set(text, old);
-    return old;
-  }
-
-  set(text: string, parsed: ParsedText): void {
-    if (this.#young.has(text)) return;
-    if (this.#young.size >= textsMax / 2 || this.#youngChars + text.length > charsMax / 2) {
-      this.#old = this.#young;
-      this.#young = new Map();
-      this.#youngChars = 0;
-    }
-    this.#young.set(text, parsed);
-    this.#youngChars += text.length;
-  }
-}
-
-const parsedTexts = new ParsedTexts();
+/** A leaf travels as text, and each of its stretches and shards reads the same text again. */
+const parsedTexts = new BoundedMap<string, ParsedText>(textsMax, {
+  weightMax: charsMax,
+  weightOf: (text) => text.length,
+});
 
 /** Undefined: the text was not read lately. */
 export function parsedText(text: string): ParsedText | undefined {

@@ -1,5 +1,5 @@
 /** Streams and records of a head that a request selects: the newest rows of a query. */
-import { compileMatcher, logExprOf, parseLeafText, parseMatchers, rangeAggregationOf } from '@loki/logql';
+import { compileMatcher, logExprOf, parseLeafText, rangeAggregationOf } from '@loki/logql';
 import type { StringMatcher } from '@loki/logql';
 import { LokiError, usOf } from '@loki/model';
 import type { LeafRequest, SlicedWork, StreamsRequest } from '@loki/ports';
@@ -34,7 +34,8 @@ export function selectionOfLeaf(request: LeafRequest): HeadSelection {
 }
 
 export function selectionOfStreams(request: StreamsRequest): HeadSelection {
-  const matchers = request.selector === '' ? [] : parseMatchers(request.selector);
+  const matchers =
+    request.selector === '' ? [] : (logExprOf(parseLeafText(request.selector))?.matchers ?? []);
   return { ...request, matchers: matchers.map(compileMatcher) };
 }
 

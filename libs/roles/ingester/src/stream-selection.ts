@@ -64,7 +64,9 @@ export function* testedMatchers(
   return tested;
 }
 
-/** Values of a label, of the streams that matchers without a pattern leave. A list: a head changes meanwhile. */
+/**
+ * Values of a label, of the streams that matchers without a pattern leave. A list: a head changes meanwhile.
+ */
 function textsOf(
   streams: HeadStreams,
   tenant: TenantStreams,

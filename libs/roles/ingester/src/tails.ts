@@ -10,6 +10,7 @@ import type { PartitionProgress } from './partition-progress.ts';
 import { selectionOfLeaf } from './select.ts';
 import type { HeadSelection } from './select.ts';
 import { scanFrame } from './serve.ts';
+import { StreamFilter } from './stream-filter.ts';
 
 /** All followers of one partition. */
 export class Tails {
@@ -163,7 +164,8 @@ const committedShare = 4;
  * hold.
  */
 class Tail {
-  readonly #selection: HeadSelection;
+  readonly #tenant: string;
+  readonly #filter: StreamFilter;
   readonly #deps: PartitionDeps;
   #records: HeadRecord[] = [];
   #bytes = 0;
@@ -176,7 +178,8 @@ class Tail {
   #toldOffset: number;
 
   constructor(selection: HeadSelection, fromOffset: number, deps: PartitionDeps) {
-    this.#selection = selection;
+    this.#tenant = selection.tenant;
+    this.#filter = new StreamFilter(selection.matchers);
     this.#nextOffset = fromOffset;
     this.#toldOffset = fromOffset;
     this.#deps = deps;
@@ -188,9 +191,9 @@ class Tail {
   offer(record: HeadRecord): void {
     if (this.#ended || record.offset < this.#nextOffset) return;
     // Records of other tenants may be behind: see `passed`.
-    if (!record.segment.section(this.#selection.tenant)) return;
+    if (!record.segment.section(this.#tenant)) return;
     this.#nextOffset = record.offset + 1;
-    if (rowsOf(record, this.#selection) === 0) {
+    if (this.#rowsOf(record) === 0) {
       if (this.#isQuiet) this.#wake?.();
       return;
     }
@@ -215,7 +218,7 @@ class Tail {
     const oldest = this.#records.shift()!;
     const { length } = oldest.bytes;
     this.#bytes -= length;
-    const rows = rowsOf(oldest, this.#selection);
+    const rows = this.#rowsOf(oldest);
     this.#dropped += rows;
     this.#deps.metrics.tailDropped(rows);
     return length;
@@ -239,13 +242,28 @@ class Tail {
 
   /** A frame of the oldest waiting records. */
   take(): TailBatch {
-    const { tenant } = this.#selection;
-    const records = takeFrame(this.#records, tenant, this.#deps.options.tailFrameBytes);
+    const records = takeFrame(this.#records, this.#tenant, this.#deps.options.tailFrameBytes);
     for (const { bytes } of records) this.#bytes -= bytes.length;
     const dropped = this.#dropped;
     this.#dropped = 0;
     this.#toldOffset = this.#records[0]?.offset ?? this.#nextOffset;
     return { records, dropped, nextOffset: this.#toldOffset };
+  }
+
+  /**
+   * Rows of the selected streams in a record: the follower's loss, before its line filters, when the record
+   * is dropped.
+   */
+  #rowsOf(record: HeadRecord): number {
+    const section = record.segment.section(this.#tenant);
+    if (!section) return 0;
+    const matchers = this.#filter.forRecord();
+    let rows = 0;
+    for (let stream = 0; stream < section.streams.count; stream++) {
+      const labels = section.streams.labels(stream);
+      if (matchesLabels(matchers, labels)) rows += section.streams.entries(stream);
+    }
+    return rows;
   }
 
   get #isQuiet(): boolean {
@@ -268,21 +286,6 @@ function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number):
     count++;
   }
   return records.splice(0, count);
-}
-
-/**
- * Rows of the selected streams in a record: the follower's loss, before its line filters, when the record is
- * dropped.
- */
-function rowsOf(record: HeadRecord, selection: HeadSelection): number {
-  const section = record.segment.section(selection.tenant);
-  if (!section) return 0;
-  let rows = 0;
-  for (let stream = 0; stream < section.streams.count; stream++) {
-    const labels = section.streams.labels(stream);
-    if (matchesLabels(selection.matchers, labels)) rows += section.streams.entries(stream);
-  }
-  return rows;
 }
 
 /**

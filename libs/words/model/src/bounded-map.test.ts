@@ -42,3 +42,25 @@ test('entries in use outlive a stream of others', () => {
   expect(map.get('passing 0')).toBeUndefined();
   expect(map.get('passing 99')).toBe(99);
 });
+
+test('entries of unlike sizes are bounded by their weight, and the latest ones are present', () => {
+  const map = new BoundedMap<string, string>(100, { weightMax: 20, weightOf: (key) => key.length });
+  const keys = [
+    'aaa',
+    'bbb',
+    'ccc',
+    'ddd',
+    'eee',
+    'fff',
+    'a long one that is heavier than all',
+    'ggg',
+    'hhh',
+  ];
+  for (const key of keys) {
+    map.set(key, key);
+    expect(map.get(key)).toBe(key);
+  }
+  // The reads above renew entries.
+  expect(map.size).toBeLessThanOrEqual(6);
+  expect(map.get('aaa')).toBeUndefined();
+});

@@ -6,12 +6,21 @@
  */
 export class BoundedMap<K, V> {
   readonly #generationMax: number;
+  readonly #weightOf: ((key: K, value: V) => number) | undefined;
+  readonly #generationWeightMax: number;
+  #youngWeight = 0;
   #young = new Map<K, V>();
   #old: Map<K, V> | undefined;
 
-  /** @param entriesMax at least 2 */
-  constructor(entriesMax: number) {
+  /**
+   * @param entriesMax at least 2
+   * @param bound on the weight of all entries, for entries of unlike sizes; one that alone weighs more than
+   *   half of it is present until the next one comes
+   */
+  constructor(entriesMax: number, bound?: { weightMax: number; weightOf: (key: K, value: V) => number }) {
     this.#generationMax = Math.max(1, entriesMax >> 1);
+    this.#generationWeightMax = (bound?.weightMax ?? 0) / 2;
+    this.#weightOf = bound?.weightOf;
   }
 
   /** undefined: no such entry. A stored undefined counts as absent. */
@@ -24,10 +33,16 @@ export class BoundedMap<K, V> {
   }
 
   set(key: K, value: V): void {
-    if (this.#young.size >= this.#generationMax && !this.#young.has(key)) {
+    const weight = this.#weightOf?.(key, value) ?? 0;
+    const isFull =
+      this.#young.size >= this.#generationMax ||
+      (weight > 0 && this.#youngWeight + weight > this.#generationWeightMax);
+    if (isFull && !this.#young.has(key)) {
       this.#old = this.#young;
       this.#young = new Map();
+      this.#youngWeight = 0;
     }
+    this.#youngWeight += weight;
     // The old generation may hold an older value of the key: the young one is read first and outlives it.
     this.#young.set(key, value);
   }

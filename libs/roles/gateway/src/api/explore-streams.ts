@@ -1,7 +1,7 @@
 /** Streams of several tenants for the routes about labels, series and volumes. */
 import type { Limits } from '@loki/config';
 import type { Work } from '@loki/engine';
-import { printSelector } from '@loki/logql';
+import { printLeaf } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
 import { dayNs } from '@loki/model';
 import type { TenantId } from '@loki/model';
@@ -34,7 +34,7 @@ export function streamsOfTenants(
   { limits, client, isMetadata = false }: StreamsOptions,
 ): Promise<TenantStreams[]> {
   const { matchers, ...common } = request;
-  const selector = matchers.length === 0 ? '' : printSelector(matchers);
+  const selector = matchers.length === 0 ? '' : printLeaf({ kind: 'log', matchers, stages: [] });
   return frontend.withDeadline(
     tenancy,
     client,

@@ -105,8 +105,9 @@ class Client implements TailSocket {
   }
 }
 
-/** Timers that go off when told. */
+/** Timers that go off when told; pauses of nothing end with the turn of the event loop. */
 class Later implements Timers {
+  turns = 0;
   readonly #due: { delayMs: number; run: () => void }[] = [];
 
   after(delayMs: number, run: () => void) {
@@ -116,6 +117,10 @@ class Later implements Timers {
   }
 
   sleep(delayMs: number): Promise<void> {
+    if (delayMs === 0) {
+      this.turns++;
+      return new Promise((resolve) => setImmediate(resolve));
+    }
     return new Promise((resolve) => void this.after(delayMs, resolve));
   }
 
@@ -246,6 +251,18 @@ test('messages are cut by their size, too', async () => {
   source.give(Array.from({ length: 6 }, () => row('x'.repeat(100_000))));
   await eventually(() => client.lines.length >= 6);
   expect(client.frames.map(({ streams }) => streams.length)).toEqual([2, 2, 2]);
+  client.leave();
+});
+
+// The system takes megabytes at once: messages of ten tails held the thread for a second, in one turn.
+test('each message has a turn of the event loop', async () => {
+  const source = new Source();
+  const timers = new Later();
+  const { client } = open(apiOf(source, timers));
+  source.give(Array.from({ length: 1_000 }, (_, i) => row(`line ${i}`)));
+  await eventually(() => client.lines.length >= 1_000);
+  expect(client.frames).toHaveLength(10);
+  expect(timers.turns).toBeGreaterThanOrEqual(10);
   client.leave();
 });
 

@@ -1,6 +1,7 @@
 /** Sends tail frames to one client. A slow client holds one message, and is told how many lines it missed. */
 import { goJsonString } from '@loki/go';
 import { hash64Bytes } from '@loki/model';
+import { nextTurn } from '@loki/ports';
 import type { LogLeafResult, Timers } from '@loki/ports';
 import { categoriesJson, lineText, mergedLabels, pairsJson } from '../answer/encode-result.ts';
 
@@ -129,8 +130,15 @@ export class TailSender {
     return this.#send(new Outgoing(rows, options), this.historyKeys);
   }
 
+  /**
+   * Sends message by message, one tail in each turn of the event loop: the system takes megabytes at once,
+   * and frames of many tails come at the same moment.
+   */
   async #send(outgoing: Outgoing, without: ReadonlySet<string>): Promise<void> {
-    for (let text = outgoing.next(without); text !== undefined; text = outgoing.next(without)) {
+    for (;;) {
+      await nextTurn(this.#timers);
+      const text = outgoing.next(without);
+      if (text === undefined) return;
       const sending = this.#socket.send(text);
       if (!(await this.#isInTime(sending))) {
         const entries = outgoing.dropRemaining();

@@ -11,7 +11,7 @@ import {
   stepCount,
 } from '@loki/engine';
 import type { QueryThread, Work } from '@loki/engine';
-import { logExprOf, parseLeafText, printSelector, rangeAggregationOf } from '@loki/logql';
+import { logExprOf, parseLeafText, printLeaf, rangeAggregationOf } from '@loki/logql';
 import { LokiError, nsPerMs, Semaphore } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { CachePolicy, LeafRequest, LeafResult, LogLeafRequest, PartitionHead } from '@loki/ports';
@@ -261,7 +261,7 @@ export class LeafRunner {
 /** The streams of a leaf, and the time range that it reads. */
 function selectionOf(request: LeafRequest): { selector: string; startNs: bigint; endNs: bigint } {
   const expr = parseLeafText(request.expr);
-  const selector = printSelector(logExprOf(expr)?.matchers ?? []);
+  const selector = printLeaf({ kind: 'log', matchers: logExprOf(expr)?.matchers ?? [], stages: [] });
   if (request.kind === 'log') return { selector, startNs: request.startNs, endNs: request.endNs };
   const { rangeNs, offsetNs } = rangeAggregationOf(expr);
   return {

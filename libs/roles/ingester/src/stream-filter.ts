@@ -1,0 +1,45 @@
+/** Which streams of a new record a follower wants, at a bounded cost: tails. */
+import type { StringMatcher } from '@loki/logql';
+import { BoundedMap } from '@loki/model';
+
+/** Most verdicts of a pattern that are remembered: label values repeat from record to record. */
+const verdictsMax = 8_192;
+/**
+ * Steps of patterns for one record: a millisecond or two. All followers test each record as it is consumed.
+ */
+const stepsMax = 1 << 17;
+/** Cost of a short value, in characters. */
+const valueChars = 16;
+
+/**
+ * Tests the streams of records. A pattern that is too dear for a record's new label values counts as matching
+ * the rest of them: the scan, in a worker, is exact.
+ */
+export class StreamFilter {
+  readonly #matchers: readonly StringMatcher[];
+  #steps = 0;
+
+  constructor(matchers: readonly StringMatcher[]) {
+    this.#matchers = matchers.map((matcher) => (matcher.size > 0 ? this.#sparing(matcher) : matcher));
+  }
+
+  /** The matchers, for the streams of one record. */
+  forRecord(): readonly StringMatcher[] {
+    this.#steps = 0;
+    return this.#matchers;
+  }
+
+  #sparing(matcher: StringMatcher): StringMatcher {
+    const verdicts = new BoundedMap<string, boolean>(verdictsMax);
+    const matches = (text: string) => {
+      const verdict = verdicts.get(text);
+      if (verdict !== undefined) return verdict;
+      this.#steps += matcher.size * (valueChars + text.length);
+      if (this.#steps > stepsMax) return true;
+      const isAccepted = matcher.matches(text);
+      verdicts.set(text, isAccepted);
+      return isAccepted;
+    };
+    return { ...matcher, matches };
+  }
+}
