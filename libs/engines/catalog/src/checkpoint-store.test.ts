@@ -291,3 +291,39 @@ test('a checkpoint shares no part with the last one, also after two were written
   expect(await checkpoints.isSound(43)).toBe(false);
   expect(await checkpoints.isSound(44)).toBe(true);
 });
+
+test('a damaged part of the same number ends the checkpoint; the next manifest has one', async () => {
+  const told: string[] = [];
+  const objectStore = new MemoryObjectStore();
+  const onDamage = (text: string) => told.push(text);
+  const checkpoints = new CheckpointStore({ objectStore, partition: 0, onDamage });
+  const state = stateOf(40);
+  await checkpoints.write(state, []);
+  const [part] = await keysOf(objectStore);
+  await objectStore.put(part, Buffer.from('damage'));
+  await objectStore.delete('catalog/checkpoints/0/00000000000000000040');
+  expect(await checkpoints.write(state, [])).toBe(false);
+  expect(told).toEqual([expect.stringContaining(part)]);
+  flush(state);
+  expect(await checkpoints.write(state, [])).toBe(true);
+  expect(encodeCheckpoint(await readBack(objectStore))).toEqual(encodeCheckpoint(state));
+});
+
+test('a part that others remove while it is compared ends the checkpoint, and not the process', async () => {
+  const { objectStore, checkpoints, write } = storeOf();
+  const state = stateOf(40);
+  await write(state);
+  const [part] = await keysOf(objectStore);
+  await objectStore.delete('catalog/checkpoints/0/00000000000000000040');
+  const put = objectStore.putIfAbsent.bind(objectStore);
+  objectStore.putIfAbsent = async (key, body, signal) => {
+    const isCreated = await put(key, body, signal);
+    if (key === part) await objectStore.delete(key);
+    return isCreated;
+  };
+  expect(await write(state)).toBe(false);
+  objectStore.putIfAbsent = put;
+  expect(await checkpoints.numbers()).toEqual([]);
+  expect(await write(state)).toBe(true);
+  expect(encodeCheckpoint(await readBack(objectStore))).toEqual(encodeCheckpoint(state));
+});

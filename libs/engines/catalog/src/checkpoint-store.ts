@@ -24,7 +24,7 @@ import {
   partNumberOf,
 } from './keys.ts';
 import { isReadable } from './numbered-log.ts';
-import { numbersOf } from './numbered-objects.ts';
+import { isMissing, numbersOf } from './numbered-objects.ts';
 import type { PartIdentity } from './segment-groups.ts';
 
 /** Checkpoints kept: a reader may be reading the one before the last. */
@@ -99,9 +99,26 @@ export class CheckpointStore {
    * Writes a checkpoint, and removes those before the last one. Parts are encoded one in a turn.
    *
    * @param checkpoints those in the store, ascending
-   * @returns false when others removed a checkpoint meanwhile whose parts it would refer to
+   * @returns false when a part that it would refer to is damaged, or was removed by others, who have written
+   *   newer ones: the next manifest has a checkpoint with parts of its own
    */
   async write(state: CatalogState, checkpoints: readonly number[], signal?: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#write(state, checkpoints, signal);
+    } catch (error) {
+      // The part was there when it was to be put, and was gone when it was compared.
+      if (isMissing(error)) return false;
+      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+      this.#onDamage(error.message);
+      return false;
+    }
+  }
+
+  async #write(
+    state: CatalogState,
+    checkpoints: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
     const key = checkpointKey(this.#partition, state.number);
     const isWhole = state.groups.length <= 1 && state.dead.size <= deadPerPart;
     const [base, last] = isWhole ? [] : [checkpoints.at(-2), checkpoints.at(-1)];
