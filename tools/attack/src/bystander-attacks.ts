@@ -95,28 +95,30 @@ const slowTail: Attack = {
       if (i < phases - 1) for (const socket of sockets) socket.destroy();
     }
     await untilDropped(attacker);
+    // Before the crowd: a client that answers no ping for a minute is cut off.
+    const outcomes = await Promise.all(sockets.map((socket) => hearsOfDrops(socket, lines.count)));
+    for (const socket of sockets) socket.destroy();
     const grown: Phase[] = [];
-    // Code is compiled, threads start and caches fill: the least of each kind of phase is compared.
+    // Code is compiled, threads start and caches fill, and the garbage collector comes at any time: medians.
     for (let i = 0; i < phases; i++) {
-      const more = await openTails(attacker, crowd - tails);
+      const more = await openTails(attacker, crowd);
       grown.push(await phaseReading(attacker, more));
       for (const socket of more) socket.destroy();
       alone.push(await phaseOf(attacker));
     }
-    const outcomes = await Promise.all(sockets.map((socket) => hearsOfDrops(socket, lines.count)));
     isEnding = true;
     await ingesting;
-    for (const socket of sockets) socket.destroy();
     const [before, after] = [p99Of(alone.slice(0, phases)), p99Of(beside)];
-    const least = (parts: readonly Phase[]): number => Math.min(...parts.map(({ grownBytes }) => grownBytes));
-    const bytesByTail = (least(grown) - Math.max(0, least(alone.slice(0, phases)))) / (crowd - tails);
+    const growthOf = (parts: readonly Phase[]): number =>
+      spread(parts.map(({ grownBytes }) => grownBytes)).p50;
+    const bytesByTail = (growthOf(grown) - growthOf(alone)) / crowd;
     const count = (outcome: string): number => outcomes.filter((each) => each === outcome).length;
     attacker.figure('push p99 alone, beside', `${before.toFixed(1)}, ${after.toFixed(1)} ms`);
     const growths = (parts: readonly Phase[]): string =>
       parts.map(({ grownBytes }) => mib(grownBytes)).join('/');
     attacker.figure(
       'growth',
-      `${growths(grown)} MiB beside ${crowd - tails} tails, ${growths(alone)} without: ${mib(bytesByTail * 100) / 100} MiB a tail`,
+      `${growths(grown)} MiB beside ${crowd} tails, ${growths(alone)} without: ${mib(bytesByTail * 100) / 100} MiB a tail`,
     );
     attacker.figure('tails', `${count('told')} told of drops, ${count('whole')} without`);
     if (after > 1.1 * before + noiseMs) attacker.fault('pushes take more than 10 % longer beside the tails');

@@ -158,8 +158,8 @@ export const floodAttacks: readonly Attack[] = [
       attacker.flood(16, attackMs, (turn) =>
         post(attacker, '/loki/api/v1/delete', {
           query: `{app="x${turn}"} |= "y${turn}"`,
-          start: '1',
-          end: String(turn + 2),
+          start: '1700000000',
+          end: String(1_700_000_001 + turn),
         }),
       ),
   },

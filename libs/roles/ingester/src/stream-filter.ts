@@ -17,15 +17,19 @@ const valueChars = 16;
  */
 export class StreamFilter {
   readonly #matchers: readonly StringMatcher[];
-  #steps = 0;
+  #stepsLeft = 0;
 
   constructor(matchers: readonly StringMatcher[]) {
     this.#matchers = matchers.map((matcher) => (matcher.size > 0 ? this.#sparing(matcher) : matcher));
   }
 
-  /** The matchers, for the streams of one record. */
-  forRecord(): readonly StringMatcher[] {
-    this.#steps = 0;
+  /**
+   * The matchers, for the streams of one record.
+   *
+   * @param followers of the partition, which test the same record
+   */
+  forRecord(followers: number): readonly StringMatcher[] {
+    this.#stepsLeft = stepsMax / Math.max(1, followers);
     return this.#matchers;
   }
 
@@ -34,8 +38,8 @@ export class StreamFilter {
     const matches = (text: string) => {
       const verdict = verdicts.get(text);
       if (verdict !== undefined) return verdict;
-      this.#steps += matcher.size * (valueChars + text.length);
-      if (this.#steps > stepsMax) return true;
+      this.#stepsLeft -= matcher.size * (valueChars + text.length);
+      if (this.#stepsLeft < 0) return true;
       const isAccepted = matcher.matches(text);
       verdicts.set(text, isAccepted);
       return isAccepted;

@@ -52,7 +52,7 @@ export class Tails {
       throw new LokiError('tooManyRequests', 'max concurrent tail requests limit exceeded');
     }
     const from = fromOffset ?? progress.consumedOffset;
-    const tail = new Tail(selectionOfLeaf(request), from, this.#deps);
+    const tail = new Tail(selectionOfLeaf(request), from, this.#deps, () => this.#tails.size);
     this.#tails.add(tail);
     // No await since the tail was added: it misses no record, and gets none twice.
     const { committedOffset } = progress;
@@ -166,6 +166,8 @@ const committedShare = 4;
 class Tail {
   readonly #tenant: string;
   readonly #filter: StreamFilter;
+  /** Number of followers of the partition. */
+  readonly #followers: () => number;
   readonly #deps: PartitionDeps;
   #records: HeadRecord[] = [];
   #bytes = 0;
@@ -177,7 +179,8 @@ class Tail {
   /** The last offset that the follower was sent. */
   #toldOffset: number;
 
-  constructor(selection: HeadSelection, fromOffset: number, deps: PartitionDeps) {
+  constructor(selection: HeadSelection, fromOffset: number, deps: PartitionDeps, followers: () => number) {
+    this.#followers = followers;
     this.#tenant = selection.tenant;
     this.#filter = new StreamFilter(selection.matchers);
     this.#nextOffset = fromOffset;
@@ -257,7 +260,7 @@ class Tail {
   #rowsOf(record: HeadRecord): number {
     const section = record.segment.section(this.#tenant);
     if (!section) return 0;
-    const matchers = this.#filter.forRecord();
+    const matchers = this.#filter.forRecord(this.#followers());
     let rows = 0;
     for (let stream = 0; stream < section.streams.count; stream++) {
       const labels = section.streams.labels(stream);
