@@ -162,12 +162,12 @@ describe('services', () => {
     answer('GET /loki/api/v1/status/buildinfo', {
       version: '3.6.0',
       revision: 'a1'.repeat(20),
-      productVersion: '1.2.3',
+      branch: 'v1.2.3',
     });
     const { code, out, err } = await lokictl('services', '--addr', server.url);
     expect(code).toBe(1);
     expect(out).toContain(
-      'NOT READY  1.2.3 a1a1a1a1a1a1 (Loki 3.6.0)  ingester, pattern-ingester (Starting)',
+      'NOT READY  v1.2.3 a1a1a1a1a1a1 (Loki 3.6.0)  ingester, pattern-ingester (Starting)',
     );
     expect(err).toBe(`lokictl: ${server.url}: Ingester not ready: reading the write log\n`);
     const [parsed] = JSON.parse((await lokictl('services', '--json')).out) as unknown[];

@@ -47,12 +47,12 @@ export const services: Command = {
 interface Build {
   readonly version: string;
   readonly revision?: string;
-  readonly productVersion?: string;
+  /** The release of the program. */
+  readonly branch?: string;
 }
 
-function versionOf({ version, revision = '', productVersion }: Build): string {
-  if (productVersion === undefined) return version;
-  return [productVersion, revision.slice(0, 12), `(Loki ${version})`].filter((word) => word !== '').join(' ');
+function versionOf({ version, revision = '', branch = '' }: Build): string {
+  return [branch, revision.slice(0, 12), `(Loki ${version})`].filter((word) => word !== '').join(' ');
 }
 
 async function describe(client: AdminClient): Promise<ProcessServices> {

@@ -19,7 +19,7 @@ const residentMibMax = 120;
 const graceMs = 60_000;
 const readyMsMax = 120_000;
 /** A fresh process has settled after that. */
-const idleMs = 3_000;
+const idleMs = 6_000;
 
 interface Place {
   readonly bundle: string;

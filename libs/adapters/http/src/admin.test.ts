@@ -103,7 +103,7 @@ test('build information has the keys clients read', async () => {
   const { ask } = wire();
   const info = JSON.parse((await ask('buildInfo')).body as string) as Record<string, unknown>;
   const known = ['version', 'revision', 'branch', 'buildUser', 'buildDate', 'goVersion'];
-  expect(Object.keys(info)).toEqual([...known, 'productVersion']);
+  expect(Object.keys(info)).toEqual(known);
 });
 
 test('a tenant sees its limits only by name, even while authentication is off', async () => {

@@ -4,12 +4,13 @@ import { IdleCollection, machineDeps } from './idle-collection.ts';
 
 /** A thread whose load and memory a test sets; a collection leaves `liveBytes`. */
 function newThread() {
-  const thread = { utilization: 0, heldBytes: 20 * mib, liveBytes: 20 * mib, collections: 0 };
+  const thread = { utilization: 0, heldBytes: 20 * mib, liveBytes: 20 * mib, collections: 0, isFirst: true };
   const collection = new IdleCollection({
     utilization: () => thread.utilization,
     heldBytes: () => thread.heldBytes,
-    collect: () => {
+    collect: (isFirst) => {
       thread.collections++;
+      thread.isFirst = isFirst;
       thread.heldBytes = thread.liveBytes;
     },
   });
@@ -32,10 +33,10 @@ test('memory that is in use is not collected again and again', () => {
   const { thread, check } = newThread();
   Object.assign(thread, { heldBytes: 90 * mib, liveBytes: 80 * mib });
   for (let i = 0; i < 5; i++) check();
-  expect(thread.collections).toBe(1);
+  expect(thread).toMatchObject({ collections: 1, isFirst: true });
   thread.heldBytes = 100 * mib;
   check();
-  expect(thread.collections).toBe(2);
+  expect(thread).toMatchObject({ collections: 2, isFirst: false });
 });
 
 test('memory that V8 has freed counts as garbage when it grows again', () => {

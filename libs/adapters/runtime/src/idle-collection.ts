@@ -10,12 +10,18 @@ interface IdleCollectionDeps {
   readonly utilization: () => number;
   /** Bytes of the heap and of buffers, garbage included. */
   readonly heldBytes: () => number;
-  /** A full collection: 20 to 60 ms. */
-  readonly collect: () => void;
+  /**
+   * A full collection: 20 to 60 ms.
+   *
+   * @param isFirst gives back as many pages as possible; V8 then forgets code that has not run lately, too
+   */
+  readonly collect: (isFirst: boolean) => void;
 }
 
 /** A burst of pushes pauses for less, and a collection costs 20 ms and more. */
 const checkEveryMs = 5_000;
+/** The first checks: a start leaves more garbage than most bursts, and no client waits yet. */
+const firstChecksMs = [1_500, 1_500];
 /** A thread that is at work more than this may have a client that waits. */
 const idleShare = 0.05;
 /** Less garbage is not worth a collection. */
@@ -29,14 +35,23 @@ export class IdleCollection {
   readonly #deps: IdleCollectionDeps;
   /** Zero at first: the start leaves garbage too, 18 MiB on the main thread. */
   #heldBytesAfter = 0;
+  #isFirst = true;
 
   constructor(deps: IdleCollectionDeps = machineDeps()) {
     this.#deps = deps;
   }
 
-  /** Checks every five seconds; the timer does not keep the thread alive. */
+  /** Checks twice in three seconds, then every five; the timer does not keep the thread alive. */
   start(): void {
-    setInterval(() => this.check(), checkEveryMs).unref();
+    this.#checkAfter([...firstChecksMs]);
+  }
+
+  #checkAfter(delaysMs: number[]): void {
+    const check = () => {
+      this.check();
+      this.#checkAfter(delaysMs);
+    };
+    setTimeout(check, delaysMs.shift() ?? checkEveryMs).unref();
   }
 
   /** Collects if the thread was idle since the last check, and holds more than after the last collection. */
@@ -46,7 +61,8 @@ export class IdleCollection {
     // A collection of V8's own makes later garbage count from there.
     this.#heldBytesAfter = Math.min(this.#heldBytesAfter, heldBytes);
     if (!isIdle || heldBytes - this.#heldBytesAfter < garbageBytesMin) return;
-    this.#deps.collect();
+    this.#deps.collect(this.#isFirst);
+    this.#isFirst = false;
     this.#heldBytesAfter = this.#deps.heldBytes();
   }
 }
@@ -54,7 +70,7 @@ export class IdleCollection {
 /** Those of this thread. */
 export function machineDeps(): IdleCollectionDeps {
   let last = performance.eventLoopUtilization();
-  let collect: (() => void) | undefined;
+  let collect: Collect | undefined;
   return {
     utilization: () => {
       const now = performance.eventLoopUtilization();
@@ -66,14 +82,20 @@ export function machineDeps(): IdleCollectionDeps {
       const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics();
       return heapBytes + externalBytes;
     },
-    collect: () => (collect ??= garbageCollector())(),
+    collect: (isFirst) => {
+      collect ??= garbageCollector();
+      if (isFirst) collect({ type: 'major', flavor: 'last-resort' });
+      else collect();
+    },
   };
 }
 
+type Collect = (options?: { type: 'major'; flavor: 'last-resort' }) => void;
+
 /** V8's own function, which only contexts have that are made after the flag is set. */
-function garbageCollector(): () => void {
+function garbageCollector(): Collect {
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  const collect = runInNewContext('gc') as Collect;
   setFlagsFromString('--no-expose-gc');
   return collect;
 }

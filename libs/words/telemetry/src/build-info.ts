@@ -5,12 +5,11 @@ import type { Metrics } from './metrics.ts';
 export interface BuildInfo {
   readonly version: string;
   readonly revision: string;
+  /** The release of this program, e.g. `v0.1.0`: clients refuse no field that Loki has. */
   readonly branch: string;
   readonly buildUser: string;
   readonly buildDate: string;
   readonly goVersion: string;
-  /** The version of this program itself. */
-  readonly productVersion: string;
 }
 
 /** The Loki version whose behaviour this program has. */
@@ -28,17 +27,16 @@ export function buildInfo(runtime: string, revision = ''): BuildInfo {
   return {
     version: lokiVersion,
     revision,
-    branch: 'main',
+    branch: `v${productVersion}`,
     buildUser: '',
     buildDate: '',
     goVersion: runtime,
-    productVersion,
   };
 }
 
 /** The text of `-version`. */
 export function versionText(info: BuildInfo): string {
-  return `loki, version ${info.version} (branch: ${info.branch}, revision: ${info.revision || 'unknown'})\n  product version: ${info.productVersion}\n  runtime: ${info.goVersion}`;
+  return `loki, version ${info.version} (branch: ${info.branch}, revision: ${info.revision || 'unknown'})\n  runtime: ${info.goVersion}`;
 }
 
 /** `loki_build_info`, constantly 1. */
