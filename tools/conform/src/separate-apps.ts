@@ -106,7 +106,10 @@ export class SeparateApps implements System {
     console.log(`${processes.length} processes, ${lines} lines received`);
   }
 
-  /** Replaces the compactor, with its name, its ports and its settings. */
+  /**
+   * Replaces the compactor for a while, with its name, its ports and its settings. The first one then tells
+   * queriers what there is: to the clock of tomorrow all ingesters are dead.
+   */
   async compactUntil(isDone: () => Promise<boolean>): Promise<void> {
     const { name, daemon } = this.#cluster.first('compactor');
     await daemon.stop();
@@ -117,6 +120,7 @@ export class SeparateApps implements System {
     this.#compactor.launch();
     await this.#compactor.waitUntil(isDone);
     await this.#compactor.stop();
+    daemon.launch();
   }
 
   async stop(): Promise<void> {

@@ -213,6 +213,23 @@ describe('with news of ingesters', () => {
     expect(reader.number(1)).toBe(1);
   });
 
+  test('a reader that leaves tells what it has committed since the last round', async () => {
+    const reader = new Reader(nothingNew);
+    await reader.catalog.refresh();
+    await reader.round();
+    await reader.commit(0);
+    await reader.catalog.refresh();
+    reader.sharedLogs.tell({ ...shared, compactions: 7 });
+    await reader.follower.leave();
+    expect(reader.known).toMatchObject({ shared: { compactions: 7 } });
+    expect(reader.known!.partitions.get(0)).toBe(1);
+  });
+
+  test('no ingester answers: the reader leaves all the same', async () => {
+    const reader = new Reader(() => Promise.reject(new Error('gone')));
+    await expect(reader.follower.leave()).resolves.toBeUndefined();
+  });
+
   test('partitions whose leader is silent are looked at as without news', async () => {
     const source = leader(() => reader);
     const reader: Reader = new Reader(source);

@@ -111,6 +111,18 @@ export class CatalogFollower {
   }
 
   /**
+   * Tells ingesters of the commits since the last round, and stops. Without it readers would hear of the last
+   * merges of a compactor that is replaced by their net. Ends by the deadline of `news`; never rejects.
+   */
+  async leave(): Promise<void> {
+    this.#timer?.cancel();
+    await this.#hear(this.#stop.signal).catch((error: unknown) => {
+      this.#options.logger?.debug('the last news of the catalog could not be told', { err: String(error) });
+    });
+    this.stop();
+  }
+
+  /**
    * Catches up with everything: with partitions from ingesters, and from the store where they do not tell.
    */
   async catchUp(signal?: AbortSignal): Promise<void> {

@@ -90,6 +90,12 @@ export interface LogDeps extends StorageDeps {
  */
 const readers: readonly Component[] = ['querier', 'compactor', 'ruler'];
 
+/**
+ * Rounds between looks at the store beside an embedded log, which has few readers: a compactor of its own, or
+ * one that a cron job runs, may be in no ring with them.
+ */
+const loneNetRounds = { partition: 40, shared: 1 };
+
 /** Opens the object store and the catalog, and starts worker threads. */
 export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<StorageDeps> {
   const { config, timers, logger } = deps;
@@ -115,6 +121,7 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
         requests: hiding.requests,
         news: await cluster.catalogNews(),
         sharedLogs,
+        netRounds: layout ? undefined : loneNetRounds,
       })
     : undefined;
   follower?.start();

@@ -138,12 +138,14 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
           logger.warn('flush before shutdown failed; the write log has the records', { err: String(error) });
         });
       }
+      await compactor?.stop();
+      // The last merges are told while ingesters can be called.
+      await storage?.follower?.leave();
       await cluster.leave();
     },
     async stop() {
       frontend?.stop();
       ruleFrontend?.stop();
-      await compactor?.stop();
       // Pushes that arrived meanwhile.
       await distributor?.drain();
       await ingester?.stop();
@@ -208,7 +210,6 @@ async function closeStorage(
   workers: Workers,
 ): Promise<void> {
   storage?.layout?.close();
-  storage?.follower?.stop();
   log?.ownership?.stop();
   await log?.writeLog.close();
   await workers.close();
