@@ -13,9 +13,7 @@ import { translate } from './translate.ts';
  * regular expression flag `l`, which shows whether the linear engine accepts a pattern.
  */
 v8.setFlagsFromString('--enable-experimental-regexp-engine');
-
 v8.setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
-
 v8.setFlagsFromString('--regexp-backtracks-before-fallback=2000');
 
 /** Tests whether an input matches. */
