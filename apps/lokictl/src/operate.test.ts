@@ -1,5 +1,5 @@
 /** Protects operators: what is shown is what processes say, and what goes wrong is said in words. */
-import { TestPeer } from './test/lokictl.ts';
+import { leader, TestPeer } from './test/lokictl.ts';
 
 interface Asked {
   readonly method: string;
@@ -93,16 +93,6 @@ describe('forget', () => {
 });
 
 describe('partitions', () => {
-  const leader = {
-    instance: 'ingester-1',
-    isLeader: true,
-    isCaughtUp: true,
-    committedOffset: 10,
-    consumedOffset: 12,
-    endOffset: 15,
-    headRecords: 2,
-    headBytes: 3 << 20,
-  };
   const follower = { ...leader, instance: 'ingester-2', isLeader: false };
   const owners = ['ingester-1', 'ingester-2'];
 

@@ -1,6 +1,6 @@
 /** Protects `lokictl top`: rates of two looks, what is near a limit, and a page that fits into 80 columns. */
 import { run } from './run.ts';
-import { TestPeer } from './test/lokictl.ts';
+import { leader, TestPeer } from './test/lokictl.ts';
 
 const tenant = {
   tenant: 'acme',
@@ -36,16 +36,6 @@ const later = {
     { ...tenant, receivedBytes: 5096, receivedLines: 30, queryParts: 5, scannedBytes: 8 << 20 },
     { ...tenant, tenant: 'a-tenant-with-a-very-long-name', receivedBytes: 10 },
   ],
-};
-const leader = {
-  instance: 'ingester-1',
-  isLeader: true,
-  isCaughtUp: true,
-  committedOffset: 10,
-  consumedOffset: 12,
-  endOffset: 15,
-  headRecords: 2,
-  headBytes: 3 << 20,
 };
 const partitions = {
   partitions: [

@@ -40,11 +40,11 @@ export class Cluster {
   /** Draws different askers: each route before any comes again. */
   drawAskers(random: Prng, count: number): Asker[] {
     const selection: Asker[] = [];
-    let left = shuffled(random, this.others);
-    while (left.length > 0 && selection.length < count) {
-      const firsts = [...new Map(left.map((asker) => [asker.route.name, asker])).values()];
+    let remaining = shuffled(random, this.others);
+    while (remaining.length > 0 && selection.length < count) {
+      const firsts = [...new Map(remaining.map((asker) => [asker.route.name, asker])).values()];
       selection.push(...shuffled(random, firsts).slice(0, count - selection.length));
-      left = left.filter((asker) => !firsts.includes(asker));
+      remaining = remaining.filter((asker) => !firsts.includes(asker));
     }
     return selection;
   }
@@ -57,8 +57,8 @@ export class Cluster {
 }
 
 function shuffled<T>(random: Prng, items: readonly T[]): T[] {
-  const left = [...items];
-  return items.map(() => left.splice(random.int(0, left.length - 1), 1)[0]);
+  const remaining = [...items];
+  return items.map(() => remaining.splice(random.int(0, remaining.length - 1), 1)[0]);
 }
 
 const oracleName = 'one row at a time';

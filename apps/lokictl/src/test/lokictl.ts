@@ -56,3 +56,15 @@ export class TestPeer {
     return new Promise((resolve) => this.#server.close(resolve));
   }
 }
+
+/** A partition as its leader shows it. */
+export const leader = {
+  instance: 'ingester-1',
+  isLeader: true,
+  isCaughtUp: true,
+  committedOffset: 10,
+  consumedOffset: 12,
+  endOffset: 15,
+  headRecords: 2,
+  headBytes: 3 << 20,
+};

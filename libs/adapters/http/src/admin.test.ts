@@ -102,8 +102,8 @@ test('the configuration is shown whole unless a known mode is asked for', async 
 test('build information has the keys clients read', async () => {
   const { ask } = wire();
   const info = JSON.parse((await ask('buildInfo')).body as string) as Record<string, unknown>;
-  const known = ['version', 'revision', 'branch', 'buildUser', 'buildDate', 'goVersion'];
-  expect(Object.keys(info)).toEqual(known);
+  const keys = ['version', 'revision', 'branch', 'buildUser', 'buildDate', 'goVersion'];
+  expect(Object.keys(info)).toEqual(keys);
 });
 
 test('a tenant sees its limits only by name, even while authentication is off', async () => {

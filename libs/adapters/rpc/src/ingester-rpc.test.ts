@@ -82,15 +82,15 @@ test('bounds of heads arrive as they were sent', async () => {
 });
 
 test('news of the catalog arrive as they were sent, both ways', async () => {
-  const known = {
+  const numbers = {
     partitions: new Map([
       [0, 0],
       [7, 2 ** 40],
     ]),
     shared: { compactions: 2 ** 35, deletes: 3, layout: 0 },
   };
-  const news = await client.catalogNews(known);
-  expect(ingester.known).toEqual(known);
+  const news = await client.catalogNews(numbers);
+  expect(ingester.known).toEqual(numbers);
   expect(news).toEqual({
     partitions: [
       { partition: 7, number: 2 ** 40, isLeader: true, manifests: [Buffer.from('one'), Buffer.alloc(0)] },

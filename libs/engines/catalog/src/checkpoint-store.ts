@@ -23,8 +23,8 @@ import {
   checkpointPrefix,
   partNumberOf,
 } from './keys.ts';
-import { isReadable } from './numbered-log.ts';
-import { isMissing, numbersOf } from './numbered-objects.ts';
+import { isReadable, isUnreadable } from './numbered-log.ts';
+import { numbersOf } from './numbered-objects.ts';
 import type { PartIdentity } from './segment-groups.ts';
 
 /** Checkpoints kept: a reader may be reading the one before the last. */
@@ -106,10 +106,9 @@ export class CheckpointStore {
     try {
       return await this.#write(state, checkpoints, signal);
     } catch (error) {
-      // The part was there when it was to be put, and was gone when it was compared.
-      if (isMissing(error)) return false;
-      if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-      this.#onDamage(error.message);
+      if (!isUnreadable(error)) throw error;
+      // A part that is gone was there when it was to be put: others removed it before it was compared.
+      if (error.code === 'corrupt') this.#onDamage(error.message);
       return false;
     }
   }
@@ -144,9 +143,7 @@ export class CheckpointStore {
       await this.#read(number, state, signal);
       return true;
     } catch (error) {
-      if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
-        throw error;
-      }
+      if (!isUnreadable(error)) throw error;
       // A checkpoint that others removed during the read is not damaged.
       if (error.code === 'corrupt' || (await this.#partsOf(number, signal))) this.#onDamage(error.message);
       return false;

@@ -158,9 +158,7 @@ export class NumberedLog<Manifest> {
         return;
       } catch (error) {
         // Damaged, or just removed by another process: the one before it, or the manifests, say the same.
-        if (!(error instanceof LokiError) || (error.code !== 'corrupt' && error.code !== 'notFound')) {
-          throw error;
-        }
+        if (!isUnreadable(error)) throw error;
       }
     }
   }
@@ -200,7 +198,12 @@ export async function isReadable(
     read(await store.get(key, signal));
     return true;
   } catch (error) {
-    if (error instanceof LokiError && (error.code === 'corrupt' || error.code === 'notFound')) return false;
+    if (isUnreadable(error)) return false;
     throw error;
   }
+}
+
+/** The object is damaged, or gone. */
+export function isUnreadable(error: unknown): error is LokiError {
+  return error instanceof LokiError && (error.code === 'corrupt' || error.code === 'notFound');
 }

@@ -285,7 +285,6 @@ export function decodeSeal(bytes: Uint8Array, key: string): { era: number; creat
   return decode(bytes, key, magic, (reader) => ({ era: reader.uvarint(), createdMs: reader.uvarint() }));
 }
 
-/** The store has no object of that key. */
-export function isMissing(error: unknown): boolean {
+function isMissing(error: unknown): boolean {
   return error instanceof LokiError && error.code === 'notFound';
 }

@@ -10,11 +10,11 @@ const noPairs: readonly LabelPair[] = [];
 
 /** Order of rows with equal timestamps from different streams: by hash, then by text. */
 export function compareStreams(a: LabelSet, b: LabelSet): number {
-  const left = a.origin;
-  const right = b.origin;
-  if (left === right || left.text === right.text) return 0;
-  if (left.hash !== right.hash) return left.hash < right.hash ? -1 : 1;
-  return compareText(left.text, right.text);
+  const { origin } = a;
+  const { origin: other } = b;
+  if (origin === other || origin.text === other.text) return 0;
+  if (origin.hash !== other.hash) return origin.hash < other.hash ? -1 : 1;
+  return compareText(origin.text, other.text);
 }
 
 export function labelSetOf(row: Row): LabelSet {
