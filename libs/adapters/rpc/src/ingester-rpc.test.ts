@@ -144,14 +144,20 @@ test('giving up travels to the ingester, and the caller gets its own reason', as
 });
 
 test('a call that passes its deadline ends on both sides, as an owner that did not answer', async () => {
-  ingester.onQuery = () => new Promise(() => {});
+  const signals: AbortSignal[] = [];
+  ingester.onQuery = (signal) => {
+    signals.push(signal);
+    return new Promise(() => {});
+  };
   const channel = world.channel(await world.serve((server) => serveIngester(server, ingester)));
   const impatient = new IngesterClient(channel, { headDeadlineMs: 100 });
   // On a slow machine the deadline may pass before a call reaches the ingester: another one will.
   await eventually(async () => {
     await expect(impatient.queryHead(0, logLeaf)).rejects.toMatchObject({ code: 'unavailable' });
-    return ingester.signal?.aborted;
+    return signals.length > 0;
   });
+  // The ingester hears of the end after its caller.
+  await eventually(() => signals.some(({ aborted }) => aborted));
 });
 
 test('an ingester that dies in the middle of a call is unavailable', async () => {
