@@ -124,7 +124,7 @@ export class Flusher {
         // Planned only now: other owners may have committed some of it while the flush waited for its turn.
         const plan = this.#plan(isForced);
         if (plan) await this.#mergeAndCommit(plan);
-      });
+      }, this.#stop);
     } finally {
       metrics.flushEnded();
     }

@@ -1,9 +1,11 @@
 /** Protects commits: of several owners of a partition, and while the store is away. */
 import type { PartitionCommitter } from '@loki/catalog';
 import type { LogLeafResult, WriteLog } from '@loki/ports';
-import { rowText } from './test/records.ts';
+import { VirtualDisk, VirtualProcess } from '@loki/virtual';
+import { EmbeddedWriteLog } from '@loki/write-log';
+import { encodeRows, rowText } from './test/records.ts';
 import type { Row } from './test/records.ts';
-import { everything, linesOf, World } from './test/world.ts';
+import { everything, linesOf, MemoryCommits, World } from './test/world.ts';
 
 const ns = (ms: number) => 1_700_000_000_000_000_000n + BigInt(ms) * 1_000_000n;
 const row = (ms: number, line = `line ${ms}`, app = 'x'): Row => ({ app, ns: ns(ms), line });
@@ -55,6 +57,36 @@ describe('owners of one partition, and a store that is away', () => {
     world.commits.isDamaged = false;
     await world.do(flushed);
     expect(world.storedRows()).toEqual([rowText(row(1))]);
+  });
+
+  /** Protects: the memory of a released partition is free while the store is away, and it may come back. */
+  test('a partition whose flush waits for its turn is released while the flush of another one waits for the store', async () => {
+    const world = await World.open();
+    const process = new VirtualProcess(world.scheduler, 'log of two');
+    const { timers, random } = process;
+    const disk = new VirtualDisk(world.scheduler.random.fork('disk of two')).client(process);
+    const writeLog = await world.do(EmbeddedWriteLog.open({ disk, timers, random, partitionCount: 2 }));
+    const others = new MemoryCommits();
+    const commits = (partition: number) => (partition === 0 ? world.commits : others);
+    const ingester = await world.ready({ flushesMax: 1 }, { writeLog, commits });
+    world.own([0, 1]);
+    await world.scheduler.run({ until: () => ingester.isReady(), eventsMax: 200_000 });
+    world.commits.isDown = true;
+    const writerId = '0'.repeat(32);
+    for (const partition of [0, 1]) {
+      await world.do(writeLog.append(partition, { writerId, sequence: 1, payload: encodeRows([row(1)]) }));
+      await world.do(ingester.queryHead(partition, everything()));
+      ingester.flush().catch(() => undefined);
+      await world.pass(1_000);
+    }
+    const headBytes = ingester.headBytes();
+    world.own([0]);
+    await world.pass(1_000);
+    expect(ingester.headBytes()).toBe(headBytes / 2);
+    world.own([0, 1]);
+    await world.pass(1_000);
+    expect(ingester.isReady()).toBe(true);
+    expect(world.commits.entries).toEqual([]);
   });
 
   test('a follower lets go of what the leader committed', async () => {
