@@ -7,8 +7,8 @@ import type { DeleteRequests } from './delete-requests.ts';
 import type { SharedLogs } from './shared-logs.ts';
 
 /**
- * Asks all ingesters for news; an ingester that does not answer is left out. Rejects only when it was
- * aborted.
+ * Asks all ingesters for the numbers of their newest manifests. Skips an ingester that does not answer.
+ * Rejects only on abort.
  */
 export type CatalogNewsSource = (
   numbers: CatalogNumbers,
@@ -22,49 +22,47 @@ interface CatalogFollowerOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger?: Logger;
-  /** Absent: the store alone is asked. */
+  /** Absent: news come from the store alone. */
   readonly news?: CatalogNewsSource;
   readonly sharedLogs?: SharedLogs;
   /** Pause between two rounds. Default 15 s: queries refresh what they need by themselves. */
   readonly pollMs?: number;
   /**
-   * Rounds from one look at the store to the next, of a partition and of a shared log, while ingesters tell
-   * news of them.
+   * Rounds between two reads of the store, for a partition and for a shared log whose news ingesters report.
    */
   readonly netRounds?: { readonly partition: number; readonly shared: number };
 }
 
-/** A log, and when the store is asked for it. */
+/** A log, and the rounds in which this process reads the store for it. */
 interface Followed {
-  /** The newest manifest when it was last looked at. */
+  /** Number of the newest manifest at the last read of the store. */
   number: number;
-  /** Rounds from one look to the next without news of ingesters: doubled by each look that finds nothing. */
+  /** Rounds between two reads without news of ingesters: doubled by each read that finds no new manifest. */
   pauseRounds: number;
-  /** The round of the next look without news of ingesters. */
+  /** The round of the next read while ingesters report no news. */
   nextRound: number;
-  /** The round of the next look whatever ingesters tell. */
+  /** The round of the next read, independent of the news of ingesters. */
   netRound: number;
 }
 
 const pollMsDefault = 15_000;
 /**
- * Most rounds from one look to the next without news of ingesters: half an hour. Queries ask for what they
- * need when they need it; what is left to learn are dropped sections, whose objects live for an hour and
- * more.
+ * Maximum of rounds between two reads without news of ingesters: half an hour. Queries read new manifests
+ * when they need them. Only dropped sections arrive this late, and their objects live for an hour or more.
  */
 const pauseRoundsMax = 120;
 /**
- * A lost message delays until the next one, 15 s later. The store is asked for what no message will tell: a
- * day for a partition, whose leader makes its commits and is told of others; ten minutes for logs that all
- * processes append to, whose news go through ingesters.
+ * After a lost message the next one arrives 15 s later. Reads of the store cover messages that never arrive:
+ * once a day for a partition, whose leader makes or receives all of its commits; every ten minutes for logs
+ * to which all processes append, because their news pass through ingesters.
  */
 const netRoundsDefault = { partition: 5_760, shared: 40 };
 /**
- * Follows the catalog in rounds. Each round exchanges numbers with ingesters, which commit flushes and so
- * know of them: a reader gets manifests with the answer, and passes on what it knows. The store is asked for
- * what ingesters do not tell, and from time to time for the rest: a net for messages that never come.
+ * Follows the catalog in rounds. Each round exchanges manifest numbers with ingesters, which commit the
+ * flushes: a reader receives manifests with the answer, and passes its own numbers on. The reader polls the
+ * store for logs that ingesters do not report, and rarely for all others, in case a message was lost.
  *
- * No answer depends on it: a query reads the store up to the offset that a head states.
+ * No answer of a query depends on the follower: a query reads the store up to the offset that a head states.
  */
 export class CatalogFollower {
   readonly #options: CatalogFollowerOptions;
@@ -88,8 +86,9 @@ export class CatalogFollower {
   }
 
   /**
-   * Follows until `stop`, what was read before. The first round comes within `pollMs`: processes that started
-   * together do not ask together. Failures are logged; the next round tries again.
+   * Follows until `stop`; the catalog was read before. The first round starts at a random time within
+   * `pollMs`, so that processes that start together do not poll together. Logs failures; the next round tries
+   * again.
    */
   start(): void {
     const { timers, random, pollMs = pollMsDefault } = this.#options;
@@ -111,8 +110,9 @@ export class CatalogFollower {
   }
 
   /**
-   * Tells ingesters of the commits since the last round, and stops. Without it readers would hear of the last
-   * merges of a compactor that is replaced by their net. Ends by the deadline of `news`; never rejects.
+   * Sends the commits since the last round to ingesters, and stops. Without this message readers would see
+   * the last merges of a stopped compactor only with their next read of the store. Ends by the deadline of
+   * `news`; never rejects.
    */
   async leave(): Promise<void> {
     this.#timer?.cancel();
@@ -123,7 +123,7 @@ export class CatalogFollower {
   }
 
   /**
-   * Catches up with everything: with partitions from ingesters, and from the store where they do not tell.
+   * Catches up with all logs: from ingesters, and from the store where ingesters report nothing.
    */
   async catchUp(signal?: AbortSignal): Promise<void> {
     await this.#follow(true, signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal);
@@ -136,7 +136,7 @@ export class CatalogFollower {
     const due = catalog.partitions().flatMap(({ state }, partition) => {
       const followed = (this.#partitions[partition] ??= this.#newFollowed('partition', state.number));
       const isNews = state.number !== followed.number;
-      // A query or an ingester has told: the pace begins anew.
+      // A query or an ingester reported a newer manifest: the pace starts over.
       if (isNews) Object.assign(followed, { number: state.number, pauseRounds: 1, nextRound: round + 1 });
       const number = newest?.get(partition);
       if (number === undefined) return isEverything || round >= followed.nextRound ? [partition] : [];
@@ -169,8 +169,8 @@ export class CatalogFollower {
   /**
    * Exchanges news with ingesters.
    *
-   * @returns the newest manifests of partitions whose leaders answered, or that are beyond what is known
-   *   here; undefined: no ingester answered
+   * @returns the newest manifests of partitions whose leaders answered, or that are newer than this process's
+   *   own; undefined: no ingester answered
    */
   async #hear(signal: AbortSignal): Promise<ReadonlyMap<number, number> | undefined> {
     const { catalog, news, sharedLogs } = this.#options;
@@ -194,7 +194,7 @@ export class CatalogFollower {
   #looked(followed: Followed, number: number, kind: 'partition' | 'shared'): void {
     const isNews = followed.number !== number;
     const pauseRounds = isNews ? 1 : Math.min(2 * followed.pauseRounds, pauseRoundsMax);
-    // Partitions that fell silent together are not all looked at in the same round.
+    // Spreads the reads of partitions that became silent together over several rounds.
     const spread = pauseRounds > 4 ? Math.floor((pauseRounds / 2) * this.#options.random.float()) : 0;
     followed.number = number;
     followed.pauseRounds = pauseRounds;
@@ -202,7 +202,10 @@ export class CatalogFollower {
     followed.netRound = this.#round + this.#netRounds[kind];
   }
 
-  /** Due at once without news; otherwise the first looks of partitions and processes lie apart. */
+  /**
+   * Due at once without news; otherwise a random round, so that partitions and processes do not read
+   * together.
+   */
   #newFollowed(kind: 'partition' | 'shared', number: number): Followed {
     const netRound = this.#round + 1 + Math.floor(this.#netRounds[kind] * this.#options.random.float());
     return { number, pauseRounds: 1, nextRound: this.#round, netRound };

@@ -12,7 +12,7 @@ type SegmentRange = Pick<LiveSegment, 'partition' | 'startOffset' | 'endOffset' 
 /** A dropped segment whose object still exists. */
 export interface DeadSegment {
   readonly key: string;
-  /** When its last section was dropped. */
+  /** Time at which its last section was dropped. */
   readonly droppedMs: number;
 }
 
@@ -114,8 +114,8 @@ export class CatalogState {
   }
 
   /**
-   * Takes the content of another state, an `emptyCopy` of this one which is ahead of it. The listener hears
-   * of the difference only: a section that both have stays where it is.
+   * Takes over the content of another state: an `emptyCopy` of this one that has folded more manifests. The
+   * listener receives the difference only: sections in both states stay untouched.
    */
   replaceBy(newer: CatalogState): void {
     const before = new Map(this.live);

@@ -67,7 +67,7 @@ const compaction = {
   erased: [],
 };
 
-/** A state with everything in it, by the manifests that make it. */
+/** A state with every kind of content, folded from manifests. */
 function foldedState(): CatalogState {
   const state = new CatalogState(3);
   for (const [number, end] of [
@@ -129,7 +129,7 @@ function partOf(state: CatalogState): Buffer {
   return encodePart({ live: state.live.values(), dead: [...state.dead.values()] });
 }
 
-/** The mark of `writer` at host:/data, as it was written once. */
+/** The mark of `writer` at host:/data, as the first version wrote it. */
 const ownerMark = Buffer.from(
   '4c4f45310180a08ca8ba332061626162616261626162616261626162616261626162616261626162616261620a686f73743a2f646174612e8ed6c1',
   'hex',
@@ -147,7 +147,7 @@ function rewriteCheckpoint(bytes: Buffer): Buffer {
   return parts ? encodeRoot(state, parts) : encodeCheckpoint(state);
 }
 
-/** Each object: its bytes, and what reading them and writing what was read gives. */
+/** Each kind of object: its bytes, and the bytes after decoding and encoding. */
 interface Kind {
   readonly name: string;
   readonly bytes: () => readonly Buffer[];
@@ -241,7 +241,7 @@ const kinds: readonly Kind[] = [
 
 const isRefusal = refusalOf('corrupt');
 
-/** Gives back the checksum at the end. */
+/** Appends the right checksum. */
 function mend(input: Buffer): Buffer {
   if (input.length < 4) return input;
   const mended = Buffer.from(input);

@@ -1,6 +1,6 @@
 /**
- * Writes and reads the checkpoints of a partition: bounded parts, of which those that did not change are
- * referred to again.
+ * Writes and reads the checkpoints of a partition: bounded parts; a new checkpoint refers to the unchanged
+ * parts of older ones.
  */
 import { createHash } from 'node:crypto';
 import { LokiError } from '@loki/model';
@@ -27,9 +27,9 @@ import { isReadable, isUnreadable } from './numbered-log.ts';
 import { numbersOf } from './numbered-objects.ts';
 import type { PartIdentity } from './segment-groups.ts';
 
-/** Checkpoints kept: a reader may be reading the one before the last. */
+/** Number of checkpoints in the store: a reader may still read the one before the last. */
 const checkpointsKept = 2;
-/** Parts that are read side by side, and held in memory meanwhile. */
+/** Parts that are read side by side, and are in memory together. */
 const readsMax = 4;
 /** Dead segments in one part: some 300 KiB. */
 const deadPerPart = 4_096;
@@ -37,28 +37,30 @@ const deadPerPart = 4_096;
 interface CheckpointStoreOptions {
   readonly objectStore: ObjectStore;
   readonly partition: number;
-  /** For a turn of the event loop between two parts. Absent: there are no other tasks. */
+  /** Yields to the event loop between two parts. Absent: the process has no other tasks. */
   readonly timers?: Timers;
-  /** Hears of damaged objects that were replaced by what an older checkpoint says. */
+  /** Called for each damaged object whose content an older checkpoint supplied. */
   readonly onDamage?: (text: string) => void;
 }
 
 /**
  * The checkpoints of one partition.
  *
- * A checkpoint shares parts with the one before the last, which it replaces, and none with the last one: a
- * damaged part leaves one whole checkpoint. Processes write and remove side by side, without a clock:
- * - A part is removed when no root in the store names it, and it is older than all of these. Parts that are
- *   being written for a new root are newer.
- * - A writer that referred to parts of a root looks, once its own root is there, whether that root still is.
- *   If so, each removal saw either that root or sees the new one. If not, the new root is taken back.
+ * A checkpoint shares parts with the one before the last, which it replaces, and no part with the last one:
+ * after damage of one part, one checkpoint is still whole. Processes write and remove side by side, without a
+ * clock:
+ * - A part is removed when no root in the store names it and all roots are newer. Parts for a root that is
+ *   being written are newer than all roots.
+ * - A writer that refers to parts of an older root creates its own root, then checks that the older root
+ *   still exists. If so, every removal saw the older root or sees the new one. If not, the writer deletes its
+ *   new root.
  */
 export class CheckpointStore {
   readonly #store: ObjectStore;
   readonly #partition: number;
   readonly #timers: Timers | undefined;
   readonly #onDamage: (text: string) => void;
-  /** Keys of parts that were read and damaged: they are written anew. */
+  /** Keys of parts that a read showed to be damaged: they are written again. */
   readonly #damagedParts = new Set<string>();
 
   constructor(options: CheckpointStoreOptions) {
@@ -74,7 +76,7 @@ export class CheckpointStore {
   }
 
   /**
-   * The newest sound checkpoint that is ahead of `state` takes its place.
+   * Replaces `state` by the newest sound checkpoint that is ahead of it.
    *
    * @returns its number; undefined: there is none
    */
@@ -90,24 +92,25 @@ export class CheckpointStore {
     return undefined;
   }
 
-  /** Reads a whole checkpoint, and keeps nothing. */
+  /** Reads a whole checkpoint to prove that it is sound; drops the content. */
   isSound(number: number, signal?: AbortSignal): Promise<boolean> {
     return this.#isRead(number, new CatalogState(this.#partition), signal);
   }
 
   /**
-   * Writes a checkpoint, and removes those before the last one. Parts are encoded one in a turn.
+   * Writes a checkpoint, and removes those before the last one. Encodes one part per turn of the event loop.
    *
    * @param checkpoints those in the store, ascending
-   * @returns false when a part that it would refer to is damaged, or was removed by others, who have written
-   *   newer ones: the next manifest has a checkpoint with parts of its own
+   * @returns false when a part to refer to is damaged, or was removed by another process that has written a
+   *   newer checkpoint: the checkpoint after the next manifest has parts of its own
    */
   async write(state: CatalogState, checkpoints: readonly number[], signal?: AbortSignal): Promise<boolean> {
     try {
       return await this.#write(state, checkpoints, signal);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      // A part that is gone was there when it was to be put: others removed it before it was compared.
+      // The put found an object under this key, and the read found none: another process has removed it in
+      // between.
       if (error.code === 'corrupt') this.#onDamage(error.message);
       return false;
     }
@@ -169,7 +172,7 @@ export class CheckpointStore {
   /** @throws LokiError `corrupt` when the bytes are not those that the root means */
   #fetch(part: PartRef, signal: AbortSignal | undefined): Promise<Buffer> {
     const bytes = this.#getPart(part, signal);
-    bytes.catch(() => undefined); // the reader hears of it when it gets there
+    bytes.catch(() => undefined); // the failure reaches the reader when it awaits this part
     return bytes;
   }
 
@@ -181,7 +184,7 @@ export class CheckpointStore {
     throw new LokiError('corrupt', `catalog: ${key}: its hash is another one`);
   }
 
-  /** @returns the parts of the state, which all are in the store */
+  /** @returns the parts of the state; all of them are in the store */
   async #putParts(
     state: CatalogState,
     reusable: ReadonlyMap<string, PartRef>,
@@ -214,14 +217,14 @@ export class CheckpointStore {
 
   async #putPart(part: PartRef, bytes: Buffer, signal: AbortSignal | undefined): Promise<PartRef> {
     const isCreated = await this.#store.putIfAbsent(this.#partKey(part), bytes, signal);
-    // By an attempt whose answer was lost, if it is the same.
+    // An equal object is our own, from an attempt whose answer was lost.
     if (!isCreated) await this.#getPart(part, signal);
     return part;
   }
 
   /**
-   * Parts of a checkpoint by their hashes, as far as they are in the store; none of the last checkpoint,
-   * which two writers side by side may have built on the same one.
+   * Parts of a checkpoint by hash, as far as the store has them. Leaves out those of the last checkpoint: two
+   * concurrent writers may have built on the same one.
    */
   async #reusable(
     base: number | undefined,
@@ -256,7 +259,7 @@ export class CheckpointStore {
     const named = new Set<string>();
     for (const number of numbers) {
       const parts = await this.#partsOf(number, signal);
-      if (!parts) return; // its parts are unknown: those that are too many are removed later
+      if (!parts) return; // its parts are unknown: a later call removes unneeded ones
       for (const part of parts) named.add(this.#partKey(part));
     }
     for await (const { key } of this.#store.list(checkpointPartPrefix(this.#partition))) {

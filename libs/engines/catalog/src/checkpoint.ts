@@ -34,7 +34,7 @@ export interface PartContent {
   readonly dead: readonly DeadSegment[];
 }
 
-/** A partition's folded manifests as one object: magic, unpacked size, zstd of the body, CRC32C. */
+/** Encodes a partition's folded manifests as one object: magic, unpacked size, zstd of the body, CRC32C. */
 export function encodeCheckpoint(state: CatalogState): Buffer {
   const body = new ByteWriter(1 << 16);
   putHead(body, state);
@@ -43,7 +43,7 @@ export function encodeCheckpoint(state: CatalogState): Buffer {
   return packed(wholeMagic, body);
 }
 
-/** The root: all but live and dead segments, which its parts have. */
+/** Encodes the root: the state without live and dead segments, which are in its parts. */
 export function encodeRoot(state: CatalogState, parts: readonly PartRef[]): Buffer {
   const writer = new ByteWriter(parts.length * 24 + 256);
   writer.u32(rootMagic);
@@ -66,7 +66,7 @@ export function encodePart({ live, dead }: PartContent): Buffer {
 }
 
 /**
- * Fills an empty state from a checkpoint, but for the segments in its parts.
+ * Fills an empty state from a checkpoint, without the segments in its parts.
  *
  * @returns its parts, in order; undefined: everything was in the object (version 1)
  * @throws LokiError `corrupt`, with `key`

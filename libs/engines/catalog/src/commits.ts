@@ -35,21 +35,21 @@ export interface PartitionCommitter {
   /** Reads the commits of all owners. */
   load(signal?: AbortSignal): Promise<CommitState>;
   /**
-   * Proves that a commit has a place: a damaged manifest that stands there may be one whose segment is in the
-   * store, and a second segment of these offsets would leave a repair to guess. Asks the store only after
-   * damage was met.
+   * Proves that the next manifest's number is free. A damaged manifest under that number may belong to a
+   * stored segment; a second segment with the same offsets would make the repair ambiguous. Costs no request
+   * unless this process has met damage.
    *
    * @throws LokiError `corrupt` until the damage is repaired
    */
   prove(signal?: AbortSignal): Promise<void>;
   /**
-   * Appends. False: another owner's manifest stands where ours should; `load` tells how far it goes. Our own
-   * manifest from an attempt whose answer got lost counts as ours.
+   * Appends a manifest. False: another owner has taken the number; `load` then returns the new end. A
+   * manifest of our own, from an attempt whose answer was lost, counts as a success.
    */
   commit(commit: FlushCommit, signal?: AbortSignal): Promise<boolean>;
   /**
-   * The newest manifest that is known here, and those after `number` as they are stored; none when they are
-   * not all at hand.
+   * The newest manifest number of this process, and the stored bytes of the manifests after `number`; no
+   * bytes when the cache lacks some of them.
    */
   news(number: number): { readonly number: number; readonly manifests: readonly Uint8Array[] };
 }
@@ -64,10 +64,12 @@ interface CommitterOptions {
   readonly groupBytes?: number;
 }
 
-/** Kept for readers that ask for news: some hundred manifests of few tenants, two of a thousand tenants. */
+/**
+ * Cache for readers that ask for news: some hundred manifests of few tenants, or two of a thousand tenants.
+ */
 const newestBytesMax = 64 << 10;
 
-/** Makes, and keeps, a committer for each partition; now and then one writes a checkpoint. */
+/** Creates one committer for each partition. A committer writes a checkpoint after a number of manifests. */
 export function partitionCommitters(options: CommitterOptions): (partition: number) => PartitionCommitter {
   const committers = new Map<number, PartitionCommitter>();
   return (partition) => {
@@ -80,12 +82,13 @@ export function partitionCommitters(options: CommitterOptions): (partition: numb
 function makeCommitter(partition: number, options: CommitterOptions): PartitionCommitter {
   const { clock } = options;
   const catalog = new PartitionCatalog({ ...options, partition, newestBytesMax });
-  // A second attempt must put the same bytes, or it could not recognise what the first one did.
+  // Time of each commit's first attempt: a second attempt must put the same bytes, to recognise the object of
+  // the first.
   const firstTried = new WeakMap<FlushCommit, number>();
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const done = turn.then(work);
-    turn = done.catch(() => undefined); // the caller hears of it through `done`
+    turn = done.catch(() => undefined); // the caller gets the failure from `done`
     return done;
   };
   let isSound = true;
@@ -135,8 +138,8 @@ function makeCommitter(partition: number, options: CommitterOptions): PartitionC
 const damagedReads = 3;
 
 /**
- * Reads the manifests up to one that is damaged: an owner serves what stands before it, and what its log
- * still has. Its commits fail, as the number is taken.
+ * Reads the manifests up to the first damaged one. An owner serves the segments before it and the records
+ * that the log still has. Its commits fail, because the number is taken.
  *
  * @returns whether there is none
  */
@@ -170,11 +173,14 @@ interface TenantRows {
   readonly endNs: bigint;
 }
 
-/** A reader that is not followed looks for what others removed so often; removed objects live for hours. */
+/**
+ * How often a reader without a follower reads the removals of other processes; removed objects live for
+ * hours.
+ */
 const removalsMs = 10 * 60_000;
 
 /**
- * Keys of committed segments that may hold given rows. An ingester compares late rows with these.
+ * Keys of committed segments that may hold given rows. An ingester compares late rows with their content.
  *
  * @param timers absent: a follower keeps the catalog up to date, and knows of removed segments
  */

@@ -2,10 +2,10 @@
 import { LokiError } from '@loki/model';
 import type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
 
-/** An applied change, which can be undone for a reader that may not see it yet. */
+/** An applied change. It can be undone for a reader that may not see it yet. */
 interface AppliedChange {
   readonly createdMs: number;
-  /** Where in the order its inputs stood, and its outputs stand. */
+  /** Index of its inputs before the change, and of its outputs now, in the day's order. */
   readonly at: number;
   readonly inputs: readonly CompactedSegment[];
   readonly flushed: readonly string[];
@@ -21,7 +21,7 @@ interface ReplacedInput extends FlushedInput {
 
 /** The sections to read of a day. */
 interface DayView {
-  /** Oldest first: of equal entries' neighbours, those of an earlier segment arrived before. */
+  /** Oldest first: entries with equal timestamps keep their order of arrival. */
   readonly outputs: readonly CompactedSegment[];
   /** Flushed segments whose rows of the day are in `outputs`, or nowhere. */
   isReplaced(key: string): boolean;
@@ -44,7 +44,7 @@ export class CompactedDay implements DayView {
     return this.flushed.has(key);
   }
 
-  /** Why the change cannot be the next one; undefined: it can. */
+  /** The reason why the change cannot be the next one; undefined: it can. */
   problemOf({ flushed, compacted }: Pick<DayChange, 'flushed' | 'compacted'>): string | undefined {
     const at = compacted.length === 0 ? this.outputs.length : this.#indexOf(compacted[0]);
     for (let i = 0; i < compacted.length; i++) {
@@ -85,7 +85,7 @@ export class CompactedDay implements DayView {
     for (const range of [...flushed, ...outputs.flatMap(({ sources }) => sources)]) raise(this.ends, range);
   }
 
-  /** Readers who were told offsets of before then are gone. */
+  /** No reader has offsets from before this time any more. */
   forgetBefore(ms: number): void {
     if (this.#history.length > 0 && this.#history[0].createdMs < ms) {
       this.#history = this.#history.filter(({ createdMs }) => createdMs >= ms);
@@ -93,10 +93,10 @@ export class CompactedDay implements DayView {
   }
 
   /**
-   * The day as a reader must see it who was told offsets: changes with rows above them do not count, for the
-   * heads gave it those.
+   * The day for a reader that got offsets from heads: without changes that hold rows above these offsets,
+   * because the heads have returned those rows.
    *
-   * @throws LokiError `unavailable` when such a change is too long ago to be undone
+   * @throws LokiError `unavailable` when such a change is too old to be undone
    */
   view(upTo: ReadonlyMap<number, number> | undefined): DayView {
     if (!upTo || isBelow(this.ends, upTo)) return this;

@@ -14,7 +14,7 @@ export interface RecordRange {
 export interface CompactedSegment {
   readonly key: string;
   readonly sizeBytes: number;
-  /** How often its rows were merged. */
+  /** Number of merges that its rows went through. */
   readonly level: number;
   readonly minNs: bigint;
   readonly maxNs: bigint;
@@ -25,7 +25,7 @@ export interface CompactedSegment {
   readonly sources: readonly RecordRange[];
 }
 
-/** A flushed segment whose rows of a tenant and day are now read from a compacted one. */
+/** A flushed segment whose rows of one tenant and day a compacted segment replaces. */
 export interface FlushedInput extends RecordRange {
   readonly key: string;
 }
@@ -47,7 +47,7 @@ export interface CompactionManifest {
   readonly number: number;
   readonly createdMs: number;
   readonly changes: readonly DayChange[];
-  /** Deleted objects: no state remembers them from now on. */
+  /** Deleted objects: states forget them. */
   readonly erased: readonly string[];
 }
 

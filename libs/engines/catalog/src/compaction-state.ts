@@ -97,10 +97,10 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   }
 
   /**
-   * The sections to read instead of `refs`, the tenant's flushed sections in a window: these without their
-   * replaced days, and the compacted segments of the window, which come first.
+   * The sections to read in place of `refs` (the tenant's flushed sections in a window): first the compacted
+   * segments of the window, then `refs` without their replaced days.
    *
-   * @param upTo offsets the reader was told, by partition
+   * @param upTo offsets that the reader got from heads, by partition
    */
   apply(
     tenant: string,
@@ -151,7 +151,8 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
       body.uvarint(content.outputs.length);
       for (const output of content.outputs) putCompacted(body, output);
     }
-    // The one before stays, and the manifests since: with this one in its place, readers would have none.
+    // Throws, so that the former checkpoint and the manifests since then stay: a checkpoint of this size
+    // could not be read.
     if (body.length > this.#checkpointBytesMax) {
       throw new LokiError(
         'internal',
@@ -221,7 +222,7 @@ function inWindow(day: number, window: { startNs: bigint; endNs: bigint }): bool
   return startNs < window.endNs && startNs + dayNs > window.startNs;
 }
 
-/** The parts of a flushed section that were not replaced, as references of their own. */
+/** The parts of a flushed section that no compacted segment replaces, each as a reference of its own. */
 function parts(
   ref: SegmentRef,
   viewOf: (day: number) => { isReplaced(key: string): boolean } | undefined,

@@ -10,19 +10,19 @@ interface DeleteRequestsOptions {
   readonly objectStore: ObjectStore;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** How long `current` looks at the store before it gives up. Default 5 s. */
+  /** Deadline of one read of the store by `current`. Default 5 s. */
   readonly lookMs?: number;
 }
 
 /**
- * Time for which a process still applies a request after it first used it as carried out: heads and readers
- * that were told older offsets may still show the rows. Counted on the monotonic clock, because a wall clock
- * may be set forward.
+ * Time for which a process still applies a request after it first saw the request as carried out: heads, and
+ * readers with older offsets, may still return the rows. Measured on the monotonic clock, because a wall
+ * clock may be set forward.
  */
 const appliedAfterMs = 15 * 60_000;
 /**
- * A request that was carried out longer ago than this, by the wall clock, is not applied at all: no clock is
- * that wrong.
+ * A request that was carried out longer ago than this by the wall clock is not applied at all: the bound is
+ * far above any error of a clock.
  */
 const longAgoMs = 24 * 3_600_000;
 /** Most pending requests of one tenant; each costs every query in its time range. */
@@ -33,9 +33,9 @@ export class DeleteRequests {
   readonly state = new DeleteState();
   readonly #options: DeleteRequestsOptions;
   readonly #log: NumberedLog<DeleteManifest>;
-  /** When this process first used a request as carried out, on the monotonic clock. */
+  /** The time at which this process first saw a request as carried out, on the monotonic clock. */
   readonly #doneSinceMs = new WeakMap<DeleteRequest, number>();
-  /** The look at the store under way, and the one that begins after it. */
+  /** The present read of the store, and the next one, which starts after it. */
   #looking: Promise<void> | undefined;
   #nextLook: Promise<void> | undefined;
 
@@ -49,21 +49,20 @@ export class DeleteRequests {
     });
   }
 
-  /** Catches up. Requests of this process are known at once. */
+  /** Catches up with the store. Requests that this process added apply at once. */
   load(signal?: AbortSignal): Promise<void> {
     return this.#log.load(signal);
   }
 
   /**
-   * Resolves when every request is known that any process had added before the call: a caller that waits for
-   * it applies each answered request. One small read of the store, shared by all that ask while the one
-   * before it is under way.
+   * Resolves when this process has read every request that any process had added before the call. Costs one
+   * small read of the store; callers share the next read while one is in progress.
    *
-   * @throws LokiError `unavailable` when the store does not say within `lookMs`, or twice that when it was
-   *   being asked
+   * @throws LokiError `unavailable` when the store does not answer within `lookMs`, or within twice that when
+   *   another read was in progress
    */
   async current(signal?: AbortSignal): Promise<void> {
-    // The look under way may have been answered before now: it is the next one that counts.
+    // The store may have answered the present read before this call: only the next read counts.
     this.#nextLook ??= (this.#looking ?? Promise.resolve())
       .catch(() => undefined) // its own caller gets the error
       .then(() => {
@@ -115,14 +114,14 @@ export class DeleteRequests {
     return sinceMs + appliedAfterMs < nowMs;
   }
 
-  /** @throws LokiError `tooManyRequests` when the tenant has too many that wait */
+  /** @throws LokiError `tooManyRequests` when the tenant has too many pending requests */
   async create(
     tenant: string,
     request: { id: string; query: string; startMs: number; endMs: number; parts: number },
   ): Promise<void> {
     await this.#change(tenant, () => {
       const requests = this.state.requests(tenant);
-      // An attempt whose answer was lost finds itself.
+      // Finds the request of an attempt whose answer was lost.
       if (requests.some(({ id }) => id === request.id)) return undefined;
       if (requests.filter(({ processedMs }) => processedMs === undefined).length >= pendingMax) {
         throw new LokiError('tooManyRequests', `too many pending delete requests: max ${pendingMax}`);

@@ -8,15 +8,15 @@ import type { FoldedLog } from './numbered-log.ts';
 export interface DeleteRequest {
   readonly id: string;
   readonly tenant: string;
-  /** As it came; a log query that may select every stream. */
+  /** The text of the client: a log query that may select every stream. */
   readonly query: string;
   readonly startMs: number;
   readonly endMs: number;
   readonly createdMs: number;
-  /** Parts that the request is carried out in, and those that are done. */
+  /** Number of parts of the request, and number of parts that are done. */
   readonly parts: number;
   readonly partsDone: number;
-  /** When the last part was done. */
+  /** Time at which the last part was done. */
   readonly processedMs?: number;
 }
 
@@ -70,7 +70,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
     return [...this.#tenants.keys()];
   }
 
-  /** Rises with everything that may change a tenant's answers to queries about the past; 0: never did. */
+  /** Rises with each step that may change a tenant's answers to queries about the past; 0: no such step. */
   generation(tenant: string): number {
     return this.#generations.get(tenant) ?? 0;
   }
@@ -89,7 +89,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
     }
   }
 
-  /** The step's number and tenant must be readable: else it may be of any tenant. */
+  /** The step's number and tenant must be readable: otherwise the damage concerns every tenant. */
   foldDamaged(number: number, bytes: Uint8Array, error: LokiError): boolean {
     const tenant = tenantOfDamaged(number, bytes);
     if (tenant === undefined) return false;
@@ -124,7 +124,7 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
     }
     if (requests.size > 0) this.#tenants.set(tenant, requests);
     else this.#tenants.delete(tenant);
-    // Progress in the store changes no answer: the rows were left out before.
+    // Progress in the store changes no answer: answers had left the rows out already.
     if (change.kind !== 'progress') this.#generations.set(tenant, this.generation(tenant) + 1);
   }
 
@@ -209,8 +209,8 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
 }
 
 /**
- * The tenant once more, at the end, with a checksum that names the step: damage of one place spares the
- * other.
+ * Repeats the tenant at the end, with a checksum that includes the step's number: damage of one copy leaves
+ * the other.
  */
 function tenantCopy({ number, tenant }: DeleteManifest): Buffer {
   const text = Buffer.from(tenant);
@@ -220,7 +220,7 @@ function tenantCopy({ number, tenant }: DeleteManifest): Buffer {
   return copy;
 }
 
-/** The tenant of a damaged manifest, when one of the two places that name it is proved by its checksum. */
+/** The tenant of a damaged manifest, when the checksum of one of its two copies holds. */
 function tenantOfDamaged(number: number, bytes: Uint8Array): string | undefined {
   return tenantAtBegin(number, bytes) ?? tenantAtEnd(number, bytes);
 }

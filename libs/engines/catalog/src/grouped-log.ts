@@ -1,4 +1,4 @@
-/** A numbered log to which many add at a time: step *commit* of a stored day. */
+/** A numbered log to which many callers add at the same time: step *commit* of a stored day. */
 import { abortable } from './abortable.ts';
 import { NumberedLog } from './numbered-log.ts';
 
@@ -9,12 +9,12 @@ interface Waiting<Manifest> {
   readonly completion: PromiseWithResolvers<Manifest | undefined>;
 }
 
-/** Most changes of one manifest: it is read by every reader of the log. */
+/** Maximum of changes in one manifest: every reader of the log reads it. */
 const groupMax = 64;
 
 /**
- * Changes that wait while a manifest is being created share the next one: a store creates some ten objects of
- * a log in a second, one after another, and compactors side by side have more to add.
+ * Changes that arrive while a manifest is being created share the next one. A store creates some ten objects
+ * of a log in a second, one after another, and concurrent compactors have more changes than that.
  */
 export class GroupedLog<Manifest> extends NumberedLog<Manifest> {
   readonly #join: (manifests: readonly Manifest[]) => Manifest | undefined;
@@ -36,8 +36,8 @@ export class GroupedLog<Manifest> extends NumberedLog<Manifest> {
     this.#waiting.push(waiting);
     if (!this.#isCommitting) void this.#commitAll();
     const { promise } = waiting.completion;
-    // A caller that goes away does not end the commit of the others; its own may stand, as after a lost
-    // answer.
+    // A caller that aborts does not abort the commit of the others. Its own change may be committed, as after
+    // a lost answer.
     await abortable(
       promise.then(() => undefined),
       signal,
@@ -54,7 +54,7 @@ export class GroupedLog<Manifest> extends NumberedLog<Manifest> {
     this.#isCommitting = false;
   }
 
-  /** Settles each of the group, or lets it wait for the next manifest. */
+  /** Settles each change of the group, or leaves it pending for the next manifest. */
   async #commit(group: readonly Waiting<Manifest>[]): Promise<void> {
     let members: Waiting<Manifest>[] = [];
     let postponed: Waiting<Manifest>[] = [];
@@ -92,7 +92,8 @@ export class GroupedLog<Manifest> extends NumberedLog<Manifest> {
       }
       this.#waiting = [...postponed, ...this.#waiting];
     } catch (error) {
-      // It may stand in the store nevertheless: each repeats its append, and recognises its own.
+      // The store may have the manifest nevertheless: each caller repeats its append, and recognises its own
+      // change.
       for (const waiting of group) waiting.completion.reject(failed.get(waiting) ?? error);
     }
   }

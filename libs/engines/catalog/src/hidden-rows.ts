@@ -8,13 +8,13 @@ interface HiddenRowsOptions {
   readonly clock: Clock;
   /** Absent: no tenant may delete. */
   readonly requests?: DeleteRequests;
-  /** Absent: everything is kept for ever. */
+  /** Absent: no retention. */
   readonly retention?: (tenant: string) => RetentionLimits;
 }
 
 /**
- * Rows that answers leave out although they are still stored: deleted entries at once, expired ones to the
- * millisecond.
+ * Rows that answers leave out although they are still stored: deleted entries from the request on, expired
+ * ones to the millisecond.
  */
 export class HiddenRows {
   readonly #options: HiddenRowsOptions;
@@ -24,18 +24,18 @@ export class HiddenRows {
   }
 
   /**
-   * Once this resolves, `between` knows what had been deleted when it was called. Throws as `applied` does.
+   * Resolves when `between` includes all deletes that were added before the call. Throws as `applied` does.
    */
   async current(signal?: AbortSignal): Promise<void> {
     await this.#options.requests?.current(signal);
   }
 
   /**
-   * Does `work`, which applies what is known, and does it anew should it turn out that a request was added
-   * before the call: a query that begins after a request was answered never sees the deleted rows. The store
-   * is asked meanwhile, so that this costs no time.
+   * Runs `work`, which applies the deletes of this process, while it reads the store for newer requests. Runs
+   * `work` again if a request was added before the call: a query that begins after a delete was answered
+   * never sees the deleted rows. In the common case this costs no time.
    *
-   * @throws LokiError `unavailable` when the store does not say what was added
+   * @throws LokiError `unavailable` when the store does not answer
    */
   async applied<T>(
     tenant: string,
@@ -47,7 +47,7 @@ export class HiddenRows {
     const generation = requests.state.generation(tenant);
     const outdated = new AbortController();
     const first = work(signal ? AbortSignal.any([signal, outdated.signal]) : outdated.signal);
-    first.catch(() => undefined); // told below, once it is known that it counts
+    first.catch(() => undefined); // thrown below, when the result is the one to return
     try {
       await requests.current(signal);
     } catch (error) {
@@ -69,7 +69,7 @@ export class HiddenRows {
     ];
   }
 
-  /** The same leaf, told what to leave out. `window`: the time its rows stand in. */
+  /** The same leaf with the rows to leave out. `window`: the time range of its rows. */
   apply<T extends LeafRequest>(request: T, window: { startNs: bigint; endNs: bigint }): T {
     const hidden = this.between(request.tenant, window.startNs, window.endNs);
     return hidden.length === 0 ? request : { ...request, deletes: [...(request.deletes ?? []), ...hidden] };

@@ -39,7 +39,8 @@ export function partNumberOf(key: string): number | undefined {
 }
 
 /**
- * `catalog/seals/partitions/<partition>/<era, 20 digits>`: manifests of the era are covered and may be gone.
+ * `catalog/seals/partitions/<partition>/<era, 20 digits>`: checkpoints cover the era's manifests, which may
+ * be deleted.
  */
 export function sealPrefix(partition: number): string {
   return `catalog/seals/partitions/${partition}/`;

@@ -12,17 +12,17 @@ export interface ManifestSection {
   readonly lineBytes: number;
 }
 
-/** A segment in the catalog, with the facts by which queries select it. */
+/** A segment in the catalog, with the properties by which queries select it. */
 export interface ManifestSegment {
   readonly key: string;
   readonly sizeBytes: number;
-  /** 0: flushed; higher: how often its rows were merged. */
+  /** 0: flushed; otherwise the number of merges that its rows went through. */
   readonly level: number;
   readonly sections: readonly ManifestSection[];
 }
 
 /**
- * Sections that are no longer to be read: of these tenants, or of all (then the object may be deleted later).
+ * Sections that readers must no longer read: of these tenants, or of all (the object may be deleted later).
  */
 export interface DroppedSections {
   readonly key: string;
@@ -38,11 +38,11 @@ export interface ManifestContent {
   /** Records [startOffset, endOffset) are committed by this manifest. */
   readonly startOffset: number;
   readonly endOffset: number;
-  /** Absent when the records left nothing to store, and in manifests that only drop. */
+  /** Absent when the records held no new rows, and in manifests that only drop. */
   readonly segment?: ManifestSegment;
   readonly writers: WriterTable;
   readonly drops: readonly DroppedSections[];
-  /** Segments whose objects have been deleted: no state remembers them from now on. */
+  /** Segments whose objects have been deleted: states forget them. */
   readonly erased: readonly string[];
   /** Wall clock of the writer of the manifest, for grace periods and for operators. */
   readonly createdMs: number;
@@ -57,7 +57,7 @@ export interface Manifest extends ManifestContent {
 
 /** `LCE1`. The last byte is the version. */
 const magic = 0x3145_434c;
-/** Bounds on what a single manifest may say; hostile or damaged counts fail before memory is taken. */
+/** Bounds of one manifest's content: hostile or damaged counts fail before memory is allocated. */
 const listMax = 1_000_000;
 
 export function encodeManifest(manifest: Manifest): Buffer {
@@ -93,7 +93,7 @@ export function decodeManifest(bytes: Uint8Array, key: string): Manifest {
 
 // ---- pieces that checkpoints share
 
-/** Ends an object with the CRC32C of all before. */
+/** Appends the CRC32C of all bytes before it. */
 export function appendChecksum(writer: ByteWriter): Buffer {
   writer.u32(crc32c(writer.view()));
   return writer.take();

@@ -9,21 +9,22 @@ import type { LogKeys, Removal, RemovalOptions } from './numbered-objects.ts';
 export interface FoldedLog<Manifest> {
   /** Of the last manifest folded; 0: none. */
   number: number;
-  /** Takes the next manifest; throws LokiError `corrupt` when it cannot be the next. */
+  /** Folds the next manifest; throws LokiError `corrupt` when it cannot be the next. */
   fold(manifest: Manifest): void;
   /**
-   * Takes the place of a manifest that is damaged in the store, when the state can tell what is unknown
-   * without it; false: it cannot. Absent: it never can.
+   * Folds a placeholder for a damaged manifest, when the state can bound the missing content; false: it
+   * cannot. Absent: it never can.
    */
   foldDamaged?(number: number, bytes: Uint8Array, error: LokiError): boolean;
-  /** Something is unknown: a checkpoint would hide that. */
+  /** The content of a damaged manifest is missing: no checkpoint, because it would hide the gap. */
   readonly isDamaged?: boolean;
   encodeManifest(manifest: Manifest): Buffer;
   decodeManifest(bytes: Uint8Array, key: string): Manifest;
-  /** Everything folded so far; equal manifests give equal bytes. */
+  /** The bytes of a checkpoint; equal manifests give equal bytes. */
   encodeCheckpoint(): Buffer;
   /**
-   * Takes the place of what was folded; throws LokiError `corrupt` and changes nothing when it is damaged.
+   * Replaces the state by a checkpoint's; throws LokiError `corrupt` and changes nothing when the checkpoint
+   * is damaged.
    */
   decodeCheckpoint(bytes: Uint8Array, key: string): void;
 }
@@ -36,23 +37,23 @@ interface NumberedLogOptions<Manifest> extends LogKeys {
   readonly eraSize?: number;
   /** Manifests from one checkpoint to the next. Default 256. */
   readonly checkpointEvery?: number;
-  /** Most attempts of an append. Default 32: of a few writers that commit now and then. */
+  /** Maximum of attempts of an append. Default 32, for few writers with rare commits. */
   readonly attemptsMax?: number;
 }
 
-/** Most attempts: others may commit first, but more in a row than this is a fault. */
+/** Maximum of attempts: other writers may commit first, but more in a row than this is a fault. */
 const attemptsMaxDefault = 32;
-/** Kept checkpoints: a reader may be reading the one before the last. */
+/** Number of checkpoints in the store: a reader may still read the one before the last. */
 const checkpointsKept = 2;
-/** Most times that a reader finds itself behind the removal of manifests during one load. */
+/** Maximum of restarts of one load because manifests were removed ahead of the reader. */
 const reloadsMax = 8;
 
 /**
  * A log of numbered objects, each created once by create-if-absent: the creator of the next number has
- * committed. Kept short for readers by checkpoints. Manifests are never changed; those of eras that
+ * committed. Checkpoints keep the log short for readers. Manifests are never changed; those of eras that
  * checkpoints cover are removed (`NumberedObjects`), if the log has seals.
  *
- * Calls take turns; they throw what the store throws and may then be repeated.
+ * Calls run one after another. Each throws the store's error, and may then be repeated.
  */
 export class NumberedLog<Manifest> {
   readonly #options: NumberedLogOptions<Manifest>;
@@ -67,7 +68,7 @@ export class NumberedLog<Manifest> {
     this.#objects = new NumberedObjects(options.objectStore, options, options.eraSize);
   }
 
-  /** Catches up with what anybody has committed: one request to the store when there is nothing new. */
+  /** Reads the commits of all processes: one request to the store when there is no new one. */
   load(signal?: AbortSignal): Promise<void> {
     return this.#inTurn(() => this.#load(signal));
   }
@@ -75,8 +76,9 @@ export class NumberedLog<Manifest> {
   /**
    * Adds the next manifest.
    *
-   * @param make asked again whenever others were faster, against the state with their manifests; undefined:
-   *   there is nothing (more) to add, be it that an earlier attempt whose answer was lost has done it
+   * @param make makes the manifest for the present state; called again after each commit of another process.
+   *   undefined: no change is needed, for example because an earlier attempt whose answer was lost has
+   *   committed it
    * @returns the manifest that was added, or undefined
    */
   append(
@@ -139,7 +141,7 @@ export class NumberedLog<Manifest> {
       manifest = state.decodeManifest(bytes, key);
     } catch (error) {
       const isDamage = error instanceof LokiError && error.code === 'corrupt';
-      // Read twice alike: it is damaged in the store, and not on its way here.
+      // Two equal reads: the object is damaged in the store, not in transit.
       if (!isDamage || !state.foldDamaged || !(await objectStore.get(key, signal)).equals(bytes)) throw error;
       if (!state.foldDamaged(state.number + 1, bytes, error)) throw error;
       return;
@@ -157,7 +159,8 @@ export class NumberedLog<Manifest> {
         this.#checkpoint = number;
         return;
       } catch (error) {
-        // Damaged, or just removed by another process: the one before it, or the manifests, say the same.
+        // Damaged, or just removed by another process: the checkpoint before it, or the manifests, have the
+        // same content.
         if (!isUnreadable(error)) throw error;
       }
     }
@@ -182,7 +185,7 @@ export class NumberedLog<Manifest> {
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(action);
-    this.#turn = done.catch(() => undefined); // the caller hears of it through `done`
+    this.#turn = done.catch(() => undefined); // the caller gets the failure from `done`
     return done;
   }
 }

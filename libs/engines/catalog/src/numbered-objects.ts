@@ -9,9 +9,9 @@ import { appendChecksum, decode } from './manifest.ts';
 const fetchesMax = 16;
 /** Objects deleted side by side. */
 const deletesMax = 16;
-/** Numbers of an era. A part of the format: every process of a store counts with the same. */
+/** Manifests of an era. A part of the format: every process of a store uses the same value. */
 const eraSizeDefault = 4_096;
-/** `LSE1` is taken by steps of streams: `LNE1`. The last byte is the version. */
+/** `LNE1`, as `LSE1` marks steps of streams. The last byte is the version. */
 const magic = 0x3145_4e4c;
 
 /** Keys of a log whose old manifests are removed. */
@@ -34,10 +34,10 @@ interface Fetched {
  * The manifests of a log.
  *
  * Old ones are removed by *eras* of equal size. A seal is created before the first object of an era is
- * deleted, eras are sealed in their order, and a seal is never deleted. So a seal that is absent *after* a
- * manifest was read, missed or created proves that no object of its era had been deleted until then: a
- * number that is missing was never created, and one that was created now is the first with this number.
- * The proof needs no clock: it holds for a process that slept between any two requests.
+ * deleted, eras are sealed in their order, and a seal is never deleted. So when a reader reads, misses or
+ * creates a manifest and the era's seal is absent *afterwards*, no object of the era had been deleted: a
+ * missing number was never created, and a created one is the first with its number. The proof needs no clock:
+ * it holds for a process that was paused between any two requests.
  */
 export class NumberedObjects {
   readonly #store: Pick<ObjectStore, 'get' | 'putIfAbsent' | 'delete'>;
@@ -55,14 +55,12 @@ export class NumberedObjects {
   }
 
   /**
-   * Takes objects in their order, from a number up to the first that is not there. They are asked for by
-   * their names: numbers have no gaps, a listing of a directory reads all of it, and one of a bucket costs
-   * twelve times as much as a get. One by one at first, as there is mostly nothing or one new, then more and
-   * more at a time.
+   * Reads objects in order, from a number up to the first missing one. Gets them by name: numbers have no
+   * gaps, a listing of a directory reads all of it, and a listing of a bucket costs twelve times as much as a
+   * get. The first gets run one by one, because mostly no or one object is new; later ones run side by side.
    *
-   * @returns `sealed` when the next objects may have been removed: a checkpoint covers them. Objects taken
-   *   before are sound.
-   * @throws the failure of a get, after the objects before it were taken
+   * @returns `sealed` when the next objects may have been removed: a checkpoint covers them. Objects read
+   *   before are sound. @throws the failure of a get, after the objects before it were read
    */
   async read(
     first: number,
@@ -95,8 +93,8 @@ export class NumberedObjects {
   /**
    * Creates the object of a number.
    *
-   * @returns `taken` when there is one; `sealed` when the number was removed, and what was created now stands
-   *   where no reader looks: the caller is behind, and reads a checkpoint
+   * @returns `taken` when the number exists; `sealed` when its manifest was removed earlier: no reader reads
+   *   the object created now, and the caller has to read a checkpoint
    */
   async create(
     number: number,
@@ -106,7 +104,7 @@ export class NumberedObjects {
     const key = numbered(this.#keys.manifestPrefix, number);
     if (!(await this.#store.putIfAbsent(key, bytes, signal))) return 'taken';
     if (!(await this.#isSealed(number, signal))) return 'created';
-    await this.#store.delete(key).catch(() => undefined); // it is never read, and only takes room
+    await this.#store.delete(key).catch(() => undefined); // no reader reads it; it only occupies space
     return 'sealed';
   }
 
@@ -147,7 +145,7 @@ export interface Removal {
   readonly removedObjects: number;
   /** Last number of the era that is sealed next. */
   readonly nextLast: number;
-  /** A seal is too young: its era is removed later. */
+  /** A seal is too young: a later call removes its era. */
   readonly isPending: boolean;
 }
 
@@ -155,11 +153,11 @@ export interface Removal {
 export interface RemovalOptions {
   readonly nowMs: number;
   /**
-   * Age of a seal from which on its era is deleted. Readers of this version need none of it; those of the
-   * version before, which know no seals, are gone after it.
+   * Age of a seal at which its era is deleted. Readers of this version do not need the delay. It protects
+   * readers of the former version, which does not know seals, during an upgrade.
    */
   readonly removeAfterMs: number;
-  /** Called between two steps, for the simulator. */
+  /** Called between two steps; the simulator injects faults here. */
   readonly afterStep?: () => Promise<void>;
 }
 
@@ -173,8 +171,9 @@ interface RemovableLog {
 }
 
 /**
- * Removes the manifests of eras that two sound checkpoints cover; what a damaged one covers stays. Any
- * process may do it at any time, also two at once: seals are created once, and deleting twice is harmless.
+ * Removes the manifests of eras that two sound checkpoints cover; a damaged checkpoint covers none. Any
+ * process may call it at any time, also two at the same time: seals are created once, and deleting twice is
+ * harmless.
  */
 export async function removeCovered(
   log: RemovableLog,
@@ -189,7 +188,7 @@ export async function removeCovered(
   const firstEra = (seals.at(-1) ?? -1) + 1;
   let nextEra = firstEra;
   if (lastOf(nextEra, eraSize) <= covered && (await areSound(checkpoints.slice(-2)))) {
-    // In their order: a seal proves that all eras before it are sealed.
+    // In order: a seal proves that all eras before it are sealed.
     for (; lastOf(nextEra, eraSize) <= covered; nextEra++) {
       signal?.throwIfAborted();
       const seal = encodeSeal(nextEra, nowMs);
@@ -206,7 +205,10 @@ export async function removeCovered(
   }
 }
 
-/** Deletes what stands in sealed eras below `eraEnd`; a crash leaves a part to the next removal. */
+/**
+ * Deletes the objects of sealed eras below `eraEnd`; after a crash the next removal deletes the remaining
+ * ones.
+ */
 async function removeSealed(
   { objectStore: store, keys: { manifestPrefix, sealPrefix }, eraSize = eraSizeDefault }: RemovableLog,
   eraEnd: number,
@@ -251,7 +253,7 @@ export async function numbersOf(store: Pick<ObjectStore, 'list'>, prefix: string
   return numbers;
 }
 
-/** No checkpoint can be read that covers what was removed. */
+/** No readable checkpoint covers the removed manifests. */
 export function uncovered(prefix: string): LokiError {
   return new LokiError(
     'unavailable',
@@ -271,7 +273,7 @@ function sealKey(prefix: string, era: number): string {
   return numbered(prefix, era);
 }
 
-/** The seal of an era, which is counted from 0. */
+/** The seal of an era; eras count from 0. */
 export function encodeSeal(era: number, createdMs: number): Buffer {
   const writer = new ByteWriter(32);
   writer.u32(magic);

@@ -1,4 +1,7 @@
-/** Start of an embedded write log, and its life: the object store must be this log's alone. */
+/**
+ * Proves at the start of an embedded write log, and while it runs, that the object store belongs to this log
+ * alone.
+ */
 import { LokiError } from '@loki/model';
 import type { Clock, Logger, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import { foreignOwnerText, OwnerMark } from './owner-mark.ts';
@@ -13,23 +16,23 @@ interface StoreOwnerOptions {
   readonly logId: string;
   /** Its host and directory. */
   readonly place: string;
-  /** The words with which lokictl opens the store: its directory, or `--config FILE`. */
+  /** Arguments of lokictl that open the store: its directory, or `--config FILE`. */
   readonly storeWords: string;
   /** The store is taken from another log at the start. */
   readonly takesStore: boolean;
   /**
-   * Called once when the mark was moved to another log: nothing may be flushed or acknowledged from then on.
+   * Called once when the mark has moved to another log: this process must neither flush nor acknowledge any
+   * more.
    */
   readonly onLost: (error: LokiError) => void;
-  /** Between two looks at the mark. Default 15 s. */
+  /** Time between two reads of the mark. Default 15 s. */
   readonly pollMs?: number;
 }
 
 /**
- * Marks the store as this log's, and watches the mark until `stop`. A look that fails proves nothing; it is
- * repeated.
+ * Marks the store as this log's, and watches the mark until `stop`. A failed read of the mark is repeated.
  *
- * @throws LokiError `internal`, saying what to do, when the store is another log's
+ * @throws LokiError `internal`, with the remedy in its text, when the store belongs to another log
  */
 export async function ownStore(options: StoreOwnerOptions): Promise<{ stop: () => void }> {
   const { objectStore, clock, timers, logger, logId, place, takesStore, onLost, pollMs = 15_000 } = options;

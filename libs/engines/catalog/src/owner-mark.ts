@@ -5,7 +5,7 @@ import type { ObjectStore } from '@loki/ports';
 import { numbered, numberOf } from './keys.ts';
 import { decode, appendChecksum } from './manifest.ts';
 
-/** A write log that owns a store, or owned it. */
+/** A write log that owns or owned a store. */
 export interface StoreOwner {
   /** The log's identity, 32 hex digits: it stays with the log's directory. */
   readonly logId: string;
@@ -17,12 +17,14 @@ export interface StoreOwner {
 const prefix = 'catalog/owners/';
 /** `LOE1`. The last byte is the version. */
 const magic = 0x3145_4f4c;
-/** Others may take the store at the same moment; more in a row than this is not chance. */
+/**
+ * Maximum of attempts: other processes may take the store at the same moment, but not this often by chance.
+ */
 const attemptsMax = 16;
 
 /**
- * The owner of the store: numbered objects, each created once; the newest counts. Two embedded logs count the
- * same offsets, so each would lose what the other one commits.
+ * The owner of the store: numbered objects, each created once; the newest counts. Two embedded logs use the
+ * same offsets, so that each would skip records whose offsets the other has committed.
  */
 export class OwnerMark {
   readonly #store: ObjectStore;
@@ -31,13 +33,13 @@ export class OwnerMark {
     this.#store = store;
   }
 
-  /** Undefined: no embedded log has used the store since marks exist. */
+  /** Undefined: no version with marks has used the store with an embedded log. */
   async current(signal?: AbortSignal): Promise<StoreOwner | undefined> {
     const number = await this.#newest(signal);
     return number === 0 ? undefined : this.#read(number, signal);
   }
 
-  /** Marks a store without an owner; returns its owner from now on, which may be another one. */
+  /** Marks a store without an owner; returns its owner, which may be another log. */
   async claim(owner: StoreOwner, signal?: AbortSignal): Promise<StoreOwner> {
     const current = await this.current(signal);
     if (current) return current;
@@ -83,7 +85,7 @@ export class OwnerMark {
 }
 
 /**
- * The refusal of a second log, with what to do.
+ * The refusal of a second log, with the remedy.
  *
  * @param storeWords the words with which lokictl opens this store; without them it would open the default one
  */

@@ -1,4 +1,4 @@
-/** The fold of the log of the partitions' number: who uses how many, and from which row time on. */
+/** The fold of the log of the number of partitions: how many each role uses, and from which row time on. */
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { LokiError } from '@loki/model';
@@ -12,13 +12,16 @@ export interface LayoutStep {
   readonly count: number;
 }
 
-/** The number of partitions as one moment knows it. Each is at least as large as the next. */
+/** The numbers of partitions at one moment. Each is at least as large as the next. */
 export interface Layout {
   /** Number of partitions that ingesters own and compactors follow. */
   readonly owned: number;
   /** Number of partitions that queriers ask. */
   readonly asked: number;
-  /** Distributors write to them by row time; ascending, and the first holds for all rows before. */
+  /**
+   * Number of partitions to which distributors write, by row time; ascending. The first holds for all earlier
+   * rows too.
+   */
   readonly steps: readonly LayoutStep[];
 }
 
@@ -48,7 +51,7 @@ export class LayoutState implements FoldedLog<LayoutManifest> {
       throw new LokiError('corrupt', `partition layout: manifest ${manifest.number} after ${this.number}`);
     }
     const { owned, asked, steps } = manifest;
-    // The first manifest says how many there were, whatever this process's configuration says.
+    // The first manifest states the number before it, independent of this process's configuration.
     if (this.number > 0) checkGrowth(this.layout, manifest);
     this.layout = { owned, asked, steps };
     this.number = manifest.number;

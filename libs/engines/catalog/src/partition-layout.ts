@@ -6,17 +6,19 @@ import { NumberedLog } from './numbered-log.ts';
 import { LayoutState } from './partition-layout-state.ts';
 import type { Layout, LayoutManifest, LayoutStep } from './partition-layout-state.ts';
 
-/** The number of partitions as a role uses it. */
+/** The number of partitions for one role. */
 export interface Partitions extends Layout {
   /** Calls `listener` after each change. @returns ends that */
   onChange(listener: () => void): () => void;
   /**
-   * For readers: waits until the layout is known as of `staleMs` ago at most. undefined: it is. Rejects with
-   * `unavailable` where the store does not tell: an answer without a partition would lack lines.
+   * For readers: waits until this process has read the layout within the last `staleMs`. undefined: it has.
+   * Rejects with `unavailable` when the store does not answer: without a partition an answer would lack
+   * lines.
    */
   current(signal?: AbortSignal): Promise<void> | undefined;
   /**
-   * For writers: the same, but goes on without an answer of the store, as lines matter more than repeats.
+   * For writers: the same, but resolves also without an answer of the store, because a lost line is worse
+   * than a repeated one.
    */
   caughtUp(): Promise<void> | undefined;
 }
@@ -32,9 +34,9 @@ interface PartitionLayoutOptions {
   readonly followMs?: number;
   /** A reader that has not read the log for this time reads it first. Default 30 s. */
   readonly staleMs?: number;
-  /** From one stage of a change to the next: all processes know the former one then. Default 60 s. */
+  /** Time between two stages of a change, in which every process reads the former one. Default 60 s. */
   readonly stageMs?: number;
-  /** Row time from the last stage to the first row in a new partition. Default 60. */
+  /** Seconds of row time between the last stage and the first row in a new partition. Default 60. */
   readonly leadSeconds?: number;
 }
 
@@ -43,16 +45,16 @@ const staleMsDefault = 30_000;
 const stageMsDefault = 60_000;
 const leadSecondsDefault = 60;
 /**
- * The log is read after this multiple of `staleMs`, whatever others tell: a minute, as each process must know
- * a stage before the next one.
+ * The log is read after this multiple of `staleMs` even when other processes report no news: a minute,
+ * because each process must read a stage before the next one.
  */
 const netFactor = 2;
 /** Bound of one reading or writing, well below a stage. */
 const attemptMs = 10_000;
-/** A push waits no longer for the layout. */
+/** Maximum wait of a push for the layout. */
 const waitMs = 5_000;
 
-/** A number of partitions that never changes: those of an embedded log. */
+/** A fixed number of partitions, for an embedded log. */
 export function fixedPartitions(count: number): Partitions {
   return {
     owned: count,
@@ -68,7 +70,7 @@ export function fixedPartitions(count: number): Partitions {
  * A log of the number of partitions in the object store (`catalog/partition-layout/`).
  *
  * Partitions are added in three stages, a minute apart: ingesters own them; queriers ask them; distributors
- * write to them, rows from a later second on. So each reader knows a partition before its first row, and a
+ * write rows from a later second on to them. So each reader asks a partition before its first row, and a
  * reader that has not read the log for half a minute answers no query. A row is placed by its own timestamp,
  * so that the same row goes to the same partition whenever it is sent again, and its repeat is removed there.
  */
@@ -78,13 +80,13 @@ export class PartitionLayout implements Partitions {
   readonly #log: NumberedLog<LayoutManifest>;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
-  /** When the last reading began that succeeded. */
+  /** Start of the last successful read. */
   #readMs = Number.NEGATIVE_INFINITY;
-  /** The same, or when the write log was last found to have no partition that is not in use. */
+  /** The later of that time and the last check in which all partitions of the write log were in use. */
   #knownMs = Number.NEGATIVE_INFINITY;
-  /** When this process saw the last change. */
+  /** Time at which this process saw the last change. */
   #changedMs = Number.NEGATIVE_INFINITY;
-  /** When another process last told of no later number than the one that is known here. */
+  /** Time of the last message of another process without a later number. */
   #toldMs = Number.NEGATIVE_INFINITY;
   #isFailing = false;
   #reading: Promise<void> | undefined;
@@ -124,12 +126,12 @@ export class PartitionLayout implements Partitions {
     };
   }
 
-  /** Whether the store says how many there are: only then may the log be given more. */
+  /** Whether the store has the number: only then may the log get more partitions. */
   get isFounded(): boolean {
     return this.#state.number > 0;
   }
 
-  /** Reads the log, and follows it from then on. @throws what the store throws */
+  /** Reads the log, and follows it. @throws what the store throws */
   async start(): Promise<void> {
     await this.#read();
     this.#follow().catch(() => undefined); // stopped while it slept
@@ -150,17 +152,17 @@ export class PartitionLayout implements Partitions {
 
   caughtUp(): Promise<void> | undefined {
     if (!this.#isStale() || this.#isFailing) return undefined;
-    const reading = this.#read().catch(() => undefined); // lines matter more than repeats
+    const reading = this.#read().catch(() => undefined); // a lost line is worse than a repeated one
     return Promise.race([reading, this.#options.timers.sleep(waitMs)]);
   }
 
   /**
-   * Takes the next step towards as many partitions as the log has: writes the present number where the store
-   * has none, or the next stage of a change. Called from time to time by each process that writes.
+   * Takes the next step towards the write log's number of partitions: writes the present number where the
+   * store has none, or the next stage of a change. Each process that writes calls it periodically.
    *
-   * @param countedMs when the log was asked for its partitions, on the monotonic clock. Where all of them are
-   *   in use there can be no later manifest, and the store is not asked, but for the net.
-   * @returns whether there is nothing left to do
+   * @param countedMs time at which the write log stated its number, on the monotonic clock. When all of its
+   *   partitions are in use, no later manifest can exist, and the store is read rarely. @returns whether all
+   *   steps are done
    */
   async advance(logPartitions: number, countedMs = Number.NEGATIVE_INFINITY): Promise<boolean> {
     const { clock, logger } = this.#options;
@@ -188,12 +190,12 @@ export class PartitionLayout implements Partitions {
     return this.isFounded && this.steps.at(-1)!.count >= logPartitions;
   }
 
-  /** Whether the store was asked not too long ago, whatever others tell. */
+  /** Whether the last read of the store is recent enough, independent of news. */
   #isInNet(): boolean {
     return this.#agoMs(this.#readMs) <= netFactor * this.#staleMs;
   }
 
-  /** Whether other processes, or the write log, tell that there is nothing later. */
+  /** Whether other processes, or the write log, have recently shown that there is no later manifest. */
   #isTold(): boolean {
     return this.#agoMs(Math.max(this.#toldMs, this.#knownMs)) <= this.#staleMs;
   }
@@ -272,7 +274,7 @@ export class PartitionLayout implements Partitions {
   }
 }
 
-/** The next stage; undefined: there is none, or the present one is too young. */
+/** The next stage; undefined: no next stage, or the present one is too young. */
 function nextLayout(
   { number, layout }: LayoutState,
   logPartitions: number,

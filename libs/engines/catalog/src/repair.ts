@@ -1,6 +1,6 @@
 /**
- * An operator's way on from damaged objects of the catalog: each is rebuilt from what else is known, and its
- * bytes kept.
+ * Repairs damaged objects of the catalog on behalf of lokictl: rebuilds each one from other objects, and
+ * keeps the damaged bytes in quarantine.
  */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
@@ -17,9 +17,9 @@ interface RepairOptions {
   readonly objectStore: ObjectStore;
   readonly partitionCount: number;
   readonly nowMs: number;
-  /** Says what would be done, and changes nothing. */
+  /** Reports the repairs without doing them. */
   readonly isDryRun: boolean;
-  /** For tests. */
+  /** Manifests of an era; tests set it. */
   readonly eraSize?: number;
 }
 
@@ -30,7 +30,7 @@ interface Repair {
   readonly isMended: boolean;
 }
 
-/** No process may write the store meanwhile. */
+/** No process may write to the store during the repair. */
 export async function repairCatalog(options: RepairOptions): Promise<Repair[]> {
   const repairs: Repair[] = [];
   for (let partition = 0; partition < options.partitionCount; partition++) {
@@ -58,7 +58,7 @@ async function repairPartition(partition: number, options: RepairOptions): Promi
         ? `the segment ${segment.key} is committed again`
         : `no segment begins at offset ${startOffset}: the records from there on are read from the write log again`;
       repairs.push({ key, text: `${error.message}: ${text}`, isMended: !isDryRun });
-      // The rest is known only with this one in its place.
+      // Later damage shows only after this object is repaired.
       if (isDryRun) return repairs;
       await keepBytes(objectStore, key);
       await objectStore.put(key, encodeManifest({ ...content, endOffset, partition, number }));
@@ -67,8 +67,8 @@ async function repairPartition(partition: number, options: RepairOptions): Promi
 }
 
 /**
- * Removes the roots of damaged checkpoints: the catalog was read without them, and the next ones refer to
- * none of their parts.
+ * Removes the roots of damaged checkpoints. The catalog was read without them, and the next checkpoints refer
+ * to none of their parts.
  */
 async function repairCheckpoints(
   partition: number,
@@ -90,8 +90,8 @@ async function repairCheckpoints(
 }
 
 /**
- * The manifest that must have stood there: a flush puts its segment first, and its key says the offsets. Or
- * why not.
+ * The manifest that was under this number, rebuilt from its segment: a flush puts the segment first, and the
+ * segment's key has the offsets. A text: the reason why it cannot be rebuilt.
  */
 async function rebuild(catalog: PartitionCatalog, options: RepairOptions): Promise<ManifestContent | string> {
   const { objectStore, nowMs } = options;
@@ -135,7 +135,7 @@ async function repairDeletes({ objectStore, nowMs, isDryRun }: RepairOptions): P
       const outcome =
         'a step of a delete request whose tenant cannot be read is dropped: check every request';
       repairs.push({ key, text: `${error.message}: ${outcome}`, isMended: !isDryRun });
-      // Later steps are known only with this one in its place.
+      // Later steps can be read only after this one is repaired.
       if (isDryRun) break;
       await keepBytes(objectStore, key);
       const step = { number, tenant: '', atMs: nowMs, change: { kind: 'increase' } } as const;

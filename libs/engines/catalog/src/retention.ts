@@ -2,7 +2,7 @@
 import { nsPerMs } from '@loki/model';
 import type { LeafDelete } from '@loki/ports';
 
-/** How long a tenant's entries are kept. Periods of 0 are for ever. */
+/** A tenant's retention periods; 0: no limit. */
 export interface RetentionLimits {
   readonly retentionPeriodMs: number;
   readonly retentionStreams: readonly {
@@ -12,7 +12,7 @@ export interface RetentionLimits {
   }[];
 }
 
-/** Before every timestamp there is. */
+/** Smaller than every timestamp. */
 const beginningNs = -(1n << 63n);
 
 /**
@@ -26,8 +26,7 @@ export function expiredRows(limits: RetentionLimits, nowMs: number): LeafDelete[
   const all = [...rules, { selector: '{}', periodMs: limits.retentionPeriodMs }];
   return all.flatMap(({ selector, periodMs }, i) => {
     if (periodMs <= 0) return [];
-    // A rule that comes before and takes at least as much need not be spared: its streams lose these rows
-    // anyway.
+    // A preceding rule with a shorter or equal period needs no exception: its streams lose these rows anyway.
     const except = rules.slice(0, i).filter((rule) => period(rule.periodMs) > periodMs);
     const endNs = BigInt(nowMs - periodMs) * nsPerMs;
     const exceptions = except.length === 0 ? {} : { except: except.map((rule) => rule.selector) };

@@ -38,8 +38,8 @@ interface TenantSections {
 }
 
 /**
- * All sections of all tenants, found by tenant and time at a cost that follows what is found. A section takes
- * eight bytes here: its facts stand in the segment's table.
+ * The sections of all tenants by tenant and time. A lookup costs time proportional to its result. A section
+ * takes eight bytes here; its properties are in the segment's table.
  */
 export class SectionIndex implements StateListener {
   readonly #tenants = new Map<string, TenantSections>();
@@ -50,7 +50,7 @@ export class SectionIndex implements StateListener {
 
   removed(live: LiveSegment, section: ManifestSection): void {
     for (const bucket of this.#buckets(section)) {
-      // Mostly the oldest ones go, which stand near the front.
+      // Searches from the front: mostly the oldest sections are removed.
       const at = bucket.indexOf(live);
       const last = bucket.pop();
       if (at >= 0 && at < bucket.length) bucket[at] = last!;
@@ -62,7 +62,7 @@ export class SectionIndex implements StateListener {
     if (tenant.byDay.size === 0 && tenant.long.length === 0) this.#tenants.delete(section.tenant);
   }
 
-  /** Sections of the tenant with rows that may stand in startNs <= ts < endNs; each once, in no order. */
+  /** Sections of the tenant that may have rows with startNs <= ts < endNs; each once, in no order. */
   find(tenant: string, startNs: bigint, endNs: bigint): SegmentRef[] {
     const sections = this.#tenants.get(tenant);
     if (!sections || startNs >= endNs) return [];
@@ -89,8 +89,8 @@ export class SectionIndex implements StateListener {
   }
 
   /**
-   * UTC days, counted from 1970, that a tenant's sections reach into; without sections that are too long to
-   * compact.
+   * UTC days, counted from 1970, in which a tenant's sections may have rows; without sections that are too
+   * long to compact.
    */
   days(tenant: string): number[] {
     return [...(this.#tenants.get(tenant)?.byDay.keys() ?? [])].map(Number);

@@ -27,9 +27,9 @@ export interface PartIdentity {
 /** Neighbouring live segments, in order. */
 export interface SegmentGroup {
   readonly segments: Set<LiveSegment>;
-  /** About what they take in a checkpoint, unpacked. */
+  /** Their approximate unpacked size in a checkpoint. */
   bytes: number;
-  /** Of the group as it was last encoded or read; undefined: it has changed since. */
+  /** The stored part with the same content; undefined: the group has changed since. */
   identity: PartIdentity | undefined;
 }
 
@@ -40,9 +40,8 @@ export interface SegmentGroup {
 export const groupBytesDefault = 256 << 10;
 
 /**
- * The grouping follows from the manifests alone, so that processes which folded the same ones encode the same
- * parts. Neighbours that drops made
- * smaller than half a group, together, become one.
+ * The grouping depends on the manifests alone: processes that folded the same manifests encode the same
+ * parts. Two neighbours that together are smaller than half a group become one group.
  */
 export class SegmentGroups implements Iterable<SegmentGroup> {
   readonly #bytesMax: number;
@@ -71,7 +70,7 @@ export class SegmentGroups implements Iterable<SegmentGroup> {
     return group;
   }
 
-  /** The group for a next segment of `bytes`: the last one while it has room. */
+  /** The group for the next segment of `bytes`: the last group while it has room, otherwise a new one. */
   forNext(bytes: number): SegmentGroup {
     const last = this.#groups.at(-1);
     if (!last || (last.segments.size > 0 && last.bytes + bytes > this.#bytesMax)) return this.open();
@@ -79,7 +78,7 @@ export class SegmentGroups implements Iterable<SegmentGroup> {
     return last;
   }
 
-  /** Takes note that sections of a segment were dropped. */
+  /** Marks the group of a segment as changed, because sections were dropped. */
   shrunk({ group }: LiveSegment, dropped: readonly ManifestSection[]): void {
     for (const section of dropped) group.bytes -= sectionBytes(section);
     this.#changed(group);
@@ -119,7 +118,7 @@ export class SegmentGroups implements Iterable<SegmentGroup> {
 /** Key, offsets, time and size of a segment, about. */
 const placeBytes = 80;
 
-/** About what a segment takes in a checkpoint. */
+/** The approximate size of a segment in a checkpoint. */
 export function segmentBytes(sections: Iterable<ManifestSection>): number {
   let bytes = placeBytes;
   for (const section of sections) bytes += sectionBytes(section);

@@ -5,11 +5,11 @@ import { LokiError } from '@loki/model';
 import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 
-/** The number of partitions that a stream has from one moment of row time to another. */
+/** The number of partitions of a stream in a range of row time. */
 export interface ShardStep {
-  /** The stream's placement hash. Streams that share one share their steps, which does no harm. */
+  /** The stream's placement hash. Streams with the same hash have the same steps, which is harmless. */
   readonly placement: number;
-  /** Unix seconds of the first rows that the step holds for. */
+  /** Unix seconds of the first rows to which the step applies. */
   readonly fromSeconds: number;
   /** Rows from here on go to one partition again. */
   readonly untilSeconds: number;
@@ -19,13 +19,13 @@ export interface ShardStep {
 export interface ShardManifest {
   readonly number: number;
   readonly createdMs: number;
-  /** The process that added it; '' : it corrects a step, and holds as it stands. */
+  /** The process that added the step; empty: the step corrects another one and needs no correction itself. */
   readonly writer: string;
   readonly steps: readonly ShardStep[];
 }
 
 /**
- * Steps that ended longer ago than this are forgotten: rows of that time are refused by their age
+ * Steps that ended longer ago than this are dropped: rows of that time are too old to be accepted
  * (`reject_old_samples_max_age`).
  */
 const forgottenAfterMs = 30 * 86_400_000;
@@ -42,7 +42,7 @@ const stepsMax = 10_000_000;
 export class StreamShardsState implements FoldedLog<ShardManifest> {
   number = 0;
   readonly steps = new Map<number, ShardStep[]>();
-  /** Another step to take in the place of one that cannot hold; asked for each step that is folded. */
+  /** Returns a correction for a step that came too late, else the step itself; called for each step. */
   substitute: ((step: ShardStep, writer: string) => ShardStep) | undefined;
 
   fold(manifest: ShardManifest): void {
@@ -54,7 +54,7 @@ export class StreamShardsState implements FoldedLog<ShardManifest> {
     this.#forget(manifest.createdMs);
   }
 
-  /** The state of the stream before `fromSeconds` as a step from there on. */
+  /** A step from `fromSeconds` on with the number of partitions that the stream had before. */
   withoutStep({ placement, fromSeconds }: ShardStep): ShardStep {
     const previous = this.steps.get(placement)?.findLast((step) => step.fromSeconds < fromSeconds);
     return previous

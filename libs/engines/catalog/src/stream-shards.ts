@@ -14,8 +14,8 @@ interface StreamShardsOptions {
   /** Distributors, this one included. */
   readonly healthyDistributors: () => number;
   /**
-   * Row time between the moment a step is wanted and its begin, where other distributors must have read it
-   * before. Default 60.
+   * Seconds of row time between the request for a step and its begin, where other distributors have to read
+   * the step first. Default 60.
    */
   readonly leadSecondsShared?: number;
   /**
@@ -26,34 +26,38 @@ interface StreamShardsOptions {
 }
 
 /**
- * How long a step holds, in row time. A stream that is hot all day adds four a day; one that was hot once
- * goes home.
+ * Duration of a step, in row time. A stream that is hot all day adds four steps a day; a stream that was hot
+ * once returns to one partition.
  */
 const stepSeconds = 6 * 3_600;
-/** Before its end a step is followed by the next one. */
+/** A stream that is still hot gets its next step this long before the end of the present one. */
 const renewBeforeSeconds = 600;
 
-/** Row time between the moment a step is wanted and its begin: the store has to take it before. */
+/**
+ * Seconds of row time between the request for a step and its begin: the store must have acknowledged the step
+ * by then.
+ */
 const leadSeconds = 2;
 const leadSecondsSharedDefault = 60;
 const refreshMsDefault = 10_000;
 
-/** A store that fails is asked again after this. */
+/** Pause after a failure of the store. */
 const retryMs = 500;
 /** Bound of one attempt, well below `leadSecondsShared`. */
 const attemptMs = 10_000;
-/** A push waits no longer for what this process should have read. */
+/** Maximum wait of a push for a read of the log. */
 const waitMs = 5_000;
-/** Streams that wait for the store; the others want again with their next push. */
+/**
+ * Maximum of streams whose step waits for the store; other streams request theirs again with their next push.
+ */
 const wantedMax = 10_000;
 
 /**
- * Says to how many partitions the rows of a hot stream go, by row time: a log of steps in the object store
- * (`catalog/stream-shards/`), the same for all distributors and after their restarts.
+ * The number of partitions for the rows of a hot stream, by row time: a log of steps in the object store
+ * (`catalog/stream-shards/`), the same for all distributors and after restarts.
  *
  * A row is placed by its own timestamp and the steps, and a step begins after all rows that were placed
- * without it. The same row therefore goes to the same partition whenever it is sent again, where its repeat
- * is seen and removed.
+ * without it. A repeated row therefore goes to the same partition, which removes the repeat.
  */
 export class StreamShards {
   readonly #options: StreamShardsOptions;
@@ -61,11 +65,11 @@ export class StreamShards {
   readonly #log: NumberedLog<ShardManifest>;
   readonly #stop = new AbortController();
   readonly #requests = new Map<number, ShardStep>();
-  /** Corrections of steps that the store took when they should have begun already. */
+  /** Corrections of steps that the store acknowledged after their begin. */
   readonly #corrections = new Map<number, ShardStep>();
   #isStarted = false;
   #isWriting = false;
-  /** When the last reading began that succeeded. */
+  /** Start of the last successful read. */
   #readMs = 0;
   #isFailing = false;
   #reading: Promise<void> | undefined;
@@ -81,12 +85,12 @@ export class StreamShards {
     });
   }
 
-  /** Reads the log, and follows it from then on. @throws what the store throws */
+  /** Reads the log, and follows it. @throws what the store throws */
   async start(signal?: AbortSignal): Promise<void> {
     const beganMs = this.#options.clock.monotonicMs();
     await this.#log.load(signal);
     this.#readMs = beganMs;
-    // Steps from before this process hold, also those that our writer's name added.
+    // Steps from before this process's start hold, also those under this writer's name.
     this.#state.substitute = (step, writer) => this.#substitute(step, writer);
     this.#isStarted = true;
     this.#follow().catch(() => undefined); // stopped while it slept
@@ -97,9 +101,9 @@ export class StreamShards {
   }
 
   /**
-   * Waits for the log when this process, paused for instance, has not read it lately and may not know a step
-   * that has begun. undefined: nothing to wait for. While the store fails no push waits, because lines matter
-   * more than repeats.
+   * Waits for a read of the log when the last one is too old, for example after a pause of the process: a
+   * step that this process has not read may have begun. undefined: no wait is needed. While the store fails
+   * no push waits, because a lost line is worse than a repeated one.
    */
   caughtUp(): Promise<void> | undefined {
     const { clock, healthyDistributors, timers } = this.#options;
@@ -114,10 +118,10 @@ export class StreamShards {
   }
 
   /**
-   * A stream grows so fast that it should have `shards`. Costs a look at its steps; the store is asked in the
+   * Requests `shards` partitions for a fast stream. Costs a lookup of its steps; the store is written in the
    * background.
    *
-   * @param newestSeconds of the stream's newest row, as far as this process knows
+   * @param newestSeconds row time of the stream's newest row in this process
    */
   want(placement: number, shards: number, newestSeconds: number): void {
     if (!this.#isStarted || this.#requests.size >= wantedMax) return;
@@ -145,7 +149,7 @@ export class StreamShards {
     const { signal } = this.#stop;
     while (this.#requests.size + this.#corrections.size > 0 && !signal.aborted) {
       try {
-        // Corrections by themselves: who reads them has no reason to doubt them.
+        // Corrections have a manifest of their own, without a writer: readers apply them unchanged.
         const isCorrecting = this.#corrections.size > 0;
         const waiting = isCorrecting ? this.#corrections : this.#requests;
         const make = (number: number): ShardManifest | undefined => {
@@ -168,7 +172,7 @@ export class StreamShards {
   }
 
   /**
-   * A step that an attempt added whose answer was lost, or that should have begun already, is wanted no more.
+   * Drops the requests of steps that an attempt with a lost answer has added, or whose begin has passed.
    */
   #dropDone(): void {
     const nowSeconds = this.#nowSeconds();
@@ -180,8 +184,8 @@ export class StreamShards {
   }
 
   /**
-   * The store took a step of ours so late that rows behind its begin may have been placed without it: what
-   * held before goes on to hold.
+   * The store acknowledged a step of this process so late that rows after its begin may have been placed
+   * without it: the former number of partitions stays.
    */
   #substitute(step: ShardStep, writer: string): ShardStep {
     if (writer !== this.#options.writer || step.fromSeconds > this.#nowSeconds()) return step;
@@ -191,7 +195,7 @@ export class StreamShards {
     return correction;
   }
 
-  /** Alone there is nothing to learn: what this process added it knows. */
+  /** A single distributor has no other writers to read from. */
   async #follow(): Promise<never> {
     const { timers, healthyDistributors, refreshMs = refreshMsDefault } = this.#options;
     for (;;) {
