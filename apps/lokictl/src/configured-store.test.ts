@@ -28,6 +28,7 @@ const commands: readonly (readonly string[])[] = [
   ['retention', '--dry-run'],
   ['owner', 'show'],
   ['owner', 'move', '--to', 'a'.repeat(32)],
+  ['store', 'verify'],
   ['repair', '--dry-run'],
   ['repair'],
 ];

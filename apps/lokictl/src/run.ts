@@ -15,6 +15,7 @@ import { forget, ring } from './rings.ts';
 import { segmentInspect } from './segment-inspect.ts';
 import { segmentVerify } from './segment-verify.ts';
 import { services } from './services.ts';
+import { storeVerify } from './store-verify.ts';
 import { top } from './top.ts';
 
 /** All verbs, in the order of the help. */
@@ -32,6 +33,7 @@ const commands: readonly Command[] = [
   compaction,
   segmentInspect,
   segmentVerify,
+  storeVerify,
   retention,
   ownerShow,
   ownerMove,
