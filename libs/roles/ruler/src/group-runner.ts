@@ -140,7 +140,7 @@ export class GroupRunner implements GroupStatus {
           const evaluatedAtMs = this.#isRestored ? 0 : await this.#restore(atMs, signal);
           this.#isRestored = true;
           if (evaluatedAtMs < atMs) await this.#evaluate(atMs, signal);
-        });
+        }, signal);
         const next = tickAfter(tickMs, clock.nowMs(), this.intervalMs, this.#token);
         if (next.missed > 0) metrics.iterationsMissed(this.#labels, next.missed);
         tickMs = next.tickMs;

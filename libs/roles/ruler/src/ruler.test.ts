@@ -413,3 +413,21 @@ describe("Prometheus' API", () => {
     await expect(answerTo('type=zz')).rejects.toThrow('not supported value "zz"');
   });
 });
+
+test('a group that waits behind the evaluations of others is deleted at once', async () => {
+  const world = new RulerWorld();
+  world.evaluationMs = 60 * minute;
+  const exprs = Array.from({ length: 17 }, (_, i) => `vector(${i})`);
+  for (const [i, expr] of exprs.entries()) {
+    await world.put(`name: g${i}\ninterval: 10s\nrules:\n- record: r\n  expr: ${expr}\n`);
+  }
+  const ruler = await started(world);
+  await world.pass(minute);
+  const evaluated = world.evaluated.map((each) => each.split('@')[0]);
+  const waiting = exprs.filter((expr) => !evaluated.includes(expr));
+  expect(waiting).toHaveLength(1);
+  const { nowMs } = world;
+  await world.do(ruler.groupDeleted(tenantA, 'ns', `g${exprs.indexOf(waiting[0])}`));
+  expect(world.nowMs - nowMs).toBeLessThan(minute);
+  expect(ruler.running(tenantA)).toHaveLength(16);
+});
