@@ -48,8 +48,7 @@ export class MemcachedConnection {
   }
 
   /**
-   * Resolves when connected, with TLS where it is asked for; rejects with the first that fails, or at the
-   * deadline.
+   * Resolves when connected, with TLS if configured; rejects with the first failure, or at the deadline.
    */
   static async open(
     address: MemcachedAddress,
@@ -70,7 +69,7 @@ export class MemcachedConnection {
       await promise;
       return new MemcachedConnection(socket);
     } catch (error) {
-      socket.on('error', () => undefined); // it is being destroyed
+      socket.on('error', () => undefined); // the socket is being destroyed
       socket.destroy();
       throw error;
     } finally {

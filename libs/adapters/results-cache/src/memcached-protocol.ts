@@ -2,24 +2,24 @@
 import { createHash } from 'node:crypto';
 import { mib } from '@loki/model';
 
-/** A key that memcached takes has 1 to 250 bytes, none of which is a space or a control character. */
+/** A key that memcached accepts: 1 to 250 bytes without spaces and control characters. */
 const keyBytesMax = 250;
-/** Begins our name of a key that memcached would not take, so no key may begin with it. */
+/** Prefix of the substitute for a key that memcached refuses; no key may begin with it. */
 const hashedMark = '#';
 
 /**
- * The name of a key on servers: the key itself, or its SHA-256 where memcached could not take it. Distinct
- * keys stay distinct.
+ * The name of a key on servers: the key itself, or its SHA-256 where memcached would refuse it. Distinct keys
+ * stay distinct.
  */
 export function memcachedKey(key: string): string {
   const isPlain = key.length <= keyBytesMax && /^[\x21-\x7e]+$/.test(key) && !key.startsWith(hashedMark);
   return isPlain ? key : hashedMark + createHash('sha256').update(key).digest('base64url');
 }
 
-/** Above this memcached takes a time to live for a moment in Unix time. */
+/** Above this memcached reads a time to live as a Unix time. */
 const relativeSecondsMax = 30 * 24 * 3600;
 
-/** Memcached's expiration time, in whole seconds and never shorter than asked; 0: does not expire. */
+/** Memcached's expiration time, in whole seconds and rounded up; 0: does not expire. */
 export function expirationOf(ttlMs: number, nowMs: number): number {
   if (ttlMs <= 0) return 0;
   const seconds = Math.ceil(ttlMs / 1000);
@@ -46,7 +46,7 @@ export class ServerRefusal extends Error {}
 /** Reads the answer to one request as it comes. */
 export interface AnswerReader<T> {
   /**
-   * @returns the answer once it is whole; undefined: there is more to come
+   * @returns the complete answer; undefined: more bytes are needed
    * @throws ProtocolFault, ServerRefusal
    */
   take(chunk: Buffer): { readonly answer: T } | undefined;
@@ -69,7 +69,7 @@ class AnswerBytes {
     return this.#bufferedBytes;
   }
 
-  /** The next line without its end; undefined: it is not whole yet. */
+  /** The next line without its end; undefined: incomplete. */
   line(): string | undefined {
     const bytes = this.#joinChunks();
     const at = bytes.indexOf('\r\n');
@@ -81,7 +81,7 @@ class AnswerBytes {
     return bytes.toString('latin1', 0, at);
   }
 
-  /** The next `length` bytes with the line end behind them; undefined: they are not all here yet. */
+  /** The next `length` bytes, which a line end must follow; undefined: incomplete. */
   block(length: number): Buffer | undefined {
     if (this.#bufferedBytes < length + 2) return undefined;
     const bytes = this.#joinChunks();
@@ -106,7 +106,7 @@ class AnswerBytes {
 /** Values of one answer together. */
 const answerBytesMax = 64 * mib;
 
-/** The answer to `get`: values by key, none that was not asked for, none twice. */
+/** The answer to `get`: values by key. Refuses keys that were not requested, and repeated ones. */
 export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
   readonly #requestedKeys: ReadonlySet<string>;
   readonly #valueBytesMax: number;

@@ -22,18 +22,19 @@ export interface MemcachedResultsCacheOptions {
   readonly prefix: string;
   readonly ttlMs: number;
   /**
-   * One request. A question of many keys takes a few of them in turn, `questionTimeouts` times that at most.
+   * Deadline of one request. A lookup of many keys makes several requests one after another, and takes
+   * `questionTimeouts` times that at most.
    */
   readonly timeoutMs: number;
-  /** Keys of one request; 0: as many as go into one. */
+  /** Keys of one request; 0: the protocol's maximum. */
   readonly batchSize: number;
-  /** Requests of one question at a time. */
+  /** Concurrent requests of one lookup. */
   readonly parallelism: number;
-  /** To one server. */
+  /** Maximum of connections to one server. */
   readonly connectionsMax: number;
-  /** Larger values are not written; 0: nothing but our own bound. */
+  /** Larger values are not written; 0: only this program's own bound applies. */
   readonly itemBytesMax: number;
-  /** Values waiting to be written: beyond, further ones are dropped. */
+  /** Maximum of values that wait to be written; further ones are dropped. */
   readonly writing: { readonly parallelism: number; readonly itemsMax: number; readonly bytesMax: number };
   readonly breaker: BreakerOptions;
   readonly tls?: MemcachedTls;
@@ -63,8 +64,8 @@ interface Write {
 }
 
 /**
- * Values on memcached servers, shared by all queriers. Each key has one server. Servers away, slow or wrong
- * cost time within the deadline, never an answer.
+ * Values on memcached servers, shared by all queriers. Each key has one server. Unavailable, slow or wrong
+ * servers cost time within the deadline, never an answer.
  */
 export class MemcachedResultsCache implements ResultsCache {
   readonly #options: MemcachedResultsCacheOptions;
@@ -111,7 +112,7 @@ export class MemcachedResultsCache implements ResultsCache {
           const values = await this.#timed('get', () => server.request(getCommand(batchKeys), reader));
           if (!isOver) for (const [key, value] of values) hits.set(key, value);
         } catch {
-          // An answer that a server does not give counts as absent; the server itself counts its failures.
+          // A missing answer of a server counts as an absent value; `MemcachedServer` counts the failure.
         }
       }
     };
@@ -159,7 +160,7 @@ export class MemcachedResultsCache implements ResultsCache {
         const command = setCommand(key, value, expiration);
         if (server) await this.#timed('set', () => server.request(command, new SetReader()));
       } catch {
-        // An answer that is not kept is computed again.
+        // A result that is not cached is computed again.
       } finally {
         this.#writingBytes -= value.length;
       }

@@ -9,7 +9,7 @@ interface CacheEvents {
 
 interface MemoryResultsCacheOptions {
   readonly clock: Clock;
-  /** Keys and values together, and what an entry costs besides. */
+  /** Bytes of keys and values, with the overhead of each entry. */
   readonly bytesMax: number;
   /** 0: bounded by bytes alone. */
   readonly itemsMax?: number;
@@ -25,10 +25,10 @@ interface Entry {
 
 /** The map's entry, the value's header, and the key as a string object. */
 const entryBytes = 200;
-/** No value takes more than this share: it would push out too much else. */
+/** Largest share of one value: a larger one would evict too many others. */
 const valueShare = 1 / 8;
 
-/** Least recently used go first. */
+/** Evicts the least recently used. */
 export class MemoryResultsCache implements ResultsCache {
   readonly #options: MemoryResultsCacheOptions;
   /** From the least to the most recently used. */

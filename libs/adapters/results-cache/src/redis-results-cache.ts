@@ -17,24 +17,24 @@ interface RedisResultsCacheOptions {
   /** Stands before each key. */
   readonly prefix: string;
   readonly ttlMs: number;
-  /** How long one question may take in all; what has not come then is not there. */
+  /** Deadline of one lookup; values that have not arrived by then count as absent. */
   readonly timeoutMs: number;
-  /** A larger value is not believed, nor written. */
+  /** Larger values are neither accepted nor written. */
   readonly valueBytesMax?: number;
-  /** Bytes on their way to Redis; beyond, values are dropped. */
+  /** Maximum of bytes of unacknowledged writes; further values are dropped. */
   readonly writingBytesMax?: number;
 }
 
 const valueBytesMaxDefault = 8 * mib;
 const writingBytesMaxDefault = 64 * mib;
-/** Lookups in a row without an answer in time, after which Redis is not asked … */
+/** Consecutive lookups without an answer in time after which lookups pause … */
 const failuresMax = 5;
 /** … for this long. */
 const pauseMs = 10_000;
 
 /**
- * Values in Redis, shared by all queriers. Redis away, slow or wrong costs time within the deadline, never an
- * answer.
+ * Values in Redis, shared by all queriers. An unavailable, slow or wrong Redis costs time within the
+ * deadline, never an answer.
  */
 export class RedisResultsCache implements ResultsCache {
   readonly #options: RedisResultsCacheOptions;
@@ -82,7 +82,7 @@ export class RedisResultsCache implements ResultsCache {
       const buffer = Buffer.from(value.buffer, value.byteOffset, bytes);
       client
         .set(prefix + key, buffer, 'PX', ttlMs)
-        // An answer that is not kept is computed again.
+        // A result that is not cached is computed again.
         .catch((error: unknown) => this.#judge(error))
         .finally(() => (this.#writingBytes -= bytes));
     }

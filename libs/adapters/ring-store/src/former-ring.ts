@@ -1,6 +1,6 @@
 /**
- * A ring where the version before this one keeps it: in one value, beside the entries. See
- * `former-value.ts` of the ring for how long, and for who stands where.
+ * A ring in the form of the former version: one value beside the entries. `former-value.ts` of the ring
+ * describes the agreement of both forms and its end.
  */
 import { LokiError } from '@loki/model';
 import type { Logger, Random } from '@loki/ports';
@@ -8,7 +8,7 @@ import { agree, formerValueOf } from '@loki/ring';
 import type { EntryChange } from '@loki/ring';
 import type { RedisClient } from './redis-client.ts';
 
-/** Asks Redis with a deadline. */
+/** Runs a command with a deadline. */
 export type RedisAsk = <T>(subject: string, question: (client: RedisClient) => Promise<T>) => Promise<T>;
 
 interface FormerRingDeps {
@@ -18,15 +18,15 @@ interface FormerRingDeps {
   readonly ask: RedisAsk;
   /** All entries as they are now. */
   readonly read: () => Promise<ReadonlyMap<string, string>>;
-  /** Changes an entry if it is still what it was. */
+  /** Changes an entry if it is unchanged. */
   readonly change: (change: EntryChange) => Promise<void>;
 }
 
 /**
- * The form of the former version: a hash holds `value` and `version`. The version is drawn at random by each
- * writer, not counted: a server that was wiped and counts from 1 again must not take a write that was meant
- * for its former state.
- * KEYS: the hash; ARGV: version that must stand ('' for none), new version, value, channel to tell.
+ * The form of the former version: a hash holds `value` and `version`. Each writer chooses the version at
+ * random: with counted versions, an emptied server that counts from 1 again could accept a write that was
+ * meant for its former state. KEYS: the hash; ARGV: expected version ('' for none), new version, value,
+ * channel for the message.
  */
 const compareAndSetScript = `
 local kind = redis.call('TYPE', KEYS[1]).ok
@@ -41,13 +41,13 @@ redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[2])
 return 1`;
 
-/** Versions of ours begin with it; the former version's alphabet lacks it. */
+/** Prefix of this program's versions; the former program's alphabet lacks it. */
 const ourMark = '~';
 
-/** Attempts to write before the next reading does it. */
+/** Attempts of a write; afterwards the next read repeats it. */
 const attemptsMax = 4;
 
-/** Due writes, with the version and the entries that they follow from. */
+/** Due writes, with the version and the entries from which they were derived. */
 type Plan = ReturnType<typeof agree> & {
   readonly version: string;
   readonly entries: ReadonlyMap<string, string>;
@@ -55,13 +55,13 @@ type Plan = ReturnType<typeof agree> & {
 
 /**
  * Keeps value and entries in agreement. A value that this version wrote agrees with the entries in all but
- * heartbeats: no process reads it again. A process that finds it unchanged since its own last look
- * writes it anew, so that one of all processes writes it once in the time between two looks.
+ * heartbeats: no process reads it again. A process that finds it unchanged since its own last read writes it
+ * again, so that between two reads one process of all writes it once.
  */
 export class FormerRing {
   readonly #deps: FormerRingDeps;
   #conflicts: ReadonlyMap<string, string> = new Map();
-  /** Of the value at the last look. */
+  /** Version of the value at the last read. */
   #version: string | undefined;
 
   constructor(deps: FormerRingDeps) {
@@ -73,7 +73,8 @@ export class FormerRing {
   }
 
   /**
-   * The entries with the members that the value alone knows. Writes what is due, as far as Redis takes it.
+   * The entries, with the members that only the value has. Writes due changes; a failed write is repeated
+   * later.
    */
   async entries(): Promise<ReadonlyMap<string, string>> {
     const version = await this.#readVersion();
@@ -85,11 +86,11 @@ export class FormerRing {
     return entries;
   }
 
-  /** Shows a change of the entries in the value at once. A failure is made good at the next reading. */
+  /** Mirrors a change of the entries in the value at once. The next read repeats a failed write. */
   async show(removedId?: string): Promise<void> {
     await this.#attempt(async () => {
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
-        // The version is read before the entries: a value that was written since is no older than them.
+        // Reads the version before the entries: a value that was written later is no older than the entries.
         const version = await this.#readVersion();
         const isShown = this.isOurs(version)
           ? await this.#set(version, formerValueOf(await this.#deps.read()))
@@ -142,7 +143,7 @@ export class FormerRing {
     return isSet === 1;
   }
 
-  /** Reads; something else in the hash's place is no value. */
+  /** Reads the hash; a key of another type counts as no value. */
   async #ask<T>(subject: string, question: (client: RedisClient) => Promise<T>): Promise<T | undefined> {
     return this.#deps.ask(subject, async (client) => {
       try {
@@ -154,7 +155,7 @@ export class FormerRing {
     });
   }
 
-  /** Redis may refuse writes while it answers: what was read is right all the same. */
+  /** Redis may refuse writes and still answer reads: the read entries are valid. */
   async #attempt(work: () => Promise<unknown>): Promise<void> {
     try {
       await work();

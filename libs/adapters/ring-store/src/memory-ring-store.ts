@@ -1,4 +1,4 @@
-/** The state of rings in memory: for one process, or lent to others by it. */
+/** The state of rings in memory: for one process, which may serve it to others. */
 import type { RingNews, RingPut, RingStore } from '@loki/ports';
 
 interface MemoryRing {

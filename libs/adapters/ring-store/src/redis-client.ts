@@ -11,7 +11,7 @@ export interface RedisEndpointOptions {
   readonly masterName?: string;
   readonly username?: string;
   readonly password?: string;
-  /** Of a single or sentinel-watched server. */
+  /** Database number of a single or sentinel-watched server. */
   readonly db?: number;
   readonly tls?: { readonly insecureSkipVerify?: boolean; readonly ca?: string };
   readonly connectTimeoutMs: number;
@@ -27,7 +27,9 @@ const reconnectMaxMs = 2_000;
 /** Bytes of one answer: a ring of ten thousand members takes a tenth. A longer one ends its connection. */
 const answerBytesMax = 64 * mib;
 
-/** A client that reconnects for ever; its commands fail until it has, and one log line tells of each loss. */
+/**
+ * A client that reconnects without end. Its commands fail until it has connected; each loss is one log line.
+ */
 export function openRedis(options: RedisEndpointOptions, purpose: string): RedisClient {
   // Loaded when it is used: a process without Redis saves the memory.
   const { Cluster, Redis } = createRequire(import.meta.url)('ioredis') as typeof ioredis;

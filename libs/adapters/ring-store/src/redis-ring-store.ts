@@ -14,9 +14,9 @@ export interface RedisRingStoreOptions {
   readonly password?: string;
   readonly db?: number;
   readonly tls?: RedisEndpointOptions['tls'];
-  /** For one question and its answer. Default 500 ms. */
+  /** Deadline of one command. Default 500 ms. */
   readonly timeoutMs?: number;
-  /** Before every key, so that others may use the same server. Default `loki:`. */
+  /** Prefix of every key, so that other programs may use the same server. Default `loki:`. */
   readonly keyPrefix?: string;
   readonly timers: Timers;
   readonly random: Random;
@@ -24,9 +24,8 @@ export interface RedisRingStoreOptions {
 }
 
 /**
- * A hash has a field for each member. KEYS: the hash; ARGV: field, value ('' for none), the value that must
- * stand ('*' for any, '' for none), message to send ('' for none), channel.
- * Returns whether it was written.
+ * A hash has a field for each member. KEYS: the hash; ARGV: field, value ('' for none), the expected value
+ * ('*' for any, '' for none), message to send ('' for none), channel. Returns whether it was written.
  */
 const putScript = `
 local kind = redis.call('TYPE', KEYS[1]).ok
@@ -37,13 +36,13 @@ if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET
 if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`;
 
-/** A change by the former version is read within this time; one of many processes is the first. */
+/** A process reads a change by the former version within this time, at random; the first one writes it. */
 const formerChangeMaxMs = 2_000;
 
 interface Subscription {
   readonly key: string;
   readonly watchers: Set<(news: RingNews | undefined) => void>;
-  /** Until a change by the former version is looked at. */
+  /** Timer of the next read for changes by the former version. */
   timer: TimerHandle | undefined;
 }
 
@@ -51,8 +50,9 @@ interface Subscription {
  * Ring state in Redis: one server, a sentinel-watched one, or a cluster (each ring is a hash slot of its
  * own).
  *
- * Watchers hear of news by messages; of a connection that was lost they hear that they may have missed some.
- * While Redis is away they hear nothing: what they know stays in force. It reconnects by itself.
+ * Watchers receive changes by messages. After a lost connection they receive a note that messages may be
+ * missing. While Redis is unavailable they receive nothing, and their last state stays in force. The client
+ * reconnects by itself.
  */
 export class RedisRingStore implements RingStore {
   readonly #options: RedisRingStoreOptions;
@@ -62,7 +62,7 @@ export class RedisRingStore implements RingStore {
   readonly #subscriber: RedisClient;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #former = new Map<string, FormerRing>();
-  /** Says why there is no connection. */
+  /** Receives the reason of a missing connection. */
   #lastError: string | undefined;
   #isClosed = false;
 
@@ -206,7 +206,7 @@ export class RedisRingStore implements RingStore {
     if (subscription.timer || former.isOurs(version)) return;
     subscription.timer = this.#options.timers.after(this.#options.random.float() * formerChangeMaxMs, () => {
       subscription.timer = undefined;
-      void this.entries(subscription.key).catch(() => undefined); // the next reading does as well
+      void this.entries(subscription.key).catch(() => undefined); // the next read repeats the write
     });
   }
 
@@ -222,10 +222,10 @@ export class RedisRingStore implements RingStore {
   }
 
   async #subscribe(subscription: Subscription): Promise<void> {
-    if (this.#subscriber.status !== 'ready') return; // done when it is
+    if (this.#subscriber.status !== 'ready') return; // the connection subscribes when it is ready
     try {
       await this.#subscriber.subscribe(...this.#channels(subscription));
-      // News may have come before.
+      // Messages may have been sent before the subscription.
       for (const watcher of subscription.watchers) watcher(undefined);
     } catch (error) {
       this.#options.logger?.debug('redis: could not subscribe; changes are found by reading', {
@@ -239,8 +239,8 @@ export class RedisRingStore implements RingStore {
   }
 
   /**
-   * One question with its deadline, connecting included. The server may still carry out a question that was
-   * given up.
+   * One command with its deadline, the connection included. The server may still execute an abandoned
+   * command.
    */
   async #ask<T>(subject: string, key: string, question: (client: RedisClient) => Promise<T>): Promise<T> {
     const { promise: timeout, reject } = Promise.withResolvers<never>();

@@ -4,7 +4,7 @@ import type { RingNews } from '@loki/ports';
 /** Characters of a message of one member. */
 const newsCharsMax = 131_072;
 
-/** Something else stands at a key: no ring of ours, and the next write replaces it. */
+/** Redis's error for a key of another type: not a ring of this program, and the next write replaces it. */
 export async function withoutOtherKinds<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
@@ -14,7 +14,7 @@ export async function withoutOtherKinds<T>(answer: Promise<T>): Promise<T | unde
   }
 }
 
-/** undefined: it is no news of ours, and the ring is read. */
+/** undefined: not a message of this program; the caller reads the ring. */
 export function parseNews(text: string): RingNews | undefined {
   if (text.length > newsCharsMax) return undefined;
   try {

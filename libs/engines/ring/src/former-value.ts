@@ -1,18 +1,18 @@
 /**
  * A ring in the form of the version before this one: one value with all members. While processes of both
  * versions run, members that have entries are mirrored in that value, and members that stand in the value
- * alone are copied to entries. It goes, with its users, once that version is no longer upgraded from.
+ * alone are copied to entries. This file and its users can be deleted when upgrades from that version end.
  */
 import { decodeInstance, decodeInstances, encodeInstance, encodeInstances } from './instance.ts';
 import type { RingInstance } from './instance.ts';
 
-/** A member of the value; processes of the former version write back properties that they do not know. */
+/** A member of the value; processes of the former version write unknown properties back. */
 interface FormerInstance extends RingInstance {
-  /** It has an entry of its own, and the value only shows it. */
+  /** The member has an entry of its own; the value only mirrors it. */
   readonly mirrored?: boolean;
 }
 
-/** A change of one entry that is to happen only if the entry is still what it was. */
+/** A change of one entry, on condition that the entry is unchanged. */
 export interface EntryChange {
   readonly id: string;
   readonly before: string | undefined;
@@ -21,15 +21,15 @@ export interface EntryChange {
 
 interface Agreement {
   readonly changes: readonly EntryChange[];
-  /** The value that shows all members after the changes. */
+  /** The value with all members after the changes. */
   readonly value: string;
   /** Members that have an entry and stand in the value as well, by id: to be given to the next call. */
   readonly conflicts: ReadonlyMap<string, string>;
 }
 
 /**
- * Makes a ring's entries (one for each member) and the value of all members, which the version before reads
- * and writes, say the same. A pure function of a few microseconds a member.
+ * Makes a ring's entries (one for each member) agree with the value of all members, which the former version
+ * reads and writes. A pure function of a few microseconds a member.
  *
  * @param value      the value of all members; undefined: none is stored. Bytes that are no ring count as an
  *                   empty one
@@ -59,7 +59,7 @@ export function agree(
       const [ownBefore, otherBefore] = conflicts.get(id)?.split(' ') ?? [];
       const isSilent = ownBefore === beatOf(ownInstance) && otherBefore !== beatOf(other);
       if (ownBefore === undefined || beats === conflicts.get(id)) {
-        doubles.set(id, beats); // the next beat decides
+        doubles.set(id, beats); // the next heartbeat decides
         members.push(other);
         continue;
       }
@@ -72,14 +72,14 @@ export function agree(
       continue;
     }
     const after = other && copyOf(other);
-    const isForeign = !ownInstance && !other; // its member writes over it, if there is one
+    const isForeign = !ownInstance && !other; // its member overwrites it, if the member lives
     if (after !== before && !isForeign) changes.push({ id, before, after });
     if (other) members.push(other);
   }
   return { changes, value: encodeInstances(members), conflicts: doubles };
 }
 
-/** The value that shows the members of all entries. */
+/** The value with the members of all entries. */
 export function formerValueOf(entries: ReadonlyMap<string, string>): string {
   const members: FormerInstance[] = [];
   for (const [id, entry] of entries) {

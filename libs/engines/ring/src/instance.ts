@@ -6,25 +6,25 @@ const instanceStates = ['PENDING', 'JOINING', 'ACTIVE', 'LEAVING'] as const;
 /** The life of a member, in Loki's names: PENDING, JOINING, ACTIVE, LEAVING. */
 export type InstanceState = (typeof instanceStates)[number];
 
-/** One member as the ring store keeps it. */
+/** One member as stored in the ring store. */
 export interface RingInstance {
   readonly id: string;
-  /** host:port where it answers its peers. */
+  /** host:port of its server for peers. */
   readonly address: string;
   /** '' when the instance has none. */
   readonly zone: string;
   readonly state: InstanceState;
-  /** Owns nothing new, though ACTIVE. */
+  /** Gets no new ownership, although ACTIVE. */
   readonly readOnly: boolean;
-  /** Wall clock of the instance when that changed last; absent: it never did. */
+  /** Wall clock of the instance at the last change of `isReadOnly`; absent: never changed. */
   readonly readOnlyMs?: number;
   /** Ascending, 32 bit. */
   readonly tokens: readonly number[];
   /** Identifies a start of the process, so that a restarted one differs from the one before. */
   readonly incarnation: string;
   /**
-   * Rises with each heartbeat of an incarnation. Others judge life by it, so their clocks need not agree with
-   * ours.
+   * Rises with each heartbeat of an incarnation. Other processes judge liveness by it, so that clocks need
+   * not agree.
    */
   readonly beat: number;
   /** Wall clock of the instance at its last heartbeat, and when it first joined. */
@@ -35,7 +35,7 @@ export interface RingInstance {
 /** Bounds of values that are accepted from a store. */
 export const instancesMax = 10_000;
 const tokensMax = 1024;
-/** The longest names and every token written out take less. */
+/** Above the size of an entry with the longest names and all tokens. */
 const entryCharsMax = 65_536;
 
 /**
@@ -48,7 +48,7 @@ export function encodeInstance({ id, tokens, ...fields }: RingInstance): string 
   return JSON.stringify({ ...fields, ...(isDerived ? { tokenCount: tokens.length } : { tokens }) });
 }
 
-/** The member in an entry of the ring store. undefined: we did not write it. */
+/** The member in an entry of the ring store. undefined: not written by this program. */
 export function decodeInstance(id: string, entry: string): RingInstance | undefined {
   const parsed = entry.length > entryCharsMax ? undefined : parseJson(entry);
   if (!isRecord(parsed)) return undefined;
@@ -59,13 +59,15 @@ export function decodeInstance(id: string, entry: string): RingInstance | undefi
   return isInstance(instance) ? instance : undefined;
 }
 
-/** All members as one value: processes that keep a ring in memory ask each other for it. */
+/** All members as one value, for processes that exchange rings in memory. */
 export function encodeInstances(instances: Iterable<RingInstance>): string {
   const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1));
   return JSON.stringify({ version: 1, instances: sorted });
 }
 
-/** The members in one value of all. undefined: we did not write it. No value at all is an empty ring. */
+/**
+ * The members in a value of all. undefined: not a value of this program. A missing value is an empty ring.
+ */
 export function decodeInstances(value: string | undefined): Map<string, RingInstance> | undefined {
   if (value === undefined) return new Map();
   const parsed = parseJson(value);
@@ -75,12 +77,12 @@ export function decodeInstances(value: string | undefined): Map<string, RingInst
   return new Map(list.map((instance) => [instance.id, instance]));
 }
 
-/** undefined: no JSON. */
+/** undefined: not JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // the store holds something else; the next write replaces it
+    return undefined; // the store holds a foreign value; the next write replaces it
   }
 }
 

@@ -5,7 +5,7 @@ import { partitionToken } from './tokens.ts';
 
 /**
  * Ids of the members that own a partition, the leader first: at most `replicationFactor`, in different zones
- * where there are enough. Empty for a ring without members. O(log tokens) each.
+ * when the ring has enough zones. Empty for a ring without members. O(log tokens) each.
  */
 export function partitionOwners(ring: Ring, partition: number, replicationFactor: number): string[] {
   return ring.owners(partitionToken(partition), replicationFactor).map((instance) => instance.id);
@@ -31,7 +31,10 @@ interface PartitionCount {
   onChange(listener: () => void): () => void;
 }
 
-/** Tells which partitions a member owns, now and after each change; returns how to stop listening. */
+/**
+ * Calls back with the partitions that a member owns, now and after each change; returns a function that ends
+ * the subscription.
+ */
 export function ownedPartitions(
   view: RingView,
   id: string,
@@ -52,7 +55,7 @@ export function ownedPartitions(
   };
 }
 
-/** Whether a member leads a partition, as the ring stands at each call. */
+/** Whether a member leads a partition in the present ring. */
 export function partitionLeadership(view: RingView, id: string): (partition: number) => boolean {
   return (partition) => partitionOwners(view.ring, partition, 1)[0] === id;
 }

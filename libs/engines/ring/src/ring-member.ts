@@ -20,15 +20,18 @@ interface RingMemberOptions {
   readonly heartbeatMs?: number;
   /** Default 128, as Loki. */
   readonly tokenCount?: number;
-  /** The same ring as seen by this process; with `autoForgetMs` it tells who has been silent for too long. */
+  /**
+   * The same ring as seen by this process; with `autoForgetMs` it shows which members are silent for too
+   * long.
+   */
   readonly view?: RingView;
   /** Members that are silent for this long are removed by the first member that notices. Absent: never. */
   readonly autoForgetMs?: number;
-  /** Called after each heartbeat that the store took. */
+  /** Called after each heartbeat that the store acknowledged. */
   readonly onHeartbeat?: () => void;
 }
 
-/** A process of the same id that is silent for this many of its heartbeats is gone. */
+/** A process of the same id without a heartbeat for this many intervals counts as dead. */
 const silentBeatsMax = 2.5;
 /** Attempts to remove an entry whose member may write it meanwhile. */
 const removalsMax = 3;
@@ -36,11 +39,12 @@ const removalsMax = 3;
 /**
  * This process as a member of a ring: registers, sends heartbeats, leaves.
  *
- * Its state is its own; the store only publishes it. A store that is away, empty or rewound receives it again
- * at the next heartbeat, and the process's work does not depend on the store.
+ * The process holds the state; the store only publishes it. A store that was unavailable, emptied or restored
+ * from a backup receives the state again with the next heartbeat, and the process's work does not depend on
+ * the store.
  *
- * Of two processes with one id the later one has the entry: a successor that starts before this process has
- * ended is not removed from the ring by it. This process takes the entry back when the other one is silent.
+ * Of two processes with one id the later one owns the entry: this process does not remove a successor that
+ * started before it ended. It takes the entry back when the other process is silent.
  */
 export class RingMember {
   readonly #options: RingMemberOptions;
@@ -48,11 +52,11 @@ export class RingMember {
   #self: RingInstance;
   /** The incarnation whose entry this process took over. */
   #predecessor: string | undefined;
-  /** The process that took over this one's entry, and when it was last seen to beat (monotonic). */
+  /** The process that took over this one's entry, and the monotonic time of its last heartbeat. */
   #successor: { readonly incarnation: string; readonly beat: number; readonly heardMs: number } | undefined;
   #timer: TimerHandle | undefined;
   #isStopped = false;
-  /** The store did not take the last change of state. */
+  /** The store has not acknowledged the last change of state. */
   #isUntold = false;
 
   constructor(options: RingMemberOptions) {
@@ -77,13 +81,16 @@ export class RingMember {
     return this.#self.state;
   }
 
-  /** Registers as JOINING and begins to beat. Resolves when the store was told, or did not answer. */
+  /**
+   * Registers as JOINING and starts heartbeats. Resolves when the store has acknowledged, or has not
+   * answered.
+   */
   async start(): Promise<void> {
     await this.#become({ state: 'JOINING' });
     this.#scheduleBeat();
   }
 
-  /** From now on others may count on this process. */
+  /** Becomes ACTIVE: other processes may use this one. */
   async activate(): Promise<void> {
     await this.#become({ state: 'ACTIVE' });
   }
@@ -92,31 +99,31 @@ export class RingMember {
     return this.#self;
   }
 
-  /** While it is so others take over what this process owns, as if it left; it may come back. */
+  /** While true, other processes take over this one's ownership, as if it had left; false gives it back. */
   async setReadOnly(readOnly: boolean): Promise<void> {
     if (readOnly === this.#self.readOnly) return;
     await this.#become({ readOnly, readOnlyMs: this.#options.clock.nowMs() });
   }
 
-  /** Others take over what this process owns; it goes on beating until `stop`. */
+  /** Becomes LEAVING: other processes take over its ownership. Heartbeats continue until `stop`. */
   async leave(): Promise<void> {
     await this.#become({ state: 'LEAVING' });
   }
 
   /**
-   * Beats no more. Its entry goes, unless it is to come back soon (`unregister: false`) and keep what it
-   * owns.
+   * Ends the heartbeats, and removes the entry. `unregister: false` keeps the entry and its ownership, for a
+   * restart.
    */
   async stop(options?: { unregister?: boolean }): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
     if (options?.unregister === false) return;
     const { id, incarnation } = this.#self;
-    // A successor may have registered under our id already.
+    // A successor may have registered under the same id already.
     await this.#attempt(() => this.#remove(id, (stored) => stored.incarnation === incarnation));
   }
 
-  /** Removes another member's entry: an operator's word that it will not come back. */
+  /** Removes another member's entry, when an operator states that it will not come back. */
   async forget(id: string): Promise<void> {
     await this.#remove(id, () => true);
   }
@@ -141,7 +148,7 @@ export class RingMember {
       const stored = this.#decode(id, await store.get(key, id));
       if (this.#isStopped) return false;
       if (stored && this.#self.beat === 0) {
-        // A decision of an operator outlives the process.
+        // An operator's decision (`isReadOnly`) outlives the process.
         const { registeredMs, readOnly, readOnlyMs } = stored;
         this.#self = { ...this.#self, registeredMs, readOnly, readOnlyMs };
         this.#predecessor = stored.incarnation;
@@ -161,7 +168,7 @@ export class RingMember {
     if (isWritten) this.#options.onHeartbeat?.();
   }
 
-  /** The entry is that of a process with the same id which began later, and beats. */
+  /** Whether the entry belongs to a live process with the same id that started later. */
   #isSuccessors({ id, address, incarnation, beat }: RingInstance): boolean {
     if (incarnation === this.#self.incarnation || incarnation === this.#predecessor) {
       this.#successor = undefined;
@@ -195,7 +202,7 @@ export class RingMember {
     }
   }
 
-  /** Logs a failure of the store; the next heartbeat tries again. False: nothing was written. */
+  /** Logs a failure of the store; the next heartbeat tries again. False: no write. */
   async #attempt(work: () => Promise<boolean>): Promise<boolean> {
     try {
       return await work();
@@ -209,7 +216,7 @@ export class RingMember {
     }
   }
 
-  /** False: there is no such entry. An entry that cannot be read may go as well. */
+  /** False: no such entry. Removes an unreadable entry, too. */
   async #remove(id: string, mayGo: (stored: RingInstance) => boolean): Promise<boolean> {
     const { store, key } = this.#options;
     for (let attempt = 0; attempt < removalsMax; attempt++) {

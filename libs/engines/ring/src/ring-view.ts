@@ -1,4 +1,4 @@
-/** The knowledge of a ring that one process has. */
+/** One process's view of a ring. */
 import type { Clock, Logger, RingNews, RingStore, TimerHandle, Timers } from '@loki/ports';
 import { decodeInstance, instancesMax } from './instance.ts';
 import type { RingInstance } from './instance.ts';
@@ -6,7 +6,7 @@ import { Ring } from './ring.ts';
 
 interface RingViewOptions {
   readonly store: RingStore;
-  /** Loki's, for instance `collectors/ring`. */
+  /** Loki's name, for instance `collectors/ring`. */
   readonly key: string;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -14,11 +14,10 @@ interface RingViewOptions {
   /** A member that is silent for this long is unhealthy. Default 1 min, as Loki. */
   readonly heartbeatTimeoutMs?: number;
   /**
-   * How often the store is asked at least, besides watching it; a large ring is asked less often. Default 5
-   * s.
+   * Interval of full reads of the store, in addition to watching it; longer for a large ring. Default 5 s.
    */
   readonly pollMs?: number;
-  /** Monotonic time of the last write of this process that the store took; undefined: it wrote none. */
+  /** Monotonic time of this process's last acknowledged write to the store; undefined: none. */
   readonly lastWriteMs?: () => number | undefined;
 }
 
@@ -28,7 +27,7 @@ interface RingViewOptions {
  */
 const pollMsPerMember = 15;
 /**
- * Of many changes in a row a ring of more members is computed anew after a pause: all members of a large
+ * A larger ring is recomputed only after a pause when changes follow each other: all members of a large
  * cluster may start within a minute.
  */
 const promptMembersMax = 100;
@@ -62,11 +61,11 @@ export class RingView {
   #rebuiltMs = Number.NEGATIVE_INFINITY;
   #rebuilding: TimerHandle | undefined;
   #polling: Promise<void> | undefined;
-  /** Another reading was asked for while one was under way. */
+  /** Another read was requested during the present one. */
   #isStale = false;
-  /** Milliseconds during which the store has taken writes. */
+  /** Milliseconds during which the store has accepted writes. */
   #reachedMs = 0;
-  /** Milliseconds during which it has answered, since a write that it took. */
+  /** Milliseconds during which the store has answered since its last accepted write. */
   #answeredMs = 0;
   #lastContactMs: number | undefined;
   #stopWatching: (() => void) | undefined;
@@ -96,25 +95,30 @@ export class RingView {
     this.#listeners.clear();
   }
 
-  /** The ring as last known. */
+  /** The present ring, from the last read or message. */
   get ring(): Ring {
     return this.#ring;
   }
 
-  /** Calls back with the ring now and whenever it differs in more than heartbeats; returns how to stop. */
+  /**
+   * Calls back with the ring now and after each change other than heartbeats; returns a function that ends
+   * the subscription.
+   */
   onChange(listener: (ring: Ring) => void): () => void {
     this.#listeners.add(listener);
     listener(this.#ring);
     return () => this.#listeners.delete(listener);
   }
 
-  /** How long a member has been silent while the store took writes; 0 for one that is not known. */
+  /**
+   * Milliseconds without a heartbeat of a member while the store accepted writes; 0 for an unknown member.
+   */
   silentMs(id: string): number {
     const members = this.#members.get(id);
     return members ? this.#reachedMs - Math.max(members.heardMs, members.firstSeenMs) : 0;
   }
 
-  /** Reads all entries, now and then again. */
+  /** Reads all entries, now and periodically. */
   #poll(): Promise<void> {
     if (this.#polling) {
       this.#isStale = true;
@@ -150,7 +154,7 @@ export class RingView {
     }
   }
 
-  /** Time passed since the store answered last, unless it was away in between. */
+  /** Counts the time since the store's last answer, unless the store was unavailable in between. */
   #contact(): void {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#lastContactMs !== undefined) {
@@ -163,8 +167,8 @@ export class RingView {
   }
 
   /**
-   * The store takes writes. When it has refused them for long, members get time to beat before any is given
-   * up.
+   * The store accepts writes. After a long refusal members get time for a heartbeat before any counts as
+   * dead.
    */
   #countTime(): void {
     this.#reachedMs += Math.min(this.#answeredMs, this.#heartbeatTimeoutMs / 2);
@@ -208,7 +212,7 @@ export class RingView {
     }
   }
 
-  /** The store has no entry of this member any more. */
+  /** The store no longer has an entry of this member. */
   #miss(id: string): void {
     const members = this.#members.get(id);
     if (members && (members.instance.state === 'LEAVING' || !this.#isHealthy(members))) {
@@ -220,15 +224,15 @@ export class RingView {
     const members = this.#members.get(instance.id);
     if (!members) {
       this.#countTime();
-      // Of a member never seen before only its clock can tell; if that is wrong, its next heartbeat corrects
-      // it.
+      // The age of a new member is known only by the member's own clock; its next heartbeat corrects a wrong
+      // one.
       const ageMs = Math.abs(this.#options.clock.nowMs() - instance.heartbeatMs);
       const heardMs = ageMs <= this.#heartbeatTimeoutMs ? this.#reachedMs : Number.NEGATIVE_INFINITY;
       this.#members.set(instance.id, { instance, firstSeenMs: this.#reachedMs, heardMs });
       return;
     }
     const isSame = instance.incarnation === members.instance.incarnation;
-    // A store that was rewound tells of the past; the member itself will correct it.
+    // A store that was restored from a backup has old entries; the member's next heartbeat corrects them.
     if (isSame && instance.beat < members.instance.beat) return;
     const isNews = !isSame || instance.beat > members.instance.beat;
     members.instance = instance;

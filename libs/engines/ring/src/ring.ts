@@ -1,7 +1,7 @@
 /** A ring at one moment: members, tokens, and the owners of a token. */
 import type { RingInstance } from './instance.ts';
 
-/** A member with the state that its observer gives it. */
+/** A member with the state that this process derives for it. */
 export interface ObservedInstance extends RingInstance {
   readonly isHealthy: boolean;
 }
@@ -14,12 +14,12 @@ export class Ring {
   static readonly empty = new Ring([]);
   /** Sorted by id. */
   readonly instances: readonly ObservedInstance[];
-  /** Members that may own something, and their tokens ascending with the member each belongs to. */
+  /** Eligible owners; their tokens ascending, each with its member. */
   readonly #eligible: readonly ObservedInstance[];
   readonly #tokens: Uint32Array;
   readonly #tokenOwner: Uint32Array;
 
-  /** @param same a ring of the same members in all but their heartbeats: its token table is taken over */
+  /** @param same a ring that differs in heartbeats only: its token table is reused */
   constructor(instances: readonly ObservedInstance[], same?: Ring) {
     this.instances = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1));
     this.#eligible = this.instances.filter(isEligible);
@@ -28,7 +28,7 @@ export class Ring {
       this.#tokenOwner = same.#tokenOwner;
       return;
     }
-    // Two members may have one token by chance; the order of ids decides, the same everywhere. Token and
+    // Two members may have the same token by chance; the order of ids decides in every process. Token and
     // owner in one number sort without a comparator: 128,000 tokens take 12 ms.
     const total = this.#eligible.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const placed = new Float64Array(total);
@@ -41,7 +41,7 @@ export class Ring {
     this.#tokenOwner = Uint32Array.from(placed, (place) => place % ownersMax);
   }
 
-  /** Members that may own something: ACTIVE, healthy, not read-only. */
+  /** Eligible owners: ACTIVE, healthy, not read-only. */
   get eligible(): readonly ObservedInstance[] {
     return this.#eligible;
   }
@@ -52,10 +52,10 @@ export class Ring {
 
   /**
    * The first `count` members from `token` upwards, each zone once; with fewer zones than `count`, more
-   * members of the same zones. The first one leads. Fewer than `count` when there are no more.
+   * members of the same zones. The first one leads. Fewer than `count` when the ring has fewer members.
    *
-   * A member that leaves is replaced by one other, and no other place changes; a new one takes at most one
-   * place.
+   * When a member leaves, one other member takes its place, and no other place changes; a new member takes at
+   * most one place.
    *
    * O(log tokens + tokens walked).
    */
@@ -76,7 +76,7 @@ export class Ring {
       if (visited.has(owner)) continue;
       visited.add(owner);
       const instance = this.#eligible[owner];
-      // A member that names no zone is in one of its own.
+      // A member without a zone has a zone of its own.
       if (instance.zone !== '' && zones.has(instance.zone)) {
         spare.push(instance);
         continue;

@@ -2,7 +2,7 @@
 const tokensPerInstance = 128;
 
 /**
- * Where on the ring a text falls, 32 bit: FNV-1a over UTF-16 code units, then the finishing steps of
+ * The place of a text on the ring, 32 bit: FNV-1a over UTF-16 code units, then the finishing steps of
  * MurmurHash3. FNV-1a alone puts texts that differ in their last digit side by side (partition 7 next to
  * partition 8).
  */
@@ -14,14 +14,14 @@ export function tokenOf(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** Tokens by id and number: each reading of a ring asks for those of all members. */
+/** Cached tokens by id and number: each read of a ring needs the tokens of all members. */
 const computed = new Map<string, readonly number[]>();
 /** Twice the members of the largest ring. */
 const computedMax = 20_000;
 
 /**
- * An instance's tokens: random-looking, but a function of its id. So a ring that was lost comes back as it
- * was when its members register again, and nothing moves.
+ * An instance's tokens: random-looking, but a function of its id. So a lost ring is the same again after its
+ * members have registered, and no ownership moves.
  */
 export function tokensOf(id: string, count = tokensPerInstance): readonly number[] {
   const name = `${count}\0${id}`;

@@ -12,9 +12,9 @@ export interface WorkShard {
 }
 
 /**
- * The member that does the work that a key names; undefined: there is none. Of one ring every process gives
- * the same answer. A member that goes leaves its work to the others and nothing else moves; one that comes
- * takes some, and nothing moves between the others.
+ * The member that does the work of a key; undefined: the ring has no member. All processes with the same ring
+ * choose the same member. When a member leaves, only its work moves; a new member takes some work, and no
+ * work moves between the others.
  *
  * O(log tokens); with a shard, O(members).
  */
@@ -25,7 +25,7 @@ export function workOwner(ring: Ring, key: string, shard?: WorkShard): string | 
     shard.key,
     shard.size,
   );
-  // The highest hash wins: of so few a walk around the ring would give one nothing and another all.
+  // The highest hash wins: with few members a walk around the ring would give all work to one of them.
   let best: string | undefined;
   let bestRank = -1;
   for (const id of ids) {
@@ -38,9 +38,8 @@ export function workOwner(ring: Ring, key: string, shard?: WorkShard): string | 
 }
 
 /**
- * One member's share of work that any member could do. It goes by the last ring that was seen: while the
- * store of the ring is away, each member keeps its share. A member that sees no ring at all is alone, and
- * does everything.
+ * One member's share of work that any member could do, by the last ring that this process received: while the
+ * ring's store is unavailable, each member keeps its share. A member without a ring does all work.
  */
 export class WorkShare {
   readonly #view: Pick<RingView, 'ring' | 'onChange'>;
@@ -55,7 +54,7 @@ export class WorkShare {
     return (workOwner(this.#view.ring, key, shard) ?? this.#id) === this.#id;
   }
 
-  /** Calls back when shares may have changed; returns how to stop. */
+  /** Calls back when shares may have changed; returns a function that ends the subscription. */
   onChange(callback: () => void): () => void {
     let isFirst = true;
     const stop = this.#view.onChange(() => {

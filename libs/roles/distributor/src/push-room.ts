@@ -7,11 +7,11 @@ import type { PushSize } from './decode/push-size.ts';
 import { PushTurns } from './push-turns.ts';
 import type { ConsumerLag } from './write/consumer-lag.ts';
 
-/** Memory and threads that one push has. */
+/** Memory and threads that one push holds. */
 export interface Grant {
   readonly tenant: TenantId;
   bytes: number;
-  /** It has one of the decoders in another thread. */
+  /** The push holds one of the decoders in another thread. */
   hasDecoder: boolean;
 }
 
@@ -29,26 +29,27 @@ interface PushRoomBounds {
 }
 
 /**
- * Large pushes that are decoded side by side. Their thread computes one at a time; the other is moved there
- * and back meanwhile. Others wait outside of that thread, where each tenant has its turn.
+ * Maximum of large pushes with a decoder at the same time. Their thread decodes one of them while the other
+ * is moved to or from it. Further large pushes wait on this thread, where each tenant has its turn.
  */
 const decodersMost = 2;
 /**
- * With less room a second one would need most of it: 8 MB stay as they come, decompressed and as columns.
+ * With less room a second large push would need most of it: a push of 8 MB is held received, decompressed and
+ * as columns.
  */
 const secondDecoderFromBytes = 128 * mib;
 
 /**
- * Pushes wait here until there is memory for them, and for large ones a decoder. A push waits before it is
- * decoded: a refusal after that would waste the work, and its client sends it again at once. A client whose
- * push waits sends nothing meanwhile.
+ * Holds pushes back until memory, and for a large push a decoder, is free. A push waits before it is decoded:
+ * a refusal after decoding would waste the work, and the client would repeat the push at once. A client whose
+ * push waits sends no other one.
  */
 export class PushRoom {
   readonly #metrics: PushRoomDeps['metrics'];
   readonly #turns: PushTurns;
-  /** Bodies as they came and as they were decoded, until the log has acknowledged them. */
+  /** Bytes of received and of decoded bodies that the log has not acknowledged yet. */
   readonly #inflight: SharedBytes;
-  /** Bodies that wait until they can be decoded. */
+  /** Bytes of bodies that wait for their decoding. */
   readonly #waiting: SharedBytes;
   readonly #decodersMax: number;
   #decoders = 0;
@@ -62,9 +63,9 @@ export class PushRoom {
   }
 
   /**
-   * Runs `work` when it is the turn of the push, and lets go of all that it holds in the end.
+   * Runs `work` at the turn of the push, and releases all memory and decoders of the push at the end.
    *
-   * @throws LokiError `overloaded` when it has waited for too long, or too many bytes wait
+   * @throws LokiError `overloaded` when the push has waited too long, or too many bytes wait
    */
   async run<T>(tenant: TenantId, size: PushSize, work: (grant: Grant) => Promise<T>): Promise<T> {
     const grant: Grant = { tenant, bytes: 0, hasDecoder: false };
@@ -94,7 +95,7 @@ export class PushRoom {
     return this.#turns.waitingCount(tenant);
   }
 
-  /** A push turned out to be large while it was decoded: it begins anew when there is a decoder. */
+  /** A push proved to be large during its decoding: its decoding starts again when a decoder is free. */
   async waitForDecoder(grant: Grant, { body, roomBytes }: PushSize): Promise<void> {
     this.letGo(grant, grant.bytes - body.body.length);
     const take = (): boolean => this.#take(grant, { bytes: roomBytes, isLarge: true });
@@ -108,12 +109,12 @@ export class PushRoom {
     this.#turns.retry();
   }
 
-  /** Counts more bytes of a push. @throws LokiError `overloaded` when there is no room for them */
+  /** Counts more bytes of a push. @throws LokiError `overloaded` when the room is too small for them */
   hold(grant: Grant, bytes: number): void {
     if (!this.#hasRoom(grant, bytes)) throw overloaded();
   }
 
-  /** Counts `bytes` in all for a push that has them already. */
+  /** Sets the bytes of a push that is in memory already. */
   holdOnly(grant: Grant, bytes: number): void {
     if (bytes < grant.bytes) {
       this.letGo(grant, grant.bytes - bytes);
@@ -148,7 +149,7 @@ export class PushRoom {
     return true;
   }
 
-  /** Counts the bytes if there is room. A push is never too large by itself. */
+  /** Counts the bytes if the room has them. A push alone always fits. */
   #hasRoom(grant: Grant, bytes: number): boolean {
     const isAlone = this.#inflight.bytes === grant.bytes;
     if (!isAlone && !this.#inflight.take(grant.tenant, bytes)) return false;

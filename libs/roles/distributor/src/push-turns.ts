@@ -9,7 +9,10 @@ interface TurnDeps {
   readonly timers: Timers;
   /** Milliseconds that a push may wait for its turn. */
   readonly waitMsMax: number;
-  /** Undefined: pushes of the tenant may begin now. Otherwise resolves when that may have changed. */
+  /**
+   * Undefined: pushes of the tenant may begin now. Otherwise a promise that resolves when they may be able
+   * to.
+   */
   readonly room?: (tenant: TenantId) => Promise<void> | undefined;
 }
 
@@ -17,7 +20,10 @@ interface TurnDeps {
 export interface PushNeeds {
   /** Large pushes of a tenant wait among themselves: they need more, and its small ones pass them. */
   readonly isLarge: boolean;
-  /** Takes what the push needs. False: it is not there now, nothing is taken, and `retry` tells of more. */
+  /**
+   * Takes the memory and threads that the push needs. False: not all of them are free, none is taken, and
+   * `retry` is called later.
+   */
   readonly take: () => boolean;
 }
 
@@ -34,13 +40,13 @@ interface Lane {
   readonly tenant: TenantId;
   readonly waiting: Waiting[];
   /**
-   * Milliseconds that its pushes have computed since others wait; a new lane starts with the least of the
-   * others.
+   * Milliseconds that its pushes have computed since other lanes wait; a new lane starts with the least of
+   * the others.
    */
   spentMs: number;
   /** The lane waits until a head takes its rows. */
   isHeld: boolean;
-  /** Its first push did not find what it needs. */
+  /** The memory or threads for its first push are not free. */
   isShort: boolean;
 }
 
@@ -61,7 +67,7 @@ export class PushTurns {
   readonly #lanes = new Map<string, Lane>();
   /** Milliseconds that pushes have computed in this turn. */
   #turnMs = 0;
-  /** Milliseconds of these of tenants that passed waiting ones. */
+  /** Milliseconds in this turn of tenants that passed waiting ones. */
   #passingMs = 0;
   #isTurning = false;
   #overdue: TimerHandle | undefined;
@@ -71,10 +77,10 @@ export class PushTurns {
   }
 
   /**
-   * Runs `work` when it is the tenant's turn, and what it needs is there. Up to its first pause it counts for
-   * that turn.
+   * Runs `work` at the tenant's turn, when its memory and threads are free. The time up to its first pause
+   * counts for that turn.
    *
-   * @throws LokiError `overloaded` when it has waited for `waitMsMax`; then nothing was taken for it
+   * @throws LokiError `overloaded` when it has waited for `waitMsMax`; then it holds no memory or threads
    */
   run<T>(tenant: TenantId, needs: PushNeeds, work: () => Promise<T>): Promise<T> {
     const key = needs.isLarge ? `${tenant} large` : tenant;
@@ -110,7 +116,7 @@ export class PushTurns {
     return this.#lanes.get(tenant)?.waiting.length ?? 0;
   }
 
-  /** Something that pushes need was given back. */
+  /** Memory or threads that pushes need were released. */
   retry(): void {
     if (this.#lanes.size === 0) return;
     for (const lane of this.#lanes.values()) lane.isShort = false;
@@ -122,8 +128,8 @@ export class PushTurns {
   }
 
   /**
-   * Whether a push begins although others wait: it would be next, and the next turn comes behind all other
-   * work that is sliced.
+   * Whether a push begins although others wait: it would be next, and the next turn follows only after all
+   * other sliced work.
    */
   #passes(key: string): boolean {
     if (this.#passingMs >= turnMsMax) return false;
@@ -177,7 +183,7 @@ export class PushTurns {
     });
   }
 
-  /** Begins or refuses the first push of the lane, or finds that the lane has to wait. */
+  /** Begins or refuses the first push of the lane, or marks the lane as waiting. */
   #serve(lane: Lane): void {
     if (this.#isHeld(lane)) return;
     const [first] = lane.waiting;
@@ -260,7 +266,7 @@ export class PushTurns {
   }
 }
 
-/** As far as is known: whether there is what its push needs is found when its turn comes. */
+/** May be wrong: the turn of the push shows whether its memory and threads are free. */
 function canBegin({ waiting, isHeld, isShort }: Lane): boolean {
   return waiting.length > 0 && !isHeld && !isShort;
 }

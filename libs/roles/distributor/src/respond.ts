@@ -40,7 +40,7 @@ export function failed(format: PushFormat, status: number, text: string, retryAf
   return { ...answer, headers: { ...answer.headers, ...retry } };
 }
 
-/** The answer to a push that is not read, since its tenant's pushes before it wait. */
+/** The answer to a push whose body is not read, because earlier pushes of its tenant wait. */
 export function refusedPush(request: HttpRequest, backlogMs: number): HttpResponse {
   const { status, message } = tooManyPushes;
   return failed(formatOf(request), status, message, backlogMs);

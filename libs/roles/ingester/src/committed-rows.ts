@@ -12,7 +12,7 @@ import type { RunRows } from './same-entry.ts';
 import { findStream, StoredStreams } from './stored-streams.ts';
 import { nsAt } from './time.ts';
 
-/** Finds committed segments: the catalog, narrowed to what the ingester asks of it. */
+/** Finds committed segments: the part of the catalog that the ingester uses. */
 export interface CommittedSegments {
   /**
    * Keys of all segments that may hold rows of the tenant with startNs <= ts < endNs, committed below
@@ -24,8 +24,8 @@ export interface CommittedSegments {
     rows: { readonly tenant: string; readonly startNs: bigint; readonly endNs: bigint },
   ): Promise<readonly string[]>;
   /**
-   * Called when a segment of the partition is not in the store: it was removed since `keys` last read what
-   * was replaced. Absent: `keys` always knows.
+   * Called when a segment of the partition is not in the store: it was removed after `keys` last read the
+   * removals. Absent: `keys` always has all removals.
    */
   outdated?(partition: number): void;
 }
@@ -52,16 +52,16 @@ interface CommittedRowsOptions {
 /** Cached footers. A backfill reads few segments at a time; each footer is some hundred KiB. */
 const footersMax = 32;
 /**
- * Reads of a damaged segment in a row before the caller has to try again later: the damage may have happened
- * on the way here.
+ * Consecutive reads of a damaged segment before the caller has to try again later: the damage may have
+ * happened in transit.
  */
 const damagedReadsMax = 3;
 /**
- * A segment that stays damaged over this many tries is left out: a repeated line harms less than a partition
- * that stops.
+ * A segment that stays damaged over this many attempts is skipped: a repeated line harms less than a stopped
+ * partition.
  */
 const damagedTriesMax = 6;
-/** Segments whose damage is remembered. */
+/** Maximum of segments whose damage is counted. */
 const damagedMax = 1024;
 
 /** A run with the time it spans: [startNs, endNs). */
@@ -94,8 +94,8 @@ export class CommittedRows {
   /**
    * Marks rows of `run` that are committed below `offset`.
    *
-   * @throws the store's error; the caller tries again later, because without the search a line could be
-   *   stored twice
+   * @throws the store's error; the caller must try again, because without the search a line could be stored
+   *   twice
    */
   async mark(run: LateRun, offset: number, signal?: AbortSignal): Promise<number> {
     const { block, first, end } = run.rows;

@@ -139,8 +139,9 @@ export class Consumer {
   }
 
   /**
-   * Whether the log begins above `offset` and is empty. Only an owner that waits for others' records has to
-   * ask: otherwise it would wait for ever for records that another owner has committed and truncated.
+   * Whether the log begins above `offset` and is empty. Only an owner that waits for other writers' records
+   * has to check this: otherwise it would wait without end for records that another owner has committed and
+   * truncated.
    */
   async #isPassed(offset: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#progress.isAwaited) return false;
@@ -150,7 +151,7 @@ export class Consumer {
     return start > offset;
   }
 
-  /** Starts a record on its way into the head. Resolves when the next one may follow. */
+  /** Starts to move a record into the head. Resolves when the next one may follow. */
   async #open(record: LoggedRecord, signal: AbortSignal): Promise<void> {
     const { offset, writerId, sequence, payload } = record;
     // The log delivered the record again, or another owner committed it during the wait.
@@ -223,8 +224,8 @@ export class Consumer {
   }
 
   /**
-   * Finding repeats may need the store. While the store is down this partition waits: to continue without the
-   * search would store an entry twice, and owners of the same partition would come to differ.
+   * Finding repeats may need the store. While the store is down this partition waits: without the search an
+   * entry could be stored twice, and owners of the same partition could diverge.
    */
   #duplicates(record: LoggedRecord, incoming: Segment, signal: AbortSignal): Promise<DuplicateRows[]> {
     const { clock, timers } = this.#deps;

@@ -4,7 +4,7 @@ import type { Block, ColumnMask } from '@loki/segment';
 import type { HeadRecord } from './head-record.ts';
 import { WeighedCache } from './weighed-cache.ts';
 
-/** All of an entry. */
+/** All columns of an entry. */
 export const entryColumns: ColumnMask =
   columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

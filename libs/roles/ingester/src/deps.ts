@@ -28,25 +28,24 @@ export interface IngesterDeps {
   /** Whether this owner of the partition flushes it. Absent: it is the only owner, and flushes. */
   readonly isLeader?: (partition: number) => boolean;
   /**
-   * Resolves when a new owner answers for a partition that this process no longer owns, or no caller waits
-   * for one: until then this process keeps the partition and answers for it. Absent: such a partition is
-   * released at once.
+   * Resolves when a new owner answers for a partition that this process no longer owns, or when no caller
+   * needs one. Until then this process keeps the partition and answers for it. Absent: it releases such a
+   * partition at once.
    */
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
   /**
    * Called when the manifests hold other records at offsets of this log; this process has released nothing.
-   * It ends the process. Present where this process alone may write the log; otherwise owners commit the same
-   * records.
+   * It ends the process. Absent for a shared log, where all owners commit the same records.
    */
   readonly onForeignCommit?: (error: LokiError) => void;
   /** Receives each record that enters a head which this owner leads. Absent: no patterns are collected. */
   readonly patterns?: { offer(record: PatternSource): void };
   /**
-   * Receives the consumed offset of a partition, for these tenants or for all. Absent: no push of this
-   * process waits for it.
+   * Receives the consumed offset of a partition, for these tenants or for all. Absent: this process admits no
+   * pushes.
    */
   readonly onConsumed?: (partition: number, offset: number, tenants?: readonly string[]) => void;
-  /** Numbers of shared logs, which this ingester passes on. Absent: it knows none. */
+  /** Numbers of shared logs, which this ingester passes on. Absent: it passes on none. */
   readonly sharedLogs?: SharedLogs;
   /** Named points at which the simulator may stop this process; absent in production. */
   readonly simHook?: (point: string) => Promise<void>;

@@ -67,7 +67,7 @@ export class EntryIndex {
   /** The first entry of each bucket; their number is a power of two. */
   #buckets = new Int32Array(64).fill(-1);
 
-  /** @param isCrowded every timestamp counts as crowded: blocks are decoded now, and not later */
+  /** @param isCrowded treats every timestamp as crowded: blocks are decoded now instead of later */
   constructor(hasher: EntryHasher, { isCrowded = false }: { readonly isCrowded?: boolean } = {}) {
     this.#hasher = hasher;
     this.#isCrowded = isCrowded;

@@ -5,8 +5,8 @@
 const streamsMaxDefault = 200_000;
 
 /**
- * The newest flushed row of each stream: later rows are surely not in the store and need no search there.
- * Streams without a bound of their own (flushed before this process started, or forgotten for room) share
+ * The newest flushed row of each stream: later rows cannot be in the store and need no search there.
+ * Streams without a bound of their own (flushed before this process started, or evicted) share
  * one, the `floor`: the newest row among all of them. A stream is identified by its hash: two streams with
  * one hash share the higher bound, which costs a search and no row.
  */

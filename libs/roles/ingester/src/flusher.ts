@@ -117,11 +117,12 @@ export class Flusher {
     const { metrics, flushSemaphore } = this.#deps;
     metrics.flushStarted();
     try {
-      // Before it waits for its turn: a damaged partition must not delay others.
+      // Checked before the flush waits for its turn: a damaged partition must not delay others.
       const commits = this.#deps.commits(this.#progress.id);
       await this.#retry('reading the manifests', () => commits.prove(this.#stop));
       await flushSemaphore.run(async () => {
-        // Planned only now: other owners may have committed some of it while the flush waited for its turn.
+        // Planned only now: other owners may have committed a part of the head while the flush waited for its
+        // turn.
         const plan = this.#plan(isForced);
         if (plan) await this.#mergeAndCommit(plan);
       }, this.#stop);
@@ -156,7 +157,7 @@ export class Flusher {
     const commitMs = clock.monotonicMs() - commitBeganMs;
     await this.#deps.simHook?.('flush.afterCommit');
     if (isCommitted) {
-      const newestUs = Number.NEGATIVE_INFINITY; // Every row was in the head, so nothing of it is unknown here.
+      const newestUs = Number.NEGATIVE_INFINITY; // All flushed rows came from this head: no row of the commit is unknown here.
       this.#progress.committed({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
@@ -201,8 +202,7 @@ export class Flusher {
         unreadable.push(record);
       }
     }
-    // Each record alone is intact, and yet they do not merge: a fault of this program, and no reason to drop
-    // data.
+    // Each record alone is intact, but the merge fails: a fault of this program, and no reason to drop data.
     if (unreadable.length === 0) throw cause;
     this.#progress.remove(unreadable);
   }
@@ -257,7 +257,7 @@ export class Flusher {
   }
 
   #report(error: unknown): void {
-    if (this.#stop.aborted) return; // Stopped on the way: nothing failed.
+    if (this.#stop.aborted) return; // Aborted by `stop`: no failure.
     this.#deps.metrics.flushFailed();
     this.#deps.logger.error('flush failed', {
       partition: this.#progress.id,

@@ -46,7 +46,7 @@ export class HeadRecord {
   }
 
   /**
-   * Drops the view and everything that it has decoded: ten kilobytes for a record with one row, more than the
+   * Drops the view and its decoded columns: ten kilobytes for a record with one row, more than the
    * bytes themselves for one with a thousand streams.
    */
   close(): void {

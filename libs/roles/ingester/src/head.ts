@@ -201,7 +201,7 @@ export class Head {
   dropBelow(offset: number, onStream: (streamHash: number, newestUs: number) => void): void {
     const count = countBelow(this.records, offset);
     if (count === 0) return;
-    // A record that stays has entered before one of these: all records that stay enter again, behind the
+    // A remaining record has entered before a dropped one: all remaining records enter again, behind the
     // others.
     const overtakers = this.#entered.slice(0, count).some((record) => record.offset >= offset);
     const staying = overtakers ? this.records.slice(count) : [];

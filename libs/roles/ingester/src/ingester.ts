@@ -31,7 +31,7 @@ import type { HeadUsage, PartitionStatus } from './partition.ts';
  */
 export type OwnedPartitions = (onChange: (partitions: readonly number[]) => void) => () => void;
 
-/** Owns all of `count` partitions for ever: one process alone. */
+/** A fixed ownership of all `count` partitions, for a single process. */
 export function ownsAll(count: number): OwnedPartitions {
   return (onChange) => {
     onChange(Array.from({ length: count }, (_, partition) => partition));
@@ -69,7 +69,7 @@ export class Ingester implements IngesterService {
     this.#owned = owned;
   }
 
-  /** Begins to consume. Returns at once; `isReady` tells when all partitions have caught up. */
+  /** Begins to consume. Returns at once; `isReady` becomes true when all partitions have caught up. */
   start(): void {
     this.#stopListening = this.#owned((partitions) => this.#own(new Set(partitions)));
   }
@@ -162,8 +162,8 @@ export class Ingester implements IngesterService {
   }
 
   /**
-   * Releases all partitions. A flush before it is the caller's choice: without it nothing is lost, only read
-   * again. Idempotent.
+   * Releases all partitions. Does not flush: uncommitted records stay in the log and are read again after a
+   * restart. Idempotent.
    */
   async stop(): Promise<void> {
     this.#isStopped = true;

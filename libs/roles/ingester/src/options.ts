@@ -44,18 +44,17 @@ export interface IngesterOptions {
    * and a slow follower holds a frame.
    */
   readonly tailFrameBytes: number;
-  /** Followers of one partition. */
+  /** Maximum of followers of one partition. */
   readonly tailsMax: number;
   /**
-   * Records that stay in the write log below the committed offset. An owner that lags behind finds its
-   * records in the store, so only a follower needs them that comes from another owner at the moment of a
-   * flush. Default 0: an embedded log has one owner for ever. With a shared log the wiring asks for a
-   * thousand.
+   * Records that stay in the write log below the committed offset. A lagging owner reads these records from
+   * the store. Only a follower that moves from another owner during a flush needs them. Default 0: an
+   * embedded log always has one owner. With a shared log the wiring asks for a thousand.
    */
   readonly logMarginRecords: number;
   /** Writers that are remembered to drop repeated records; the longest silent is forgotten first. */
   readonly writersMax: number;
-  /** Off only in tests that examine (writerId, sequence) alone. */
+  /** False only in tests of (writerId, sequence). */
   readonly dropDuplicates: boolean;
 }
 

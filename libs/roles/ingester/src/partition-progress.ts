@@ -105,7 +105,9 @@ export class PartitionProgress {
     return tenants.some((tenant) => this.head.rowsOf(tenant) > this.head.rowCount * heavyRows);
   }
 
-  /** Adds a record that was read, with rows of these tenants for the head. None: it is done. */
+  /**
+   * Adds a record that was read, with rows of these tenants for the head. No tenants: the record is consumed.
+   */
   opened(offset: number, writerId: string, sequence: number, tenants: readonly string[]): void {
     assert(offset >= this.readOffset, 'records are opened in their order');
     this.writers.saw(offset, writerId, sequence);
@@ -122,8 +124,8 @@ export class PartitionProgress {
   }
 
   /**
-   * Ends the rows of some tenants in an open record: `entered` is the record that the head keeps of them, if
-   * any. Ignored when another owner has committed beyond it meanwhile.
+   * Marks the rows of some tenants in an open record as consumed: `entered` is the head's record of them, if
+   * any. Ignored when another owner has committed beyond the record.
    *
    * @returns whether the head has the rows now
    */
@@ -154,7 +156,7 @@ export class PartitionProgress {
   /** The partition is committed up to `state.endOffset`, by this owner or another one. */
   committed(state: CommitState): void {
     if (state.endOffset <= this.committedOffset) return;
-    // Rows unknown here: those between the consumed offset and the other owner's commit.
+    // The commit has rows that this owner has not read: those above its consumed offset.
     if (state.endOffset > this.consumedOffset) this.bounds.raiseAll(state.newestUs);
     this.#changeHead(() =>
       this.head.dropBelow(state.endOffset, (streamHash, newestUs) => this.bounds.raise(streamHash, newestUs)),

@@ -52,13 +52,14 @@ interface Parts {
 }
 
 /**
- * Most rounds of `flushCheckMs` between two looks of a follower at the leader's commits: a minute. It doubles
- * with each look without news, so a follower never keeps rows for longer than twice the time between commits.
+ * Maximum of rounds of `flushCheckMs` between two reads of the leader's commits by a follower: a minute. The
+ * pause doubles with each read without news, so a follower never keeps rows for longer than twice the time
+ * between commits.
  */
 const pauseRoundsMax = 12;
 /**
- * A head of this size, or one that is full, may hold up the log: its follower looks each round, whatever
- * readers tell. A flush is due at about 12 MiB.
+ * A head of this size, or a full one, may delay the log: its follower reads the commits in each round,
+ * independent of readers. A flush is due at about 12 MiB.
  */
 const largeHeadBytes = 8 * mib;
 
@@ -70,7 +71,7 @@ export class Partition {
   readonly #tails: Tails;
   #parts: Parts | undefined;
   #isCaughtUp = false;
-  /** Since the last look at others' commits a reader knew no newer manifest than this owner. */
+  /** Since the last read of others' commits a reader has reported no newer manifest. */
   #isToldCurrent = false;
   #following: Promise<void> | undefined;
   #work: Promise<void> | undefined;
@@ -81,7 +82,9 @@ export class Partition {
     this.#tails = new Tails(id, deps);
   }
 
-  /** Whether it has consumed all records that the log had at the assignment: before, it answers no query. */
+  /**
+   * Whether it has consumed all records that the log had at the assignment. Until then it answers no query.
+   */
   get isCaughtUp(): boolean {
     return this.#isCaughtUp;
   }
@@ -117,8 +120,8 @@ export class Partition {
   }
 
   /**
-   * News for a reader that knows manifests up to `number`. When that is beyond what this owner knows, it
-   * reads them. Undefined: it answers for nothing yet.
+   * News for a reader that has read manifests up to `number`. Reads newer manifests when the reader is ahead.
+   * Undefined: this owner has not caught up yet.
    */
   news(number: number): PartitionNews | undefined {
     if (!this.#parts || !this.#isCaughtUp) return undefined;
@@ -129,7 +132,7 @@ export class Partition {
     return { partition: this.id, isLeader: flusher.isLeader, ...news };
   }
 
-  /** Reads others' manifests in the background; one look at a time. */
+  /** Reads others' manifests in the background; one read at a time. */
   #followSoon(flusher: Flusher): void {
     this.#following ??= flusher
       .followCommits()
@@ -151,7 +154,7 @@ export class Partition {
     }
   }
 
-  /** undefined: it has not begun to read. */
+  /** undefined: the consumer has not started. */
   async status(): Promise<PartitionStatus | undefined> {
     if (!this.#parts) return undefined;
     const { progress, flusher } = this.#parts;
@@ -213,10 +216,10 @@ export class Partition {
     this.#deps.logger.info('partition caught up', { partition: this.id, offset: target });
   }
 
-  /** Consumption begins at the end of the manifests: there is no other state to recover. */
+  /** Consumption begins at the end of the manifests: no other state needs recovery. */
   async #recover(): Promise<Parts> {
-    // In this order: another owner may commit and truncate meanwhile, and truncated records were committed
-    // before.
+    // Reads the log's start first, then the manifests: another owner may commit and truncate in between, and
+    // commits come before truncation.
     const oldest = await this.#retry('asking the write log for its start', () =>
       this.#deps.writeLog.startOffset(this.id),
     );
@@ -278,7 +281,7 @@ export class Partition {
         flusher.flushIfDue();
         rounds = 0;
       } else if (progress.head.records.length === 0) {
-        // An empty head has nothing that a commit would take away.
+        // An empty head has no rows that a commit would remove.
         rounds = 0;
       } else {
         const isUrgent = progress.isFull || progress.head.memoryBytes > largeHeadBytes;

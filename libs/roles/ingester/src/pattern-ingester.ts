@@ -31,7 +31,7 @@ export interface PatternSource {
 
 /**
  * Clusters the lines of records that enter the heads, over the last hours, in memory only: after a restart it
- * has the lines that were not flushed before.
+ * has the unflushed lines only.
  */
 export class PatternIngester implements PatternService {
   readonly #deps: PatternIngesterDeps;

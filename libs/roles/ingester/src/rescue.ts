@@ -1,6 +1,6 @@
 /**
- * Start of a partition: records of this process's log that another log's manifests have passed are appended
- * anew.
+ * Start of a partition: appends records of this process's log again when another log has committed their
+ * offsets.
  */
 import { createHash } from 'node:crypto';
 import type { CommitState } from '@loki/catalog';
@@ -13,12 +13,12 @@ import { retryLogged } from './retry.ts';
 const readBytes = 4 << 20;
 
 /**
- * Appends the log's records below the manifests' end that the manifests do not know: a process with another
- * log has committed their offsets to the same store, and consumption begins above them. One small read when
- * there are none.
+ * Appends the log's records below the manifests' end again, unless the manifests contain them: a process with
+ * another log has committed their offsets to the same store, and consumption begins above them. Costs one
+ * small read in the usual case without such records.
  *
- * A record keeps its sequence, under a writer id derived from its own: a crash on the way repeats records
- * that readers recognise. Rows that were committed nevertheless are found as duplicates.
+ * A record keeps its sequence, under a writer id derived from its own: after a crash readers recognise the
+ * repeated records. Rows that were committed nevertheless are removed as duplicates.
  */
 export async function rescueRecords(
   partition: number,

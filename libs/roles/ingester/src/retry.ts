@@ -9,7 +9,7 @@ interface RetryOptions {
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
   readonly signal: AbortSignal;
-  /** Errors that another attempt would meet again: the caller receives them. */
+  /** Errors that would repeat with every attempt: the caller receives them. */
   readonly isFinal?: (error: unknown) => boolean;
   readonly onFailure?: () => void;
 }

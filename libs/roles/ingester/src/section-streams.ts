@@ -28,8 +28,8 @@ export class SectionStreams {
   }
 
   /**
-   * O(cells), in slices. A commit in between drops streams: their numbers then stand for no stream, or for
-   * one of a tenant whose record enters meanwhile.
+   * O(cells), in slices. A commit in between drops streams: their numbers are then free, or belong to a
+   * stream of another tenant's record.
    */
   static *of(section: Section, streams: HeadStreams): SlicedWork<SectionStreams> {
     const result = new SectionStreams(section);

@@ -27,8 +27,8 @@ import type { HeadSelection } from './select.ts';
 
 /**
  * Records whose offsets are equal above this many low bits are scanned by one task. The borders do not move
- * as the head grows, so the same worker gets the same records again and has them decoded; and one task is
- * some ten thousand lines at least.
+ * as the head grows, so the same worker gets the same records again and has their decoded columns; and one
+ * task has some ten thousand lines at least.
  */
 const offsetsPerTask = 256;
 
@@ -90,7 +90,7 @@ export async function headStreams(
   const selection = await tested(progress, deps, selectionOfStreams(request), signal);
   if (request.volume) {
     const { committedOffset } = progress;
-    // All of a selected stream counts, also outside of the range: its volume is divided by time.
+    // Counts rows of selected streams outside of the range too: the volume is divided by time.
     const records = selectRecords(progress.head, { ...selection, ...allTime });
     const { head } = progress;
     const sources = sourcesOf(records, progress.id, deps).map((source, i) => ({

@@ -119,7 +119,7 @@ export class StoredStreams {
         index.add(() => rowsOf(block!, place.run)),
         this.#options,
       );
-      // The index would keep its lines.
+      // Otherwise the index would keep the block's lines in memory.
       block = undefined;
       whole.add(name);
     }

@@ -2,7 +2,7 @@
 import type { StringMatcher } from '@loki/logql';
 import { BoundedMap } from '@loki/model';
 
-/** Most verdicts of a pattern that are remembered: label values repeat from record to record. */
+/** Maximum of cached verdicts of a pattern: label values repeat from record to record. */
 const verdictsMax = 8_192;
 /**
  * Steps of patterns for one record: a millisecond or two. All followers test each record as it is consumed.
@@ -12,8 +12,8 @@ const stepsMax = 1 << 17;
 const valueChars = 16;
 
 /**
- * Tests the streams of records. A pattern that is too dear for a record's new label values counts as matching
- * the rest of them: the scan, in a worker, is exact.
+ * Tests the streams of records. When the steps for a record are used up, a pattern counts as matching the
+ * record's remaining label values: the scan, in a worker, is exact.
  */
 export class StreamFilter {
   readonly #matchers: readonly StringMatcher[];

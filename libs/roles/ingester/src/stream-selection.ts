@@ -29,7 +29,7 @@ export function selectedStreams(
   return selected;
 }
 
-/** Steps of regular expressions that a selection takes at once: a millisecond at worst. */
+/** Steps of regular expressions that a selection may take in one turn: a millisecond at worst. */
 const stepsAtOnceMax = 1 << 16;
 /** Characters of a label value, as most have. */
 const valueChars = 32;
@@ -38,7 +38,7 @@ const valueChars = 32;
  * Runs costly patterns on the label values that a selection tests, in slices: a pattern may take milliseconds
  * for each of thousands of values.
  *
- * @returns the matchers with their verdicts: the selection tests values that came meanwhile, and no others
+ * @returns the matchers with their verdicts: the selection then tests only values that were added in between
  */
 export function* testedMatchers(
   streams: HeadStreams,
@@ -65,7 +65,8 @@ export function* testedMatchers(
 }
 
 /**
- * Values of a label, of the streams that matchers without a pattern leave. A list: a head changes meanwhile.
+ * Values of a label among the streams that the matchers without a pattern accept. A copy, because the head
+ * changes during the tests.
  */
 function textsOf(
   streams: HeadStreams,

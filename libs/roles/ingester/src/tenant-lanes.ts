@@ -13,8 +13,8 @@ interface Lane {
 }
 
 /**
- * Runs works on records, in order for each tenant; those of different tenants run side by side. A work that
- * fails ends all: no other begins after it.
+ * Runs pieces of work on records: in order for each tenant, side by side for different tenants. After a
+ * failure no further piece begins.
  */
 export class TenantLanes {
   readonly #clock: Clock;
@@ -26,11 +26,14 @@ export class TenantLanes {
   #works = 0;
   #ended = Promise.withResolvers<void>();
 
-  /** @param onBytes called with bytes that start (above zero) and end, also for works that never begin */
+  /**
+   * @param onBytes called with the bytes of a piece that starts (positive) or ends (negative), also for
+   *   pieces that never begin
+   */
   constructor(clock: Clock, onBytes: (difference: number) => void = () => {}) {
     this.#clock = clock;
     this.#onBytes = onBytes;
-    // The callers that wait for it receive it.
+    // The waiting callers receive the failure.
     this.#failure.promise.catch(() => undefined);
   }
 
@@ -40,7 +43,8 @@ export class TenantLanes {
   }
 
   /**
-   * The longest time for which one of these tenants has had work without a break; undefined: none has any.
+   * The longest time for which one of these tenants has had work without a break; undefined: no tenant has
+   * work.
    */
   busyMs(tenants: readonly string[]): number | undefined {
     let longest: number | undefined;

@@ -1,6 +1,6 @@
 /**
- * Values up to a bound of bytes, most recently used last. The value of the last request stays, whatever it
- * weighs.
+ * Values up to a bound of bytes, most recently used last. The value of the last request stays, however large
+ * it is.
  */
 export class WeighedCache<V> {
   readonly #bytesMax: number;
@@ -24,7 +24,7 @@ export class WeighedCache<V> {
     this.#use(key, { value, bytes: 0 });
   }
 
-  /** Forgets all values whose keys have this prefix. */
+  /** Removes all values whose keys have this prefix. */
   deleteAll(prefix: string): void {
     for (const [key, { bytes }] of this.#entries) {
       if (!key.startsWith(prefix)) continue;

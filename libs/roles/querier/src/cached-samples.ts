@@ -22,14 +22,14 @@ interface CachedScan<Request, Result> {
   readonly policy: CachePolicy;
   readonly generation: number;
   readonly scan: (request: Request, segments: readonly SegmentRef[]) => Promise<Result>;
-  /** Does work of this thread. */
+  /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
 
 /**
- * The stored part of a sample leaf, by intervals of time: what is kept of an interval is not computed again.
- * An interval is known by the very segments that its entries are in, so that what is answered is what would
- * be computed. Neighbouring intervals that are missing are computed at once, and cut afterwards.
+ * The stored part of a sample leaf, by intervals of time: a cached interval is not computed again. The key of
+ * an interval names the segments with its entries, so that a cached answer equals a computed one.
+ * Neighbouring missing intervals are computed as one leaf, and divided afterwards.
  */
 export async function cachedSamples(
   request: SampleLeafRequest,
@@ -39,8 +39,7 @@ export async function cachedSamples(
   if (!isSplittable(request.expr)) return cached.scan(request, segments);
   const { splitNs } = cached.policy;
   const ranges = stepCount(request) === 1 ? splitRange(request, splitNs) : undefined;
-  // Each group is one leaf over neighbouring parts; the parts of a range that has no whole interval are
-  // itself.
+  // Each group is one leaf over neighbouring parts. A range without a whole interval is one part.
   const groups = ranges
     ? [
         ...(ranges.first ? [[ranges.first]] : []),
@@ -58,10 +57,10 @@ export async function cachedSamples(
   return result;
 }
 
-/** The known result of a part before anything is scanned. */
+/** The result of a part that is available before the scan. */
 interface Known {
   readonly result?: SampleLeafResult;
-  /** Where to keep what is computed; absent: it is not kept. */
+  /** Cache key of the computed result; absent: the result is not cached. */
   readonly key?: ResultsKey;
 }
 
@@ -98,7 +97,7 @@ function keyOf(
   const steps = stepCount(part);
   return {
     tenant,
-    // A single step is the same whatever the step; times in states are relative to the start.
+    // A single step does not depend on the step width; times in states are relative to the start.
     question: [
       'samples',
       expr,
@@ -119,7 +118,7 @@ interface GroupScan {
   readonly stats: LeafStats;
 }
 
-/** The parts of a group in order of time: gaps are scanned, in as few leaves as there are, and kept. */
+/** The parts of a group in order of time: scans the gaps, each as one leaf, and caches their results. */
 async function partsOf(
   group: readonly SampleLeafRequest[],
   { segments, lookups, cached: { results, scan, complete }, stats }: GroupScan,
@@ -152,7 +151,7 @@ async function partsOf(
   return [...parts, ...filled].sort((a, b) => (a.request.startNs < b.request.startNs ? -1 : 1));
 }
 
-/** A part without segments is empty: no process has to be asked. */
+/** A part without segments is empty: it needs no lookup. */
 function nothing(part: SampleLeafRequest): SampleLeafResult {
   return { kind: 'samples', steps: stepCount(part), series: [], stats: emptyLeafStats() };
 }

@@ -13,17 +13,17 @@ interface CachedStreamsScan {
   readonly results: CheckedResultsCache;
   readonly policy: CachePolicy;
   readonly generation: number;
-  /** This process's answers of single segments. */
+  /** This process's answers for single segments. */
   readonly segmentStreams: SegmentStreamsCache;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
-  /** Does work of this thread. */
+  /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
 
 /**
- * Lists of streams, one for each segment. Segments that lie in the range as a whole are kept together by the
- * interval that they end in, so that few keys are asked for; of a segment that reaches over the range's ends
- * the answer depends on where it is cut, which is another place each time.
+ * Lists of streams, one for each segment. Segments that lie completely in the range are cached together, by
+ * the interval in which they end: a request needs few keys. The answer for a segment that crosses an end of
+ * the range depends on that end, which differs in each request, and is not cached.
  */
 export async function cachedStreams(
   request: StreamsRequest,
@@ -55,7 +55,7 @@ export async function cachedStreams(
   return segments.map((segment) => listsBySegment.get(segment)!);
 }
 
-/** Segments whose answers hold for any range around them, and that are old enough to stay. */
+/** Segments whose answers hold for any range around them, and that are older than `newestNs`. */
 function groupWhole(
   request: StreamsRequest,
   segments: readonly SegmentRef[],
@@ -73,7 +73,7 @@ function groupWhole(
 }
 
 function keyOf(request: StreamsRequest, segments: readonly SegmentRef[], generation: number): ResultsKey {
-  // Segments as a whole: where the range begins and ends makes no difference.
+  // Covers whole segments: the answer does not depend on the ends of the range.
   const window = { startNs: segments[0].minNs, endNs: segments[0].minNs };
   const { tenant, selector } = request;
   const question = ['streams', selector, ...formOf(request)];

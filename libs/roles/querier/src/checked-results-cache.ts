@@ -1,4 +1,4 @@
-/** The results cache of a querier: keys that name the very segments, values with a checksum. */
+/** The results cache of a querier: keys name the segments, values have a checksum. */
 import { createHash } from 'node:crypto';
 import { crc32c } from '@loki/bytes';
 import type { SegmentRef } from '@loki/catalog';
@@ -8,31 +8,32 @@ import type { Clock, LeafDelete, LeafStats, ResultsCache } from '@loki/ports';
 import type { Window } from './window.ts';
 
 /**
- * Layout of a kept value: version, CRC-32C of all behind it, SHA-256 of what it answers, the answer. Another
- * version where the layout changes or where a query comes to mean something else: caches outlive releases.
+ * Layout of a cached value: version, CRC-32C of the bytes after it, SHA-256 of the question, the answer. The
+ * version changes with the layout and with the meaning of a query, because caches outlive releases.
  */
 const version = 4;
 const headerBytes = 1 + 4 + 32;
 
-/** A larger answer is not kept: it would push out many others, and is slow to fetch. */
+/** A larger answer is not cached: it would evict many others, and is slow to fetch. */
 export const answerBytesMax = 4 * mib;
 
-/** All that the stored part of an answer depends on. Two questions with the same key have the same answer. */
+/** Everything on which the stored part of an answer depends: equal keys have equal answers. */
 export interface ResultsKey {
   readonly tenant: string;
-  /** The question, but for its time. */
+  /** The question without its time range. */
   readonly question: readonly (string | number | bigint)[];
   readonly window: Window;
   /**
-   * The segments that are read. A segment never changes: late entries, compaction and deletes make others.
+   * The segments that are read. A segment never changes: late entries, compaction and deletes create new
+   * ones.
    */
   readonly segments: readonly SegmentRef[];
   readonly deletes?: readonly LeafDelete[];
-  /** Of the tenant's deletes: operators raise it to have everything computed anew. */
+  /** The generation of the tenant's deletes: operators raise it to invalidate all cached answers. */
   readonly generation: number;
 }
 
-/** Answers from the store in a results cache, checked when they come back. */
+/** Answers from the store in a results cache, verified on every read. */
 export class CheckedResultsCache {
   readonly #cache: ResultsCache;
   readonly #clock: Clock;
@@ -42,7 +43,7 @@ export class CheckedResultsCache {
     this.#clock = clock;
   }
 
-  /** Answers in the order of the keys, to be checked; undefined: not kept, or damaged. */
+  /** Answers in the order of the keys; undefined: not cached, or damaged. */
   async get(
     keys: readonly ResultsKey[],
     stats: LeafStats,
@@ -57,7 +58,7 @@ export class CheckedResultsCache {
     return checkedAnswers(keys, hashes, values, stats);
   }
 
-  /** Those that have an answer. */
+  /** Writes the answers that are present. */
   *put(
     entries: readonly { readonly key: ResultsKey; readonly answer: Uint8Array | undefined }[],
     stats: LeafStats,
@@ -78,7 +79,7 @@ export class CheckedResultsCache {
   }
 }
 
-/** Each answer is up to some megabytes to look at. */
+/** Yields between answers: each may have some megabytes. */
 function* checkedAnswers(
   keys: readonly ResultsKey[],
   hashes: readonly Buffer[],
@@ -100,7 +101,7 @@ function* checkedAnswers(
   return answers;
 }
 
-/** The tenant stands in the name for operators to see; what decides is the hash, which holds it too. */
+/** The name shows the tenant to operators; the hash covers the tenant, too. */
 function nameOf(tenant: string, hash: Buffer): string {
   return `${tenant}/${hash.toString('base64url')}`;
 }
@@ -117,13 +118,13 @@ function hashOf({ tenant, question, window, segments, deletes = [], generation }
     ),
     ...deletes.map((each) => deleteText(each, window)).filter((text) => text !== ''),
   ];
-  // Lengths before texts: no two lists of parts share a text.
+  // The length stands before each text: different lists give different bytes.
   return createHash('sha256')
     .update(parts.map((part) => `${part.length}:${part}`).join(''))
     .digest();
 }
 
-/** The rows that a delete takes of the window: its reach outside of the window makes no difference. */
+/** The part of a delete inside the window: its range outside does not change the answer. */
 function deleteText({ expr, startNs, endNs, except = [] }: LeafDelete, window: Window): string {
   const fromNs = startNs > window.startNs ? startNs : window.startNs;
   const toNs = endNs < window.endNs ? endNs : window.endNs;
@@ -139,7 +140,7 @@ function withHeader(answer: Uint8Array, hash: Buffer): Buffer {
   return value;
 }
 
-/** The answer in a value; undefined when it is damaged, or answers something else. */
+/** The answer in a value; undefined when the value is damaged, or belongs to another question. */
 function open(value: Uint8Array, hash: Buffer): Uint8Array | undefined {
   if (value.length < headerBytes || value[0] !== version) return undefined;
   const view = new DataView(value.buffer, value.byteOffset, value.length);
@@ -148,7 +149,7 @@ function open(value: Uint8Array, hash: Buffer): Uint8Array | undefined {
   return value.subarray(headerBytes);
 }
 
-/** Segments with rows that may stand in the window, as they were given. */
+/** Segments that may have rows in the window, in the given order. */
 export function segmentsIn(segments: readonly SegmentRef[], { startNs, endNs }: Window): SegmentRef[] {
   return segments.filter(
     ({ minNs, maxNs, clip }) =>

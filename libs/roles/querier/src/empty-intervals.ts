@@ -6,7 +6,7 @@ import { segmentsIn } from './checked-results-cache.ts';
 import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
 import type { Window } from './window.ts';
 
-/** Intervals that one leaf is known by; beyond, they are longer. */
+/** Maximum of intervals of one leaf; a longer range has longer intervals. */
 const intervalsMax = 1024n;
 
 /** An interval of a log leaf that may turn out to hold no row. */
@@ -16,11 +16,11 @@ interface Interval {
 }
 
 /**
- * Time that is known to hold no row of a log leaf. Only that is kept of log queries, as Loki does: a needle
- * is looked for over and over where it is not, and lines are dear to keep.
+ * Caches the time ranges without a row of a log leaf. Lines are not cached, as in Loki: they are large, and
+ * repeated searches for a rare text mostly scan ranges without it.
  */
 export class EmptyIntervals {
-  /** The rest to read, in order of time, neither touching nor overlapping. */
+  /** The remaining ranges to read, in order of time, with gaps between them. */
   readonly windows: readonly Window[];
   readonly #unknown: readonly Interval[];
   readonly #results: CheckedResultsCache;
@@ -60,14 +60,14 @@ export class EmptyIntervals {
       lookups.map(({ key }) => key),
       stats,
     );
-    // Headers alone: that rows are absent is all they say.
+    // The values have headers only: a value states the absence of rows.
     const answers = atOnce(checked);
     const unknown = lookups.filter((_, i) => answers[i] === undefined);
     return new EmptyIntervals(joined([...unknown.map(({ window }) => window), ...open]), unknown, results);
   }
 
   /**
-   * Keeps what was found to be empty.
+   * Caches the intervals in which the scan found no row.
    *
    * @param read everything in it was read, and stored rows in it are all in `rows`
    */
@@ -84,7 +84,7 @@ export class EmptyIntervals {
   }
 }
 
-/** Direction and limit make no difference to what is empty. */
+/** Leaves out direction and limit: emptiness does not depend on them. */
 function keyOf(
   { tenant, expr, shard, deletes }: LogLeafRequest,
   window: Window,
@@ -106,7 +106,7 @@ function* intervals({ startNs, endNs }: Window, splitNs: bigint): Generator<Wind
   }
 }
 
-/** Windows that touch as one. */
+/** Joins windows that touch. */
 function joined(windows: readonly Window[]): Window[] {
   const sorted = windows.toSorted((a, b) => (a.startNs < b.startNs ? -1 : 1));
   const out: Window[] = [];

@@ -3,8 +3,8 @@ import { emptyLogResult } from '@loki/ports';
 import type { TailFrame, TimerHandle, Timers } from '@loki/ports';
 
 /**
- * A frame that waits for longer is dropped, and its lines are reported as dropped: a stalled reader would
- * hold a frame of each partition for ever. Longer than a reader needs that delays each frame by some seconds,
+ * A frame that waits longer is dropped, and its lines are reported as dropped: a stalled reader would hold a
+ * frame of each partition without end. Longer than a reader needs that delays each frame by some seconds,
  * which clients may request (`delay_for`).
  */
 const waitMaxMs = 30_000;
@@ -15,7 +15,7 @@ const waitMaxMs = 30_000;
 const waitingBytesMax = 256 * 1024;
 const largeWaitMaxMs = 1_000;
 
-/** A word of one source that the reader has not taken yet. */
+/** A frame or the end of one source that the reader has not taken yet. */
 interface Arrival {
   readonly source: number;
   frame?: TailFrame;
@@ -25,8 +25,8 @@ interface Arrival {
 }
 
 /**
- * Frames of several partitions as they come, until all have ended; the first when all have begun. A source is
- * asked for its next frame when the reader is done with the last one.
+ * Frames of several partitions in order of arrival, until all have ended; the first one after all have begun.
+ * A source is asked for its next frame when the reader is done with the last one.
  */
 export async function* mergeFrames(
   sources: readonly AsyncIterable<TailFrame>[],
@@ -72,7 +72,7 @@ export async function* mergeFrames(
   }
 }
 
-/** Between two frames a generator stands still with all its variables: the frame is the reader's alone. */
+/** Drops the generator's reference: a paused generator would keep the frame in memory. */
 function takeFrame(arrival: { frame?: TailFrame }): TailFrame {
   const frame = arrival.frame!;
   arrival.frame = undefined;

@@ -5,14 +5,14 @@ import type { LabelPair } from '@loki/model';
 import { emptyLeafStats } from '@loki/ports';
 import type { SampleLeafResult, SeriesState, StreamVolume, VolumeBuckets } from '@loki/ports';
 
-/** How the numbers of a column are written: counts are small whole numbers, and most columns are counts. */
+/** The encoding of a column's numbers: most columns are counts, which are small whole numbers. */
 const asWhole = 0;
 const asDoubles = 1;
 
 /** Bytes between two pauses: a fraction of a millisecond. */
 const bytesPerSlice = 32 * 1024;
 
-/** Lets others have the thread now and then, by the bytes that were written or read since. */
+/** Yields to other work after a number of written or read bytes. */
 class Pauses {
   #at = 0;
 
@@ -23,7 +23,7 @@ class Pauses {
   }
 }
 
-/** Partial states as bytes, without what they cost; undefined when they are more than `bytesMax`. */
+/** Partial states as bytes, without their statistics; undefined above `bytesMax`. */
 export function* encodeSamples(result: SampleLeafResult, bytesMax: number): Work<Uint8Array | undefined> {
   const out = new ByteWriter(4096);
   const pauses = new Pauses();
@@ -75,19 +75,22 @@ function readState(input: ByteReader, steps: number): SeriesState {
   return { labels, columns, samples: { times, values: readColumn(input, count) } };
 }
 
-/** Of each time from the one before it: small whole numbers, which times before a request's start are not. */
+/**
+ * The difference of each time from the one before: small whole numbers, except for times before the request's
+ * start.
+ */
 function distances(times: Float64Array): Float64Array {
   return times.map((time, i) => (i === 0 ? 0 : time - times[i - 1]));
 }
 
-/** No operation has more. */
+/** Maximum of columns of any operation. */
 const columnsMax = 8;
 
 /** Parts of a stream that may be absent, as bits. */
 const hasVolume = 1;
 const hasValues = 2;
 
-/** Streams of some segments, a list for each; undefined when they are more than `bytesMax`. */
+/** Lists of streams, one for each segment, as bytes; undefined above `bytesMax`. */
 export function* encodeStreams(
   lists: readonly (readonly StreamVolume[])[],
   bytesMax: number,

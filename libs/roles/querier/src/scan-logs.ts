@@ -10,27 +10,27 @@ import type { Window } from './window.ts';
 interface LogScan {
   /** Oldest first. */
   readonly segments: readonly SegmentRef[];
-  /** The windows to read of the request's time; in order of time, not overlapping. */
+  /** The windows of the request's time to read, in order of time, without overlap. */
   readonly windows: readonly Window[];
   readonly heads: readonly LeafResult[];
   readonly parallelism: number;
   readonly scan: (request: LogLeafRequest, segment: SegmentRef) => Promise<LeafResult>;
-  /** Does work of this thread. */
+  /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
 
 interface FilledLog {
   readonly result: LogLeafResult;
-  /** Timestamps of rows that came from the store. */
+  /** Timestamps of the returned stored rows. */
   readonly storedTimes: readonly BigInt64Array[];
-  /** The time whose stored rows are all among them. */
+  /** The time range of which all stored rows are returned. */
   readonly read: Window;
 }
 
 /**
- * Log queries with a limit read the store from the end they want, a few segments at a time, and stop when no
- * segment left could hold a better row. Waves double, so that a query which finds little soon uses all
- * workers.
+ * Reads the store for a log query with a limit from its end of the time range, a few segments at a time, and
+ * stops when no remaining segment can have a better row. Waves double, so that a query with few matches soon
+ * uses all workers.
  */
 export async function scanUntilFilled(
   request: LogLeafRequest,
@@ -72,12 +72,12 @@ export async function scanUntilFilled(
   }
 }
 
-/** The part of a segment that is read for a window. */
+/** The part of a segment inside a window. */
 interface Piece {
   readonly segment: SegmentRef;
   readonly age: number;
   readonly window: Window;
-  /** Where its rows may stand, inclusive. */
+  /** Time range of its rows, inclusive. */
   readonly startNs: bigint;
   readonly endNs: bigint;
 }
@@ -88,14 +88,16 @@ function pieceOf(segment: SegmentRef, age: number, window: Window): Piece[] {
   return startNs <= endNs ? [{ segment, age, window, startNs, endNs }] : [];
 }
 
-/** Equal timestamps may still sort before the last row found, so only what is strictly worse is left out. */
+/**
+ * Skips only segments that are strictly worse: rows with equal timestamps may still sort before the last row.
+ */
 function couldImprove(timesNs: BigInt64Array, request: LogLeafRequest, piece: Piece): boolean {
   if (timesNs.length < request.limit) return true;
   const worst = timesNs[timesNs.length - 1];
   return request.direction === 'backward' ? piece.endNs >= worst : piece.startNs <= worst;
 }
 
-/** Up to the last row that fitted nothing is missing; of its own nanosecond something may be. */
+/** All rows before the last returned one are present; rows of its own nanosecond may be missing. */
 function readBy(timesNs: BigInt64Array, { startNs, endNs, limit, direction }: LogLeafRequest): Window {
   if (timesNs.length < limit) return { startNs, endNs };
   const worst = timesNs[timesNs.length - 1];

@@ -4,22 +4,22 @@ import { floorTo, mergeStreamVolumes } from '@loki/engine';
 import type { Work } from '@loki/engine';
 import type { StreamsRequest, StreamVolume } from '@loki/ports';
 
-/** Streams and answers kept: some 300 bytes each. An answer without streams counts too. */
+/** Maximum of cached streams and answers: some 300 bytes each. An answer without streams counts too. */
 const entriesMax = 200_000;
-/** Values of a label that weigh as much as a stream. */
+/** Number of label values that count as one stream. */
 const valuesPerEntry = 4;
 
 /**
- * Answers of whole segments to stream questions. A segment never changes, and Grafana asks for the same
- * labels, values and volumes over and over: then nothing is read and no thread is asked. Least recently used
- * go first.
+ * Answers of whole segments to requests about streams. A segment never changes, and Grafana requests the same
+ * labels, values and volumes again and again: a cached answer needs no read and no worker. Evicts the least
+ * recently used.
  */
 export class SegmentStreamsCache {
   readonly #lists = new Map<string, readonly StreamVolume[]>();
   readonly #merges = new WeakMap<readonly StreamVolume[], Merge>();
   #count = 0;
 
-  /** Answers that are kept. */
+  /** Number of cached answers. */
   get size(): number {
     return this.#lists.size;
   }
@@ -44,7 +44,7 @@ export class SegmentStreamsCache {
     }
   }
 
-  /** All the lists as one. Lists kept here that were merged before are not merged again. */
+  /** Merges the lists. The merged list of cached lists is cached, too. */
   *merged(lists: readonly (readonly StreamVolume[])[]): Work<readonly StreamVolume[]> {
     if (lists.length <= 1) return lists[0] ?? [];
     const cached = this.#merges.get(lists[0]);
@@ -64,19 +64,20 @@ function entriesOf(list: readonly StreamVolume[] | undefined): number {
   return list.length + 1 + Math.ceil(values / valuesPerEntry);
 }
 
-/** Kept as long as the first of its lists. */
+/** Cached as long as the first of its lists. */
 interface Merge {
   readonly lists: readonly (readonly StreamVolume[])[];
   readonly all: readonly StreamVolume[];
 }
 
-/** Whether all of the segment is in the range: then its answer holds for every range around it. */
+/** Whether the range contains the whole segment: then the answer holds for every range around it. */
 export function holdsWhole({ startNs, endNs }: StreamsRequest, segment: SegmentRef): boolean {
   return !segment.clip && segment.minNs >= startNs && segment.maxNs < endNs;
 }
 
 /**
- * Names an answer that holds for every range around the segment; undefined when the range cuts through it.
+ * The key of an answer that holds for every range around the segment; undefined when the range contains only
+ * a part of it.
  */
 export function segmentStreamsKey(request: StreamsRequest, segment: SegmentRef): string | undefined {
   if (!holdsWhole(request, segment)) return undefined;
@@ -84,8 +85,7 @@ export function segmentStreamsKey(request: StreamsRequest, segment: SegmentRef):
 }
 
 /**
- * The form of the answer: buckets of volumes by their width and where the first of the range begins, and
- * groups.
+ * The form of the answer: width and start of the buckets of volumes, and groups.
  */
 export function formOf({ startNs, volume, group }: StreamsRequest): (bigint | string)[] {
   const groups = group ? JSON.stringify([group.by, group.withValues ?? false, ...(group.names ?? [])]) : '';

@@ -1,13 +1,13 @@
 /** Chooses the worker thread for a segment, so that its cached blocks are reused. */
 import type { SegmentRef } from '@loki/catalog';
 
-/** Segments whose thread is remembered; one takes some 200 bytes. */
+/** Maximum of segments with an assigned thread; one takes some 200 bytes. */
 const segmentsMax = 10_000;
 
 /**
- * Gives each segment a thread that reads it: always the same one, whose cache then has its blocks decoded.
- * All threads have about as much to read. By a hash of their keys the few segments of a day often fell to one
- * thread, which then read them one after another with its part of the cache alone.
+ * Assigns a thread to each segment: always the same one, so that its cache has the decoded blocks. All
+ * threads get about the same number of bytes. A hash of the keys was worse: it often gave the few segments of
+ * a day to one thread.
  */
 export class SegmentThreads {
   readonly #bytes: number[];

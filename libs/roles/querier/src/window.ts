@@ -9,8 +9,8 @@ export interface Window {
 }
 
 /**
- * The time in which a leaf's entries stand: its own range for logs; for samples the first step's window to
- * the last's.
+ * The time range of a leaf's entries: for logs the leaf's range; for samples from the first step's window to
+ * the last one's.
  */
 export function leafWindow(request: LeafRequest): Window {
   if (request.kind === 'log') return { startNs: request.startNs, endNs: request.endNs };

@@ -11,8 +11,8 @@ import type { StreamLimitClaims, StreamLimitOwners } from './stream-limit-claims
  */
 export interface StreamAdmission {
   /**
-   * Claims the new streams of a push at their counter, so that `admit` knows the verdicts. undefined: there
-   * is nothing to wait for.
+   * Claims the new streams of a push at their counter, so that `admit` has the verdicts. undefined: no claim
+   * is needed.
    */
   prepare?(
     tenant: TenantId,

@@ -19,7 +19,7 @@ export interface StreamLimitOwner {
 
 /** Finds the process that counts a tenant's streams over all distributors. */
 export interface StreamLimitOwners {
-  /** undefined: there is no counter now. */
+  /** undefined: no counter exists now. */
   ownerOf(tenant: TenantId): StreamLimitOwner | undefined;
   /**
    * Factor from a per-ingester limit (`max_streams_per_user`) to the whole cluster: ingesters / replication
@@ -57,14 +57,17 @@ interface Line {
   isBusy: boolean;
 }
 
-/** Claims are collected for this long: pushes of many agents bring their new streams at the same time. */
+/**
+ * Time for which claims are collected into one call: pushes of many agents bring their new streams at the
+ * same time.
+ */
 const gatherMs = 2;
 /** Streams in one call, over all tenants; further ones wait for the next call. 8 bytes each. */
 const streamsPerCallMax = 50_000;
 /** Waiting streams over all counters; the verdict of further ones is `undefined`. */
 const streamsWaitingMax = 500_000;
 /**
- * A counter that did not answer gets no call for this long: otherwise each push would wait for the deadline.
+ * Pause after a call without an answer: otherwise each push would wait for the deadline.
  */
 const awayMs = 2_000;
 
@@ -100,8 +103,8 @@ export class StreamLimitClaims {
     const failures = this.#failures.get(owner.id);
     if (failures === undefined) return owner;
     if (failures.untilMs > this.#deps.clock.monotonicMs()) return undefined;
-    // A counter that failed to answer may not know the streams of that call: its id changes here, so all
-    // streams are reported again.
+    // A counter that failed to answer may lack the streams of that call: its id changes here, so all streams
+    // are reported again.
     return { ...owner, id: `${owner.id}/${failures.count}` };
   }
 
@@ -162,7 +165,7 @@ export class StreamLimitClaims {
     return claim;
   }
 
-  /** Sends claims until none waits. Never rejects. */
+  /** Sends claims until the queue is empty. Never rejects. */
   async #askAll(owner: StreamLimitOwner, line: Line): Promise<void> {
     await this.#deps.timers.sleep(gatherMs);
     while (line.waiting.size > 0) {

@@ -16,7 +16,7 @@ interface TenantState {
   readonly streams: Map<string, StreamState>;
   /** Streams that the counter refused, each with the time until which it is not claimed again. */
   readonly refusedUntilMs: Map<string, number>;
-  /** The counter that knows all `streams`. */
+  /** The counter that has received all `streams`. */
   counterId: string | undefined;
   sweptMs: number;
 }
@@ -25,7 +25,7 @@ interface TenantState {
 const sweepsPerIdleTime = 8;
 /** Reports of a used stream to its counter in each `streamIdleMs`. */
 const reportsPerIdleTime = 4;
-/** A refused stream is not claimed again for this long: its client goes on sending it. */
+/** Time for which a refused stream is not claimed again: its client keeps sending it. */
 const refusedMs = 1_000;
 const refusedMax = 10_000;
 
@@ -177,7 +177,7 @@ export class StreamRegistry implements StreamAdmission {
       if (refusedUntilMs.size >= refusedMax) refusedUntilMs.clear();
       refusedUntilMs.set(text, nowMs + refusedMs);
     } else {
-      // The counter may not know the streams that were reported with this call.
+      // The counter may lack the streams that were reported with this call.
       tenantState.counterId = undefined;
     }
   }
@@ -241,7 +241,7 @@ export class StreamRegistry implements StreamAdmission {
     state.newestNanos = share.newestNanos;
   }
 
-  /** Forgets silent tenants: a client that may write may also invent tenants. */
+  /** Drops the state of silent tenants: a client that may write may also invent tenants. */
   #sweepTenants(nowMs: number): void {
     this.#sweptMs ??= nowMs;
     if (nowMs - this.#sweptMs <= this.#options.streamIdleMs) return;

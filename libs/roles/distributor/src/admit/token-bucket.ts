@@ -2,7 +2,7 @@
 export class TokenBucket {
   #tokens: number;
   #refilledMs: number;
-  /** When its user was refused last. */
+  /** Time of the last refusal. */
   refusedMs = -Infinity;
 
   constructor(burst: number, nowMs: number) {

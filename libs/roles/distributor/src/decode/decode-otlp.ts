@@ -25,7 +25,7 @@ interface OtlpContext {
   readonly limits: Pick<Limits, 'otlp'>;
   readonly actions: OtlpActions;
   readonly names: MetadataNames;
-  /** Time of records that have none. */
+  /** Time of records without a timestamp. */
   readonly nowNs: bigint;
 }
 

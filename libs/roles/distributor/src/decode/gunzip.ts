@@ -71,8 +71,8 @@ export function gunzip(body: Buffer, bytesMax: number): Decompressed {
 export const gzipRatioMax = 1032;
 
 /**
- * A chunk for all that a large body claims to be. Joined chunks are twice the memory, half of which is
- * garbage: a thread that reads one such body after the other had 64 MiB of it before its collector ran.
+ * One chunk of the size that a large body claims. Joining chunks takes twice the memory, half of which is
+ * garbage: a thread that reads such bodies one after another had 64 MiB of garbage before its collector ran.
  */
 function oneChunkFor(body: Buffer, bytesMax: number): number | undefined {
   const claimed = body.readUInt32LE(body.length - 4);

@@ -1,6 +1,6 @@
 /** Escapes of JSON texts as bytes: step *decode* of a written line. */
 
-/** For each byte after a backslash its meaning; 0: no simple escape. */
+/** The meaning of each byte after a backslash; 0: no simple escape. */
 export const escapes = new Uint8Array(256);
 
 /** Four hex digits as a number, -1 when they are not. */

@@ -1,4 +1,4 @@
-/** Sizes of a push before it is decoded, as far as its body tells them: step *decode* of a written line. */
+/** Sizes of a push before it is decoded, as its body claims them: step *decode* of a written line. */
 import { isSnappyPush } from './decode-push.ts';
 import type { PushBody } from './decode-push.ts';
 import { expectedBytesOf, firstRoomOf } from './read-body.ts';
@@ -6,9 +6,9 @@ import { expectedBytesOf, firstRoomOf } from './read-body.ts';
 /** A push before it is decoded. */
 export interface PushSize {
   readonly body: PushBody;
-  /** It is decoded in another thread. */
+  /** The push is decoded in another thread. */
   readonly isLarge: boolean;
-  /** Bytes that it is decompressed to, as far as it says. */
+  /** Decompressed bytes that the body claims. */
   readonly expectedBytes: number;
   /** Bytes of the first attempt to decode it in another thread. */
   readonly roomBytes: number;

@@ -15,7 +15,7 @@ const rememberedCharsMax = 256;
 export class MetadataNames {
   readonly #remembered = new BoundedMap<string, string>(rememberedMax);
 
-  /** @throws LokiError 500 (as Loki, which fails the push) for a name of which nothing is left */
+  /** @throws LokiError 500 (as Loki, which fails the push) for a name without any valid character */
   normalize(name: string): string {
     if (name.length > rememberedCharsMax) return normalizeName(name);
     let normal = this.#remembered.get(name);

@@ -15,7 +15,7 @@ export interface StreamShards {
   of(placement: number): readonly ShardStep[] | undefined;
   /** Requests that rows newer than `newestSeconds` go to this many partitions. */
   want(placement: number, shards: number, newestSeconds: number): void;
-  /** Waits until the steps of other distributors are known; undefined: they are known. */
+  /** Waits until this process has read the steps of other distributors; undefined: it has. */
   caughtUp?(): Promise<void> | undefined;
 }
 

@@ -31,14 +31,14 @@ export interface ResolvedStream {
   readonly isInternal: boolean;
   /** '' : none. */
   readonly policy: string;
-  /** Retention period of its entries; Infinity: for ever. */
+  /** Retention period of its entries; Infinity: no limit. */
   readonly retentionMs: number;
 }
 
 interface ResolveOptions {
   /** Set for a backfill: its streams are stored apart from current ones. */
   readonly backfillShard?: string;
-  /** Texts that this stream shares with other cached streams; absent: it shares none. */
+  /** Texts that this stream shares with other cached streams; absent: no text. */
   readonly texts?: SharedTexts;
 }
 

@@ -2,7 +2,7 @@
 import { BoundedMap } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 
-/** Cached texts: the shared ones repeat and stay. */
+/** Maximum of cached texts. Texts in use repeat, and so stay in the cache. */
 const textsMax = 16 * 1024;
 const listsMax = 1024;
 /** The engine copies texts up to this length when they are cut out of another one. */

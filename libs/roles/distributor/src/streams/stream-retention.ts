@@ -8,7 +8,7 @@ import { compileSelector } from './policies.ts';
 
 /** The retention period of a stream: an entry that is older when it arrives would never be returned. */
 export interface StreamRetention {
-  /** Milliseconds; Infinity: kept for ever. */
+  /** Milliseconds; Infinity: no limit. */
   of(pairs: readonly LabelPair[]): number;
 }
 

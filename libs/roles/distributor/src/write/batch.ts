@@ -9,14 +9,14 @@ interface Share {
   readonly writer: RowWriter;
   readonly acked: PromiseWithResolvers<void>;
   pushes: number;
-  /** The time that the head will take for them. */
+  /** Microseconds that the head will need to consume them. */
   micros: number;
 }
 
 export interface Batch {
   readonly shares: Map<TenantId, Share>;
   readonly beganMs: number;
-  /** Resolves when it is encoded, and so are those before it that have rows of its tenants. */
+  /** Resolves when this batch, and all earlier batches with rows of its tenants, are encoded. */
   encoded: Promise<unknown>;
 }
 
@@ -30,7 +30,10 @@ export const batchStreamsMax = 4096;
  */
 export const batchNamesMax = 2048;
 
-/** Waits for all, and throws the first error then: a record that fails does not end those behind it. */
+/**
+ * Waits for all promises, then throws the first error: the failure of one record does not end the wait for
+ * later ones.
+ */
 export async function allOf(appends: readonly Promise<number>[]): Promise<number[]> {
   await Promise.allSettled(appends);
   return Promise.all(appends);
@@ -38,7 +41,7 @@ export async function allOf(appends: readonly Promise<number>[]): Promise<number
 
 export function newShare(tenant: TenantId): Share {
   const acked = Promise.withResolvers<void>();
-  // A push whose client is gone may not be waiting any more.
+  // A push whose client has disconnected may not wait any more.
   acked.promise.catch(() => {});
   return { writer: new RowWriter(tenant), acked, pushes: 0, micros: 0 };
 }
@@ -53,7 +56,10 @@ export function costsOf({ shares }: Batch): ConsumeCosts {
   return new Map(Array.from(shares, ([tenant, { micros }]) => [tenant, micros]));
 }
 
-/** The batch; or, where only some of its tenants are why another thread encodes it, the others, and them. */
+/**
+ * The batch alone; or two batches, when only some of its tenants make it large enough for another thread: the
+ * other tenants first, then these.
+ */
 export function apart(batch: Batch): Batch[] {
   const isLarge = ({ writer }: Share): boolean => isEncodedElsewhere([writer]);
   const large = [...batch.shares].filter(([, share]) => isLarge(share));

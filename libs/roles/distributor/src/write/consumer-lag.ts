@@ -18,14 +18,14 @@ const kibMicros = 1;
 const nameMicros = 25;
 
 /**
- * A tenant with more on its way waits before it writes again: large pushes come as fast as the head takes
- * them, and the bytes between log and head are bounded.
+ * A tenant with more unconsumed rows than this waits before it writes again: its large pushes then arrive as
+ * fast as the head consumes them, and the bytes between log and head are bounded.
  */
 const tenantMicrosMax = 100_000;
 
 /**
- * A head that takes nothing for this long waits for a flush, or for the store: the log then takes pushes
- * without waiting.
+ * A head that consumes no row for this long waits for a flush or for the store: pushes then no longer wait
+ * for it.
  */
 const standstillMs = 1_000;
 
@@ -53,21 +53,20 @@ interface AppendedRows {
 interface TenantLag {
   micros: number;
   /**
-   * For each partition: rows in the log that the head does not have yet, by rising offset, and the offset
-   * that the head has reached.
+   * The rows of one partition that the log has and the head has not consumed, by rising offset, and the
+   * head's offset.
    */
   readonly appended: Map<number, AppendedRows[]>;
   readonly consumedOffsets: Map<number, number>;
-  /** The last time at which the head took rows, or had none to take. */
+  /** Time at which the head last consumed rows, or had none to consume. */
   movedMs: number;
-  /** Resolves when the head takes rows. */
+  /** Resolves when the head consumes rows. */
   moved: PromiseWithResolvers<void> | undefined;
 }
 
 /**
- * Rows that were written to batches and have not entered a head yet, as the time that the head will need for
- * them. Only a head in this process counts: rows for heads in other processes are not reported here, and
- * pushes do not wait for them.
+ * The cost for the head, in microseconds, of rows that are in batches or in the log and not yet in the head.
+ * Covers heads of this process only: pushes do not wait for heads of other processes.
  */
 export class ConsumerLag {
   readonly #clock: Clock;
@@ -96,7 +95,7 @@ export class ConsumerLag {
     for (const [tenant, micros] of costs) {
       const lag = this.#tenants.get(tenant);
       if (!lag) continue;
-      // The head may have them before the log has answered.
+      // The head may consume rows before the log has acknowledged them.
       if (offset < (lag.consumedOffsets.get(partition) ?? 0)) this.#take(tenant, lag, micros);
       else {
         const appended = lag.appended.get(partition);

@@ -14,7 +14,7 @@ export function isEncodedElsewhere(writers: Iterable<RowWriter>): boolean {
 }
 
 /**
- * Encodes the payloads of a batch: none without rows, several when one would be larger than the log takes.
+ * Encodes the payloads of a batch: none without rows, several when one would exceed the log's largest record.
  * The writers are empty afterwards.
  */
 export async function encodeBatch(

@@ -28,29 +28,29 @@ interface BatcherDeps {
   readonly metrics: DistributorMetrics;
   /** This process's identity in the log's records. */
   readonly writerId: string;
-  /** Receives rows on their way to a head of this process; absent: heads are in other processes. */
+  /** Counts unconsumed rows of a head in this process; absent: heads are in other processes. */
   readonly lag?: ConsumerLag;
 }
 
 /**
- * A batch of this many raw bytes that is older than the linger goes though appends are under way; smaller
- * ones are worth less than a record costs. More appends than this would not shorten the wait: Kafka's
- * appender has five in flight.
+ * A batch of this many raw bytes that is older than the linger is sealed although appends are in progress; a
+ * record costs more than a smaller batch saves. Further appends would not shorten the wait: Kafka's appender
+ * has five in flight.
  */
 const besidesBytesMin = 256 * 1024;
 const appendingMax = 5;
 
 /**
- * Without a push for this long, expected pushes are not on their way: a nearby client needs less time from
- * its answer to its next push.
+ * After this time without a push no expected push is in transit: a nearby client needs less time from its
+ * answer to its next push.
  */
 const quietMs = 2;
 
 /**
  * The open batch of one partition: rows of all pushes and tenants until it is sealed, compressed and appended
- * as one record (group commit), or several when one would be larger than the log takes.
+ * as one record (group commit), or several when one would exceed the log's largest record.
  *
- * A lone push is sealed at once. While an append is under way pushes join the next batch, so that the batches
+ * A lone push is sealed at once. During an append pushes join the next batch, so that the batches
  * grow with the load. When the append ends, its pushes and those that came meanwhile are the clients that
  * push now: they are expected again, and the log waits until they are all there, or none has come for
  * `quietMs`, or the batch is `lingerMs` old. A large batch is sealed in any case, and does not wait for the
@@ -145,7 +145,10 @@ export class PartitionBatcher {
     return { shares: new Map(), beganMs: this.#deps.clock.monotonicMs(), encoded: Promise.resolve() };
   }
 
-  /** Whether the batch need not wait for the appends before it: the log is distant, and it is not small. */
+  /**
+   * Whether the batch can be sealed before earlier appends end: the log is distant, and the batch is not
+   * small.
+   */
   #isWorthAnother(batch: Batch): boolean {
     if (!this.#isOld(batch) || this.#appending.size >= appendingMax) return false;
     if (this.#encodingBefore(batch).length > 0) return false;
@@ -154,12 +157,12 @@ export class PartitionBatcher {
     return bytes >= besidesBytesMin;
   }
 
-  /** Whether nothing is under way that the batch has to wait for. */
+  /** Whether no earlier append or encoding holds the batch back. */
   #isFree(batch: Batch): boolean {
     return this.#appending.size === 0 && this.#encodingBefore(batch).length === 0;
   }
 
-  /** Earlier batches with rows of its tenants: these stay in their order. */
+  /** Waits for earlier batches with rows of the same tenants: a tenant's rows stay in order. */
   #encodingBefore({ shares }: Batch): Batch[] {
     return [...this.#encoding].filter((before) => shares.keys().some((tenant) => before.shares.has(tenant)));
   }
@@ -194,7 +197,7 @@ export class PartitionBatcher {
     const before = this.#encodingBefore(batch);
     const isElsewhere = before.length > 0 || isEncodedElsewhere(writers);
     const payloads = encodeBatch(writers, workers, writeLog.recordBytesMax);
-    payloads.catch(() => {}); // handled by #append, which may come later
+    payloads.catch(() => {}); // #append handles the failure, possibly later
     const append = (): void => {
       this.#encoding.delete(batch);
       const handover = Promise.withResolvers<void>();
@@ -213,8 +216,8 @@ export class PartitionBatcher {
   }
 
   /**
-   * Never rejects: the waiting pushes of the batch receive the outcome. `onBegin` is called when the log has
-   * all records, in their order, whatever becomes of them.
+   * Never rejects: the waiting pushes of the batch receive the outcome. `onBegin` is called when all records
+   * were passed to the log, in order, before their outcome.
    */
   async #append(batch: Batch, encoded: Promise<readonly Buffer[]>, onBegin: () => void): Promise<void> {
     const { lag, metrics } = this.#deps;
@@ -245,7 +248,7 @@ export class PartitionBatcher {
     const { clock, metrics, writeLog, writerId } = this.#deps;
     const startMs = clock.monotonicMs();
     const record = { writerId, sequence: ++this.#sequence, payload };
-    // Behind an append that the log does not take, a batch would wait for two time-outs: longer than clients.
+    // A batch behind a failing append would wait for two time-outs: longer than clients wait.
     const offset = await writeLog.append(this.#partition, record, startMs - batch.beganMs);
     metrics.appended({
       partition: this.#partition,

@@ -31,8 +31,8 @@ interface StreamRun {
 }
 
 /**
- * Bytes that a row counts for beside its line, and for each pair of its metadata: runs of empty lines end,
- * too.
+ * Bytes that count for a row in addition to its line, and for each pair of its metadata: runs of empty lines
+ * are bounded, too.
  */
 const bytesPerRow = 12;
 const bytesPerPair = 64;
