@@ -19,7 +19,7 @@ export interface BatcherOptions {
   readonly batchBytesMax: number;
 }
 
-interface BatcherDeps {
+export interface BatcherDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly workers: Workers;
