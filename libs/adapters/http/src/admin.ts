@@ -16,7 +16,7 @@ interface AdminDeps {
   readonly metrics: Metrics;
   readonly log: LogControl;
   readonly buildInfo: BuildInfo;
-  /** YAML of the configuration, secrets masked. The text never changes and is requested once. */
+  /** YAML of the configuration, secrets masked. The text never changes; it is computed at most once. */
   readonly configText: (mode: ConfigMode) => string;
 }
 

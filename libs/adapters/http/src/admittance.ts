@@ -4,45 +4,46 @@ import type { Clock, TimerHandle, Timers } from '@loki/ports';
 interface AdmittanceDeps {
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Requests of the holder wait for the thread already: more of them would wait in memory. */
+  /** Refusal: requests of the holder already wait for the thread, and further ones would occupy memory. */
   readonly isBusy: (holder: string) => boolean;
 }
 
 /**
- * A holder has as many places as requests of it were answered in this time, so that the last of them is
- * answered after about as long: well before common agents hang up, after 10 s. No smaller: answers of a
- * write log that is slow, but idle, would take places away.
+ * A holder has as many places as its requests were answered in this time, so that the last one waits about as
+ * long: well below the 10 s after which common agents disconnect. A shorter time would reduce the places
+ * while a slow write log is idle.
  */
 const windowMs = 2_000;
 const slotMs = 250;
-/** The newest slot is not over yet. */
+/** The newest slot is still running. */
 const windowSlots = windowMs / slotMs + 1;
 
 /**
- * Places of a holder at least: those of a burst after silence. 256 bodies of agents (48 KB) take 12 MB, and
- * half of a core half a second.
+ * Minimum of places of a holder, for a burst after silence. 256 bodies of agents (48 KB) take 12 MB, and half
+ * a second on half of a core.
  */
 const placesLeast = 256;
 
 /**
- * A body that is still coming after this time does without a place until it is there: others wait for none.
+ * A body that is still arriving after this time gives its place up until it is complete, so that no other
+ * request waits for it.
  */
 const receivingMs = 250;
 
 /**
- * Time after which a resting connection is read, although its request will be refused: half of the time that
+ * Time after which a resting connection is read although its request will be refused: half of the time that
  * common agents wait for an answer.
  */
 const restMs = 5_000;
 const tickMs = 20;
-/** Connections of a holder that are read again in a tick because there is room: 3,200 a second. */
+/** Resting connections of a holder that are read in one tick when places are free: 3,200 a second. */
 const roomyPerTick = 64;
-/** Connections that rested together are read at this multiple of an even rate, not together. */
+/** Spreads the reads of connections that rested together: this multiple of an even rate. */
 const unevenness = 2;
-/** The longest rest, also on a busy thread. */
+/** Maximum rest, also on a busy thread. */
 export const restMsMax = 4 * restMs;
 
-/** A connection between two requests. */
+/** A resting connection: between two requests, not read. */
 export interface Connection {
   readonly destroyed: boolean;
   pause(): unknown;
@@ -52,11 +53,11 @@ export interface Connection {
 /** The requests and connections of one tenant. */
 interface Line {
   readonly holder: string;
-  /** Requests that have a place. */
+  /** Number of requests with a place. */
   inside: number;
-  /** Requests that were let in, with a place or without. */
+  /** Number of admitted requests, with a place or without. */
   open: number;
-  /** Connections that are not read, and since when, in order. */
+  /** Resting connections, each with the start of its rest, in order. */
   readonly resting: Map<Connection, number>;
   /** Answers by slot of time; `slot` is the newest one. */
   readonly answers: Uint32Array;
@@ -76,18 +77,18 @@ export interface Place {
  * the same rule fits a process that decodes them and a gateway that sends them on. Others are refused by
  * their headers.
  *
- * Clients that come back at once, refused or not, would take the thread by asking. So a connection rests
- * after its answer while its tenant has enough requests: its next one waits in the kernel, where it costs
- * neither time nor memory of the process, and those that rest longest are read first.
+ * Clients that send again at once, refused or not, would occupy the thread with refusals. So a connection
+ * rests after its answer while its tenant has enough requests: its next one waits in the kernel, where it
+ * costs neither time nor memory of the process, and those that rest longest are read first.
  */
 export class Admittance {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #isBusy: AdmittanceDeps['isBusy'];
   readonly #lines = new Map<string, Line>();
-  /** Places of bodies that are coming, in order of arrival. */
+  /** Places of arriving bodies, in order of their start. */
   readonly #receiving = new Set<Place>();
-  /** Connections that are read because they rested long enough: there was no room for their requests. */
+  /** Connections that are read because their rest is over, although no place is free for their requests. */
   readonly #overdue = new WeakSet<Connection>();
   #tick: TimerHandle | undefined;
   #tickedMs = 0;
@@ -101,8 +102,8 @@ export class Admittance {
   /**
    * Takes a place for a request; undefined: it must be refused.
    *
-   * @param holder the tenant; the caller proves its name, since each has a line
-   * @param connection by which it came
+   * @param holder the tenant; the caller has verified its name, because each holder has a queue of its
+   *   own @param connection of the request
    */
   enter(holder: string, connection: Connection): Place | undefined {
     const nowMs = this.#clock.monotonicMs();
@@ -129,9 +130,9 @@ export class Admittance {
   }
 
   /**
-   * The request is over.
+   * Ends the request.
    *
-   * @param isAnswered it was handled, whatever the answer: more may come
+   * @param isAnswered the request was handled, with any answer: it counts for the holder's places
    */
   leave(place: Place, isAnswered: boolean): void {
     const { line } = place;
@@ -147,7 +148,7 @@ export class Admittance {
     this.#forget(line);
   }
 
-  /** Lets a connection rest whose request is over, if the holder has enough requests. */
+  /** Starts the rest of a connection after its request, if the holder has enough requests. */
   rest(holder: string, connection: Connection): void {
     const line = this.#lines.get(holder);
     if (!line) return;
@@ -160,7 +161,7 @@ export class Admittance {
     this.#tick = this.#timers.after(tickMs, () => this.#readSome());
   }
 
-  /** Time in which all requests of the holder that wait now would be answered; 0: unknown. */
+  /** Expected time to answer all waiting requests of the holder; 0: unknown. */
   backlogMs(holder: string): number {
     const line = this.#lines.get(holder);
     if (!line) return 0;
@@ -169,7 +170,7 @@ export class Admittance {
     return line.answerCount === 0 ? 0 : (waiting * windowMs) / line.answerCount;
   }
 
-  /** Lets no connection rest any longer. */
+  /** Ends the rest of all connections. */
   stop(): void {
     this.#tick?.cancel();
     this.#tick = undefined;
@@ -188,7 +189,7 @@ export class Admittance {
     return line;
   }
 
-  /** Clients choose the names of holders: one without requests is not remembered. */
+  /** Clients choose the names of holders: a holder without requests is dropped. */
   #forget(line: Line): void {
     if (line.open === 0 && line.resting.size === 0) this.#lines.delete(line.holder);
   }
@@ -206,10 +207,10 @@ export class Admittance {
     return line.inside < placesOf(line, nowMs) && !this.#isBusy(line.holder);
   }
 
-  /** Reads connections that rested long enough, and others while there is room for their requests. */
+  /** Reads connections whose rest is over, and others while places are free for their requests. */
   #readSome(): void {
     const nowMs = this.#clock.monotonicMs();
-    // A busy thread is late.
+    // On a busy thread this tick is late.
     const passedMs = nowMs - this.#tickedMs;
     this.#tickedMs = nowMs;
     let isAnyResting = false;
@@ -240,13 +241,13 @@ export class Admittance {
 }
 
 function placesOf(line: Line, nowMs: number): number {
-  // Most holders never have that many: their answers are not looked at.
+  // Most holders never have this number of requests: their answers need no count.
   if (line.inside < placesLeast) return placesLeast;
   advance(line, nowMs);
   return Math.max(placesLeast, line.answerCount);
 }
 
-/** Forgets the answers of slots that are too old. */
+/** Drops the answers of slots that are too old. */
 function advance(line: Line, nowMs: number): void {
   const slot = Math.floor(nowMs / slotMs);
   const passed = Math.min(slot - line.slot, windowSlots);

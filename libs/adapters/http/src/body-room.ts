@@ -15,8 +15,8 @@ export interface WaitingBody {
 const waitMsMax = 3_000;
 
 /**
- * Received bytes that a waiting body may have beside its room: the piece in hand, and the pieces that Node
- * reads before it stops the connection.
+ * Received bytes of a waiting body outside of its room: the present piece, and the pieces that Node reads
+ * before it pauses the connection.
  */
 const waitingBodyBytes = 128 * 1024;
 const waitingLeast = 64;
@@ -24,12 +24,12 @@ const waitingMost = 1_024;
 
 /**
  * Bounds the bytes of bodies that are received or handled. A body beyond the share of its tenant waits, and
- * its client stands still meanwhile: a refusal would make it send the same bytes again at once. Of tenants
- * that wait, each is served in turn.
+ * so does its client: after a refusal the client would send the same bytes again at once. Waiting tenants are
+ * served in turn.
  */
 export class BodyRoom {
   readonly #budget: SharedBytes;
-  /** Counts bodies, not bytes: also of those that wait a tenant has a share. */
+  /** Number of waiting bodies, over which each tenant has a share. */
   readonly #waitingCount: SharedBytes;
   readonly #timers: Timers;
   /** Waiting bodies by tenant, in order of arrival; the tenant whose turn is next comes first. */
@@ -56,8 +56,8 @@ export class BodyRoom {
    * Takes room for a body of `holder`.
    *
    * @param onRoom called later with an error, or when the room is taken
-   * @param isUnderWay the body has room already, which others get when it is complete: it comes first
-   * @returns undefined: it is taken now, and `onRoom` is not called
+   * @param isUnderWay the body holds room already, which its end will release: it is served first @returns
+   *   undefined: the room is taken now, and `onRoom` is not called
    * @throws LokiError `overloaded` when too many bodies wait
    */
   take(
@@ -79,13 +79,13 @@ export class BodyRoom {
     return body;
   }
 
-  /** Gives room back, to bodies that wait for it. */
+  /** Releases room, and gives it to waiting bodies. */
   give(holder: string, bytes: number): void {
     this.#budget.give(holder, bytes);
     this.#serve();
   }
 
-  /** The body waits no more. */
+  /** Removes a body from the queue. */
   leave(body: WaitingBody): void {
     body.deadline?.cancel();
     const queue = this.#waiting.get(body.holder);
@@ -94,7 +94,7 @@ export class BodyRoom {
     queue.splice(at, 1);
     if (queue.length === 0) this.#waiting.delete(body.holder);
     this.#waitingCount.give(body.holder, 1);
-    // A smaller one behind it may find room.
+    // A smaller body behind it may fit.
     this.#serve();
   }
 
@@ -105,7 +105,7 @@ export class BodyRoom {
       queue.shift();
       body.deadline?.cancel();
       this.#waitingCount.give(holder, 1);
-      // Behind all others: a map is read in the order in which its keys were set, and this one comes again.
+      // Moves the tenant behind all others: a map iterates in the order in which its keys were set.
       this.#waiting.delete(holder);
       if (queue.length > 0) this.#waiting.set(holder, queue);
       body.onRoom();

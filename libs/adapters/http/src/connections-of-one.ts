@@ -12,12 +12,12 @@ const proxyHeaders = [
   'via',
 ];
 
-/** Known to carry other requests as well. */
+/** Connections that carried other requests as well. */
 const mixed = Symbol('mixed');
 
 /**
- * Tells connections of agents from those of proxies, whose next request may be any client's: it must not wait
- * because of the one before.
+ * Distinguishes connections of agents from those of proxies. The next request of a proxy's connection may
+ * come from any client, and must not wait because of the former one.
  */
 export class ConnectionsOfOne {
   readonly #holders = new WeakMap<Duplex, string | typeof mixed>();

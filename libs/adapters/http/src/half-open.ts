@@ -24,7 +24,7 @@ export class HalfOpen {
 
   /** Makes the server keep half-closed connections until they are answered. */
   watch(server: Server): void {
-    // Node's own name for it, which its types leave out. Without it such a connection is closed before the
+    // Node's internal option, absent in its types. Without it Node closes such a connection before the
     // answer.
     (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     const onSocket = (socket: Socket): void => {

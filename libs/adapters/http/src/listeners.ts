@@ -5,14 +5,14 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 /**
  * Node accepts one connection on each listening socket in a turn of its event loop. Turns of 10 ms then take
  * 60 connections a second (400 with 16 sockets): clients that connect anew for each push wait in the kernel,
- * and are served when they have gone.
+ * and have left before they are served.
  */
 const socketsMax = 16;
 
 /**
- * Connections that wait in the kernel for each socket: all of them for a second or two on half a busy core.
- * With Node's 511 they would wait for 13 s, and be served when their clients have gone; beyond it, the kernel
- * of the client tries again after a second.
+ * Backlog of each socket in the kernel: on half a busy core its connections wait for a second or two. With
+ * Node's 511 they would wait for 13 s, longer than their clients. Beyond the backlog the client's kernel
+ * tries again after a second.
  */
 const backlog = 64;
 
@@ -37,13 +37,13 @@ export class Listeners {
   }
 
   /**
-   * Resolves with the port once connections are taken.
+   * Resolves with the port when connections are accepted.
    *
    * @throws the error of the system, EADDRINUSE say
    */
   async listen({ port, host }: ListenAddress): Promise<number> {
     if (process.platform !== 'linux') return listenOn(this.#server, { port, host });
-    // Processes of one user may share a port, unasked, when all of them set `reusePort`.
+    // With `reusePort`, processes of one user would share a port without a warning.
     if (port !== 0) await tryAlone({ port, host });
     const shared = await listenOn(this.#server, { port, host, reusePort: true });
     while (this.#others.length < socketsMax - 1) {
@@ -57,7 +57,7 @@ export class Listeners {
     return shared;
   }
 
-  /** Takes no new connection; resolves when those there are have ended. */
+  /** Accepts no new connection; resolves when the present ones have ended. */
   async close(): Promise<void> {
     await Promise.all([this.#server, ...this.#others].map(closed));
   }

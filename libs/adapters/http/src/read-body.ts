@@ -11,8 +11,8 @@ const rateEveryMs = 5_000;
 const rateBytesMin = 20 * 1024;
 
 /**
- * Room that a body takes before it has arrived, as far as its length is announced: batches of common agents
- * are smaller, so a body that has begun is not stopped by others half way.
+ * Room that a body with an announced length takes before its bytes arrive: batches of common agents are
+ * smaller, so that a body that has started need not wait halfway.
  */
 const aheadBytesMax = 2 * 1024 * 1024;
 
@@ -34,7 +34,7 @@ export function hasBody(message: IncomingMessage): boolean {
  * `aheadBytesMax` at most, and nothing before the first byte is there.
  *
  * @param room the caller must return `body.length` bytes to it on success, none on failure
- * @throws LokiError 413 beyond `bytesMax`, or beyond the room that there is at most; 503 when the body has
+ * @throws LokiError 413 beyond `bytesMax`, or beyond the whole room; 503 when the body has
  *   waited too long for room, 408 for a large body that stops coming, 499 when the client leaves
  */
 export function readBody(message: IncomingMessage, bytesMax: number, room: BodyRoom): Promise<Buffer> {
@@ -79,7 +79,7 @@ class BodyReader {
       if (message.complete && !this.#waiting) return;
       this.#fail(new LokiError('clientGone', 'the request was cancelled by the client'));
     });
-    // 'close' follows and says the same; without a listener the error would end the process.
+    // 'close' follows and is handled; without a listener the error would end the process.
     message.once('error', () => undefined);
   }
 
@@ -116,7 +116,7 @@ class BodyReader {
       this.#reserved(bytes);
       return;
     }
-    // The client waits with us, so its progress is not judged.
+    // The body waits for room, so its progress is not checked.
     this.#rate?.cancel();
     this.#rate = undefined;
     this.#message.pause();

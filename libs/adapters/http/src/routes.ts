@@ -39,7 +39,7 @@ const rules = (path: string, methods: readonly string[]) =>
   ({ methods, path, body: 'rules', changes: 'unlessGet' }) as const;
 
 /**
- * Every route there is. Other paths are answered `404 page not found`, other methods 405. HEAD is answered
+ * Every route. Other paths are answered `404 page not found`, other methods 405. HEAD is answered
  * for routes with GET only. The `route` label of metrics follows from the path (`routeLabel`).
  */
 export const routes = {

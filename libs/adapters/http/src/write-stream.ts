@@ -15,7 +15,8 @@ interface WriteStreamOptions {
  * Sends pieces at the client's speed: the next one is requested only when the last one has been written to
  * the network. After the client goes away no further pieces are computed.
  *
- * @returns bytes of the body as sent Rejects with what the pieces failed with, after the connection is cut.
+ * @returns number of sent bytes of the body. Rejects with the failure of the pieces, after the connection is
+ *   cut.
  */
 export async function writeStream(
   response: ServerResponse,

@@ -12,7 +12,7 @@ export interface DiskCacheMemory {
   readonly bytesMax: number;
 }
 
-/** An object's key as the index knows it: 96 bits of its SHA-256. */
+/** An object's key in the index: 96 bits of its SHA-256. */
 export type KeyHash = readonly [number, number, number];
 
 export function hashKey(key: string): KeyHash {
@@ -20,21 +20,21 @@ export function hashKey(key: string): KeyHash {
   return [digest.readInt32LE(0), digest.readInt32LE(4), digest.readInt32LE(8)];
 }
 
-/** One range of an object, as a file of the cache holds it. */
+/** One range of an object, and its place in a file of the cache. */
 export interface RangeEntry {
   readonly key: KeyHash;
-  /** In the object; `tailOffset`: its tail. */
+  /** Offset in the object; `tailOffset`: its tail. */
   readonly offset: number;
   readonly storedBytes: number;
   readonly checksum: number;
-  /** In the file. */
+  /** Position in the file. */
   readonly position: number;
 }
 
 /** Stands for the offset of a tail, which is not known before it is read. */
 export const tailOffset = -1;
 
-/** Place of an entry: the file by its slot, and which of the files that had the slot. */
+/** Place of an entry: the slot of its file, and the file's generation in the slot. */
 export interface RangePlace extends RangeEntry {
   readonly slot: number;
   readonly generation: number;
@@ -58,7 +58,7 @@ const filesMax = 16_384;
 const entryBytesAssumed = 12 << 10;
 const entriesLeast = 4_096;
 const entriesMost = 4 << 20;
-/** Entries whose hash falls to one place. The one whose file was idle for longest makes room. */
+/** Entries of one bucket. A full bucket drops the entry whose file was idle for longest. */
 const bucketEntries = 8;
 const ghostsMax = 1 << 17;
 
@@ -80,7 +80,7 @@ const oneUse = 20;
 
 /**
  * Entries by key and offset, and files with the time of their last use. One thread writes entries; all others
- * read them without a lock: what is read while it changes does not pass the checks of its reader.
+ * read them without a lock: a value that changes during the read fails the reader's checks.
  *
  * A full cache drops the file that was idle for longest, but admits a new range only when the range's own
  * last two uses lie closer together than that file has been idle. So a scan over more data than the cache
@@ -91,7 +91,7 @@ export class DiskCacheIndex {
   readonly #control: Int32Array;
   readonly #files: Int32Array;
   readonly #entries: Int32Array;
-  /** Pairs: what was missing, and when. */
+  /** Pairs: hash of a missing range, and time of the request. */
   readonly #ghosts: Int32Array;
   readonly #buckets: number;
 
@@ -130,7 +130,7 @@ export class DiskCacheIndex {
     return Atomics.load(this.#control, control.isOff) === 1;
   }
 
-  /** For all threads, until the process ends. True: it was on. */
+  /** Switches the cache off for all threads, until the process ends. True: it was on. */
   turnOff(): boolean {
     return Atomics.exchange(this.#control, control.isOff, 1) === 0;
   }
@@ -147,7 +147,7 @@ export class DiskCacheIndex {
     return undefined;
   }
 
-  /** Which file has the slot: it changes when the file goes. */
+  /** The generation of the slot's file; changes when the file is removed. */
   generation(slot: number): number {
     return Atomics.load(this.#files, slot * fileFields.count + fileFields.generation);
   }
@@ -161,7 +161,7 @@ export class DiskCacheIndex {
     Atomics.store(this.#files, slot * fileFields.count + fileFields.usedAt, time);
   }
 
-  /** Whether a range that is not there should be written. Remembers that it was missing. */
+  /** Whether a missing range should be written. Records the request. */
   admits(key: KeyHash, offset: number, time: number): boolean {
     const mixed = mix(key, offset);
     const at = ((mixed >>> 0) % (this.#ghosts.length / 2)) * 2;
@@ -195,7 +195,7 @@ export class DiskCacheIndex {
     Atomics.store(this.#files, at + fileFields.generation, 1 - this.generation(slot));
   }
 
-  /** Its entries are gone from now on. */
+  /** Invalidates the entries of its file. */
   removeFile(slot: number): void {
     Atomics.store(this.#files, slot * fileFields.count + fileFields.generation, -this.generation(slot));
   }
@@ -232,7 +232,7 @@ export class DiskCacheIndex {
     Atomics.store(to, target + entryFields.generation, this.generation(slot));
   }
 
-  /** @param oldestUse of the file that makes room next */
+  /** @param oldestUse last use of the file that is dropped next */
   tellRoom(isFull: boolean, oldestUse: number): void {
     Atomics.store(this.#control, control.oldestUse, oldestUse);
     Atomics.store(this.#control, control.isFull, isFull ? 1 : 0);

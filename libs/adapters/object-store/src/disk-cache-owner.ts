@@ -7,7 +7,7 @@ import type { FileId, RangeEntry } from './disk-cache-index.ts';
 import type { DiskCacheReports } from './disk-cache.ts';
 
 interface DiskCacheOwnerOptions {
-  /** A directory for the cache alone: what it does not know there is deleted. */
+  /** A directory for the cache alone: unknown files in it are deleted. */
   readonly disk: Disk;
   readonly bytesMax: number;
   readonly clock: Clock;
@@ -20,21 +20,23 @@ interface HeldFile {
   readonly bytes: number;
 }
 
-/** Files whose bytes were not those written: that many, and the disk is not believed any more. */
+/** Number of files with wrong bytes after which the cache is switched off. */
 const damagesMax = 8;
 /** Files read side by side at the start. */
 const loadsAtOnce = 16;
-/** Full, as readers are told: the rest is what they have on their way. */
+/**
+ * Share of the bound at which readers see the cache as full: the rest is for files that are being written.
+ */
 const fullShare = 15 / 16;
 
 /**
- * Holds the files within the bound, and keeps the index that all threads read. No file is believed but as far
- * as its checksums hold, so nothing has to be durable, and a crash at any moment leaves a smaller cache.
+ * Holds the files within the bound, and keeps the index that all threads read. Readers verify checksums, so
+ * files need no sync, and a crash at any moment only leaves a smaller cache.
  */
 export class DiskCacheOwner implements DiskCacheReports {
   readonly index: DiskCacheIndex;
   readonly #options: DiskCacheOwnerOptions;
-  /** By slot. */
+  /** Files by slot. */
   readonly #files = new Map<number, HeldFile>();
   #bytes = 0;
   #damages = 0;
@@ -44,7 +46,7 @@ export class DiskCacheOwner implements DiskCacheReports {
     this.index = DiskCacheIndex.make(options.bytesMax, options.clock.nowMs());
   }
 
-  /** Files that earlier processes left, as far as they are whole. The cache can be used meanwhile. */
+  /** Adopts the intact files of earlier processes. The cache can be used at the same time. */
   async load(): Promise<void> {
     try {
       await this.#options.disk.makeDirectory('');
@@ -139,7 +141,7 @@ export class DiskCacheOwner implements DiskCacheReports {
     const file = this.#files.get(slot)!;
     this.#files.delete(slot);
     this.#bytes -= file.bytes;
-    // Readers ask for the slot's file again when they do not find it.
+    // A reader that misses the file looks the slot up again.
     this.index.removeFile(slot);
     disk
       .remove(fileName(file.id))

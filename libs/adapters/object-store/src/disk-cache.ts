@@ -29,7 +29,7 @@ export interface DiskCacheReports {
     readonly bytes: number;
     readonly entries: readonly RangeEntry[];
   }): void;
-  /** A file gave bytes that are not those which were written. */
+  /** A file returned bytes with a wrong checksum. */
   damaged(file: { readonly slot: number; readonly generation: number }): void;
   lookedUp(lookups: DiskCacheLookups): void;
   /** The disk failed: the cache is off for all threads. */
@@ -43,30 +43,34 @@ interface DiskCacheDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  /** Milliseconds that a range may take from disk: the time that the store takes for one. */
+  /** Milliseconds that a read from disk may take: the store's usual time for a read. */
   readonly patienceMs: () => number;
 }
 
-/** Ranges up to this size stand in files of their own: footers and small columns outlive lines. */
+/**
+ * Ranges up to this size are written to separate files: footers and small columns are useful for longer than
+ * lines.
+ */
 const smallBytesMax = 32 << 10;
 /** A file is written when it holds this many bytes, or after a while. A cache is 32 files at least. */
 const newFileBytesMax = 4 << 20;
 const filesLeast = 32;
 const writeAfterMs = 1_000;
-/** Bytes on their way to the disk; beyond, ranges are not kept. */
+/** Maximum of bytes that wait to be written; further ranges are not cached. */
 const writingBytesMax = 16 << 20;
 const openFilesMax = 32;
 
-/** Reads in a row that come late: then the disk is no help. */
+/** Consecutive late reads after which the disk counts as too slow. */
 const lateReadsMax = 32;
 /**
- * Parts of the time that a read may take, each a timer: a thread that computes for longer than that finds its
- * timer due beside bytes that came long ago, and must not take its own time for the disk's.
+ * The deadline of a read consists of this number of timers. A thread that computes for longer than the
+ * deadline would otherwise count its own time as the disk's: it finds the timer due although the bytes
+ * arrived long ago.
  */
 const patienceParts = 8;
 
 /**
- * Ranges on local disk, as one thread reads and writes them. Other threads have their own, over one index.
+ * One thread's reads and writes of cached ranges. Each thread has its own object, over one shared index.
  */
 export class DiskCache implements RangeCache {
   readonly #deps: DiskCacheDeps;
@@ -127,7 +131,7 @@ export class DiskCache implements RangeCache {
     this.#add({ ...range, bytes: stored });
   }
 
-  /** Writes what waits to be written. */
+  /** Writes all pending ranges. */
   async flush(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -178,7 +182,7 @@ export class DiskCache implements RangeCache {
     }
   }
 
-  /** Ranges of one file that stand close to each other; undefined where they are not what was written. */
+  /** Reads neighbouring ranges of one file; undefined for a range with a wrong checksum. */
   async #readGroup(group: readonly LocatedRange[]): Promise<(Buffer | undefined)[]> {
     const { index, clock } = this.#deps;
     const { slot, generation, position: start } = group[0].place;
@@ -189,7 +193,7 @@ export class DiskCache implements RangeCache {
       index.used(slot, index.timeOf(clock.nowMs()));
       return group.map(({ place }) => this.#checked(place, bytes, place.position - start, group.length > 1));
     } catch (error) {
-      // It made room for others meanwhile.
+      // The file was dropped in between.
       if (index.generation(slot) !== generation) return group.map(() => undefined);
       if (hasCode(error, 'ENOENT')) this.#tellDamage(group[0].place);
       else this.#fail(`reading: ${textOf(error)}`);
@@ -201,7 +205,7 @@ export class DiskCache implements RangeCache {
     const { storedBytes, checksum } = place;
     const part = bytes.subarray(at, at + storedBytes);
     if (part.length === storedBytes && crc32c(part) === checksum) {
-      // A small column should not keep a large read in memory.
+      // Copies a small column, because a view would keep the whole read in memory.
       return isPart ? Buffer.from(part) : part;
     }
     if (this.#deps.index.generation(place.slot) === place.generation) this.#tellDamage(place);
@@ -241,7 +245,7 @@ export class DiskCache implements RangeCache {
       reports.written({ id, bytes: bytes.length, entries });
     } catch (error) {
       this.#fail(`writing: ${textOf(error)}`);
-      await disk.remove(fileName(id)).catch(() => undefined); // the next start finds that it is not whole
+      await disk.remove(fileName(id)).catch(() => undefined); // the next start deletes the incomplete file
     } finally {
       this.#writingBytes -= bytes.length;
     }

@@ -18,9 +18,9 @@ interface FilesystemObjectStoreOptions {
 const objectSuffix = '~';
 /** Directory of objects before they get their names. No part of a key begins like this. */
 const temporaryDirectory = '~tmp';
-/** Most directories that are remembered as existing. */
+/** Maximum of cached names of existing directories. */
 const directoriesMax = 10_000;
-/** Ranges up to this are read without a look at the object's size. */
+/** Ranges up to this are read without a check of the object's size. */
 const unmeasuredBytesMax = 8 << 20;
 /** Attempts of a put: a starting process may remove its temporary file. */
 const putAttemptsMax = 3;
@@ -94,7 +94,7 @@ export class FilesystemObjectStore implements ObjectStore {
     checkKey(key);
     signal?.throwIfAborted();
     return this.#translate(key, async () => {
-      // Not from the open files: another process may have replaced the object since.
+      // Does not use the open files: another process may have replaced the object.
       const file = await this.#disk.open(pathOf(key));
       try {
         return await file.read(0, await file.size());
@@ -110,7 +110,7 @@ export class FilesystemObjectStore implements ObjectStore {
     signal?.throwIfAborted();
     return this.#translate(key, () =>
       this.#openFiles.use(pathOf(key), async (file) => {
-        // A read takes memory for all that is asked; a column's range is inside of its object.
+        // A read allocates the requested bytes; a column's range lies inside its object.
         if (length <= unmeasuredBytesMax) return file.read(offset, length);
         const size = await file.size();
         return file.read(offset, Math.max(0, Math.min(length, size - offset)));
@@ -211,7 +211,7 @@ export class FilesystemObjectStore implements ObjectStore {
         signal?.throwIfAborted();
         return await finish(temporary);
       } catch (error) {
-        await this.#disk.remove(temporary).catch(() => undefined); // removed at the next start otherwise
+        await this.#disk.remove(temporary).catch(() => undefined); // the next start removes it otherwise
         if (signal?.aborted) throw signal.reason;
         if (!hasCode(error, 'ENOENT') || attempt >= putAttemptsMax) throw unavailable(key, error);
         this.#directories.clear();

@@ -11,7 +11,7 @@ interface HedgedStoreDeps {
 
 /** One in this many reads may be sent twice. */
 const readsPerHedge = 20;
-/** Second requests that may be saved up for. */
+/** Maximum of saved second requests. */
 const hedgesMax = 8;
 
 /**
@@ -67,10 +67,10 @@ export class HedgedObjectStore implements ObjectStore {
       this.#allowance -= readsPerHedge;
       ask(until).then(resolve, reject);
     });
-    second.catch(() => undefined); // told by the race, or not at all
+    second.catch(() => undefined); // the race reports it, if it matters
     try {
       const first = ask(until);
-      // The second request is a help alone: when it fails, the first one goes on.
+      // A failure of the second request is ignored: the first one continues.
       const answer = await Promise.race([first, second.catch(() => first)]);
       times.add(clock.monotonicMs() - startedMs);
       return answer;

@@ -1,11 +1,11 @@
 /** Places of cached ranges on disk, and which of them one read fetches together. */
 import type { RangePlace } from './disk-cache-index.ts';
 
-/** Neighbours in a file with less than that between them are read together. */
+/** Neighbours in a file with a smaller gap are read together. */
 const gapBytesMax = 64 << 10;
 const readBytesMax = 4 << 20;
 
-/** A range that is looked for, and its number. */
+/** A requested range, and its number. */
 export interface LocatedRange {
   readonly place: RangePlace;
   readonly i: number;

@@ -113,7 +113,7 @@ export class MinioObjectStore implements ObjectStore {
       try {
         const { response, isPart } = await this.#request(key, { range }, attemptSignal);
         if (!isPart) {
-          // The server does not know ranges: this is all of the object.
+          // The server does not support ranges: this is the whole object.
           return (await readBody(response, objectBytesMax, attemptSignal)).subarray(offset, offset + length);
         }
         const { first, last } = rangeOf(response);
@@ -134,7 +134,7 @@ export class MinioObjectStore implements ObjectStore {
   ): Promise<{ bytes: Buffer; sizeBytes: number }> {
     checkKey(key);
     checkRange(0, length);
-    // "The last 0 bytes" cannot be asked for; one byte tells the size as well.
+    // A request for the last 0 bytes is invalid; the answer for one byte has the size as well.
     const tailBytes = Math.max(1, length);
     return this.#attempts(key, signal, async (attemptSignal) => {
       try {
@@ -174,7 +174,7 @@ export class MinioObjectStore implements ObjectStore {
         lastKey = object.key;
       }
       if (!page.hasNext) return;
-      // The last key says where to go on, whatever the server's token is; without a key only the token does.
+      // Continues after the last key, independent of the server's token; a page without keys needs the token.
       token = page.objects.length === 0 ? page.token : undefined;
       empty = page.objects.length === 0 ? empty + 1 : 0;
     }

@@ -42,7 +42,7 @@ interface BucketDeps {
 
 /** Most connections; further requests wait. */
 const socketsMax = 128;
-/** Idle time after which a connection is closed: abandoned attempts would otherwise occupy it for ever. */
+/** Idle time after which a connection is closed: abandoned attempts would otherwise occupy it without end. */
 const socketIdleMs = 60_000;
 const bucketAttemptMs = 10_000;
 
@@ -119,7 +119,7 @@ async function proveCreate(store: ObjectStore, random: Random, place: string): P
     const reason = error instanceof Error ? error.message : String(error);
     throw new LokiError('unavailable', `${place} cannot be written: ${reason}`, { cause: error });
   } finally {
-    await store.delete(key).catch(() => undefined); // a small object stays, and is never read
+    await store.delete(key).catch(() => undefined); // a small unused object remains
   }
   throw new LokiError(
     'internal',
@@ -195,7 +195,7 @@ function newClient(options: BucketOptions, deps: BucketDeps): BucketClient {
   if (!role) return { client: new Client(config), renewKeys: () => false };
   const ofRole = new RoleCredentials(role, deps);
   let current: RoleKeys | undefined;
-  // The client asks before each request. Its package has the class to extend, and does not export it.
+  // The client calls this before each request. Its package does not export the base class.
   config.credentialsProvider = {
     getCredentials: async () => {
       const { accessKeyId, secretAccessKey, sessionToken } = (current = await ofRole.keys());

@@ -39,7 +39,7 @@ export class OpenFiles {
     }
   }
 
-  /** Forgets the path, because it names another file or none now. */
+  /** Drops the path, because it names another file or none now. */
   forget(path: string): void {
     const open = this.#files.get(path);
     if (open) this.#drop(path, open);

@@ -3,7 +3,7 @@ import { fileBytesOf } from './disk-cache-file.ts';
 import type { NewRange } from './disk-cache-file.ts';
 import type { KeyHash } from './disk-cache-index.ts';
 
-/** Ranges that wait until they are worth a file. */
+/** Ranges that wait until they fill a file. */
 export class PendingFile {
   readonly bytesMax: number;
   #ranges: NewRange[] = [];
@@ -22,7 +22,7 @@ export class PendingFile {
     const name = nameOf(range.key, range.offset);
     if (this.#known.has(name)) return;
     this.#known.add(name);
-    // The caller's bytes may be a part of something larger, or change.
+    // Copies the bytes: the caller's may be a view of a larger buffer, or change.
     this.#ranges.push({ ...range, bytes: Uint8Array.prototype.slice.call(range.bytes) });
     this.#bytes += range.storedBytes;
   }

@@ -44,7 +44,7 @@ export class RoleCredentials {
     if (keys && restMs > refreshBeforeMs) return keys;
     const call = this.#refresh();
     if (keys && restMs > marginMs) {
-      call.catch(() => undefined); // the old keys hold still; the next request asks again
+      call.catch(() => undefined); // the old keys are still valid; the next request tries again
       return keys;
     }
     return call;

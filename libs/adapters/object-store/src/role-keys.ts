@@ -1,4 +1,4 @@
-/** Asks the service of a role for keys: one call, with a deadline and a bound on each answer. */
+/** Requests keys from the service of a role: one call, with a deadline and a bound on each answer. */
 import fs from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { http, https } from './bucket-transport.ts';

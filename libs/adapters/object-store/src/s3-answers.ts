@@ -65,7 +65,7 @@ function tooLarge(bytesMax: number): Error {
 /** The range of a partial answer: `first` to `last`, both inclusive, of `sizeBytes`. */
 export function rangeOf(response: IncomingMessage): { first: number; last: number; sizeBytes: number } {
   const text = response.headers['content-range'] ?? '';
-  // MinIO says so of an empty object, which has no last byte.
+  // MinIO's answer for an empty object, which has no last byte.
   if (text === 'bytes 0--1/0') return { first: 0, last: -1, sizeBytes: 0 };
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(text);
   if (!match) throw new Error(`a part of an object without its place: ${text.slice(0, 100)}`);
@@ -80,7 +80,7 @@ export async function refusalOf(response: IncomingMessage, signal: AbortSignal):
     body = (await readBody(response, errorBytesMax, signal)).toString();
   } catch (error) {
     if (signal.aborted) throw error;
-    // The status says enough.
+    // The status suffices without a body.
   }
   const code = elementOf(body, 'Code', 0)?.text ?? codeOfStatus(status);
   const message = elementOf(body, 'Message', 0)?.text ?? `status ${status}`;
@@ -137,7 +137,7 @@ export async function readListing(response: IncomingMessage, signal: AbortSignal
  * Parses a page in O(text): it searches elements, and expands only the five entities of XML and numeric
  * characters.
  *
- * @throws Error for what is no page of a listing
+ * @throws Error for bytes that are not a page of a listing
  */
 export function parseListing(text: string): ListingPage {
   if (!text.includes('<ListBucketResult') || !text.includes('</ListBucketResult>')) {

@@ -1,13 +1,16 @@
-/** How long reads of an object store take, as far as lately seen. */
+/** Measures the duration of recent reads of an object store. */
 
 const samplesMax = 128;
-/** Before anything was read: between a bucket nearby and one that is not. */
+/** Assumed duration before the first reads: between a near and a distant bucket. */
 const unknownMs = 50;
-/** Shorter times are those of a store in the same rack, and of noise. */
+/**
+ * Lower bound of the results, in milliseconds: shorter times belong to a store in the same rack, and are
+ * noise.
+ */
 const leastMs = 5;
 
 /**
- * Times of the last reads. O(1) a read; sorted when they are asked for, once every `samplesMax` / 8 reads.
+ * Times of the last reads. O(1) a read; sorted at a query, at most once every `samplesMax` / 8 reads.
  */
 export class StoreTimes {
   readonly #samples: number[] = [];
@@ -24,12 +27,12 @@ export class StoreTimes {
     this.#lateMs = Math.max(2 * leastMs, sorted[Math.floor(sorted.length * 0.95)]);
   }
 
-  /** Half of the reads take longer. */
+  /** The median duration. */
   get medianMs(): number {
     return this.#medianMs;
   }
 
-  /** One read in twenty takes longer. */
+  /** The 95th percentile. */
   get lateMs(): number {
     return this.#lateMs;
   }

@@ -20,8 +20,8 @@ interface PushClientOptions {
 }
 
 /**
- * To a machine that is gone packets vanish, and the kernel tries to connect for two minutes. Clients wait for
- * 5 or 10 s: there must be time for another distributor.
+ * A vanished machine does not refuse connections, and the kernel tries for two minutes. Clients wait for 5 or
+ * 10 s, which must leave time for another distributor.
  */
 const connectMsDefault = 3_000;
 

@@ -25,7 +25,7 @@ import { statusOf } from './status.ts';
 
 export interface QuerierWorkerOptions {
   readonly querier: QuerierService;
-  /** Of this worker alone. */
+  /** Channels of this worker alone. */
   readonly channels: ChannelPool;
   readonly timers: Timers;
   readonly logger: Logger;

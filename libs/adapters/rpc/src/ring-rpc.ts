@@ -172,7 +172,7 @@ export class JoinedRingStore implements RingStore {
       const { index, entries, version } = await this.#read(key);
       if (!change(entries)) return false;
       const value = valueOf(entries) ?? encodeInstances([]);
-      // Only the process whose value was read takes the new one: another's versions mean nothing to it.
+      // Writes only to the process whose value was read: versions of another process do not match.
       const answer = await this.#members[index].unary(setMethod, { key, value, version }, call);
       if (answer.isSet) return true;
       await this.#timers.sleep(tokenOf(`${id}\0${attempt}`) % collisionPauseMaxMs);

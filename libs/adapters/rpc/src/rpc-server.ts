@@ -163,8 +163,8 @@ export class RpcServer {
 }
 
 /**
- * The library writes lines of its own to standard error otherwise, in another form. The errors that end a
- * start or a call reach their callers besides.
+ * The library writes lines of its own to standard error otherwise, in another form. Errors that end a start
+ * or a call reach their callers in any case.
  */
 function logLibrary(logger: Logger): void {
   const log = (...words: unknown[]): void => logger.debug('grpc-js', { text: words.map(String).join(' ') });

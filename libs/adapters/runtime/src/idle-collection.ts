@@ -28,8 +28,8 @@ const idleShare = 0.05;
 const garbageBytesMin = 12 * mib;
 
 /**
- * V8 collects when memory grows. After a burst nothing grows, and each thread would keep what the burst has
- * left: 70 MiB on the main thread, 50 on a worker.
+ * Collects garbage on idle threads. V8 collects when memory grows; after a burst memory stays constant, and
+ * each thread would keep the burst's garbage: 70 MiB on the main thread, 50 on a worker.
  */
 export class IdleCollection {
   readonly #deps: IdleCollectionDeps;
@@ -67,7 +67,7 @@ export class IdleCollection {
   }
 }
 
-/** Those of this thread. */
+/** The measures of this thread. */
 export function machineDeps(): IdleCollectionDeps {
   let last = performance.eventLoopUtilization();
   let collect: Collect | undefined;
@@ -92,7 +92,7 @@ export function machineDeps(): IdleCollectionDeps {
 
 type Collect = (options?: { type: 'major'; flavor: 'last-resort' }) => void;
 
-/** V8's own function, which only contexts have that are made after the flag is set. */
+/** V8's own function; only contexts that are created after the flag is set have it. */
 function garbageCollector(): Collect {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as Collect;

@@ -32,7 +32,7 @@ export class NodeDisk implements Disk {
       const names = await readdir(this.#resolve(directory));
       return names.sort();
     } catch (error) {
-      // A plain file beside directories, a lock say, has no names in it.
+      // A plain file among the directories, for example a lock, has no entries.
       if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return [];
       throw error;
     }
@@ -94,7 +94,7 @@ class NodeDiskFile implements DiskFile {
 
   append(bytes: Uint8Array): Promise<void> {
     const appended = this.#last.then(() => this.#write(bytes));
-    this.#last = appended.catch(() => undefined); // the caller hears of it through `done`
+    this.#last = appended.catch(() => undefined); // the caller gets the failure from `done`
     return appended;
   }
 

@@ -43,7 +43,7 @@ export class NodeHttpClient implements HttpClient {
       });
       return await readAnswer(message, request.answerBytesMax ?? answerBytesDefault);
     } catch (error) {
-      // Node's error only says that the request was aborted.
+      // Node's error lacks the reason of the abort.
       throw deadline.aborted
         ? new Error(`no answer within ${request.timeoutMs} ms`, { cause: error })
         : error;

@@ -25,7 +25,7 @@ export class NodeTimers implements Timers {
   readonly #keepsAlive: boolean;
 
   /**
-   * @param options keepsAlive: the process does not end while one waits, as a program of one task needs it
+   * @param options keepsAlive: pending timers keep the process alive, for programs with one task
    */
   constructor({ keepsAlive = false }: { readonly keepsAlive?: boolean } = {}) {
     this.#keepsAlive = keepsAlive;

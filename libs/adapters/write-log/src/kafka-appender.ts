@@ -127,7 +127,7 @@ export class KafkaAppender {
       const allSettled = settled([...this.#line.flatMap(({ records }) => records), ...this.#waiting]);
       await Promise.race([timers.sleep(pauseMs * (0.5 + random.float())), allSettled]);
       pauseMs = Math.min(2 * pauseMs, pauseMaxMs);
-      await cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
+      await cluster.refresh().catch(() => undefined); // the next attempt reports the cause
       this.#dropGivenUp();
     }
     this.#isSending = false;

@@ -49,7 +49,7 @@ export class KafkaOffsets {
 
   async #afterRunning(): Promise<Map<number, number | Error>> {
     await this.#running;
-    await Promise.resolve(); // who asks in the same turn is in
+    await Promise.resolve(); // callers of the same turn share the request
     this.#running = this.#next;
     this.#next = undefined;
     const partitions = this.#partitions;
@@ -66,7 +66,7 @@ export class KafkaOffsets {
       if (open.length === 0) return answers;
       if (attempt > 1) {
         await timers.sleep(pauseMs * attempt * (0.5 + random.float()));
-        await cluster.refresh().catch(() => undefined); // the next attempt says what is wrong
+        await cluster.refresh().catch(() => undefined); // the next attempt reports the cause
       }
       const byLeader = Map.groupBy(open, (partition) => cluster.leader(partition));
       await Promise.all(

@@ -178,7 +178,7 @@ export class KafkaWriteLog implements WriteLog {
     }
   }
 
-  /** Closes the log. Kafka may still store appends in progress, but their callers are not told. */
+  /** Closes the log. Rejects appends in progress; Kafka may still store them. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -76,7 +76,7 @@ export class LogFile {
       await disk.rename(unfinished, path);
       await disk.syncDirectory(directory);
     } catch (error) {
-      await handle.close().catch(() => undefined); // the first error says why
+      await handle.close().catch(() => undefined); // the first error has the cause
       throw error;
     }
     const endOffset = firstOffset + records.count;

@@ -1,6 +1,6 @@
 /**
- * The log files of one partition: appends, reads, deletion of flushed files. One file, because these are
- * correct only in the order that stands here.
+ * The log files of one partition: appends, reads, deletion of flushed files. One file, because their
+ * correctness depends on the order of these steps.
  */
 import { LokiError } from '@loki/model';
 import type { Disk, LoggedRecord, LogRecord, TimerHandle } from '@loki/ports';
@@ -380,7 +380,7 @@ export class PartitionLog {
 
   #inTurn<T>(action: () => Promise<T> | T): Promise<T> {
     const turn = this.#diskTurn.then(action);
-    this.#diskTurn = turn.catch(() => undefined); // the caller hears of it through `done`
+    this.#diskTurn = turn.catch(() => undefined); // the caller gets the failure from `done`
     return turn;
   }
 
@@ -400,7 +400,7 @@ export class PartitionLog {
       const range = { position, nextPosition: position, fromOffset, toOffset };
       this.#deps.onDamage(this.#partition, last?.path ?? `${partitionDirectory(this.#partition)}/`, range);
     }
-    this.#active = undefined; // the next file's name says where offsets go on
+    this.#active = undefined; // the next file's name has the next offset
     this.#nextOffset = toOffset;
   }
 

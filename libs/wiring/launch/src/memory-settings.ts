@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import process from 'node:process';
 
 /**
- * Settings of glibc's allocator. Buffers of a mebibyte and more are mapped by themselves and go back when
- * they are freed, and so does what is free at the end of an arena. By default both bounds rise to 32 and 64
- * MiB with the first large buffer, and each thread keeps as much unused: of 600 MiB after a load
- * 200 were in use. Smaller bounds cost more faults than they save: 7 % of CPU at 64 to 256 KiB. One arena for
- * all threads would leave 50 MiB less after a load, for 15 % of CPU.
+ * Settings of glibc's allocator. Buffers of a mebibyte or more get mappings of their own, and return to the
+ * system when they are freed; so does the free end of an arena. By default both bounds rise to 32 and 64 MiB
+ * with the first large buffer, and each thread keeps as much unused memory: of 600 MiB after a load 200 were
+ * in use. Smaller bounds cost more faults than they save: 7 % of CPU at 64 to 256 KiB. One arena for all
+ * threads would leave 50 MiB less after a load, for 15 % of CPU.
  */
 const allocatorSettings: Readonly<Record<string, string>> = {
   MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
@@ -15,8 +15,8 @@ const allocatorSettings: Readonly<Record<string, string>> = {
 };
 
 /**
- * Bound of V8's young generation in each thread, in MiB: three times that is taken. Buffers are not in it,
- * and little else outlives a request, so that the default of 16 costs 40 MiB a thread and saves no time.
+ * Bound of V8's young generation in each thread, in MiB; V8 takes three times as much. It holds no buffers,
+ * and few other objects outlive a request, so that the default of 16 costs 40 MiB a thread and saves no time.
  */
 const semiSpaceFlag = '--max-semi-space-size';
 const semiSpaceMib = 4;
@@ -51,7 +51,9 @@ export function withSettings({ words, env }: Command): Command | undefined {
   return { words: [program, ...flags, ...rest], env: { ...env, ...allocatorSettings } };
 }
 
-/** As the kernel has it: a launcher may have changed `process.argv`. Undefined: there is no /proc. */
+/**
+ * Read from /proc, because a launcher may have changed `process.argv`. Undefined: the system has no /proc.
+ */
 function commandLine(): string[] | undefined {
   try {
     return fs.readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);

@@ -20,7 +20,7 @@ export function cloneRevision(folder = root): string {
     const packed = textOf(shared, 'packed-refs').split('\n');
     return commitIn(packed.find((line) => line.endsWith(` ${ref}`)) ?? '');
   } catch {
-    return ''; // the revision is for people: a start must not fail for it
+    return ''; // the revision is informative: a start must not fail for it
   }
 }
 

@@ -61,7 +61,7 @@ const adminGraceMs = 1_000;
  * Time without a change after which the metrics of a tenant are dropped; scrapes are minutes apart at most.
  */
 const tenantIdleMs = 30 * 60_000;
-/** Grace period of running calls after all other processes know that this one leaves. */
+/** Grace period of running calls after all other processes have seen that this one leaves. */
 const rpcGraceMs = 5_000;
 
 /**
@@ -85,11 +85,11 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
   await limits.start();
 
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
-  ended.catch(() => undefined); // the caller gets it, but may not wait yet
+  ended.catch(() => undefined); // the caller receives the failure when it awaits `ended`
   const states = new ServiceStates();
   const rpc = rpcServer(config, { logger, clock, timers, metrics });
   const random = new NodeRandom();
-  // Services that the start needs may be away: operators are answered meanwhile, and clients get 503.
+  // Required services may be unavailable: until then operators' routes answer, and clients get 503.
   let missing: string | undefined = 'the process is starting';
   const onMissing = (text: string | undefined) => (missing = text ?? 'the process is starting');
   const rings = new Rings({ config, clock, timers, random, logger, metrics, rpc, onMissing });
@@ -132,7 +132,7 @@ export async function startProcess(deps: ProcessDeps): Promise<RunningProcess> {
     states.stopping();
     health.stop();
     server.drainClients();
-    // Senders of requests need a moment to hear of it.
+    // Senders of requests need a moment to learn of the shutdown.
     if (config.shutdownDelayMs > 0) await timers.sleep(config.shutdownDelayMs);
     roles.frontend?.exports.stop();
     await server.stopClients(config.server.gracefulShutdownTimeoutMs);

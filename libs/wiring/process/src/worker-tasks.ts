@@ -69,7 +69,7 @@ export function serve(): void {
     const store = observedObjectStore(openObjectStore(storage, observer), observer, clock);
     const times = new StoreTimes();
     return {
-      // A directory does not answer sooner when it is asked twice.
+      // No second requests for a directory: they would not be faster.
       objectStore: storage.kind === 's3' ? new HedgedObjectStore({ store, times, clock, timers }) : store,
       rangeCache: diskCache && diskCacheOfWorker(diskCache, times, (disk) => report({ disk })),
       clock,

@@ -4,7 +4,7 @@
 export interface DiskFile {
   /** Appends at the end; durable only after `sync`. A failed append may have written a part of `bytes`. */
   append(bytes: Uint8Array): Promise<void>;
-  /** Makes all that was appended durable. */
+  /** Makes all appended bytes durable. */
   sync(): Promise<void>;
   /** Up to `length` bytes from `offset`; fewer only at the end of the file. */
   read(offset: number, length: number): Promise<Buffer>;

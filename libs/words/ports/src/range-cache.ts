@@ -1,4 +1,4 @@
-/** A copy nearby of what was read of objects far away. */
+/** A local cache of ranges of distant objects. */
 
 /** Bytes [offset, offset + storedBytes) of an object, whose CRC32C is known. */
 export interface CheckedRange {
@@ -14,15 +14,15 @@ export interface ObjectTail {
 }
 
 /**
- * Ranges of immutable objects by the object's key. Never the truth: a range may vanish at any time. Bytes are
- * checked before they are given: those that are damaged, or late, are not there. No call rejects.
+ * Ranges of immutable objects by the object's key. A range may vanish at any time. The cache verifies bytes
+ * before it returns them: damaged or late ones count as absent. No call rejects.
  */
 export interface RangeCache {
-  /** In the order of `ranges`; undefined where there is none. */
+  /** In the order of `ranges`; undefined for an absent range. */
   read(key: string, ranges: readonly CheckedRange[]): Promise<readonly (Buffer | undefined)[]>;
-  /** Keeps what it likes. Returns at once. The bytes are copied. */
+  /** Offers bytes to the cache, which may drop them. Returns at once. The bytes are copied. */
   write(key: string, ranges: readonly (CheckedRange & { readonly bytes: Uint8Array })[]): void;
-  /** As `writeTail` was given it. */
+  /** The tail that `writeTail` has stored. */
   readTail(key: string): Promise<ObjectTail | undefined>;
   writeTail(key: string, tail: ObjectTail): void;
 }

@@ -3,7 +3,7 @@
 /** Kinds of cached answers; each kind may have a cache of its own. */
 export type ResultsKind = 'results' | 'instant' | 'labels' | 'series' | 'stats' | 'volume';
 
-/** Says which answers a querier may read from a cache and write to it. */
+/** The answers that a querier may read from a cache and write to it. */
 export interface CachePolicy {
   readonly kind: ResultsKind;
   /** Answers are cached by intervals that begin at multiples of this. */

@@ -10,7 +10,7 @@ interface RetryOptions {
   readonly pauseMinMs: number;
   readonly pauseMaxMs: number;
   /**
-   * True for an error that another attempt would meet again, or that came too often: it is thrown. `failures`
+   * True for an error that would repeat with every attempt, or that came too often: it is thrown. `failures`
    * includes this error.
    */
   readonly isFinal: (error: unknown, failures: number) => boolean;

@@ -10,26 +10,32 @@ export interface RingStore {
   get(key: string, id: string): Promise<string | undefined>;
   /** Writes one member's entry. */
   put(entry: RingPut): Promise<void>;
-  /** Removes an entry that is still `value`, and tells watchers. False: it is another by now, or gone. */
+  /**
+   * Removes an entry that is still `value`, and notifies watchers. False: the entry has changed, or is
+   * absent.
+   */
   remove(key: string, id: string, value: string): Promise<boolean>;
   /**
    * Calls back with entries that were put as news (undefined: removed), by id. A message may be lost:
    * watchers also read all entries from time to time. Without entries: messages may have been lost just now.
-   * Returns how to stop.
+   * Returns a function that ends the subscription.
    */
   watch(key: string, onNews: (news: RingNews | undefined) => void): () => void;
   close(): Promise<void>;
 }
 
-/** Entries by id as they are from now on; undefined: removed. */
+/** New entries by id; undefined: removed. */
 export type RingNews = ReadonlyMap<string, string | undefined>;
 
 /** One entry to be written. */
 export interface RingPut {
   readonly key: string;
-  /** Of the member. */
+  /** Id of the member. */
   readonly id: string;
   readonly value: string;
-  /** Watchers receive the change. A heartbeat is no change: they find it when they read all entries. */
+  /**
+   * Watchers receive the change. A heartbeat is no change: watchers find it with their next read of all
+   * entries.
+   */
   readonly isNews: boolean;
 }

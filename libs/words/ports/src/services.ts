@@ -17,7 +17,7 @@ export interface DistributorService {
    * texts.
    */
   push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse>;
-  /** Pushes of the tenant that wait for their turn in this process; absent: it is not known. */
+  /** Number of the tenant's pushes that wait for their turn in this process; absent: unknown. */
   waitingPushes?(tenant: string): number;
 }
 
@@ -137,7 +137,7 @@ export interface IngesterService {
     signal?: AbortSignal,
   ): Promise<readonly PartitionHead[]>;
   /**
-   * News of the catalog beyond what the caller knows. The ingester learns from `numbers`, too: it passes on
+   * News of the catalog beyond what the caller knows. The ingester uses `numbers`, too: it passes on
    * the numbers of shared logs, and reads manifests of its partitions that others have added. Absent: an
    * ingester of an earlier version.
    */

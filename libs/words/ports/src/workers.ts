@@ -6,7 +6,7 @@ import type { Clock } from './time.ts';
 /** The environment of a task in its worker. */
 export interface WorkerEnv {
   readonly objectStore: ObjectStore;
-  /** A copy nearby of footers and columns; absent: every read asks the store. */
+  /** A local cache of footers and columns; absent: every read goes to the store. */
   readonly rangeCache?: RangeCache;
   /** Measures the time of requests to the store; absent: tasks report no time. */
   readonly clock?: Clock;
@@ -22,7 +22,7 @@ export interface WorkerEnv {
 
 /**
  * Throws when the caller of a task has given up. The error ends the task and is not reported. Costs one
- * atomic load, so a task may ask at every block it reads.
+ * atomic load, so a task may call it for every block.
  */
 export type CheckCancelled = () => void;
 
@@ -56,7 +56,7 @@ export interface TaskOptions {
 
 /** Runs heavy work: on threads in production, on the same thread in simulation and tests. */
 export interface Workers {
-  /** How many tasks can truly run side by side. */
+  /** Number of tasks that can run in parallel. */
   readonly parallelism: number;
   /** Rejects with the error that the task threw (LokiErrors keep their code), or with the signal's reason. */
   run<Input, Output>(task: Task<Input, Output>, input: Input, options?: TaskOptions): Promise<Output>;

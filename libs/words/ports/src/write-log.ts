@@ -2,7 +2,7 @@
 
 /** A record as a writer appends it. `payload` is opaque to the log. */
 export interface LogRecord {
-  /** 32 hex digits, drawn at the writer's start. */
+  /** 32 random hex digits, chosen at the writer's start. */
   readonly writerId: string;
   /** Rises by one for each record that this writer appends to this partition, from 1. */
   readonly sequence: number;
@@ -26,14 +26,14 @@ export interface LoggedRecord extends LogRecord {
 export interface WriteLog {
   /** Partitions 0 .. partitionCount - 1 exist, as far as this process knows. */
   readonly partitionCount: number;
-  /** Asks how many partitions the log has now; absent: their number never changes. */
+  /** Reads the log's number of partitions; absent: the number never changes. */
   countPartitions?(): Promise<number>;
-  /** The number of partitions that other processes know; this one may not have heard of them yet. */
+  /** Sets the number of partitions when another process has seen a higher one. */
   expectPartitions?(count: number): void;
   /** Largest payload of a record. It may shrink when the log learns of a lower bound. */
   readonly recordBytesMax: number;
   /**
-   * The new record's offset. LokiError `logNotAcked` when the log cannot take it now (full disk, no broker).
+   * The new record's offset. LokiError `logNotAcked` when the log cannot store it now (full disk, no broker).
    *
    * @param waitedMs how long the entries have waited already; it counts towards the log's own timeout.
    *   Default 0

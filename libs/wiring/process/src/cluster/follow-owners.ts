@@ -49,7 +49,7 @@ export async function* followOwners(
     if (signal.aborted) return;
     failingSinceMs ??= clock.monotonicMs();
     if (clock.monotonicMs() - failingSinceMs > givenUpMs) throw failure;
-    // Other owners are asked at once; after a full round the failing ones get time.
+    // Tries the other owners at once; pauses after a full round.
     if (attempt < 0 || (attempt + 1) % Math.max(1, all.length) === 0) {
       await timers.sleep(pauseMs, signal).catch(() => undefined);
       pauseMs = Math.min(pauseMaxMs, 2 * pauseMs);

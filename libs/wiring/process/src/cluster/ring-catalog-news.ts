@@ -13,8 +13,8 @@ interface RingCatalogNewsDeps {
 }
 
 /**
- * Asks each healthy ingester. One that does not answer, or is of an earlier version, is left out: the store
- * is asked for its partitions.
+ * Calls each healthy ingester. Leaves out an ingester that does not answer or has an earlier version: the
+ * caller reads its partitions from the store.
  */
 export function ringCatalogNews({ ingesters, channels, own }: RingCatalogNewsDeps): CatalogNewsSource {
   const clients = new Map<string, IngesterService>();

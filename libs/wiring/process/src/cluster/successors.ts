@@ -13,7 +13,7 @@ interface SuccessorsDeps {
   readonly timers: Timers;
 }
 
-/** Pause between questions to a successor. */
+/** Pause between two calls to a successor. */
 const askMs = 300;
 /**
  * Time after which a successor that cannot read a partition (log or store is away) is no longer waited for.
@@ -30,7 +30,7 @@ interface Answer {
 /** The ingesters that take over partitions from this one, and whether they have caught up. */
 export class Successors {
   readonly #deps: SuccessorsDeps;
-  /** Answers by instance id: one question serves many partitions. */
+  /** Answers by instance id: one call serves many partitions. */
   readonly #answers = new Map<string, Answer>();
 
   constructor(deps: SuccessorsDeps) {
@@ -94,7 +94,7 @@ export class Successors {
       .partitions()
       .then(
         (list) => new Set(list),
-        () => new Set<number>(), // silent: it is asked again
+        () => new Set<number>(), // no answer: the loop tries again
       );
     this.#answers.set(instance.id, { atMs: nowMs, partitions });
     return partitions;

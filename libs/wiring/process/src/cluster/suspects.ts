@@ -1,7 +1,7 @@
 /** Peers that did not answer recently, to be asked last. */
 import type { Clock } from '@loki/ports';
 
-/** Peers that did not answer recently: asked last, as long as others can be asked. */
+/** Peers that did not answer recently: callers try them last. */
 export class Suspects {
   readonly #clock: Clock;
   /** End of the suspicion by address, on the monotonic clock. */

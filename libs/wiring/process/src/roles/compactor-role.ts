@@ -116,7 +116,7 @@ function logEnds(deps: CompactorRoleDeps): LogEnds | undefined {
     openWriteLog({
       ...deps,
       readBytesMax: deps.memory.logReadBytesMax,
-      // This log is not written to.
+      // This process does not write to the log.
       onNearlyFull: () => undefined,
       atLeast: Array.from({ length: partitions.owned }, (_, each) => catalog.state(each).endOffset),
     }),

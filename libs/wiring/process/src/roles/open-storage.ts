@@ -64,10 +64,10 @@ export interface StorageDeps extends RoleDeps {
   readonly cluster: Cluster;
   readonly objectStore: ObjectStore;
   readonly workers: Workers;
-  /** Absent: there is none. */
+  /** The cache on local disk. Absent: not configured. */
   readonly diskCache?: { close(): void };
   readonly catalog: Catalog;
-  /** Absent: this process reads no stored segments but those that it is asked about. */
+  /** Absent: this process reads stored segments only for requests that name them. */
   readonly follower: CatalogFollower | undefined;
   readonly sharedLogs: SharedLogs;
   readonly partitions: Partitions;
@@ -85,14 +85,14 @@ export interface LogDeps extends StorageDeps {
 }
 
 /**
- * Components that read stored segments, and follow the catalog for it. A process without them reads it once,
- * for the end of each partition; an ingester reads what it compares late rows with.
+ * Components that read stored segments, and follow the catalog for it. Other processes read the catalog once,
+ * for the end of each partition; an ingester also reads the segments that it compares with late rows.
  */
 const readers: readonly Component[] = ['querier', 'compactor', 'ruler'];
 
 /**
- * Rounds between looks at the store beside an embedded log, which has few readers: a compactor of its own, or
- * one that a cron job runs, may be in no ring with them.
+ * Rounds between two reads of the store beside an embedded log, which has few readers: a separate compactor,
+ * or one in a cron job, may share no ring with them.
  */
 const loneNetRounds = { partition: 40, shared: 1 };
 
@@ -182,7 +182,10 @@ async function ownStoreOf(deps: StorageDeps): Promise<{ readonly stop: () => voi
   });
 }
 
-/** Whether queries are answered here. Compaction reads what is soon replaced. */
+/**
+ * Whether this process answers queries: a compactor needs no cache, because it reads segments that are soon
+ * replaced.
+ */
 function readsSegments({ components }: Config): boolean {
   return components.has('querier') || components.has('ruler');
 }

@@ -1,4 +1,4 @@
-/** Adds partitions that a shared log has been given: step *shard* of a written line. */
+/** Takes new partitions of a shared log into use: step *shard* of a written line. */
 import type { PartitionLayout } from '@loki/catalog';
 import type { Clock, Logger, Random, TimerHandle, Timers, WriteLog } from '@loki/ports';
 import { patiently } from '../stores/patiently.ts';
@@ -14,16 +14,16 @@ interface PartitionGrowthDeps {
 }
 
 /**
- * How often the log is asked for its partitions. They are added once in months, but a push waits for the
- * store when the answer is older than half a minute.
+ * Interval of reads of the log's number of partitions. New ones are rare, but a push waits for the store when
+ * the number is older than half a minute.
  */
 const askMs = 15_000;
-/** How often, while a change is under way. */
+/** The same interval during a change. */
 const stageAskMs = 5_000;
 
 /**
- * Asks the log from time to time how many partitions it has, and leads a change of their number through its
- * stages. Each distributor does so; the first to write a stage wins.
+ * Reads the log's number of partitions periodically, and leads a change of the number through its stages.
+ * Each distributor does so; the first to write a stage wins.
  */
 export class PartitionGrowth {
   readonly #deps: PartitionGrowthDeps;
@@ -34,7 +34,7 @@ export class PartitionGrowth {
     this.#deps = deps;
   }
 
-  /** Writes the present number where the store has none, and asks from then on. */
+  /** Writes the present number where the store has none, and starts the periodic reads. */
   async start(): Promise<void> {
     const { layout, writeLog } = this.#deps;
     const advance = async () => void (await layout.advance(writeLog.partitionCount));

@@ -42,7 +42,7 @@ export interface Roles {
   readonly ruler?: RulerRole;
   /** Rulers of other processes, for a gateway without one. */
   readonly rulesElsewhere?: RouteService;
-  /** Partitions that ingesters own, as far as this process knows. */
+  /** The number of partitions that ingesters own, as last read by this process. */
   partitionCount(): number;
   /** Connections to other processes, until this one leaves. */
   channels(peer: RpcPeer): ChannelPool;
@@ -139,14 +139,14 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
         });
       }
       await compactor?.stop();
-      // The last merges are told while ingesters can be called.
+      // Sends the last merges to ingesters while they can still be called.
       await storage?.follower?.leave();
       await cluster.leave();
     },
     async stop() {
       frontend?.stop();
       ruleFrontend?.stop();
-      // Pushes that arrived meanwhile.
+      // Waits for pushes that arrived during the flush.
       await distributor?.drain();
       await ingester?.stop();
       distributing?.growth?.stop();

@@ -98,7 +98,7 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
     },
     { ...options, externalLabels: [...options.externalLabels] },
   );
-  // Reading the store may take long; nothing waits for it.
+  // Reading the store may take long; the start does not wait for it.
   const started = ruler.start().catch((error: unknown) => {
     logger.error('the ruler did not start', { err: String(error) });
   });

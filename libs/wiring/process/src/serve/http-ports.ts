@@ -67,12 +67,15 @@ export class HttpPorts {
     return adminPort === undefined ? { port } : { port, adminPort };
   }
 
-  /** Clients are still answered, and asked to come by other connections. */
+  /** Clients still get answers, with a request to open new connections elsewhere. */
   drainClients(): void {
     this.#clients.isDraining = true;
   }
 
-  /** Takes no more of what clients ask, and ends what runs within the deadline. Operators are answered on. */
+  /**
+   * Accepts no further requests of clients, and ends running ones within the deadline. Operators still get
+   * answers.
+   */
   stopClients(deadlineMs: number): Promise<void> {
     return this.#clients.stop(deadlineMs);
   }

@@ -223,7 +223,7 @@ function serveOthers(deps: RouteDeps, own: Handlers): void {
   serveRoutes(rpc, new Map(Object.entries(handlers)));
 }
 
-/** Pushes of a tenant that keep the thread busy until others are read, which takes 20 ms. */
+/** Number of pushes of a tenant that occupy the thread for 20 ms, until the next ones are read. */
 const waitingPushesEnough = 32;
 
 function routePushes({ server, tenants, roles }: RouteDeps): void {

@@ -124,7 +124,7 @@ function limitsOf(tenant: string, { limits }: OwnUsageDeps): Partial<TenantUsage
   };
 }
 
-/** Rings whose members are asked, each with the name of its members as peers. */
+/** Rings whose members this route calls, each with the name of its members as peers. */
 const askedRings = [
   ['ring', 'ingester'],
   ['distributor', 'distributor'],
@@ -134,8 +134,8 @@ const askedRings = [
 ] as const;
 
 /**
- * `/usage`: this process and the members of all rings, each once. Queriers are in no ring: their usage is
- * seen only where one of them is asked.
+ * `/usage`: this process and the members of all rings, each once. Queriers are in no ring: only a querier's
+ * own answer includes its usage.
  */
 export function systemUsageHandlers(deps: RingMembersDeps & OwnUsageDeps): Handlers {
   const rings = askedRings.map(([name, peer]) => new RingMembers(deps, name, peer));

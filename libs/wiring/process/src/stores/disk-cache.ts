@@ -28,13 +28,13 @@ interface DiskCacheDeps {
   readonly metrics: Metrics;
 }
 
-/** Without a bound the cache takes this part of what its file system has free. */
+/** Default size: this part of the free space of its file system. */
 const freeShare = 1 / 4;
 const defaultBytesMost = 64 * 2 ** 30;
 
 /**
- * Opens the cache that the configuration names; undefined: none is wanted, or its directory will not do. A
- * cache is a help alone: no fault of its disk keeps a process from starting.
+ * Opens the cache that the configuration names; undefined: not configured, or its directory is unusable. The
+ * cache only saves time: a fault of its disk does not prevent the start.
  */
 export function openDiskCache(deps: DiskCacheDeps): OpenDiskCache | undefined {
   const { config, clock, logger, metrics } = deps;

@@ -24,7 +24,7 @@ export interface WorkerData {
   readonly blockCacheBytes: number;
   /** Bound on the bytes of scans in one worker. */
   readonly leafBytesMax: number;
-  /** Absent: every read asks the store. */
+  /** Absent: every read goes to the store. */
   readonly diskCache?: DiskCacheData;
 }
 
@@ -37,8 +37,8 @@ export function openObjectStore(storage: StorageConfig, observer?: StoreObserver
 }
 
 /**
- * The words with which lokictl opens the store of this process. A directory is named by its path: flags may
- * have moved it away from the place that the file names.
+ * Arguments with which lokictl opens the store of this process. Names a directory by its path, because flags
+ * may override the path of the file.
  */
 export function storeWords(storage: StorageConfig, { file, expandsEnv }: ConfigSource): string {
   switch (storage.kind) {
@@ -49,7 +49,7 @@ export function storeWords(storage: StorageConfig, { file, expandsEnv }: ConfigS
   }
 }
 
-/** One word for a shell. */
+/** Quotes a word for a shell. */
 function quoted(text: string): string {
   return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -63,7 +63,7 @@ export async function openWriteLog(deps: WriteLogDeps): Promise<WriteLog> {
   const log = await KafkaWriteLog.open({
     topic: kafka.topic,
     partitionCount: Math.max(partitions, deps.layout?.owned ?? 0),
-    // Before the store knows the number of old, a new one would place streams elsewhere at once.
+    // The store must have the former number first: a new one would change the places of streams at once.
     mayGrow: deps.layout?.isFounded ?? false,
     writerBrokers: kafka.writerAddresses,
     readerBrokers: kafka.readerAddresses,

@@ -1,4 +1,4 @@
-/** Waits at the start of a process for services that are away. */
+/** Waits at the start of a process for unavailable services. */
 import { LokiError } from '@loki/model';
 import type { Logger, Random, Timers } from '@loki/ports';
 
@@ -19,7 +19,7 @@ const pauseMaxMs = 30_000;
  * Repeats `attempt` while it fails with `unavailable`. Pauses double up to 30 s and are half random, so that
  * the processes of a system do not return to a service at the same instant.
  *
- * @throws other errors: waiting does not cure them
+ * @throws other errors at once
  */
 export async function patiently<T>(
   service: string,
