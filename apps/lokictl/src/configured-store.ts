@@ -51,8 +51,8 @@ interface OpenedStore {
 /**
  * The object store in `directory`, or the configured one.
  *
- * @throws MissingStoreError when there is none: a mistyped path must neither pass for a sound store nor
- *   become a new one
+ * @throws MissingStoreError when the store does not exist: a mistyped path must neither count as a sound
+ *   store nor create a new one
  */
 export async function openStore(
   directory: string | undefined,
@@ -71,7 +71,7 @@ export async function openStore(
 /**
  * The store of a configuration.
  *
- * @throws MissingStoreError when there is none
+ * @throws MissingStoreError when the store does not exist
  */
 export async function openConfiguredStore(config: Config): Promise<OpenedStore> {
   const { openObjectStore } = await import('@loki/process');

@@ -1,4 +1,4 @@
-/** Adds up the usage of all processes, and finds what is near a limit: for `lokictl top`. */
+/** Adds up the usage of all processes, and lists tenants near a limit: for `lokictl top`. */
 import type { PartitionsAnswer } from './partitions.ts';
 
 /** The usage of a tenant in one process, as `/usage` says it: counters since the start of the process. */

@@ -1,4 +1,4 @@
-/** `lokictl top`: tenants, processes and partitions by what they use now. */
+/** `lokictl top`: tenants, processes and partitions by their present usage. */
 import { adminFlags, AdminClient } from './admin-client.ts';
 import { UsageError } from './command.ts';
 import type { Command, CommandIo, ParsedArgs } from './command.ts';
@@ -85,7 +85,7 @@ function optionsOf({ flags }: ParsedArgs): TopOptions {
   };
 }
 
-/** The first address is asked about the whole system; the others add processes that it does not know. */
+/** The first address returns the usage of the whole system; the others add processes that its rings lack. */
 async function look(clients: readonly AdminClient[]): Promise<Sample> {
   const [answers, partitions] = await Promise.all([
     Promise.all(clients.map((client) => client.json<UsageAnswer>('/usage'))),

@@ -128,7 +128,7 @@ const slowTail: Attack = {
   },
 };
 
-/** Tails that stand still: what the system takes for a client that does not read, has been sent. */
+/** Tails that do not read: the system has sent as much as it sends to such a client. */
 async function openTails(attacker: Attacker, count: number): Promise<Socket[]> {
   const sockets = await Promise.all(
     Array.from({ length: count }, () => openTail(attacker, '{app="attack"}')),
@@ -160,8 +160,7 @@ async function untilDropped(attacker: Attacker): Promise<void> {
 }
 
 /**
- * Reads a tail as fast as it comes: whether it is told of dropped entries, or misses none up to the line that
- * was the newest.
+ * Reads a tail at full speed. True: the tail reports dropped entries, or has every line up to the newest one.
  */
 function hearsOfDrops(socket: Socket, newest: number): Promise<'told' | 'whole' | 'untold'> {
   return new Promise((resolve) => {

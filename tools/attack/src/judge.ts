@@ -45,7 +45,7 @@ export function judge(observed: Observed, invariant: Invariant): string[] {
   return faults;
 }
 
-/** Of what was answered: the 99th percentile, and the slowest. */
+/** Latency of answered requests: the 99th percentile, and the maximum. */
 export function spread(times: readonly number[]): { p50: number; p99: number; most: number } {
   const sorted = times.filter((ms) => !Number.isNaN(ms)).sort((a, b) => a - b);
   const at = (quantile: number) =>

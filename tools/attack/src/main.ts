@@ -37,7 +37,7 @@ const attacks: readonly Attack[] = [
 ];
 
 const clearStatuses = [200, 204, 400, 413, 429, 503];
-/** Without a container: three times what a process holds that serves a few tenants. */
+/** Memory bound without a container: three times the memory of a process with a few tenants. */
 const memoryBytesMax = 1536 * 2 ** 20;
 /** Of an attack; the longest measures its own phases. */
 const runMsMax = 150_000;

@@ -64,7 +64,7 @@ export class Product {
     return this.#daemon.isRunning;
   }
 
-  /** Resident memory, in bytes; 0 when the process is gone. */
+  /** Resident memory, in bytes; 0 when the process has ended. */
   memoryBytes(): number {
     try {
       const status = fs.readFileSync(`/proc/${this.#daemon.pid}/status`, 'utf8');

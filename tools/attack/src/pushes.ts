@@ -70,7 +70,7 @@ export class Pushes {
   }
 
   /**
-   * Sends this many a second, whatever is answered; resolves once all have their answer.
+   * Sends pushes at a fixed rate a second, independent of answers; resolves when all are answered.
    *
    * @param tell called each minute
    * @param usualMs acknowledged later than this is slow

@@ -3,8 +3,8 @@
  *
  *     npm run bench -- [--rows 100000] [--only TEXT] [--report [--out bench.html]] [--save]
  *
- * Each figure is the least of several runs in one thread. A yardstick, a fixed computation, tells how fast
- * the machine is this hour, and ratios take it into account. `--save` makes today's figures the committed
+ * Each figure is the least of several runs in one thread. A fixed computation, the yardstick, measures the
+ * present speed of the machine; ratios are corrected by it. `--save` makes today's figures the committed
  * ones.
  */
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * One broker of Kafka in this process, a round trip away: it acknowledges batches of one topic and keeps
- * none, as far as the write log's requests go.
+ * One broker of Kafka in this process, a round trip away: it acknowledges batches of one topic and stores
+ * none. It answers only the requests of the write log.
  */
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -104,7 +104,7 @@ export async function startDistantKafka(roundTripMs: number): Promise<DistantKaf
   const server = net.createServer((socket) => {
     sockets.add(socket);
     socket.setNoDelay(true);
-    socket.on('error', () => undefined); // the client is gone
+    socket.on('error', () => undefined); // the client has disconnected
     socket.on('close', () => sockets.delete(socket));
     let pieces: Buffer[] = [];
     let size = 0;

@@ -9,7 +9,7 @@ export interface Figure {
   readonly value: number;
 }
 
-/** Figures of one run, with what they depend on. */
+/** Figures of one run, with the machine and commit on which they depend. */
 export interface FigureSet {
   readonly date: string;
   readonly machine: string;

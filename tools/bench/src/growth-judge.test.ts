@@ -1,4 +1,4 @@
-/** A benchmark that passes whatever happens protects nothing: its judge has to see growth and cost. */
+/** Protects the benchmark from passing always: its judge has to report growth and cost. */
 import { judgeGrowth } from './growth-judge.ts';
 import type { Point } from './growth-judge.ts';
 

@@ -19,7 +19,7 @@ const heartbeatMs = 5_000;
 /** Two readings of the largest ring. */
 const measuredMs = 30_000;
 /**
- * Members that are whole; the others are written as their entries would be, and what they read is computed.
+ * Number of complete members. The entries of the others are written directly, and their reads are computed.
  */
 const wholeMax = 100;
 /** Interval between two changes of a member's state: a rolling restart of a thousand takes an hour. */
@@ -119,7 +119,7 @@ async function bytesOut(admin: ReturnType<typeof openRedis>): Promise<number> {
   return Number(/total_net_output_bytes:(\d+)/.exec(text)![1]);
 }
 
-/** Entries of members that beat, and now and then change their state. */
+/** Entries of members with heartbeats and occasional changes of state. */
 class SimulatedMembers {
   readonly store: RedisRingStore;
   readonly #instances: RingInstance[];
@@ -148,7 +148,8 @@ class SimulatedMembers {
     const count = this.#instances.length;
     if (count === 0) return;
     await Promise.all(this.#instances.map((_, i) => this.#put(i, false)));
-    // Whole members beat by themselves; these do at the same pace, one after the other.
+    // Complete members send their own heartbeats; the others' are written at the same pace, one after
+    // another.
     const slotMs = 50;
     const beganMs = clock.monotonicMs();
     let next = 0;

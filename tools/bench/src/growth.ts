@@ -65,7 +65,7 @@ if (options.json !== '') fs.writeFileSync(options.json, JSON.stringify({ results
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length > 0 ? 1 : 0;
 
-/** Prints a table, and returns what is past its bar. */
+/** Prints a table, and returns the figures above their bounds. */
 function report(
   row: string,
   measures: readonly Measure[],

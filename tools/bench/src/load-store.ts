@@ -5,7 +5,7 @@ import type { StoreProcess } from './store-process.ts';
 import type { DataSet } from './store-queries.ts';
 
 export const storeTenant = 'store';
-/** Has a part of the data, to warm up what is not data. */
+/** A tenant with a part of the data, whose queries warm up the code. */
 export const warmTenant = 'warm';
 
 /** One of this many batches belongs to the tenant for warming up. */

@@ -1,6 +1,6 @@
 /**
- * Protects what a run means: its seed decides the faults, every kind comes, and what clients noticed is
- * counted right.
+ * Protects what a run means: its seed decides the faults, every kind comes, and failures of clients are
+ * counted.
  */
 import { Prng } from '@loki/virtual';
 import { drawRounds, faults } from './faults.ts';

@@ -163,7 +163,7 @@ async function allRounds({
 }: Run): Promise<'found' | undefined | { before: Findings; after: Findings }> {
   let number = 0;
   for (const faultsOfRound of drawRounds(random.fork('rounds'), options.faults, options.atOnce)) {
-    // Some more rounds while lines are missing, but not for ever.
+    // A bounded number of further rounds while lines are missing.
     const isEnough = number >= options.rounds && ledger.counts().acked >= options.ackedMin;
     if (isEnough || number >= 2 * options.rounds) break;
     if (!(await rounds.round(++number, faultsOfRound))) return undefined;

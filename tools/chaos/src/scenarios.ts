@@ -13,7 +13,7 @@ export interface Scenario {
   readonly load: LoadShape;
   readonly lineBytes: number;
   readonly queriesPerSecond: number;
-  /** Fewer acknowledged lines prove too little: rounds go on, and the run fails in the end. */
+  /** Fewer acknowledged lines prove too little: further rounds follow, and the run fails at the end. */
   readonly ackedMin: number;
 }
 

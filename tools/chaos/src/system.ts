@@ -36,7 +36,7 @@ export class System {
   /** Ingesters that joined later. */
   readonly #added: Cluster[] = [];
   #addedCount = 0;
-  /** Of the write log, as processes are told at their next start. */
+  /** The write log's number of partitions in the configuration of the next start. */
   #partitions = partitionsAtFirst;
   /** Apps that are of this version already. */
   readonly #upgraded = new Set<AppName>();
@@ -117,7 +117,7 @@ export class System {
     this.#upgraded.add(app);
   }
 
-  /** From its next start on, each process is told of that many more partitions. @returns all of them */
+  /** Adds partitions to the configuration of each process's next start. @returns the new number */
   addPartitions(count: number): number {
     return (this.#partitions += count);
   }

@@ -65,7 +65,7 @@ export class Watch {
       );
   }
 
-  /** Forgets requests that ended before: rounds continue for hours. */
+  /** Drops requests that ended before: rounds continue for hours. */
   forget(beforeMs: number): void {
     this.#requests = this.#requests.filter(({ endedMs }) => endedMs >= beforeMs);
   }

@@ -52,7 +52,7 @@ export const fileDescriptorSet =
 }
 
 function buf(args: readonly string[]): Buffer {
-  // buf caches what it downloads, which is nothing here; it wants a home all the same.
+  // buf requires a home for its cache, although it downloads nothing here.
   return execFileSync(process.execPath, [path.join(root, 'node_modules/@bufbuild/buf/bin/buf'), ...args], {
     cwd: protoDirectory,
     stdio: ['ignore', 'pipe', 'inherit'],

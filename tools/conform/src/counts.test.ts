@@ -1,4 +1,4 @@
-/** Protects what a run says of itself: that queries were cut, and that answers came from caches. */
+/** Protects the report of a run: queries were cut, and answers came from caches. */
 import { cachesOf, Counts, cutsOf } from './counts.ts';
 
 const before = `# HELP loki_query_frontend_partitions Time splits per query.

@@ -46,7 +46,7 @@ function countByStream(pushes: readonly TenantPush[]): Map<string, number> {
   return counts;
 }
 
-/** The first place from the middle on that separates older from newer entries; the end: there is none. */
+/** The first place from the middle on that separates older from newer entries; the end: no such place. */
 function borderOf({ entries }: TenantPush): number {
   const times = entries.map(([offsetNs]) => BigInt(offsetNs));
   for (let border = Math.ceil(times.length / 2); border < times.length; border++) {

@@ -64,8 +64,8 @@ const busyCaches = ['frontend.results-cache', 'frontend.instant-metric-results-c
 interface PhasesOptions {
   readonly way: Way;
   /**
-   * From caches is asked in the last phase only; what is cut when half of it is stored is not cut of what was
-   * flushed.
+   * Answers from caches are checked in the last phase only; queries that are cut over half-stored data are
+   * not cut over flushed data.
    */
   readonly inCi: boolean;
   /** For the corpus's runner. */
@@ -151,7 +151,7 @@ export class Phases {
     return ['--t0', this.#t0, '--dataset', second];
   }
 
-  /** Those areas that were asked for and only read. */
+  /** The requested areas that only read. */
   async #again(when: string, isSecond: boolean): Promise<void> {
     const { passedOn } = this.#options;
     const at = passedOn.indexOf('--area');

@@ -1,5 +1,6 @@
 /**
- * Protects the way in from Loki's chart: what `lokictl chart convert` writes is taken by our chart as it is.
+ * Protects the migration from Loki's chart: our chart accepts the output of `lokictl chart convert`
+ * unchanged.
  */
 import path from 'node:path';
 import YAML from 'yaml';

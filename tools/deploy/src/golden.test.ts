@@ -1,6 +1,6 @@
 /**
- * Protects what the charts render: every change of an object shows as a change of a file, and Helm 3.16 and
- * 4.1 agree to the letter. `npm run test:deploy -- --update` writes the files anew.
+ * Protects the rendered objects of the charts: every change of an object shows as a change of a file, and
+ * Helm 3.16 and 4.1 agree to the letter. `npm run test:deploy -- --update` writes the files anew.
  */
 import { render, testWith } from './test/charts.ts';
 import type { RenderOptions } from './test/charts.ts';

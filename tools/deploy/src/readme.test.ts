@@ -1,5 +1,5 @@
 /**
- * Protects what the extension's README tells its reader: each numbered step is a test here, run with the
+ * Protects the instructions of the extension's README: each numbered step is a test here, run with the
  * configuration that stands below it, and both languages say the same.
  */
 import fs from 'node:fs';

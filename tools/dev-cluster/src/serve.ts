@@ -33,7 +33,7 @@ async function main(): Promise<number> {
   return run(app, devCommand(member, values.data, services));
 }
 
-/** Until it ends; signals go on to it. */
+/** Resolves when the process ends; passes signals on to it. */
 function run(app: AppName, { args, env }: ReturnType<typeof devCommand>): Promise<number> {
   const child = spawn(
     process.execPath,

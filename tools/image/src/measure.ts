@@ -1,4 +1,4 @@
-/** Sizes of an image, and what a process has used. */
+/** Sizes of an image, and the memory and CPU of a process. */
 import fs from 'node:fs';
 import path from 'node:path';
 

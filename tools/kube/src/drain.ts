@@ -1,4 +1,4 @@
-/** Nodes are drained: budgets let the ingesters go one by one, and every drain ends. */
+/** Nodes are drained: budgets evict the ingesters one by one, and every drain ends. */
 import { namespace } from './account.ts';
 import { brokenLabel, nodes } from './control-plane.ts';
 import type { KubeObject } from './kube-api.ts';

@@ -1,4 +1,4 @@
-/** Protects the reading of permissions.yaml: what is tested is what the file says. */
+/** Protects the reading of permissions.yaml: the tested rights are those of the file. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { readPermissions, rightsOf, textOf, without } from './permissions.ts';

@@ -229,7 +229,7 @@ async function refusals({ checks, plane, kubeconfig }: World): Promise<void> {
     const isRefused = !isGood && /forbidden/i.test(text);
     checks.check(`the account is refused ${name}`, isRefused, isRefused ? '' : text.slice(0, 300));
   }
-  // One request that must be allowed, so that refusals are not for want of an account.
+  // One request that must be allowed, to prove that refusals are not caused by a missing account.
   const own = ['get', 'secret', 'grafana', `--namespace=${grafanaNamespace}`];
   const { isGood, text } = await plane.kubectlAs(kubeconfig, own);
   checks.check('the account reads Grafana’s Secret', isGood, isGood ? '' : text);

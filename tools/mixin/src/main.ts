@@ -1,4 +1,4 @@
-/** Writes the dashboards of deploy/mixin, and what the charts have of the mixin: `npm run mixin`. */
+/** Writes the dashboards of deploy/mixin, and the charts' copies of the mixin: `npm run mixin`. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { readOptions } from '@loki/command-line';

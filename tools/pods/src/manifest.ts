@@ -126,7 +126,7 @@ export class Manifest {
   }
 }
 
-/** Bytes of `512Mi`; 0: none is set. */
+/** Bytes of `512Mi`; 0: not set. */
 export function bytesOf(quantity: string | undefined): number {
   const match = /^(\d+)(Ki|Mi|Gi)?$/.exec(quantity ?? '');
   const units: Readonly<Record<string, number>> = { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };

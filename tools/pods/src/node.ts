@@ -132,7 +132,7 @@ export class PodNode {
   }
 }
 
-/** Groups of pods stay when their containers are gone; those in use by another run are not empty. */
+/** Control groups of pods remain after their containers; those of another run are not empty. */
 function removeControlGroups(): void {
   for (const folder of fs.globSync(`/sys/fs/cgroup/{,*/}${controlGroup}`)) {
     const groups = fs.globSync('**/', { cwd: folder }).sort((a, b) => b.length - a.length);

@@ -56,7 +56,7 @@ export async function forwardTo(place: string, address: string): Promise<string>
 }
 
 /**
- * Passes bytes both ways until either side closes. The socket to a pod that is gone would keep the process
+ * Passes bytes both ways until either side closes. The socket to a removed pod would keep the process alive
  * for minutes.
  */
 function join(client: net.Socket, target: net.Socket): void {

@@ -102,13 +102,13 @@ export class LogQueries {
     return this.#drawPassing(query, (row) => ` | ${labelFilter(this.#random, row, 1)}`);
   }
 
-  /** The row after a query; when it does not pass, as it is stored. */
+  /** The row after a query; a row that does not pass is returned as stored. */
   rowAfter(query: string): PlainRow {
     const { stream, row } = this.#witness.stored;
     return (query === '' ? undefined : this.#witness.after(query)) ?? new PlainRow(stream, row);
   }
 
-  /** Draws until the row passes, or a miss is wanted. */
+  /** Draws until the row passes, or a miss is accepted. */
   #drawPassing(query: string, draw: (row: PlainRow) => string): string {
     const row = this.rowAfter(query);
     let text = draw(row);

@@ -29,7 +29,7 @@ export function drawQuestion(random: Prng, data: DataSet, rows: readonly StoredR
   const spanNs = data.endNs - data.startNs;
   const kind = random.pick(['log', 'log', 'range', 'range', 'instant'] as const);
   const isMulti = data.tenants.length > 1 && random.chance(0.1);
-  // Now and then a tenant without data is asked.
+  // Some requests name a tenant without data.
   const witness = new Witness(random.pick(rows));
   const tenants = isMulti ? data.tenants : [random.chance(0.03) ? random.pick(data.tenants) : witness.stored.tenant]; // prettier-ignore
   const [startNs, endNs] = drawRange(random, data, witness.timestampNs, kind);

@@ -5,7 +5,7 @@ import { Unsure } from './referee-row.ts';
 
 const keptMax = 2000;
 
-/** Remembers the value of each text; forgets all when there were too many texts. */
+/** Caches the value of each text; clears the cache when it is full. */
 export function memoized<T>(make: (text: string) => T): (text: string) => T {
   const values = new Map<string, T>();
   return (text) => {

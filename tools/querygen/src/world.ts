@@ -178,7 +178,7 @@ export class World {
   async #compact(): Promise<void> {
     const { partitionCount } = this.layout;
     const process = new VirtualProcess(this.scheduler, 'compactor');
-    // All days are long over for it, so that they are merged as far as possible.
+    // A clock far after all days of the data, so that the compactor merges them completely.
     process.clock.offsetMs = 10 * 86_400_000;
     const { clock, timers, random } = process;
     const objectStore = this.#bucket.client(process);

@@ -99,7 +99,7 @@ function entryText({ name, file, declaration }: Exported): string {
   return `## ${name}\n\n${prose === '' ? '' : `${prose}\n\n`}${source}\n\n\`\`\`ts\n${signature(declaration)}\n\`\`\`\n`;
 }
 
-/** The text of the last doc comment before a node; '' where there is none. */
+/** The text of the last doc comment before a node; '' without a comment. */
 function proseOf(node: Node): string {
   const before = node.getFullText().slice(0, node.getStart() - node.getFullStart());
   const comment = [...before.matchAll(/\/\*\*([^]*?)\*\//g)].at(-1)?.[1] ?? '';
@@ -150,7 +150,7 @@ function classSignature(declaration: ClassDeclaration): string {
   return [head, ...members, '}'].join('\n');
 }
 
-/** A property as it stands; a getter without its body. */
+/** The text of a property; a getter without its body. */
 function accessorText(member: Node): string {
   const text = member.getText();
   const brace = /^(?:static )?(?:get|set) /.test(text) ? text.indexOf(' {') : -1;

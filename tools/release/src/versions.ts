@@ -1,4 +1,4 @@
-/** The version of the product, and of Node, is said in package.json; every other place repeats it. */
+/** The versions of the product and of Node are defined in package.json; every other place repeats them. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';

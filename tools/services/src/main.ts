@@ -1,7 +1,7 @@
 /**
- * Tests against real services: starts what is there of Kafka, Redis, memcached and MinIO on free ports, looks
- * for Prometheus and Alertmanager, runs the tests that ask for them, those of the mixin's metrics in the
- * separate apps too, then the recorded answers of the reference server against these apps (tools/conform
+ * Tests against real services: starts the available ones of Kafka, Redis, memcached and MinIO on free ports,
+ * looks for Prometheus and Alertmanager, runs the tests that ask for them, those of the mixin's metrics in
+ * the separate apps too, then the recorded answers of the reference server against these apps (tools/conform
  * --cluster), and ends what it started.
  *
  *     npm run test:services -- [--brokers 3] [--only kafka,redis,memcached,s3] [--ci] [test path ...]

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { freePorts } from '@loki/test-tools';
 import { Daemon } from './daemon.ts';
 
-/** The server's binary: Debian's package memcached, or any other. undefined: there is none. */
+/** The server's binary: Debian's package memcached, or any other. undefined: not installed. */
 export function findMemcached(): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(':');
   return directories.map((each) => path.join(each, 'memcached')).find((file) => fs.existsSync(file));

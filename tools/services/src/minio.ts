@@ -9,8 +9,8 @@ export const minioUser = 'lokitest';
 export const minioPassword = 'lokitest-secret';
 
 /**
- * A MinIO server's binary: `$MINIO_BINARY`, one in the path, or one that was built in the cache. We never
- * build or fetch it: it is no dependency of ours. undefined: there is none.
+ * A MinIO server's binary: `$MINIO_BINARY`, one in the path, or one that was built in the cache. The tests
+ * neither build nor fetch it, as it is no dependency. undefined: not installed.
  */
 export function findMinio(cache: string): string | undefined {
   const binary = process.env['MINIO_BINARY'];

@@ -6,7 +6,7 @@ import path from 'node:path';
  * Where the tests of rules find Prometheus and Alertmanager: Debian's packages or any other, in the path.
  * They start them by themselves, because they stop them too. Nothing when one is not there.
  *
- * @param say told of what is missing
+ * @param say called with the name of a missing program
  */
 export function prometheusVariables(say: (text: string) => void): Record<string, string> {
   const prometheus = find('prometheus');

@@ -1,6 +1,6 @@
 /**
- * Protects what a cut means: the answers that are cut off are those that acknowledge lines, however the
- * bytes come.
+ * Protects the meaning of a cut: the proxy cuts exactly the answers that acknowledge lines, for any arrival
+ * of the bytes.
  */
 import { ProduceAnswers, PushAnswers } from './protocols.ts';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { freePorts } from '@loki/test-tools';
 import { Daemon } from './daemon.ts';
 
-/** The server's binary: Debian's package redis-server, or any other. undefined: there is none. */
+/** The server's binary: Debian's package redis-server, or any other. undefined: not installed. */
 export function findRedis(): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(':');
   return directories.map((each) => path.join(each, 'redis-server')).find((file) => fs.existsSync(file));

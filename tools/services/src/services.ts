@@ -1,4 +1,4 @@
-/** Starts the real services that tests want, on free ports. */
+/** Starts the real services that tests need, on free ports. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -6,7 +6,7 @@ import type { Model } from './models.ts';
 interface KnownSeed {
   readonly model: Model;
   readonly seed: number;
-  /** `fixed` seeds run for ever and must pass; `open` ones wait for their fix. */
+  /** `fixed` seeds stay in the list and must pass; `open` ones wait for their fix. */
   readonly state: 'fixed' | 'open';
   readonly story: string;
 }

@@ -24,8 +24,8 @@ import type {
 
 /**
  * `process`: all roles in one process. `cluster`: several processes of each role over a network, rings and a
- * shared log. `owners`: two processes with a log each that want one object store. `catalog`: writers,
- * compactors and readers of the catalog that sleep while old manifests are removed.
+ * shared log. `owners`: two processes, each with its own log, that compete for one object store. `catalog`:
+ * writers, compactors and readers of the catalog that sleep while old manifests are removed.
  */
 export const models = ['process', 'cluster', 'owners', 'catalog'] as const;
 export type Model = (typeof models)[number];

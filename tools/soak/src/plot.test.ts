@@ -1,6 +1,6 @@
 /**
- * Protects what a reader sees: the highest value touches the top, time runs from left to right, texts are
- * texts.
+ * Protects the picture for its reader: the highest value touches the top, time runs from left to right, texts
+ * are texts.
  */
 import { plot } from './plot.ts';
 

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 /** The failures of one run. */
 export interface RunFailures {
   readonly files: readonly FailedFile[];
-  /** The part of the tests that the run was asked for, by name. */
+  /** The pattern of test names that the run selects. */
   readonly testNamePattern: string | undefined;
   /** The run does not wait for connections that tests leave open. */
   readonly forceExit: boolean;

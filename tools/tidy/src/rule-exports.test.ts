@@ -1,6 +1,6 @@
 /**
- * Protects readers from names that lead nowhere: dead code, exports without an importer, indexes that promise
- * too much.
+ * Protects readers from unused names: dead code, exports without an importer, index names that no other
+ * library imports.
  */
 import { checkExports } from './rule-exports.ts';
 import { packagePathOf } from './test/tree.ts';

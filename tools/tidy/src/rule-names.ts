@@ -2,7 +2,7 @@
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';
 
-/** Names that say what happened to a value instead of what the value is. */
+/** Names for the event that produced a value, instead of the value. */
 const riddles =
   'asked|begun|chosen|drawn|few|forgotten|found|given|gone|heard|held|how|kept|known|looked|lost|made|many|' +
   'mine|rest|said|seen|sent|shown|some|spared|spoken|standing|taken|those|thrown|told|touched|tried|wanted|' +

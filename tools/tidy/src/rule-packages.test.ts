@@ -1,5 +1,5 @@
 /**
- * Protects package.json: nx and npm know the tree by what these files say, so they must say what is there.
+ * Protects package.json: nx and npm read the tree from these files, so they must match it.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Rule of tidy: a test that waits for a count does not miss it when the count goes on. */
+/** Rule of tidy: a test that waits for a count accepts larger counts, so that it cannot miss the moment. */
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';
 

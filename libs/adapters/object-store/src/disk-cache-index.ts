@@ -179,7 +179,7 @@ export class DiskCacheIndex {
 
   // ---- the owner
 
-  /** A slot without a file; undefined: there is none. */
+  /** A slot without a file; undefined: all slots are in use. */
   freeSlot(): number | undefined {
     for (let slot = 0; slot < filesMax; slot++) if (this.generation(slot) <= 0) return slot;
     return undefined;

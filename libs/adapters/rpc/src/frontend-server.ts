@@ -40,7 +40,7 @@ export interface QuerierSlot {
   /** True: the slot follows tails and answers no queries. */
   readonly isForTails: boolean;
   readonly querier: QuerierService;
-  /** Aborts when the querier is gone or takes no more work. */
+  /** Aborts when the querier has disconnected or takes no more work. */
   readonly signal: AbortSignal;
 }
 

@@ -30,7 +30,7 @@ export interface HeadsTransport<Request> {
 export class HeadsCaller<Request extends object> {
   readonly #transport: HeadsTransport<Request>;
   readonly #open = new Map<Request, Batch>();
-  /** The peer has an older version, which is asked about one partition at a time. */
+  /** The peer has an older version, whose calls have one partition each. */
   #isOld = false;
 
   constructor(transport: HeadsTransport<Request>) {
@@ -41,7 +41,7 @@ export class HeadsCaller<Request extends object> {
   async ask(partition: number, request: Request, signal: AbortSignal | undefined): Promise<Uint8Array> {
     signal?.throwIfAborted();
     let batch = this.#open.get(request);
-    // A repeated question about the same partition is asked separately.
+    // A repeated question about the same partition is a separate call.
     if (this.#isOld || batch?.questions.has(partition)) {
       return this.#transport.single(partition, request, signal);
     }

@@ -52,7 +52,7 @@ const tailMethod = rpcMethod(IngesterDefinition, methods.tail);
 const flushMethod = rpcMethod(IngesterDefinition, methods.flush);
 
 interface IngesterClientOptions {
-  /** After this time another owner is asked. Default 60 s. */
+  /** Deadline, after which the caller tries another owner. Default 60 s. */
   readonly headDeadlineMs?: number;
 }
 

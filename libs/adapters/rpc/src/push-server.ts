@@ -182,8 +182,8 @@ class PushStream {
   }
 
   /**
-   * The sender is gone. Appends in progress continue, because a lost connection does not decide their
-   * outcome.
+   * The sender has disconnected. Appends in progress continue, because a lost connection does not decide
+   * their outcome.
    */
   #cut(): void {
     for (const push of this.#pushes.values()) {

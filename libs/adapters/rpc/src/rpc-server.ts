@@ -150,8 +150,8 @@ export class RpcServer {
     return new Promise((resolve) => {
       const timer = cutLater(() => {
         this.#server.forceShutdown();
-        // Resolve here, because grpc-js waits for ever for a connection that keep-alive has destroyed:
-        // closing it never calls back.
+        // Resolve here, because grpc-js waits without end for a connection that keep-alive has destroyed: its
+        // close never calls back.
         resolve();
       });
       this.#server.tryShutdown(() => {

@@ -87,7 +87,7 @@ export class WorkerPool implements Workers {
         worker.queue.push(job);
         this.#queued++;
         if (isDeferred) this.#startLater(worker);
-        // An idle thread takes it at once.
+        // An idle thread starts the task at once.
         for (const other of this.#threads.common) if (other.hasThread) this.#feed(other);
       }
     });

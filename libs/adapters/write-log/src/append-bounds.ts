@@ -5,8 +5,8 @@ export const inFlightMax = 5;
 /** A batch of fewer bytes waits for the answer to the one before it, and for more records. */
 export const inFlightBytesMin = 64 * 1024;
 /**
- * After this time without an acknowledgement a batch is sent alone: to a broker that has forgotten the
- * producer any sequence is the next one, also that of the second of two batches. Kafka's bound is a day.
+ * After this time without an acknowledgement a batch is sent alone: a broker that has dropped the producer's
+ * state accepts any sequence, also that of the second of two batches. Kafka's bound is a day.
  */
 export const provenMs = 10_000;
 /** Sequences of Kafka begin again at 0 after the largest 32-bit number. */

@@ -245,7 +245,10 @@ export class EmbeddedWriteLog implements WriteLog {
   }
 }
 
-/** Opening reads a file of each whole, and then waits for the disk to have what is written anew of it. */
+/**
+ * The start reads one file of each partition completely, and then waits until the disk has its rewritten
+ * records.
+ */
 const openedAtOnce = 4;
 
 const nearlyFull = 0.8;

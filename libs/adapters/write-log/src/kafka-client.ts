@@ -40,7 +40,7 @@ export interface KafkaAddress {
 
 /** The internal part of kafkajs that is used here: one connection, with TLS, SASL and version negotiation. */
 export interface ClientConnection {
-  /** Milliseconds for which the authentication is valid; 0: for ever. */
+  /** Milliseconds for which the authentication is valid; 0: no limit. */
   sessionLifetime: { toString(): string };
   socket?: net.Socket;
   requestQueue: { pending: unknown[]; scheduleCheckPendingRequests(): void; destroy(): void };

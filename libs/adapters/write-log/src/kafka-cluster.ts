@@ -44,7 +44,7 @@ interface KafkaClusterOptions {
 const refreshPauseMs = 100;
 /** Most addresses that a refresh tries. */
 const refreshAttemptsMax = 6;
-/** Timeout of a metadata request, which normally takes milliseconds; then the next broker is asked. */
+/** Timeout of a metadata request, which normally takes milliseconds; then the next broker is tried. */
 const metadataTimeoutMs = 3_000;
 
 /** The leaders of one topic's partitions, and a connection to each broker for each purpose. */

@@ -2,7 +2,7 @@
 import { LokiError } from '@loki/model';
 import type { Clock, LoggedRecord, TimerHandle } from '@loki/ports';
 
-/** A consumer without a call for this time is forgotten, with its read-ahead records. */
+/** A consumer without a call for this time is dropped, with its read-ahead records. */
 const cursorIdleMs = 60_000;
 /** Most consumers of one partition at different offsets. */
 const cursorsMaxPerPartition = 8;

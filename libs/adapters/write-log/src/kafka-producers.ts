@@ -23,8 +23,8 @@ const retryPauseMs = 1_000;
 const refusedPauseMs = 600_000;
 
 /**
- * Produce 8, of Kafka 2.4: before, brokers forgot a producer with its last records (KAFKA-7190), and took any
- * sequence of it then.
+ * Produce 8, of Kafka 2.4: earlier brokers dropped a producer's state with its last records (KAFKA-7190), and
+ * then accepted any sequence.
  */
 const keepsProducersSince = [0, 8] as const;
 
@@ -50,7 +50,7 @@ export class KafkaProducers {
     this.#options = options;
   }
 
-  /** The id; undefined: there is none yet, and `nodeId` is asked for one. */
+  /** The id; undefined: not assigned yet, and requested from `nodeId`. */
   current(nodeId: number): KafkaProducer | undefined {
     if (!this.#producer && !this.#isAsking && this.#options.clock.monotonicMs() >= this.#notBeforeMs) {
       this.#isAsking = true;
@@ -59,7 +59,7 @@ export class KafkaProducers {
     return this.#producer;
   }
 
-  /** Gives up an id whose sequence of one partition is broken. Other partitions go on with it. */
+  /** Gives up an id whose sequence of one partition is broken. Other partitions continue with it. */
   retire(producer: KafkaProducer): void {
     if (this.#producer === producer) this.#producer = undefined;
   }

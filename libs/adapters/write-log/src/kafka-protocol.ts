@@ -69,7 +69,7 @@ export function metadataCall(topic: string): KafkaCall<MetadataAnswer> {
       const name = reader.text();
       reader.i8(); // internal
       const partitions = reader.array(() => {
-        reader.i16(); // its error: no leader, which is said by the leader as well
+        reader.i16(); // its error: no leader, which the leader field also shows
         const partition = reader.i32();
         const leader = reader.i32();
         const replicas = reader.array(() => reader.i32());

@@ -7,8 +7,8 @@ const answerBytesMax = 128 * mib;
 const sizeBytes = 4;
 
 /**
- * The client waits for as many bytes as an answer announces, loops for ever on a negative size, and throws in
- * an event when an answer is too short. This function checks the announced size of each answer before the
+ * The client waits for as many bytes as an answer announces, loops without end on a negative size, and throws
+ * in an event when an answer is too short. This function checks the announced size of each answer before the
  * client reads it, and turns the client's exceptions into the end of the connection.
  */
 export function guardSocket(socket: net.Socket): void {

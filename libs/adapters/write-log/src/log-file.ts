@@ -14,7 +14,7 @@ import type { DamagedRange } from './scan.ts';
 
 /** Bytes of one read while an offset is searched, and the minimum for records. */
 const chunkBytes = 1 << 20;
-/** Most remembered places of a file: consumers continue where they stopped. */
+/** Maximum of cached positions in a file: consumers continue where they stopped. */
 const placesMax = 8;
 
 interface LogFileState {

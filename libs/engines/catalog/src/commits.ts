@@ -141,7 +141,7 @@ const damagedReads = 3;
  * Reads the manifests up to the first damaged one. An owner serves the segments before it and the records
  * that the log still has. Its commits fail, because the number is taken.
  *
- * @returns whether there is none
+ * @returns whether all manifests are sound
  */
 async function loadSoundPart(catalog: PartitionCatalog, signal: AbortSignal | undefined): Promise<boolean> {
   for (let read = 1; ; read++) {

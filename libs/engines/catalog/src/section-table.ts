@@ -35,7 +35,7 @@ export class SectionTable implements Iterable<ManifestSection> {
   readonly #count: number;
   readonly #isWide: boolean;
   readonly #rows: DataView;
-  /** 1: dropped. Absent while none is. */
+  /** 1: dropped. Absent while no section is dropped. */
   #dropped: Uint8Array | undefined;
   #droppedCount = 0;
 

@@ -12,8 +12,8 @@ import { parseLinePattern } from './pattern.ts';
 import { printStage } from './print.ts';
 
 /**
- * Parses a query for execution: `parseSyntax`, and everything inside the stages. The latest trees are
- * remembered. A tree is never changed.
+ * Parses a query for execution: `parseSyntax`, and everything inside the stages. Caches the latest trees. A
+ * tree is never changed.
  *
  * @throws LokiError badRequest with Loki's text
  */
@@ -26,7 +26,7 @@ export function parseExpr(query: string): Expr {
   return expr;
 }
 
-/** Reads a text for any use of it: a worker reads long texts, and the main thread remembers them. */
+/** Parses a text for all of its uses: a worker parses long texts, and the main thread caches the result. */
 export function readQueryText(query: string): ParsedText {
   let expr: Expr | undefined;
   const fault = faultOf(() => (expr = parseGrammar(query)));

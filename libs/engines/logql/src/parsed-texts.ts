@@ -1,4 +1,4 @@
-/** Remembers how texts were read as queries: step *admit* of a query, and its leaves. */
+/** Caches the parsed form of query texts: step *admit* of a query, and its leaves. */
 import { BoundedMap, LokiError } from '@loki/model';
 import type { Expr } from './ast.ts';
 
@@ -8,7 +8,7 @@ export interface ParsedText {
   readonly expr?: Expr;
   /** Of the grammar. */
   readonly fault?: string;
-  /** Of a selector that selects every stream, or of too many selectors. */
+  /** The error for a selector that selects every stream, or for too many selectors. */
   readonly selectorFault?: string;
   /** Of the contents of a stage. */
   readonly stageFault?: string;
@@ -17,7 +17,7 @@ export interface ParsedText {
 /** Bounds of the memory of texts: honest queries have a few hundred characters. */
 const textsMax = 512;
 /**
- * At least twice the longest query: the latest text is always remembered. A tree takes some ten bytes for
+ * At least twice the longest query: the latest text is always cached. A tree takes some ten bytes for
  * each.
  */
 const charsMax = 512 * 1024;
@@ -33,7 +33,7 @@ export function parsedText(text: string): ParsedText | undefined {
   return parsedTexts.get(text);
 }
 
-/** Remembers how a text was read, maybe by another thread, so that reading it again costs nothing. */
+/** Caches the parsed form of a text, which another thread may have parsed: parsing it again costs nothing. */
 export function rememberParsed(text: string, parsed: ParsedText): void {
   parsedTexts.set(text, parsed);
 }

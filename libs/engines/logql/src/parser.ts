@@ -68,7 +68,7 @@ export function parseGrammar(query: string, names: LabelNames = 'valid'): Expr {
 }
 
 /**
- * Parses the text of a leaf, which was printed from a checked tree: checks nothing, and remembers it.
+ * Parses the text of a leaf, which was printed from a checked tree: no checks; the tree is cached.
  */
 export function parseLeafText(text: string): Expr {
   const parsed = parsedText(text);

@@ -24,7 +24,7 @@ const bytesPerCount = 32;
 const bytesPerStream = 800;
 
 interface PatternStoreOptions {
-  /** Most memory of patterns; the streams without lines for the longest time are forgotten. */
+  /** Memory bound of patterns; above it the streams without lines for the longest time are dropped. */
   readonly bytesMax: number;
 }
 
@@ -122,7 +122,7 @@ export class PatternStore {
     }));
   }
 
-  /** The stream's patterns. The stream becomes the last one to be forgotten. */
+  /** The stream's patterns. Moves the stream to the end of the order in which streams are dropped. */
   #stream({ tenant, names, values }: StreamSummary): StreamPatterns {
     const labels = Labels.fromPairs(names.map((name, i) => [name, values[i]]));
     const key = `${tenant}\u0000${labels.toString()}`;

@@ -40,8 +40,7 @@ interface Machine {
 const unanchored = 0;
 
 /**
- * re2js does not export its input classes. A machine is asked for a match, and the class of its input is
- * taken.
+ * re2js does not export its input classes. Runs a machine for a match, and returns the class of its input.
  */
 function inputClass(ask: (machine: Machine) => void): MachineInputClass {
   const machine = machineOf('a');

@@ -11,8 +11,8 @@ import type { CharSet } from './char-set.ts';
  *
  * Either way a rune is one unit that cannot trail, then units that can only trail. So `.` is
  * `[^\n⟨trail⟩][⟨trail⟩]*`, and a star over a set that holds every multi-unit rune may run over units:
- * wherever it stops within a rune, no other element can go on from there but such a star, which could as well
- * have started at the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray
+ * when it stops within a rune, only another star of this kind can continue from there, and that star could
+ * also have started at the rune's end. On well-formed input that is exact. Bytes that are no UTF-8: a stray
  * trailing byte belongs to the rune before it, any other stray byte is one rune.
  */
 export type Alphabet = 'text' | 'bytes';

@@ -8,7 +8,7 @@ import type { BlockFilter } from './types.ts';
 export interface Needle {
   /** Places that are marked in the filter if a line contains the text. */
   readonly places: Uint32Array;
-  /** Its letters may stand as ſ and K too: filters of lines that hold these say nothing. */
+  /** The letters s and k also match ſ and K: a filter cannot rule out lines with these. */
   readonly hasTwins: boolean;
   /** The line may contain the text with JSON escapes. */
   readonly mayBeEscaped: boolean;

@@ -183,7 +183,7 @@ class ReadSegment extends OpenFooter implements StoredSegment {
 
 /**
  * How long the tail should be that holds the footer of a segment: as those of the last segments of its kind,
- * so that one request reads it, and little besides. Kinds are told apart by the first part of their keys.
+ * so that one request reads it, and little besides. The first part of a key identifies the kind.
  */
 export class TailGuess {
   readonly #footers = new Map<string, number[]>();
@@ -208,7 +208,7 @@ interface ReadOptions {
   readonly signal?: AbortSignal;
   /** Absent: 64 KiB are read at first. */
   readonly tailGuess?: TailGuess;
-  /** A copy nearby of footers and columns that were read before; absent: the store is asked each time. */
+  /** A local cache of footers and columns; absent: every read goes to the store. */
   readonly cache?: RangeCache;
 }
 

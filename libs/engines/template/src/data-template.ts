@@ -10,7 +10,7 @@ import type { Value } from './values.ts';
 /** A compiled template over any data of the caller, instead of a log entry. */
 export interface DataTemplate {
   /**
-   * The output of the template when the dot is `data`. Bounded as every template is.
+   * The output of the template when the dot is `data`. The bounds are those of every template.
    *
    * @throws TemplateExecError in Go's words
    */

@@ -49,7 +49,7 @@ function toInt64(value: Value): bigint {
   }
   if (typeof value === 'number') {
     const fits = value >= -(2 ** 63) && value < 2 ** 63;
-    return fits ? BigInt(Math.trunc(value)) : -(1n << 63n); // what the processor makes of the others
+    return fits ? BigInt(Math.trunc(value)) : -(1n << 63n); // the processor's result for all other values
   }
   if (typeof value === 'boolean') return value ? 1n : 0n;
   return value instanceof GoInt ? value.value : 0n;

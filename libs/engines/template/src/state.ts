@@ -168,7 +168,7 @@ export class State implements CallContext, LabelMap {
     this.values[at] = value;
   }
 
-  /** Forgets the variables declared since there were `count`. */
+  /** Drops the variables after the first `count`. */
   popTo(count: number): void {
     this.names.length = count;
     this.values.length = count;

@@ -54,7 +54,7 @@ interface SpotCheckOptions {
   readonly initialWaitNs: bigint;
 }
 
-/** Remembers a line from time to time, and queries it repeatedly for hours. */
+/** Picks a line from time to time, and queries it repeatedly for hours. */
 export class SpotCheck {
   readonly #deps: CanaryTestDeps;
   readonly #options: SpotCheckOptions;

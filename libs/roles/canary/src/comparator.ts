@@ -11,7 +11,7 @@ interface ComparatorOptions {
   readonly maxWaitNs: bigint;
 }
 
-/** Bound on expected entries, and on remembered received ones: above it, nothing arrives at all. */
+/** Bound on expected entries, and on stored received ones. It is reached only when no entry arrives. */
 const entriesMax = 100_000;
 
 /**

@@ -4,12 +4,12 @@ import type { MergePlan, PlanOptions } from './plan.ts';
 
 /** Merges of one batch: their changes are one manifest, of about a megabyte at most. */
 const batchMergesMax = 1_000;
-/** An input is read as a whole if its merges want at least this share of it. */
+/** An input is read as a whole if its merges need at least this share of it. */
 const wholeShare = 0.25;
 /** A smaller share is read block by block, unless the input is so small that one request is cheaper. */
 const smallBytes = 1 << 20;
 
-/** Merges that read the same inputs, as far as possible. */
+/** Groups merges that read the same inputs. */
 export interface MergeBatch<Plan extends MergePlan = MergePlan> {
   readonly plans: readonly Plan[];
   /** Keys of inputs that are read once, as a whole, for all merges of the batch. */

@@ -88,7 +88,7 @@ export interface CompactorDeps {
    */
   readonly flush?: (signal?: AbortSignal) => Promise<void>;
   /**
-   * True if this process compacts a tenant's day. If two processes believe so, they waste work but lose no
+   * True if this process compacts a tenant's day. If two processes act as owner, they waste work but lose no
    * rows. Absent: always true.
    */
   readonly owns?: (tenant: string, day: number) => boolean;

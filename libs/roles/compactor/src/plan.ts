@@ -49,7 +49,7 @@ export function isFinal({ level }: MergePlan): boolean {
 }
 
 /**
- * The next merge of a day; undefined: none is needed.
+ * The next merge of a day; undefined: the day needs no merge.
  *
  * While a day is open, its flushed segments are merged by the dozen (level 1); once it is closed, small
  * segments are merged into one (level 2). So a row is written twice. Late rows join a larger segment only if

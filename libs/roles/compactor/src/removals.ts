@@ -8,7 +8,7 @@ import type { LeafDelete } from '@loki/ports';
 export interface Expiry {
   /** Removals by stream selector. */
   readonly removals: readonly LeafDelete[];
-  /** Rows of all streams before this time are expired; undefined: some streams are kept for ever. */
+  /** Rows of all streams before this time are expired; undefined: some streams have no retention. */
   readonly wholeNs: bigint | undefined;
 }
 

@@ -5,12 +5,12 @@ import type { CompactorDeps } from './deps.ts';
 
 /** Objects deleted, or sections dropped, in one step: manifests stay small, and a crash repeats little. */
 const batchMax = 500;
-/** Bound on remembered objects that no catalog names. */
+/** Bound on tracked objects that no catalog names. */
 const orphansMax = 100_000;
 
 /**
- * Removes what is no longer needed: replaced or expired sections leave their partition's catalog, unused
- * objects leave the store and then the catalogs, and so do objects that no catalog ever named.
+ * Removes replaced and expired sections from their partition's catalog, then unused objects from the store
+ * and from the catalogs, and also objects that no catalog ever named.
  */
 export class Sweeper {
   readonly #deps: CompactorDeps;

@@ -252,7 +252,7 @@ export class PushTurns {
   }
 
   /**
-   * Forgets the sums of all lanes when no push waits; else removes an empty lane once all others have
+   * Resets the sums of all lanes when no push waits; else removes an empty lane once all others have
    * computed as much.
    */
   #forget(): void {

@@ -75,7 +75,7 @@ interface TimedRun {
  * Searches incoming rows among the committed ones.
  *
  * Cost: only late and repeated runs come here, those that begin before the newest flushed row of their
- * stream. For each, the catalog names the segments of that time; a cached footer tells whether a segment has
+ * stream. For each, the catalog names the segments of that time; a cached footer shows whether a segment has
  * the stream; then the timestamps of the stream's blocks are fetched, and their lines only when a timestamp
  * is equal. For a stream with many late runs, the segment's entries are indexed.
  */

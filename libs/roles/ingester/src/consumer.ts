@@ -245,8 +245,8 @@ export class Consumer {
         return await findDuplicates(incoming, context);
       } catch (error) {
         // The partition's own offset may be far behind: then the records committed below it have been merged
-        // with later ones, and their rows can no longer be told apart. This happens to a leader that was cut
-        // off from the log while another took its place. Only this owner moves its offset forward.
+        // with later ones, and their rows can no longer be distinguished. This happens to a leader that was
+        // cut off from the log while another took its place. Only this owner moves its offset forward.
         if (isOutdated(error)) await this.#events.onOutdated();
         throw error;
       }

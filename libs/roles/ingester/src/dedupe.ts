@@ -53,7 +53,7 @@ const seenRunsMax = 1024;
 /**
  * Finds rows of a record that repeat an entry (stream, timestamp, line, structured metadata) of the head, of
  * the committed store, or of an earlier run of the same record. The result depends on the log's content
- * alone: every owner of the partition removes the same rows, whatever has been flushed by then.
+ * alone: every owner of the partition removes the same rows, independent of its flushes.
  *
  * Cost for a run that begins after its stream's newest row, which is nearly every run: two map lookups.
  * Otherwise the stream's head runs are walked from the newest back, until all others are older; each
@@ -200,7 +200,9 @@ function* markFromHead(
   }
 }
 
-/** Runs of the head that share time with a suspect, the newest first. Undefined: too many to walk. */
+/**
+ * Runs of the head that share time with a suspect, the newest first. Undefined: the walk would be too long.
+ */
 function overlappingRuns(head: Head, { stream, minUs, maxUs }: Suspect): number[] | undefined {
   const overlapping: number[] = [];
   const { runs } = head;

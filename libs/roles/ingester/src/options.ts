@@ -52,7 +52,10 @@ export interface IngesterOptions {
    * embedded log always has one owner. With a shared log the wiring asks for a thousand.
    */
   readonly logMarginRecords: number;
-  /** Writers that are remembered to drop repeated records; the longest silent is forgotten first. */
+  /**
+   * Maximum of writers whose last sequence is stored, to drop repeated records; the longest silent one is
+   * evicted first.
+   */
   readonly writersMax: number;
   /** False only in tests of (writerId, sequence). */
   readonly dropDuplicates: boolean;

@@ -12,7 +12,7 @@ interface PatternIngesterDeps {
 }
 
 interface PatternIngesterOptions {
-  /** Memory of patterns; the streams that were silent for longest are forgotten first. */
+  /** Memory of patterns; the longest silent streams are evicted first. */
   readonly storeBytesMax: number;
   /** Records that wait for a worker; further ones are left out: patterns must not delay other work. */
   readonly pendingBytesMax: number;

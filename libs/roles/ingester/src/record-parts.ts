@@ -53,7 +53,7 @@ export function partOf(record: LoggedRecord, tenant: string): RecordPart {
   return { record, tenants: [tenant], part: tenant, open };
 }
 
-/** A copy in memory that all threads share: a message to a thread carries a view of it, whatever its size. */
+/** A copy in memory that all threads share: a message to a thread carries only a view of it. */
 export function shared(bytes: Uint8Array): Buffer {
   const copy = Buffer.from(new SharedArrayBuffer(bytes.length));
   copy.set(bytes);

@@ -1,4 +1,4 @@
-/** Which streams of a new record a follower wants, at a bounded cost: tails. */
+/** Selects the streams of a new record that a follower needs, at a bounded cost: tails. */
 import type { StringMatcher } from '@loki/logql';
 import { BoundedMap } from '@loki/model';
 

@@ -1,4 +1,4 @@
-/** Remembers intervals without any row of a log query: step *recall* of a query. */
+/** Caches intervals without any row of a log query: step *recall* of a query. */
 import type { SegmentRef } from '@loki/catalog';
 import { atOnce, ceilTo, isSplittable } from '@loki/engine';
 import type { CachePolicy, LeafStats, LogLeafRequest } from '@loki/ports';

@@ -26,7 +26,7 @@ interface Arrival {
 
 /**
  * Frames of several partitions in order of arrival, until all have ended; the first one after all have begun.
- * A source is asked for its next frame when the reader is done with the last one.
+ * Requests the next frame of a source after the reader has processed the last one.
  */
 export async function* mergeFrames(
   sources: readonly AsyncIterable<TailFrame>[],

@@ -24,7 +24,7 @@ const stateBytesMax = 32 * mib;
 
 /**
  * Stores the state of alerts, one object per group, so that a new owner can continue. Only the owner of a
- * group writes its object; while two rulers believe to own it, the state of either is correct.
+ * group writes its object; while two rulers act as owner, the state of either is correct.
  */
 export class AlertStateStore {
   readonly #objects: ObjectStore;

@@ -1,4 +1,7 @@
-/** The state of a rule group and its rules: what the API shows, and what outlives a restart. */
+/**
+ * The state of a rule group and its rules: the part that the API shows, and the part that is saved over a
+ * restart.
+ */
 import type { LabelPair } from '@loki/model';
 import { resumeAlerts } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';

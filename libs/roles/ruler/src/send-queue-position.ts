@@ -18,7 +18,7 @@ export interface Position {
 
 const positionFile = 'position';
 
-/** undefined: none is saved, or it is damaged; samples are then sent again. */
+/** undefined: missing or damaged; samples are then sent again. */
 export async function readPosition(disk: Disk, directory: string): Promise<Position | undefined> {
   try {
     const file = await disk.open(`${directory}/${positionFile}`);

@@ -37,7 +37,7 @@ interface PlantedParts {
   readerCatalog(catalog: Catalog): Catalog;
   readerDeletes(requests: DeleteRequests): DeleteRequests;
   readerNews(news: CatalogNewsSource): CatalogNewsSource;
-  /** Rounds of a reader from one look at the store to the next while it is told news. */
+  /** Rounds of a reader between two reads of the store while it receives news. */
   readonly netRounds: { readonly partition: number; readonly shared: number };
   compactorWorkers(workers: Workers, store: ObjectStore): Workers;
 }
@@ -90,7 +90,7 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
   }
 }
 
-/** An ingester that says of each partition that the reader knows all, whatever was committed. */
+/** An ingester that reports no new manifest of any partition, regardless of commits. */
 export const noNews: CatalogNewsSource = async ({ partitions, shared }) => {
   const same = [...partitions].map(([partition, number]) => ({
     partition,

@@ -24,7 +24,7 @@ export interface ClusterWorld {
   /** Limits of a stream's rate; undefined: no seed's clients reach them. */
   readonly streamRates: SimStreamRates | undefined;
   readonly bug: ClusterBug | undefined;
-  /** Readers are told that there are no news, all the time: the store alone tells them. */
+  /** Readers never receive news: they learn of commits from the store alone. */
   readonly isNewsLost: boolean;
   /** The faults of the moment: read at each use. */
   readonly faults: () => ClusterFaults;

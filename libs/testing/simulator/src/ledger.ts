@@ -74,7 +74,7 @@ export class Ledger {
     }
   }
 
-  /** The attempt ended. An acked entry stays acked whatever later attempts say. */
+  /** The attempt ended. An acked entry stays acked regardless of later attempts. */
   answered(entries: readonly LedgerEntry[], outcome: 'acked' | 'unknown' | 'rejected'): void {
     for (const entry of entries) {
       const fate = this.#fates.get(keyOf(entry));

@@ -16,7 +16,10 @@ interface CostBound {
   readonly rounds?: number;
 }
 
-/** Shorter works are repeated: the clock's steps and a collection of garbage would weigh too much. */
+/**
+ * Shorter work is repeated: otherwise the clock's steps and a garbage collection would dominate the
+ * measurement.
+ */
 const measuredMsMin = 5;
 const repeatsMax = 1_000;
 const defaultRounds = 5;
@@ -48,7 +51,7 @@ export async function expectCost(
 /**
  * Throws when the cost of a work grows faster than its size, by far.
  *
- * @param prepare makes the work of a size; what it does before is not measured
+ * @param prepare makes the work of a size; its own time is not measured
  * @param timesMax of the cost at `large` to that at `small`; linear growth with some room by default
  */
 export async function expectCostGrowth(

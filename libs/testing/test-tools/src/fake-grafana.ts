@@ -11,7 +11,7 @@ export class FakeGrafana {
   readonly dataSources = new Map<string, Fields>();
   readonly folders = new Map<string, Fields>();
   readonly dashboards = new Map<string, { dashboard: Fields; folderUid: string; messages: string[] }>();
-  /** `METHOD path` of each request that wants a login. */
+  /** `METHOD path` of each request that requires a login. */
   readonly requests: string[] = [];
   authorization = `Basic ${Buffer.from('admin:secret').toString('base64')}`;
   /** Number of requests to answer like a Service without pods. */

@@ -94,7 +94,7 @@ export class VirtualScheduler {
     this.#failure ??= { error };
   }
 
-  /** Runs events until an option stops it or none is left. */
+  /** Runs events until an option stops it or the queue is empty. */
   async run(options: RunOptions = {}): Promise<void> {
     const eventsMax = options.eventsMax ?? eventsMaxDefault;
     const untilMs = options.untilMs ?? Number.POSITIVE_INFINITY;

@@ -85,7 +85,7 @@ export class VirtualNetwork {
       const arrive = () => {
         const target = to.process;
         if (!target?.alive) return answer(() => fail('connection refused'));
-        // Calls to a stopped process wait until it goes on.
+        // Calls to a stopped process wait until it resumes.
         target.after(0, `call of ${from}`, () => {
           work().then(
             (value) => answer(() => resolve(value)),

@@ -78,7 +78,7 @@ export class VirtualProcess {
 
   /**
    * The outcome of a service outside the process (disk, network), delivered after `delayMs`. A dead process
-   * never receives it: the promise stays pending for ever.
+   * never receives it: the promise never settles.
    */
   tell<T>(delayMs: number, label: string, outcome: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

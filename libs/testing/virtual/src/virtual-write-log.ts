@@ -166,7 +166,7 @@ class LogClient implements WriteLog {
 
   append(id: number, record: LogRecord): Promise<number> {
     const done = (this.#tails[id] ?? Promise.resolve()).then(() => this.#append(id, record));
-    this.#tails[id] = done.catch(() => undefined); // its own caller hears of it
+    this.#tails[id] = done.catch(() => undefined); // its own caller gets the failure
     return done;
   }
 

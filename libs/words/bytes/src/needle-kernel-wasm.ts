@@ -22,7 +22,7 @@ export const lengthAt = 2 * needleBytesMax;
 export const textAt = lengthAt + 16;
 /** Text that is searched at once: it stays in the first cache from its copy on. */
 export const roomBytes = 24 << 10;
-/** Bytes behind the text that may be read, whatever stands there. */
+/** Bytes behind the text that the kernel may read and ignores. */
 const overreach = 32;
 const memoryPages = Math.ceil((textAt + roomBytes + needleBytesMax + overreach) / 65_536);
 
@@ -114,7 +114,7 @@ function sixteenPlaces(): number[] {
   ];
 }
 
-/** Returns the lowest of `places` when the needle is there; else takes it away. */
+/** Returns the lowest of `places` when the needle matches there; else removes it. */
 function onePlace(): number[] {
   return [
     ...get(at),

@@ -67,7 +67,7 @@ export class NeedleSearch {
     lengthInMemory.setUint32(0, this.#length, true);
   }
 
-  /** The next place of the needle at `from` or later; -1: there is none. */
+  /** The next place of the needle at `from` or later; -1: no further place. */
   next(from: number): number {
     if (current !== this.#needle) throw new Error('another search has begun');
     const last = text.length - this.#length;

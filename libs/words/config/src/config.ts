@@ -43,7 +43,7 @@ export interface Config {
   readonly storage: StorageConfig;
   readonly writeLog: WriteLogConfig;
   readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
-  /** A copy on local disk of what was read of a bucket. bytesMax 0: as the disk has room. */
+  /** The cache on local disk of ranges of a bucket's objects. bytesMax 0: by the free space of the disk. */
   readonly diskCache: { readonly directory: string; readonly bytesMax: number };
   readonly ring: RingConfig;
   /** TLS of this process's calls to our other processes. */
@@ -94,7 +94,7 @@ export interface ServerConfig {
   readonly logFormat: 'logfmt' | 'json';
 }
 
-/** The kinds of calls between our processes, as far as the configuration tells them apart. */
+/** The kinds of calls between our processes that the configuration distinguishes. */
 export type RpcPeer =
   'distributor' | 'ingester' | 'patterns' | 'frontend' | 'ruleFrontend' | 'ruler' | 'compactor' | 'ringStore';
 

@@ -1,4 +1,4 @@
-/** Checks `schema_config`: the periods of Loki's index formats, as far as they concern this store. */
+/** Checks `schema_config`: the parts of Loki's index periods that this store uses. */
 import { parseGoDuration, parsePrometheusDuration } from '@loki/go';
 import { dayNs } from '@loki/model';
 import { ConfigError } from './config-error.ts';

@@ -43,7 +43,7 @@ export const errors = {
 /** A code of the catalogue. */
 export type ErrorCode = keyof typeof errors;
 
-/** A failure from the catalogue. `message` is what the client reads, in Loki's words where Loki has words. */
+/** A failure from the catalogue. `message` is the text for the client, Loki's text where Loki has one. */
 export class LokiError extends Error {
   readonly code: ErrorCode;
 

@@ -5,7 +5,7 @@ const checks = new AsyncLocalStorage<() => void>();
 
 /**
  * Runs `body`. Long computations inside it (regular expressions, templates) call `check` from time to time;
- * an error that `check` throws ends them. This also holds for everything that `body` awaits.
+ * an error that `check` throws ends them. This also applies to all promises that `body` awaits.
  */
 export function interruptible<T>(check: () => void, body: () => T): T {
   return checks.run(check, body);

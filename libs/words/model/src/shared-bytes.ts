@@ -46,7 +46,7 @@ export class SharedBytes {
 
   #set(holder: string, holderBytes: number, change: number): void {
     this.#bytes += change;
-    // Clients choose the names of holders, so a holder without bytes is not remembered.
+    // Clients choose the names of holders, so a holder without bytes is dropped.
     if (holderBytes > 0) this.#byHolder.set(holder, holderBytes);
     else this.#byHolder.delete(holder);
   }

@@ -46,8 +46,8 @@ interface LeafRequestBase {
   readonly cache?: CachePolicy;
   /**
    * Bounds of heads when the query began, for queriers: a head without rows of the leaf's time is not asked,
-   * and its partition is read from the store up to the offset stated here. Partitions that are not listed are
-   * asked.
+   * and its partition is read from the store up to the offset stated here. The querier asks the heads of
+   * partitions that are not listed.
    */
   readonly heads?: readonly PartitionHead[];
   /** Dry run: only indexes are read. The result is empty, and its stats say how much the leaf would read. */

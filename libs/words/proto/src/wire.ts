@@ -126,7 +126,7 @@ export class WireCursor {
   }
 
   /**
-   * A tag as OpenTelemetry's decoder takes it: only the field number is looked at.
+   * A tag as OpenTelemetry's decoder takes it: it checks the field number only.
    *
    * @param start of the message
    */

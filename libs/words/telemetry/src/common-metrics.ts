@@ -2,7 +2,7 @@
 import type { LogLevel } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Metrics every process has, whatever its role. */
+/** Metrics of every process, independent of its role. */
 interface CommonMetrics {
   logLine(level: LogLevel): void;
   panic(): void;

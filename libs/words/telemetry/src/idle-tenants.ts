@@ -26,7 +26,7 @@ type TenantMetric = Counter | Gauge;
 const sweepsPerIdleTime = 4;
 
 /**
- * Forgets the series of tenants that were idle for a while: a client that may choose tenants creates a dozen
+ * Drops the series of idle tenants: a client that may choose tenants creates a dozen
  * series for each, and each series costs memory and a line of every scrape. A tenant that returns is counted
  * from zero, as after a restart. A gauge that is not zero stays, because it shows something that still
  * exists.
@@ -56,7 +56,7 @@ export class IdleTenants {
    * Looks through all series, a metric at a time.
    *
    * @param pause lets other work run; awaited after each metric
-   * @returns the number of forgotten tenants
+   * @returns the number of dropped tenants
    */
   async sweep(nowMs: number, pause: () => Promise<void>): Promise<number> {
     const sums = new Map<string, number>();

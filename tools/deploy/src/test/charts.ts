@@ -54,7 +54,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** `helm template`, whatever comes of it. */
+/** The outcome of `helm template`, failures included. */
 export function helmTemplate(options: RenderOptions = {}): Outcome {
   const { chart = charts.loki, release = 'loki-agent', namespace = 'loki', helm = 'helm4' } = options;
   const values = (options.files ?? []).flatMap((file) => [

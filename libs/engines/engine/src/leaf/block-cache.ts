@@ -6,7 +6,7 @@ import { PartedBlock } from './parted-block.ts';
 const youngShare = 1 / 8;
 /** Most prefetched blocks; a scan may end before it reaches them. */
 const aheadMax = 128;
-/** Remembered uses for each cached block, and at least. */
+/** Counted uses for each cached block, and their minimum. */
 const usesPerBlock = 8;
 const usesMin = 1024;
 
@@ -28,8 +28,8 @@ interface CacheEntry {
  * old one only if its last two uses were closer together than the old one has been idle. So a part of a large
  * scan stays cached, and blocks that are no longer read make room for others.
  *
- * The memory of a block that is evicted is free at once, unless a scan holds the block: the next block takes
- * it, so that a scan of much neither waits for the garbage collector nor for new pages.
+ * The memory of an evicted block is free at once, unless a scan holds the block. The next block reuses it, so
+ * that a large scan waits neither for the garbage collector nor for new pages.
  */
 export class BlockCache {
   readonly #bytesMax: number;
@@ -81,7 +81,7 @@ export class BlockCache {
   /**
    * Ends a scan's use of a block: updates the block's weight and makes room.
    *
-   * @param block the block to cache if none is; default: the one that `entry` created
+   * @param block the block to cache when the entry has none; default: the one that `entry` created
    */
   release(key: string, block = this.#ahead.get(key)): void {
     this.#now++;

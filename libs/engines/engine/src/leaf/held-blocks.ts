@@ -22,7 +22,9 @@ export class HeldBlocks {
     this.#keyOf = keyOf;
   }
 
-  /** The block as the scan holds it, else as it is cached. The next `await` may end its life in the cache. */
+  /**
+   * The scan's own copy of the block, else the cached one. The next `await` may end its life in the cache.
+   */
   entry(info: BlockInfo): PartedBlock {
     return this.#blocks.get(info.index) ?? this.#cache.entry(this.#keyOf(info), info);
   }

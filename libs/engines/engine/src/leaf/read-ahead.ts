@@ -52,7 +52,7 @@ export class ReadAhead {
     while (this.#next < this.#candidates.length && this.#next - at < aheadBlocksMax) {
       const candidate = this.#candidates[this.#next];
       const bytes = this.#bytesOf(candidate);
-      // The block that the scan is at is read whatever its size.
+      // The scan's current block is read regardless of its size.
       if (this.#next > at && this.#aheadBytes + bytes > this.#aheadMax) break;
       this.#bytes[this.#next++] = bytes;
       this.#aheadBytes += bytes;

@@ -37,7 +37,7 @@ export class BaseResolver {
   #section!: Section;
   #block!: Block;
   #roots = new Map<number, Node>();
-  /** Undefined until a row's labels are asked for: before, the block may have fewer columns in memory. */
+  /** Undefined until the first use of a row's labels: before, the block may have fewer columns in memory. */
   #columns: readonly MetadataColumn[] | undefined;
   /** The block has too many keys for a look into each column. */
   #isByRow = false;

@@ -4,7 +4,7 @@ import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { TokenBucket } from './token-bucket.ts';
 
-/** A bucket without a push for this long is full again under any sensible limit, so it is forgotten. */
+/** A bucket without a push for this long is full again under any sensible limit, so it is dropped. */
 const bucketIdleMs = 10 * 60_000;
 
 /** Time after a push refused for its rate during which the tenant counts as exceeding it. */

@@ -1,5 +1,5 @@
 /**
- * Remembers stored rows of partly refused pushes, so that a retry is not charged twice: step *limit* of a
+ * Tracks stored rows of partly refused pushes, so that a retry is not charged twice: step *limit* of a
  * written line.
  */
 import type { OfferedRows } from './refused-rows.ts';
@@ -14,8 +14,8 @@ const rowsMax = 262_144;
 
 /**
  * Stored rows of pushes that were refused in part. A client sends such a push again, whole or with more rows:
- * if its stored rows were charged each time, two streams of one push could prevent each other for ever from
- * being stored together.
+ * if its stored rows were charged each time, two streams of one push could keep each other from being stored
+ * with every retry.
  *
  * A row is identified by stream, time and size: a retry sends the same rows, and they would be charged the
  * same.
@@ -38,7 +38,7 @@ export class PartlyStoredRows {
     return this.#young.has(key) || this.#old.has(key);
   }
 
-  /** Whether any row is remembered: nearly always not. */
+  /** Whether any row is tracked; usually false. */
   hasAny(nowMs: number): boolean {
     if (this.#young.size + this.#old.size === 0) return false;
     if (Math.abs(nowMs - this.#turnedMs) > rememberedMs) this.#turn(nowMs);

@@ -29,7 +29,7 @@ export interface StreamAdmission {
     nowMs: number,
   ): AdmissionProblem | undefined;
   /**
-   * Remembers admitted rows of a push whose other rows were refused: the client sends the push again, and
+   * Tracks admitted rows of a push whose other rows were refused: the client sends the push again, and
    * these rows are not charged twice.
    *
    * @param rows the admitted rows

@@ -15,7 +15,8 @@ interface ValidationContext {
   readonly nowMs: number;
   readonly names: MetadataNames;
   /**
-   * Bytes of the largest record of the write log: no entry can be larger, whatever the tenant's limits allow.
+   * Bytes of the largest record of the write log: no entry can be larger, even if the tenant's limits allow
+   * it.
    */
   readonly recordBytesMax: number;
   /** The push is a backfill: entries may have any age. */
@@ -46,9 +47,9 @@ export interface ValidRows {
 }
 
 /**
- * Checks every row of a push against the tenant's limits: sets `isRefused`, cuts long lines if the tenant
- * wants that, makes metadata names valid, moves repeated timestamps. Streams without entries are not checked
- * at all.
+ * Checks every row of a push against the tenant's limits: sets `isRefused`, cuts long lines if the tenant's
+ * limits say so, makes metadata names valid, moves repeated timestamps. Streams without entries are not
+ * checked at all.
  *
  * @throws LokiError 500 for a metadata name that cannot be made valid: then nothing of the push is stored, as
  *   in Loki

@@ -178,8 +178,8 @@ function logfmtLevel(bytes: Uint8Array, start: number, end: number, fields: Leve
 }
 
 /**
- * The known level of a JSON object's field: the first one in the text, whatever its name and depth. Text
- * under such a name that is no known level ends the search too, and so does the first fault.
+ * The known level of a JSON object's field: the first one in the text, independent of its name and depth.
+ * Text under such a name that is no known level ends the search too, and so does the first fault.
  */
 function jsonLevel(
   bytes: Uint8Array,

@@ -41,7 +41,8 @@ export interface PartitionStep {
 
 /**
  * Which partition a stream goes to: its placement hash over the partitions of its tenant. A tenant with a
- * shard size uses only that number of partitions, the same ones everywhere and whatever the other tenants do.
+ * shard size uses only that number of partitions, the same ones in every process and independent of other
+ * tenants.
  *
  * The number of partitions is that of the row's time, so that a row that is sent again goes where it went
  * before partitions were added.

@@ -11,7 +11,7 @@ export interface StreamPlacementDeps {
   readonly writeLog: { readonly partitionCount: number };
   /** The shards of hot streams; absent: each stream goes to one partition. */
   readonly streamShards?: StreamShards;
-  /** How many partitions rows of a time are spread over; absent: those of the log, whatever the time. */
+  /** Number of partitions for rows of a time; absent: always the log's number. */
   readonly partitions?: {
     readonly steps: readonly PartitionStep[];
     /** Waits until additions of other distributors are known; undefined: they are. */

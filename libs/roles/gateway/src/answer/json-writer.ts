@@ -3,7 +3,7 @@ import type { MemoryBudget } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 
 const escapes = new Map<number, Buffer>();
-/** 1: the byte cannot stand in a JSON string as it is. */
+/** 1: the byte needs an escape in a JSON string. */
 const special = new Uint8Array(256);
 for (let byte = 0; byte < 0x80; byte++) {
   const char = String.fromCharCode(byte);

@@ -27,7 +27,7 @@ interface EstimatedCost {
   readonly seconds: number;
 }
 
-/** Seconds that a leaf would take, from what a dry run counted. */
+/** Estimated seconds of a leaf, from the counts of a dry run. */
 export function estimateSeconds(stats: LeafStats, stages: LogExpr['stages'], slots: number): EstimatedCost {
   const parses = stages.some(({ kind }) => stageTraits[kind].hasParserCost);
   const cpuSeconds =

@@ -5,7 +5,7 @@ import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, Task, TaskOptions, Workers } from '@loki/ports';
 import { badRequest, Params } from '../limits/params.ts';
 
-/** Characters of queries that are read on the main thread: a few milliseconds, whatever they say. */
+/** Characters of queries that are read on the main thread: a few milliseconds for any text. */
 const inlineCharsMax = 2_048;
 
 /** Parameters that hold queries. */

@@ -1,4 +1,6 @@
-/** Sends tail frames to one client. A slow client holds one message, and is told how many lines it missed. */
+/**
+ * Sends tail frames to one client. A slow client holds one message, and receives the number of dropped lines.
+ */
 import { goJsonString } from '@loki/go';
 import { hash64Bytes } from '@loki/model';
 import { nextTurn } from '@loki/ports';

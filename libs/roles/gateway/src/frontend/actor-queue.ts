@@ -52,7 +52,7 @@ export class ActorQueue<Job> {
     below.add(descendants, job, place);
   }
 
-  /** The next job; undefined: there is none. */
+  /** The next job; undefined: the queue is empty. */
   take(): Job | undefined {
     const next = this.#turns.entries().next();
     if (next.done) return undefined;

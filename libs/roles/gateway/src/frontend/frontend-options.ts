@@ -28,7 +28,7 @@ export interface FrontendOptions {
 export interface QueryOptions {
   /** Aborts when the client has gone; the query then ends. */
   readonly client: AbortSignal;
-  /** The client wants no cached results. */
+  /** The client refuses cached results (`Cache-Control: no-cache`). */
   readonly noCache?: boolean;
   /** Replaces the tenants' own limits. */
   readonly limits?: Limits;

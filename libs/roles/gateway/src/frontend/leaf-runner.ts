@@ -146,7 +146,7 @@ export class LeafRunner {
     try {
       for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
         while (running.length < order.length && running.length < i + ahead) {
-          // The first may have all lines that are asked for.
+          // The first part may have all requested lines.
           const isBounded = running.length > 0 || this.#isOld(request);
           const next = this.#stretch(order[running.length], either, isBounded);
           // It is awaited in its turn, if ever.

@@ -21,8 +21,8 @@ interface StreamRunnerDeps {
 
 /**
  * Streams of one tenant in the range: cut by time where that helps, with the parts in parallel. With a cache,
- * each part has its interval of cached answers. Heads are asked for their bounds once, for all parts but the
- * newest one, where they have rows; for a request of older times alone, for all parts.
+ * each part has its interval of cached answers. Reads the bounds of heads once for all parts, except for the
+ * newest part, in which heads have rows; a request of older times only uses the bounds for all parts.
  */
 export async function streamsInParts(
   request: StreamsRequest,
@@ -64,8 +64,8 @@ export async function streamsInParts(
 const headAgeNs = 3n * hourNs;
 
 /**
- * Whether heads hardly have rows before this time. Then they are asked for their bounds first, by one call to
- * each ingester, and not for rows.
+ * Whether heads hardly have rows before this time. Then one call to each ingester reads the bounds first, and
+ * no rows.
  */
 export function isBeforeHeads(endNs: bigint, nowNs: bigint): boolean {
   return endNs < nowNs - headAgeNs;

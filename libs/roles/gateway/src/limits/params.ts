@@ -265,7 +265,7 @@ export function badRequest(text: string): LokiError {
   return new LokiError('badRequest', text);
 }
 
-/** True for `Cache-Control: no-cache`: the client wants no cached results. */
+/** True for `Cache-Control: no-cache`: the client refuses cached results. */
 export function isUncached(request: HttpRequest): boolean {
   return /\bno-cache\b/i.test(request.headers.get('cache-control') ?? '');
 }

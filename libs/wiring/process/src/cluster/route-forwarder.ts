@@ -25,9 +25,9 @@ interface RouteForwarderDeps {
 const repeatable = new Set(['GET', 'HEAD', 'DELETE']);
 
 /**
- * Forwards routes that any process of a kind can answer. Processes that did not answer recently are asked
- * last. A request that creates something is sent to one process only: it may have been carried out although
- * its answer was lost, and the client has to decide.
+ * Forwards routes that any process of a kind can answer. Tries processes that did not answer recently last. A
+ * request that creates something is sent to one process only: it may have been carried out although its
+ * answer was lost, and the client has to decide.
  */
 export class RouteForwarder implements RouteService {
   readonly #deps: RouteForwarderDeps;

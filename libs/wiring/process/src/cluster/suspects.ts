@@ -1,4 +1,4 @@
-/** Peers that did not answer recently, to be asked last. */
+/** Peers that did not answer recently, which callers try last. */
 import type { Clock } from '@loki/ports';
 
 /** Peers that did not answer recently: callers try them last. */

@@ -68,7 +68,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const cluster = new Cluster(deps);
   const storage = storing.some(runs) ? await openStorage(deps, cluster) : undefined;
   const warm = storage && clientFacing.some(runs) ? warmWorkers(storage.workers) : undefined;
-  // Without a thread requests fail, and the pool goes on trying.
+  // Without a thread requests fail, and the pool keeps trying.
   const warmed = warm?.catch((error: unknown) =>
     logger.error('the first thread failed', { err: String(error) }),
   );
@@ -157,7 +157,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   };
 }
 
-/** Starts the write path as far as this process has it: write log, ingester, distributor. */
+/** Starts this process's parts of the write path: write log, ingester, distributor. */
 async function startWriters(deps: RoleDeps, cluster: Cluster, storage: StorageDeps | undefined) {
   const { config, clock } = deps;
   const runs = (component: Component) => config.components.has(component);
@@ -184,7 +184,7 @@ async function startWriters(deps: RoleDeps, cluster: Cluster, storage: StorageDe
   return { log, ingester, ingesterLifecycle, distributing, patternService };
 }
 
-/** Starts the read path as far as this process has it: results caches, querier, frontend. */
+/** Starts this process's parts of the read path: results caches, querier, frontend. */
 async function startReaders(
   deps: RoleDeps,
   cluster: Cluster,

@@ -91,7 +91,7 @@ function optionsOf(
   deps: HttpDeps,
 ): Omit<HttpServerOptions, 'port'> {
   const inflightBodyBytesMax = distributor.maxInflightBytes > 0 ? distributor.maxInflightBytes : bodyBytesMax;
-  // With a larger share, a body could be refused with 503 for ever.
+  // With a larger share, a body could be refused with 503 at every attempt.
   const shareBytes = SharedBytes.shareOf(inflightBodyBytesMax);
   return {
     ...deps,

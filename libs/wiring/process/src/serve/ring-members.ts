@@ -29,7 +29,7 @@ export interface MemberStatus<T> {
 
 /** Deadline for each process: a stopped one should not delay the answer longer. */
 const askDeadlineMs = 5_000;
-/** Bound on the members that are asked. */
+/** Maximum of called members. */
 const membersMax = 1_000;
 
 /** The members of a ring, to send all of them the same request. */
