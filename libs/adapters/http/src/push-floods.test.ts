@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { textResponse } from '@loki/ports';
 import { certify, eventually } from '@loki/test-tools';
-import type { HttpTls } from './http-server.ts';
+import type { HttpTls } from './http-server-options.ts';
 import { send, start, stopAll } from './test/server.ts';
 
 afterEach(stopAll);

@@ -7,8 +7,8 @@ import { jsonResponse } from '@loki/ports';
 import type { HttpHandler, Logger, Timers } from '@loki/ports';
 import { Metrics, serverMetrics } from '@loki/telemetry';
 import { eventually } from '@loki/test-tools';
+import type { HttpServerOptions } from '../http-server-options.ts';
 import { HttpServer } from '../http-server.ts';
-import type { HttpServerOptions } from '../http-server.ts';
 
 export const timers: Timers = {
   after(delayMs, callback) {
