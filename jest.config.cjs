@@ -5,6 +5,8 @@ module.exports = {
   testMatch: ['<rootDir>/{apps/*,libs/*/*,tools/*}/src/**/*.test.ts'],
   // They need programs of their own: npm run test:deploy.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/tools/deploy/'],
+  // Bundles and data of development are no sources.
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/data/'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

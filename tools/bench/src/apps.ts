@@ -2,9 +2,10 @@
  * Measures the separate apps, one by one: CPU seconds and memory while lines are pushed, connections, and
  * requests to Kafka, Redis and S3 for each GB, each query and in idle time. Real services, on this machine.
  *
- *     npm run bench:apps -- --data DIR [--partitions 1,4,16] [--idle-seconds 30] [--json FILE]
+ *     npm run bench:apps -- --data DIR [--partitions 1,4,16] [--idle-seconds 30] [--bundle dist] [--json FILE]
  *
- * DIR holds a data set of the benchmark harness. CPU seconds of the services are not counted.
+ * DIR holds a data set of the benchmark harness. The processes run from sources, or from the bundle of
+ * `npm run build`, as they do in the image. CPU seconds of the services are not counted.
  */
 import fs from 'node:fs';
 import net from 'node:net';
@@ -26,6 +27,7 @@ const { values: options } = readOptions(import.meta.filename, {
     data: { type: 'string' },
     partitions: { type: 'string', default: '1,4,16' },
     'idle-seconds': { type: 'string', default: '30' },
+    bundle: { type: 'string', default: '' },
     json: { type: 'string', default: '' },
   },
 });
@@ -96,7 +98,8 @@ async function measure(partitions: number, directory: string): Promise<Record<st
       command: (member) => {
         const { args, env } = devCommand(member, directory, variables);
         const own = args.map((each) => each.replace(/^-config\.file=.*/, `-config.file=${config}`));
-        return { args: [...own, ...limits], env };
+        const main = options.bundle === '' ? undefined : [path.resolve(options.bundle, `${member.app}.js`)];
+        return { ...(main ? { main } : {}), args: [...own, ...limits], env };
       },
     },
   );

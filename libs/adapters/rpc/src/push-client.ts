@@ -84,7 +84,10 @@ export class PushClient implements DistributorService {
     signal.addEventListener('abort', onAbort, { once: true });
     lane.writing = lane.writing.then(() => this.#write(lane, id, tenant, request));
     try {
-      return await promise;
+      const response = await promise;
+      // The distributor has read all of a body that it took, so that no socket writes it any longer.
+      if (response.status < 300) request.freeBody?.();
+      return response;
     } finally {
       timer.cancel();
       signal.removeEventListener('abort', onAbort);

@@ -72,6 +72,18 @@ test.each([0, 1, mib, mib + 1, 16 * mib])('a body of %d bytes arrives as it was 
   expect({ ...pushed[0].request, body, signal: undefined }).toEqual({ ...sent, signal: undefined });
 });
 
+test.each([
+  [204, 1],
+  [429, 0],
+  [500, 0],
+])('after an answer %d the body is freed %d times', async (status, times) => {
+  const client = await connect();
+  onPush = async () => ({ status });
+  const freeBody = jest.fn();
+  await client.push(tenant, { ...request(Buffer.alloc(mib + 1)), freeBody });
+  expect(freeBody).toHaveBeenCalledTimes(times);
+});
+
 test('many pushes at a time get each its own answer, whatever the order', async () => {
   const client = await connect();
   onPush = async ({ body: given }) => {

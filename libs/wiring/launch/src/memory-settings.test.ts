@@ -16,6 +16,11 @@ test('a command gets the settings once', () => {
   expect(withSettings(command)).toBeUndefined();
 });
 
+test('an app has its own bound of large buffers', () => {
+  const { env } = withSettings({ words, env: {} }, 2 ** 18)!;
+  expect(env).toEqual({ MALLOC_MMAP_THRESHOLD_: '262144', MALLOC_TRIM_THRESHOLD_: '262144' });
+});
+
 test('settings of the operator stay', () => {
   expect(withSettings({ words, env: { MALLOC_TRIM_THRESHOLD_: '1' } })).toBeUndefined();
   const env = { NODE_OPTIONS: '--max-semi-space-size=64' };

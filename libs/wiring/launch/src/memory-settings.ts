@@ -3,16 +3,15 @@ import fs from 'node:fs';
 import process from 'node:process';
 
 /**
- * Settings of glibc's allocator. Buffers of a mebibyte or more get mappings of their own, and return to the
- * system when they are freed; so does the free end of an arena. By default both bounds rise to 32 and 64 MiB
- * with the first large buffer, and each thread keeps as much unused memory: of 600 MiB after a load 200 were
- * in use. Smaller bounds cost more faults than they save: 7 % of CPU at 64 to 256 KiB. One arena for all
- * threads would leave 50 MiB less after a load, for 15 % of CPU.
+ * Bound of glibc's allocator: buffers of a mebibyte or more get mappings of their own, and return to the
+ * system when they are freed; so does the free end of an arena. By default the bound rises to 32 MiB with the
+ * first large buffer, and each thread keeps twice that of unused memory: of 600 MiB after a load 200 were in
+ * use. Smaller bounds cost more faults than they save: 7 % of CPU at 64 to 256 KiB. One arena for all threads
+ * would leave 50 MiB less after a load, for 15 % of CPU.
  */
-const allocatorSettings: Readonly<Record<string, string>> = {
-  MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
-  MALLOC_TRIM_THRESHOLD_: String(2 ** 20),
-};
+const largeBufferBytesDefault = 2 ** 20;
+
+const allocatorVariables = ['MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'];
 
 /**
  * Bound of V8's young generation in each thread, in MiB; V8 takes three times as much. It holds no buffers,
@@ -32,23 +31,29 @@ interface Command {
  * settings stay: with one of the allocator's variables set, none is changed.
  *
  * Call it before any other import: it costs 40 ms of CPU. It does nothing on systems other than Linux.
+ *
+ * @param largeBufferBytes bound of the allocator; default 1 MiB
  */
-export function takeMemorySettings(): void {
+export function takeMemorySettings(largeBufferBytes = largeBufferBytesDefault): void {
   if (process.platform !== 'linux' || !process.execve) return;
   const words = commandLine();
   if (!words) return;
   const env = Object.fromEntries(Object.entries(process.env).filter((each) => each[1] !== undefined));
-  const command = withSettings({ words, env: env as Record<string, string> });
+  const command = withSettings({ words, env: env as Record<string, string> }, largeBufferBytes);
   if (command) process.execve(process.execPath, command.words, command.env);
 }
 
 /** The command with the settings; undefined: it has them. */
-export function withSettings({ words, env }: Command): Command | undefined {
-  if (Object.keys(allocatorSettings).some((name) => name in env)) return undefined;
+export function withSettings(
+  { words, env }: Command,
+  largeBufferBytes = largeBufferBytesDefault,
+): Command | undefined {
+  if (allocatorVariables.some((name) => name in env)) return undefined;
   const [program, ...rest] = words;
   const hasFlag = [...rest, env['NODE_OPTIONS'] ?? ''].some((word) => word.includes(semiSpaceFlag));
   const flags = hasFlag ? [] : [`${semiSpaceFlag}=${semiSpaceMib}`];
-  return { words: [program, ...flags, ...rest], env: { ...env, ...allocatorSettings } };
+  const bounds = allocatorVariables.map((name) => [name, String(largeBufferBytes)]);
+  return { words: [program, ...flags, ...rest], env: { ...env, ...Object.fromEntries(bounds) } };
 }
 
 /**
