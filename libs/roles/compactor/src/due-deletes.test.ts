@@ -169,3 +169,32 @@ test('a request over years in parts of a day adds an entry only for parts that h
   // A day may reach into two parts.
   expect(world.keys('deletes/log/').length).toBeLessThanOrEqual(1 + 2 * 3);
 });
+
+/** Protects: deleted rows in the output of a faster merge would come back once the request counts as done. */
+test('a merge of another compactor during the removal: the request waits for the next round', async () => {
+  const others: (() => Promise<unknown>)[] = [];
+  const simHook = async (point: string): Promise<void> => {
+    if (point === 'compact.afterVerify') await others.pop()?.();
+  };
+  const world: OpenDay = new OpenDay({ fanIn: 2, settleMs: 0 }, { simHook });
+  const other = world.compactor({ fanIn: 2, settleMs: 0 }).compactor;
+  for (const line of ['secret 1', 'fine 1']) {
+    world.push(line, -9);
+    await world.flush(0);
+  }
+  await world.round();
+  await world.request('{app="a0"} |= "secret"', -9, -8);
+  // As many bytes as the stored rows: the merge takes both.
+  const lateLines = ['late and long 1', 'late and long 2'];
+  others.push(async () => {
+    for (const line of lateLines) world.push(line, -9);
+    await world.flushHead(0);
+    await other.runOnce();
+  });
+  await world.round();
+  expect(others).toEqual([]);
+  expect([world.isDone(), await world.stored()]).toEqual([false, ['fine 1', ...lateLines, 'secret 1']]);
+  await world.round();
+  expect(world.isDone()).toBe(true);
+  expect(await world.stored()).toEqual(['fine 1', ...lateLines]);
+});

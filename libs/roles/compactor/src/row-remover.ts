@@ -122,7 +122,9 @@ export class RowRemover {
       // A request over all time has thousands of parts without a row: they get no manifest each.
       if (end === next && part + 1 < parts) continue;
       const partDays = days.slice(next, end);
-      for (const day of partDays) await this.#removeFromDay(tenant, day, removal, signal);
+      for (const day of partDays) {
+        if (!(await this.#removeFromDay(tenant, day, removal, signal))) return;
+      }
       if (!partDays.every((day) => this.#isDone(tenant, day, removal))) return;
       await requests!.progress(tenant, id, part + 1);
       await this.#deps.simHook?.('delete.afterProgress');
@@ -131,18 +133,23 @@ export class RowRemover {
     this.#deps.logger.info('a delete request was carried out', { tenant, request: id });
   }
 
+  /**
+   * @returns false: another compactor replaced a segment meanwhile, and its output may hold rows of the
+   *   removal; the next round removes them
+   */
   async #removeFromDay(
     tenant: string,
     day: number,
     removal: LeafDelete,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const overlaps = inventoryOf(this.#deps, tenant, day).flushed.some((ref) => touches(ref, removal));
     if (overlaps) await compactDay(this.#deps, { tenant, day, removals: [removal] }, signal);
     for (const segment of this.#deps.catalog.compacted.day(tenant, day)?.outputs ?? []) {
       const storedDay: StoredDay = { tenant, day, segment, removes: 'deleted' };
-      if (touches(segment, removal)) await this.#rewrite(storedDay, [removal], signal);
+      if (touches(segment, removal) && !(await this.#rewrite(storedDay, [removal], signal))) return false;
     }
+    return true;
   }
 
   /** True if no flushed section remains; a section that was committed meanwhile waits for the next round. */
@@ -161,33 +168,39 @@ export class RowRemover {
       .some((ref) => !ref.sources && !catalog.isCompactable(ref.minNs, ref.maxNs));
   }
 
+  /** @returns false: another compactor was faster, and nothing has changed here */
   async #rewrite(
     storedDay: StoredDay,
     removals: readonly LeafDelete[],
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { tenant, segment } = storedDay;
     const rewritten = await this.#deps.workers.run(
       rewriteTask,
       { tenant, key: segment.key, removals },
       { signal },
     );
-    if (rewritten.removedRows > 0) await this.#put(storedDay, rewritten, signal);
+    return rewritten.removedRows === 0 || this.#put(storedDay, rewritten, signal);
   }
 
+  /** @returns false: another compactor was faster, and nothing has changed here */
   async #put(
     { tenant, day, segment, removes }: StoredDay,
     { bytes, removedRows, inputRows }: { bytes?: Uint8Array; removedRows: number; inputRows: number },
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { metrics, logger } = this.#deps;
     const rowCount = inputRows - removedRows;
     const { level } = segment;
     const part = { tenant, day, compacted: [segment], flushed: [], bytes, rowCount, level };
     const [outputBytes] = await replaceAll(this.#deps, [part], signal);
-    if (outputBytes === undefined) return metrics.mergeLost();
+    if (outputBytes === undefined) {
+      metrics.mergeLost();
+      return false;
+    }
     metrics.merged({ tenant, inputBytes: segment.sizeBytes, outputBytes, removedRows, removes });
     logger.info('rows removed', { tenant, day: dayText(day), removedRows, rowsLeft: rowCount, outputBytes });
+    return true;
   }
 
   #owns(tenant: string, day: number): boolean {
