@@ -1,6 +1,5 @@
 /** One partition from its assignment to its release: steps *consume* to *commit* of a written line. */
-import type { CommitState } from '@loki/catalog';
-import { LokiError, mib } from '@loki/model';
+import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type {
   HeadAnswer,
@@ -15,8 +14,9 @@ import type {
 import { Consumer } from './consumer.ts';
 import type { PartitionDeps } from './deps.ts';
 import { Flusher } from './flusher.ts';
+import { FollowedCommits } from './followed-commits.ts';
 import { PartitionProgress } from './partition-progress.ts';
-import { foreignCommit, rescueRecords } from './rescue.ts';
+import { recoverCommits } from './recovery.ts';
 import { retryLogged } from './retry.ts';
 import { headBounds, headStreams, queryHead } from './serve.ts';
 import { Tails } from './tails.ts';
@@ -49,19 +49,8 @@ interface Parts {
   readonly progress: PartitionProgress;
   readonly consumer: Consumer;
   readonly flusher: Flusher;
+  readonly followed: FollowedCommits;
 }
-
-/**
- * Maximum of rounds of `flushCheckMs` between two reads of the leader's commits by a follower: a minute. The
- * pause doubles with each read without news, so a follower never keeps rows for longer than twice the time
- * between commits.
- */
-const pauseRoundsMax = 12;
-/**
- * A head of this size, or a full one, may delay the log: its follower reads the commits in each round,
- * independent of readers. A flush is due at about 12 MiB.
- */
-const largeHeadBytes = 8 * mib;
 
 /** One partition, from its assignment to its release. */
 export class Partition {
@@ -71,9 +60,6 @@ export class Partition {
   readonly #tails: Tails;
   #parts: Parts | undefined;
   #isCaughtUp = false;
-  /** Since the last read of others' commits a reader has reported no newer manifest. */
-  #isToldCurrent = false;
-  #following: Promise<void> | undefined;
   #work: Promise<void> | undefined;
 
   constructor(id: number, deps: PartitionDeps) {
@@ -125,19 +111,10 @@ export class Partition {
    */
   news(number: number): PartitionNews | undefined {
     if (!this.#parts || !this.#isCaughtUp) return undefined;
-    const { flusher } = this.#parts;
+    const { flusher, followed } = this.#parts;
     const news = this.#deps.commits(this.id).news(number);
-    if (number === news.number) this.#isToldCurrent = true;
-    if (Number.isFinite(number) && number > news.number) this.#followSoon(flusher);
+    followed.noteReader(number, news.number);
     return { partition: this.id, isLeader: flusher.isLeader, ...news };
-  }
-
-  /** Reads others' manifests in the background; one read at a time. */
-  #followSoon(flusher: Flusher): void {
-    this.#following ??= flusher
-      .followCommits()
-      .catch(() => undefined) // Stopped meanwhile: other failures are tried again.
-      .finally(() => (this.#following = undefined));
   }
 
   /** Commits all records that the log has at the call. */
@@ -189,7 +166,7 @@ export class Partition {
     this.#isCaughtUp = false;
     this.#tails.close();
     await this.#work;
-    await this.#following;
+    await this.#parts?.followed.idle();
     await this.#parts?.flusher.idle();
     this.#parts?.progress.release();
     this.#deps.metrics.replaying(this.id, false);
@@ -199,15 +176,16 @@ export class Partition {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     this.#deps.metrics.replaying(this.id, true);
-    const { progress, consumer } = (this.#parts = await this.#recover());
-    const target = await this.#retry('asking the write log for its end', () =>
-      this.#deps.writeLog.endOffset(this.id),
-    );
+    const parts = (this.#parts = await this.#recover());
+    const { progress, consumer } = parts;
+    const askEnd = () => this.#deps.writeLog.endOffset(this.id);
+    const retrying = { ...this.#deps, ...this.#deps.options, signal };
+    const target = await retryLogged('asking the write log for its end', askEnd, retrying);
     void progress
       .waitConsumed(target, { timeoutMs: Number.MAX_SAFE_INTEGER, signal })
       .then(() => this.#caughtUp(target))
       .catch(() => undefined); // Released before it caught up.
-    await Promise.all([consumer.run(signal), this.#watch()]);
+    await Promise.all([consumer.run(signal), this.#watch(parts)]);
   }
 
   #caughtUp(target: number): void {
@@ -216,26 +194,9 @@ export class Partition {
     this.#deps.logger.info('partition caught up', { partition: this.id, offset: target });
   }
 
-  /** Consumption begins at the end of the manifests: no other state needs recovery. */
+  /** Consumption begins at the end of the manifests. */
   async #recover(): Promise<Parts> {
-    // Reads the log's start first, then the manifests: another owner may commit and truncate in between, and
-    // commits come before truncation.
-    const oldest = await this.#retry('asking the write log for its start', () =>
-      this.#deps.writeLog.startOffset(this.id),
-    );
-    const committed = await this.#retry('reading the manifests', () =>
-      this.#deps.commits(this.id).load(this.#stop.signal),
-    );
-    // For a log with one writer process the consumer reports each gap, this one too.
-    if (oldest > committed.endOffset && !this.#deps.onForeignCommit) {
-      this.#deps.metrics.recordsLost(oldest - committed.endOffset);
-      this.#deps.logger.error('the write log has lost records that were not committed yet', {
-        partition: this.id,
-        fromOffset: committed.endOffset,
-        toOffset: oldest,
-      });
-    }
-    if (this.#deps.onForeignCommit) await this.#rescue(committed);
+    const committed = await recoverCommits(this.id, this.#deps, this.#stop.signal);
     const progress = new PartitionProgress(this.id, committed, this.#deps);
     const flusher = new Flusher(progress, this.#deps, this.#stop.signal);
     // A crash may have come between the last commit and this.
@@ -250,58 +211,19 @@ export class Partition {
       onGap: () => flusher.followCommits(),
       onOutdated: () => flusher.followCommits(),
     });
-    return { progress, consumer, flusher };
-  }
-
-  /**
-   * For a log with one writer process: its end must not be below the manifests, or the next records would get
-   * offsets that count as committed. The log is opened above the manifests' end, so another log has moved
-   * that end since.
-   */
-  async #rescue(committed: CommitState): Promise<void> {
-    const endOffset = await this.#retry('asking the write log for its end', () =>
-      this.#deps.writeLog.endOffset(this.id),
-    );
-    if (endOffset < committed.endOffset) {
-      const error = foreignCommit(this.id, committed.endOffset);
-      this.#deps.onForeignCommit?.(error);
-      throw error;
-    }
-    await rescueRecords(this.id, committed, this.#deps, this.#stop.signal);
+    return { progress, consumer, flusher, followed: new FollowedCommits(progress, flusher) };
   }
 
   /** Checks age and idleness from time to time, and sets the gauges. */
-  async #watch(): Promise<never> {
-    let pauseRounds = 1;
-    for (let rounds = 1; ; rounds++) {
+  async #watch(parts: Parts): Promise<never> {
+    const { progress, flusher, followed } = parts;
+    for (;;) {
       await this.#deps.timers.sleep(this.#deps.options.flushCheckMs, this.#stop.signal);
-      const { flusher, progress } = this.#parts!;
       this.#tails.onCommitted(progress.committedOffset);
-      if (flusher.isLeader) {
-        flusher.flushIfDue();
-        rounds = 0;
-      } else if (progress.head.records.length === 0) {
-        // An empty head has no rows that a commit would remove.
-        rounds = 0;
-      } else {
-        const isUrgent = progress.isFull || progress.head.memoryBytes > largeHeadBytes;
-        if (rounds >= pauseRounds || isUrgent) {
-          const isNews = await this.#followCommits(isUrgent);
-          pauseRounds = isNews ? 1 : Math.min(2 * pauseRounds, pauseRoundsMax);
-          rounds = 0;
-        }
-      }
-      await this.#tellGauges(this.#parts!);
+      if (flusher.isLeader) flusher.flushIfDue();
+      await followed.round();
+      await this.#tellGauges(parts);
     }
-  }
-
-  /** @returns whether others have committed since the last look */
-  async #followCommits(isUrgent: boolean): Promise<boolean> {
-    const { flusher, progress } = this.#parts!;
-    const { committedOffset } = progress;
-    if (isUrgent || !this.#isToldCurrent) await flusher.followCommits();
-    this.#isToldCurrent = false;
-    return progress.committedOffset > committedOffset;
   }
 
   async #tellGauges({ progress, flusher }: Parts): Promise<void> {
@@ -328,10 +250,6 @@ export class Partition {
   #ready(): PartitionProgress {
     if (!this.#parts || !this.#isCaughtUp) throw notReady(this.id);
     return this.#parts.progress;
-  }
-
-  #retry<T>(action: string, attempt: () => Promise<T>): Promise<T> {
-    return retryLogged(action, attempt, { ...this.#deps, ...this.#deps.options, signal: this.#stop.signal });
   }
 }
 
