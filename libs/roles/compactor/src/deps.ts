@@ -67,6 +67,11 @@ export interface CompactorDeps {
    */
   readonly partitions: () => readonly PartitionCatalog[];
   /**
+   * Waits until `partitions` has those that were added: one without a mark could hold rows that a delete
+   * request was made for. undefined: it has. Absent: their number never changes.
+   */
+  readonly currentPartitions?: (signal?: AbortSignal) => Promise<void> | undefined;
+  /**
    * Brings the catalog up to date before each round: by news of ingesters, and from the store where there are
    * none. Absent: from the store.
    */

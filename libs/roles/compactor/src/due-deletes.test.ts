@@ -198,3 +198,18 @@ test('a merge of another compactor during the removal: the request waits for the
   expect(world.isDone()).toBe(true);
   expect(await world.stored()).toEqual(['fine 1', ...lateLines]);
 });
+
+test('partitions that were added since the last look at their number are waited for, too', async () => {
+  let known = 1;
+  const world: OpenDay = new OpenDay(
+    {},
+    {
+      partitions: () => world.reader.partitions().slice(0, known),
+      currentPartitions: async () => void (known = 2),
+      writeLog: { endOffset: async (partition) => partition },
+    },
+  );
+  await world.request('{app="a1"} |= "secret"');
+  await world.round();
+  expect(world.isDone()).toBe(false);
+});

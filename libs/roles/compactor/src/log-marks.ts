@@ -22,13 +22,14 @@ export class LogMarks {
   }
 
   /** Marks new requests of `pending`, and drops the marks of requests that are no longer pending. */
-  async note(pending: readonly DeleteRequest[]): Promise<void> {
-    const { writeLog } = this.#deps;
+  async note(pending: readonly DeleteRequest[], signal?: AbortSignal): Promise<void> {
+    const { writeLog, currentPartitions } = this.#deps;
     if (!writeLog) return;
     const names = new Set(pending.map(nameOf));
     for (const name of this.#marks.keys()) if (!names.has(name)) this.#marks.delete(name);
     const unmarked = [...names].filter((name) => !this.#marks.has(name));
     if (unmarked.length === 0) return;
+    await currentPartitions?.(signal);
     const endOffsets = await Promise.all(
       this.#deps.partitions().map((_, partition) => writeLog.endOffset(partition)),
     );

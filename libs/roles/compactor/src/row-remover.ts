@@ -83,7 +83,7 @@ export class RowRemover {
     metrics.pendingDeletes(allDue.length, (nowMs - oldestMs) / 1000);
     const own = pending.filter((request) => this.#isOwn(request));
     const due = own.filter(isDue);
-    await this.#marks.note(own);
+    await this.#marks.note(own, signal);
     await this.#marks.reach(due, signal);
     let failures = 0;
     for (const request of due) {

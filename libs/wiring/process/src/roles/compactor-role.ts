@@ -88,6 +88,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
     metrics,
     ...sharedWork(share),
     partitions: () => deps.catalog.partitions(),
+    currentPartitions: (signal) => deps.partitions.current(signal),
     options: {
       ...compactorDefaults,
       intervalMs: config.compactor.compactionIntervalMs,
