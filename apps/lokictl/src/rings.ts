@@ -82,8 +82,8 @@ export const forget: Command = {
     const { shards, now } = await client.json<RingAnswer>(path);
     const instance = shards.find((each) => each.id === id);
     if (!instance) {
-      const there = shards.map((each) => each.id).join(', ') || 'none';
-      throw new AdminError(`${id} is not in this ring; its members: ${there}`);
+      const members = shards.map((each) => each.id).join(', ') || 'none';
+      throw new AdminError(`${id} is not in this ring; its members: ${members}`);
     }
     if (instance.state !== 'UNHEALTHY' && !args.flags.has('force')) {
       const heartbeatAge = ageText(Date.parse(now) - Date.parse(instance.timestamp));

@@ -72,7 +72,7 @@ function report(
   sizes: readonly number[],
   costs: readonly Map<string, number>[],
 ): string[] {
-  const past: string[] = [];
+  const excesses: string[] = [];
   console.log(`\n| ${row} | ${sizes.join(' | ')} | exponent | at most |`);
   console.log(`|---|${sizes.map(() => '---|').join('')}---|---|`);
   for (const { name, unit, bar } of measures) {
@@ -85,7 +85,7 @@ function report(
       `| ${name} (${unit === 's' ? 'CPU s' : unit}) | ${cells.join(' | ')} | ${verdict.exponent.toFixed(2)} |` +
         ` ${isJudged ? bar.costMax : ''} |${mark}`,
     );
-    past.push(...verdict.faults.map((fault) => `${row}: ${name}: ${fault}`));
+    excesses.push(...verdict.faults.map((fault) => `${row}: ${name}: ${fault}`));
   }
-  return past;
+  return excesses;
 }

@@ -98,7 +98,7 @@ async function measureQuery(
     await keepLeast(cold, () =>
       leafTask.run({ request, sources: [{ kind: 'object', key: 'flushed' }] }, env),
     );
-    for (let again = 0; again < 3; again++) {
+    for (let repeat = 0; repeat < 3; repeat++) {
       await keepLeast(warm, () =>
         leafTask.run({ request, sources: [{ kind: 'object', key: 'flushed' }] }, env),
       );

@@ -107,8 +107,8 @@ async function costsOf(query: StoreQuery, cacheMib: number): Promise<Record<'col
   await server.start(cacheMib);
   await warmUp(query);
   const cold = await measured(query, storeTenant);
-  const again = [await measured(query, storeTenant), await measured(query, storeTenant)];
-  const warm = again.sort((a, b) => a.seconds - b.seconds)[0];
+  const repeats = [await measured(query, storeTenant), await measured(query, storeTenant)];
+  const warm = repeats.sort((a, b) => a.seconds - b.seconds)[0];
   await new Promise((resolve) => setTimeout(resolve, untilWrittenMs));
   await server.stop();
   await server.start(cacheMib);

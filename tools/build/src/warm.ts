@@ -13,7 +13,7 @@ import path from 'node:path';
 
 const timeoutMs = 60_000;
 /** No server listens there: the clients of services are loaded, and retry until they are stopped. */
-const away = '127.0.0.1:9';
+const deadAddress = '127.0.0.1:9';
 
 const main = path.join(path.resolve(process.argv[2]), 'main.js');
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loki-warm-'));
@@ -44,9 +44,9 @@ async function serveOnce(): Promise<void> {
 async function callServices(): Promise<void> {
   const config = path.join(directory, 'loki.yaml');
   const common = `server: {http_listen_port: 0, grpc_listen_port: 0}\ncommon:\n  path_prefix: ${directory}/away\n`;
-  const s3 = `{endpoint: 'http://${away}', bucketnames: a, access_key_id: b, secret_access_key: c}`;
-  const redis = `{kvstore: {store: redis, redis: {endpoint: '${away}'}}}`;
-  const kafka = `write_log: {kind: kafka}\nkafka_config: {topic: a, reader_config: {address: '${away}'}}\n`;
+  const s3 = `{endpoint: 'http://${deadAddress}', bucketnames: a, access_key_id: b, secret_access_key: c}`;
+  const redis = `{kvstore: {store: redis, redis: {endpoint: '${deadAddress}'}}}`;
+  const kafka = `write_log: {kind: kafka}\nkafka_config: {topic: a, reader_config: {address: '${deadAddress}'}}\n`;
   for (const [target, text] of [
     ['compactor', `${common}  storage: {s3: ${s3}}\n`],
     ['distributor', `${common}  ring: ${redis}\n${kafka}`],

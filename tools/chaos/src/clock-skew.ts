@@ -8,8 +8,8 @@ const hoursOff = 24;
 const readyMs = 90_000;
 /** Owners move when a process comes; they have settled this long after it is ready. */
 const settledMs = 15_000;
-const looks = 8;
-const lookMs = 3_000;
+const readCount = 8;
+const readEveryMs = 3_000;
 
 /** Restarts a process with a wrong clock, watches the leaders of partitions, and restarts it with its own. */
 export async function skewClock(world: FaultWorld, app: AppName): Promise<string> {
@@ -22,8 +22,8 @@ export async function skewClock(world: FaultWorld, app: AppName): Promise<string
   await system.untilReady(target, readyMs);
   await wait(world, settledMs);
   const leaders = new Set<string>();
-  for (let look = 0; look < looks; look++) {
-    await wait(world, lookMs);
+  for (let read = 0; read < readCount; read++) {
+    await wait(world, readEveryMs);
     leaders.add(await leadersOf(system));
   }
   system.skew(target, 0);

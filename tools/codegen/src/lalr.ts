@@ -78,17 +78,17 @@ class Builder {
   /** The closure of kernel items. */
   closure(kernel: Kernel): Kernel {
     const items: Kernel = new Map();
-    for (const [item, ahead] of kernel) items.set(item, ahead.slice());
+    for (const [item, lookahead] of kernel) items.set(item, lookahead.slice());
     const work = [...items.keys()];
     for (let item = work.pop(); item !== undefined; item = work.pop()) {
       const { body } = this.#rules[Math.floor(item / itemBase)];
       const dot = item % itemBase;
       const rules = dot < body.length ? this.#byHead.get(body[dot]) : undefined;
       if (!rules) continue;
-      const ahead = this.#noBits();
-      if (this.#addFirst(body, dot + 1, ahead)) addBits(ahead, items.get(item)!);
+      const lookahead = this.#noBits();
+      if (this.#addFirst(body, dot + 1, lookahead)) addBits(lookahead, items.get(item)!);
       for (const rule of rules) {
-        if (mergeAhead(items, rule * itemBase, ahead)) work.push(rule * itemBase);
+        if (mergeAhead(items, rule * itemBase, lookahead)) work.push(rule * itemBase);
       }
     }
     return items;
@@ -104,12 +104,12 @@ class Builder {
     for (const index of work) {
       work.delete(index);
       const targets = new Map<string, Kernel>();
-      for (const [item, ahead] of this.closure(this.states[index].kernel)) {
+      for (const [item, lookahead] of this.closure(this.states[index].kernel)) {
         const symbol = this.#rules[Math.floor(item / itemBase)].body[item % itemBase];
         if (symbol === undefined) continue;
         let kernel = targets.get(symbol);
         if (!kernel) targets.set(symbol, (kernel = new Map()));
-        kernel.set(item + 1, ahead);
+        kernel.set(item + 1, lookahead);
       }
       for (const [symbol, kernel] of targets) {
         const core = [...kernel.keys()].sort((a, b) => a - b).join(' ');
@@ -121,7 +121,9 @@ class Builder {
           changed = true;
         } else {
           const targetKernel = this.states[target].kernel;
-          for (const [item, ahead] of kernel) if (mergeAhead(targetKernel, item, ahead)) changed = true;
+          for (const [item, lookahead] of kernel) {
+            if (mergeAhead(targetKernel, item, lookahead)) changed = true;
+          }
         }
         this.states[index].edges.set(symbol, target);
         if (changed) work.add(target);
@@ -132,9 +134,9 @@ class Builder {
   /** Complete items of a state: rule to the terminals on which it may be reduced. */
   completeRules(state: RawState): Map<number, Bits> {
     const complete = new Map<number, Bits>();
-    for (const [item, ahead] of this.closure(state.kernel)) {
+    for (const [item, lookahead] of this.closure(state.kernel)) {
       const rule = Math.floor(item / itemBase);
-      if (item % itemBase === this.#rules[rule].body.length) complete.set(rule, ahead);
+      if (item % itemBase === this.#rules[rule].body.length) complete.set(rule, lookahead);
     }
     return complete;
   }
@@ -150,10 +152,10 @@ function addBits(bits: Bits, addend: Bits): boolean {
   return changed !== 0;
 }
 
-function mergeAhead(items: Kernel, item: number, ahead: Bits): boolean {
+function mergeAhead(items: Kernel, item: number, lookahead: Bits): boolean {
   const lookaheads = items.get(item);
-  if (lookaheads) return addBits(lookaheads, ahead);
-  items.set(item, ahead.slice());
+  if (lookaheads) return addBits(lookaheads, lookahead);
+  items.set(item, lookahead.slice());
   return true;
 }
 
@@ -176,13 +178,13 @@ export function buildTables(grammar: GrammarSpec): readonly ParserState[] {
     const reductions = new Map<string, number>();
     let accepts = false;
     const complete = [...builder.completeRules(raw)].sort((a, b) => a[0] - b[0]);
-    for (const [rule, ahead] of complete) {
+    for (const [rule, lookahead] of complete) {
       if (rule === grammar.rules.length) {
         accepts = true;
         continue;
       }
       for (const [index, terminal] of grammar.terminals.entries()) {
-        if ((ahead[index >> 5] & (1 << (index & 31))) === 0) continue;
+        if ((lookahead[index >> 5] & (1 << (index & 31))) === 0) continue;
         if (shifts.has(terminal)) {
           const rulePower = rulePrecedence[rule];
           const terminalPower = precedence.get(terminal);

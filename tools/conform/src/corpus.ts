@@ -107,13 +107,13 @@ export class Corpus {
     // Without a result the runner could not begin, and has printed the reason.
     if (!fs.existsSync(jsonFile)) return { passed: 0, failed: ['all'], expected: 0, notRequired: 0 };
     const answer = JSON.parse(fs.readFileSync(jsonFile, 'utf8')) as Answer;
-    const bad = answer.results.filter(({ ok }) => !ok).map(({ id }) => id);
-    const unknown = bad.filter((id) => !expected.has(id));
+    const failures = answer.results.filter(({ ok }) => !ok).map(({ id }) => id);
+    const unknown = failures.filter((id) => !expected.has(id));
     const failed = unknown.filter((id) => !this.#idsNotRequired.has(id));
     return {
       passed: answer.passed,
       failed,
-      expected: bad.length - unknown.length,
+      expected: failures.length - unknown.length,
       notRequired: unknown.length - failed.length,
     };
   }

@@ -156,8 +156,8 @@ export class Phases {
     const { passedOn } = this.#options;
     const at = passedOn.indexOf('--area');
     const areas = at < 0 ? readAreas : `${readAreas}(?=.*?(?:${passedOn[at + 1]}))`;
-    const again = ['--no-load', '--t0', this.#t0, ...passedOn.filter((each) => each !== '--flush')];
-    await this.#ask(isSecond ? `${when}, again` : when, [...again, '--area', areas], isSecond);
+    const repeatArgs = ['--no-load', '--t0', this.#t0, ...passedOn.filter((each) => each !== '--flush')];
+    await this.#ask(isSecond ? `${when}, again` : when, [...repeatArgs, '--area', areas], isSecond);
   }
 
   async #ask(when: string, options: readonly string[], isSecond = false): Promise<void> {

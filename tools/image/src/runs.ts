@@ -36,11 +36,11 @@ export async function checkRuns(checks: Checks, bundle: string, directory: strin
   const place = { bundle, directory };
   await checkEverything(checks, place);
   for (const target of ['querier', 'compactor', 'ruler', 'write']) {
-    await checkAlone(checks, place, { target, config: alone, expected: 200, says: /^ready/ });
+    await checkAlone(checks, place, { target, config: soleProcess, expected: 200, says: /^ready/ });
   }
   await checkAlone(checks, place, {
     target: 'gateway',
-    config: alone,
+    config: soleProcess,
     expected: 503,
     says: /quer(?:ier|y-frontend)/i,
   });
@@ -116,14 +116,14 @@ async function checkEverything(checks: Checks, place: Place): Promise<void> {
   await checkEnd(checks, 'canary', canary);
   await checkEnd(checks, 'all', loki);
 
-  const again = start(place, 'all', args);
-  const restarted = await answerOf(again, query, (each) => each.text.includes('a line in a container'));
+  const second = start(place, 'all', args);
+  const restarted = await answerOf(second, query, (each) => each.text.includes('a line in a container'));
   checks.check(
     'all: has the line after a restart',
     restarted.text.includes('in a container'),
     String(restarted.status),
   );
-  await checkEnd(checks, 'all, again', again);
+  await checkEnd(checks, 'all, again', second);
 }
 
 interface Alone {
@@ -166,22 +166,22 @@ interface NamedConfig {
   readonly text: string;
 }
 
-const alone: NamedConfig = {
+const soleProcess: NamedConfig = {
   name: 'alone',
   file: 'alone',
   text: 'common: {path_prefix: /var/loki, ring: {kvstore: {store: inmemory}}}\n',
 };
 
 /** No server listens there. */
-const away = '127.0.0.1:9';
+const deadAddress = '127.0.0.1:9';
 const kafka = `write_log: {kind: kafka}
-kafka_config: {topic: loki, reader_config: {address: '${away}'}, writer_config: {address: '${away}'}}
+kafka_config: {topic: loki, reader_config: {address: '${deadAddress}'}, writer_config: {address: '${deadAddress}'}}
 `;
 
 const withoutLog: NamedConfig = {
   name: 'without its Kafka',
   file: 'without-log',
-  text: `${alone.text}${kafka}`,
+  text: `${soleProcess.text}${kafka}`,
 };
 
 const withoutServices: NamedConfig = {
@@ -189,8 +189,8 @@ const withoutServices: NamedConfig = {
   file: 'without-services',
   text: `common:
   path_prefix: /var/loki
-  ring: {kvstore: {store: redis, redis: {endpoint: '${away}'}}}
-  storage: {s3: {endpoint: 'http://${away}', bucketnames: loki, access_key_id: a, secret_access_key: b}}
+  ring: {kvstore: {store: redis, redis: {endpoint: '${deadAddress}'}}}
+  storage: {s3: {endpoint: 'http://${deadAddress}', bucketnames: loki, access_key_id: a, secret_access_key: b}}
 ${kafka}`,
 };
 

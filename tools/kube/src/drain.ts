@@ -130,10 +130,10 @@ class AwayWatch {
         watch.#ready.delete(name);
         watch.#evicted.add(uid);
       }
-      const away = names.filter((each) => !watch.#ready.has(each));
-      if (away.length <= watch.awayMax) return;
-      watch.awayMax = away.length;
-      watch.awayAtWorst = away.join(', ');
+      const unready = names.filter((each) => !watch.#ready.has(each));
+      if (unready.length <= watch.awayMax) return;
+      watch.awayMax = unready.length;
+      watch.awayAtWorst = unready.join(', ');
     });
     return watch;
   }

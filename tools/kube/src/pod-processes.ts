@@ -79,7 +79,8 @@ export class PodProcesses {
     const { plane, namespace, directory } = this.#options;
     const { name, labels } = pod.metadata;
     const own = path.join(directory, name);
-    const here = (text: string): string => text.replaceAll(/\/(?:etc|var)\/loki/g, (place) => own + place);
+    const localText = (text: string): string =>
+      text.replaceAll(/\/(?:etc|var)\/loki/g, (place) => own + place);
     const container = pod['spec'].containers[0] as KubeObject;
     for (const volume of pod['spec'].volumes as KubeObject[]) {
       if (!volume['configMap']) continue;
@@ -91,7 +92,7 @@ export class PodProcesses {
       );
       fs.mkdirSync(own + mount.mountPath, { recursive: true });
       for (const [file, text] of Object.entries(data as Record<string, string>)) {
-        fs.writeFileSync(path.join(own + mount.mountPath, file), here(text));
+        fs.writeFileSync(path.join(own + mount.mountPath, file), localText(text));
       }
     }
     const [http, grpc, metrics] = await freePorts(3);
@@ -100,7 +101,7 @@ export class PodProcesses {
       '--disable-warning=ExperimentalWarning',
       'apps/loki/src/main.ts',
       ...(container['args'] as string[]).map((arg) =>
-        here(arg).replace('$(LOKI_ZONE)', pod['spec'].nodeName),
+        localText(arg).replace('$(LOKI_ZONE)', pod['spec'].nodeName),
       ),
       `-server.http-listen-port=${http}`,
       `-server.grpc-listen-port=${grpc}`,

@@ -74,8 +74,8 @@ export function drawData(random: Prng): DataSet {
     pushes.push({ tenant, streams: parts });
     // A client's retry, alone or with other streams.
     if (random.chance(0.15)) {
-      const again = random.pick(earlier);
-      pushes.push({ tenant: again.tenant, streams: [{ labels: again.labels, rows: [again.row] }] });
+      const repeated = random.pick(earlier);
+      pushes.push({ tenant: repeated.tenant, streams: [{ labels: repeated.labels, rows: [repeated.row] }] });
     }
   }
   const cutting = drawCutting(random.fork('cutting'), spanNs);

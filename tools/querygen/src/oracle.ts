@@ -98,8 +98,8 @@ export class Oracle implements QuerierService {
     const matches: { age: number; row: LogLeafResult }[] = [];
     for (const [age, { tenant, bytes }] of this.#rows.entries()) {
       if (tenant !== request.tenant) continue;
-      const alone: LogLeafRequest = { ...request, limit: 0 };
-      const row = await this.#leaf(alone, bytes);
+      const unlimited: LogLeafRequest = { ...request, limit: 0 };
+      const row = await this.#leaf(unlimited, bytes);
       if (row.kind === 'log' && row.timestampNs.length > 0) matches.push({ age, row });
     }
     const isForward = request.direction === 'forward';
@@ -125,7 +125,7 @@ export class Oracle implements QuerierService {
     // A row counts as present with any labels and any error.
     const isAbsent = range.op === 'absent_over_time';
     const grouping = isAbsent ? undefined : (groupingOf(leaf) ?? range.grouping);
-    const alone = printExpr(oneRow(range, grouping));
+    const rowExpr = printExpr(oneRow(range, grouping));
     const steps = stepCount(request);
     const series = new Map<string, { labels: readonly LabelPair[]; windows: Sample[][] }>();
     for (const { tenant, timestampNs, bytes } of this.#rows) {
@@ -138,7 +138,7 @@ export class Oracle implements QuerierService {
       if (windows.length === 0) continue;
       const at: LeafRequest = {
         ...request,
-        expr: alone,
+        expr: rowExpr,
         startNs: timestampNs,
         endNs: timestampNs,
         stepNs: 0n,
@@ -181,18 +181,18 @@ function groupingOf(leaf: MetricExpr): Grouping | undefined {
 
 /** An expression whose answer shows the labels and the value of one row. */
 function oneRow(range: RangeAggExpr, grouping: Grouping | undefined): MetricExpr {
-  const alone = {
+  const oneSample = {
     ...range,
     parameter: undefined,
     grouping: undefined,
     rangeNs: 1_000_000_000n,
     offsetNs: 0n,
   };
-  if (range.op === 'absent_over_time') return alone;
-  if (range.unwrap) return { ...alone, op: 'last_over_time', grouping };
+  if (range.op === 'absent_over_time') return oneSample;
+  if (range.unwrap) return { ...oneSample, op: 'last_over_time', grouping };
   // The line formats that matter depend on whether bytes are counted.
   const isOfBytes = range.op === 'bytes_over_time' || range.op === 'bytes_rate';
-  const sample: RangeAggExpr = { ...alone, op: isOfBytes ? 'bytes_over_time' : 'count_over_time' };
+  const sample: RangeAggExpr = { ...oneSample, op: isOfBytes ? 'bytes_over_time' : 'count_over_time' };
   return grouping ? { kind: 'vectorAgg', op: 'sum', grouping, expr: sample } : sample;
 }
 

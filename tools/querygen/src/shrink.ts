@@ -103,8 +103,8 @@ async function fewerRows(data: DataSet, fails: (smaller: DataSet) => Promise<boo
       rows.map((row) => ({ tenant, streams: [{ labels, rows: [row] }] })),
     ),
   );
-  const apart = { ...data, pushes: single };
-  return (await fails(apart)) ? fewerPushes(apart, fails) : data;
+  const split = { ...data, pushes: single };
+  return (await fails(split)) ? fewerPushes(split, fails) : data;
 }
 
 /** Leaves out ever smaller parts of a list while the remainder still fails. */

@@ -33,14 +33,14 @@ export async function runTests(words: readonly string[], print: (line: string) =
     for (const file of files) {
       print(`\n${shown(file.path)} failed, and runs once more, alone:`);
       const name = testNamePattern === undefined ? [] : ['--testNamePattern', testNamePattern];
-      const alone = [
+      const args = [
         '--runInBand',
         ...(forceExit ? ['--forceExit'] : []),
         ...name,
         '--runTestsByPath',
         file.path,
       ];
-      const codeAlone = await runJest(alone, undefined);
+      const codeAlone = await runJest(args, undefined);
       if (codeAlone === 0) flaky.push(file);
       else if (codeAlone > signalCode) return codeAlone;
     }

@@ -9,11 +9,11 @@ import type { Fault, SourceFile, Tree } from './tree.ts';
 export function checkBoundaries(tree: Tree): Fault[] {
   const faults: Fault[] = [];
   const byName = new Map([...tree.packages.values()].map((each) => [each.name, each]));
-  const used: Uses = new Map();
+  const usesByPackage: Uses = new Map();
   for (const file of tree.files) {
-    const here = tree.packages.get(file.package)!;
-    const uses = used.get(file.package) ?? { product: new Set<string>(), test: new Set<string>() };
-    used.set(file.package, uses);
+    const home = tree.packages.get(file.package)!;
+    const uses = usesByPackage.get(file.package) ?? { product: new Set<string>(), test: new Set<string>() };
+    usesByPackage.set(file.package, uses);
     for (const each of importsOf(file)) {
       const report = (text: string): void => void faults.push({ path: file.path, line: each.line, text });
       if (each.isStar && !each.isTypeOnly) report('`export *` hides what is exported: name it');
@@ -30,9 +30,9 @@ export function checkBoundaries(tree: Tree): Fault[] {
       const name = packageOfSpecifier(each.specifier)!;
       (file.isTest ? uses.test : uses.product).add(name);
       const isDeclared =
-        here.dependencies.has(name) ||
-        name === here.name ||
-        (file.isTest && (here.devDependencies.has(name) || tree.rootDevDependencies.has(name)));
+        home.dependencies.has(name) ||
+        name === home.name ||
+        (file.isTest && (home.devDependencies.has(name) || tree.rootDevDependencies.has(name)));
       if (!isDeclared) report(`${name} is not declared in ${file.package}/package.json`);
       const target = byName.get(name);
       if (!target) continue;
@@ -41,7 +41,7 @@ export function checkBoundaries(tree: Tree): Fault[] {
       if (text !== undefined) report(text);
     }
   }
-  return [...faults, ...unplaced(tree), ...unusedDeclarations(tree, used)];
+  return [...faults, ...unplaced(tree), ...unusedDeclarations(tree, usesByPackage)];
 }
 
 /** Tests may take adapters and the simulator: they are where things meet. */
@@ -89,10 +89,10 @@ type Uses = Map<string, { readonly product: Set<string>; readonly test: Set<stri
 /**
  * Declarations without an import. A dependency that tests alone import is a devDependency: it is not shipped.
  */
-function unusedDeclarations(tree: Tree, used: Uses): Fault[] {
+function unusedDeclarations(tree: Tree, usesByPackage: Uses): Fault[] {
   const faults: Fault[] = [];
   for (const each of tree.packages.values()) {
-    const uses = used.get(each.path);
+    const uses = usesByPackage.get(each.path);
     // A package without code yet declares its future imports.
     if (uses === undefined) continue;
     const report = (text: string): void =>

@@ -20,6 +20,8 @@ test.each([
   ['function release(held: Lease): void {}', refused('held')],
   ['names.map((known) => known.length);', refused('known')],
   ['names.sort((a, wanted) => a - wanted);', refused('wanted')],
+  ['const either = AbortSignal.any([a, b]);', refused('either')],
+  ['let looks = 0;', refused('looks')],
   ['const match = index.get(key);', []],
   ['const foundRows = index.get(key);', []],
   ['const { a, ...rest } = value;', []],

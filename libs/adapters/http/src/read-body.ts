@@ -101,8 +101,9 @@ class BodyReader {
   #reserve(): void {
     const missing = this.#bytes - this.#reservedBytes;
     const { announced } = this.#lengths;
-    const ahead = Math.max(missing, Math.min(announced ?? this.#reservedBytes, aheadBytesMax));
-    const bytes = announced === undefined ? ahead : Math.min(ahead, announced - this.#reservedBytes);
+    const growthBytes = Math.max(missing, Math.min(announced ?? this.#reservedBytes, aheadBytesMax));
+    const bytes =
+      announced === undefined ? growthBytes : Math.min(growthBytes, announced - this.#reservedBytes);
     try {
       this.#waiting = this.#room.take(this.#holder, bytes, {
         onRoom: (error) => this.#onRoom(bytes, error),

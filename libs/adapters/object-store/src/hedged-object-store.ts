@@ -40,11 +40,11 @@ export class HedgedObjectStore implements ObjectStore {
   }
 
   getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
-    return this.#read((until) => this.#deps.store.getRange(key, offset, length, until), signal);
+    return this.#read((readSignal) => this.#deps.store.getRange(key, offset, length, readSignal), signal);
   }
 
   getTail(key: string, length: number, signal?: AbortSignal): Promise<{ bytes: Buffer; sizeBytes: number }> {
-    return this.#read((until) => this.#deps.store.getTail(key, length, until), signal);
+    return this.#read((readSignal) => this.#deps.store.getTail(key, length, readSignal), signal);
   }
 
   list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
@@ -55,21 +55,21 @@ export class HedgedObjectStore implements ObjectStore {
     return this.#deps.store.delete(key);
   }
 
-  async #read<T>(ask: (until: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async #read<T>(ask: (readSignal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const { times, clock, timers } = this.#deps;
     this.#allowance = Math.min(hedgesMax * readsPerHedge, this.#allowance + 1);
     const startedMs = clock.monotonicMs();
     const cancellation = new AbortController();
-    const until = signal ? AbortSignal.any([signal, cancellation.signal]) : cancellation.signal;
+    const readSignal = signal ? AbortSignal.any([signal, cancellation.signal]) : cancellation.signal;
     const { promise: second, resolve, reject } = Promise.withResolvers<T>();
     const timer = timers.after(times.lateMs, () => {
       if (this.#allowance < readsPerHedge) return;
       this.#allowance -= readsPerHedge;
-      ask(until).then(resolve, reject);
+      ask(readSignal).then(resolve, reject);
     });
     second.catch(() => undefined); // the race reports it, if it matters
     try {
-      const first = ask(until);
+      const first = ask(readSignal);
       // A failure of the second request is ignored: the first one continues.
       const answer = await Promise.race([first, second.catch(() => first)]);
       times.add(clock.monotonicMs() - startedMs);

@@ -159,8 +159,8 @@ export class KafkaAppender {
       const isProven = this.#options.clock.monotonicMs() - this.#provenMs < provenMs;
       if (!this.#producer || !isProven || inFlightCount >= inFlightMax) return undefined;
     }
-    const again = this.#line.find((each) => !each.isInFlight);
-    return again ?? this.#newBatch(inFlightCount);
+    const unsent = this.#line.find((each) => !each.isInFlight);
+    return unsent ?? this.#newBatch(inFlightCount);
   }
 
   #newBatch(inFlightCount: number): Batch | undefined {

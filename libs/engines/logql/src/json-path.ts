@@ -37,8 +37,8 @@ export function parseJsonPath(path: string): readonly (string | number)[] {
 
 /** Checks the key of `logfmt label="key"`: one key in logfmt's syntax. */
 export function parseLogfmtKey(key: string): string {
-  const bad = /[\s="]/.exec(key);
-  if (key === '' || bad) throw pathError(key, bad?.index ?? 0);
+  const fault = /[\s="]/.exec(key);
+  if (key === '' || fault) throw pathError(key, fault?.index ?? 0);
   return key;
 }
 

@@ -15,6 +15,9 @@ import type { BlockInfo, Runs } from './types.ts';
 import { readUnitEntry, writeUnitEntry } from './unit.ts';
 import type { PackedUnit, UnitRef } from './unit.ts';
 
+/** The areas of a section, each with one kind of unit, in their order: indexes of a cursor. */
+const areas = { lines: 0, metadata: 1, lengths: 2, timestamps: 3, filters: 4 } as const;
+
 /** The units of a block in the object. */
 interface BlockUnits {
   readonly lines: UnitRef;
@@ -62,11 +65,11 @@ export function encodeBlockTable(blocks: readonly EncodedBlock[], minNs: bigint)
     writer.uvarint(block.maxTs);
     writer.uvarint(block.lineBytes);
     writer.uvarint(block.metadataNames.length);
-    let next = 0;
+    let idMin = 0;
     block.metadataNames.forEach((name, i) => {
       const id = idOf.get(name)!;
-      writer.uvarint((id - next) * 2 + (block.isLarge[i] ? 1 : 0));
-      next = id + 1;
+      writer.uvarint((id - idMin) * 2 + (block.isLarge[i] ? 1 : 0));
+      idMin = id + 1;
     });
     const { lines, bundle, large, lengths, timestamps } = block.units;
     for (const unit of [lines, bundle, ...large, lengths, timestamps]) writeUnitEntry(writer, unit);
@@ -119,31 +122,34 @@ export class StoredBlockInfo implements BlockInfo {
     this.lineBytes = reader.count(blockLineBytesMax);
     const metadataNames: string[] = [];
     const isLarge: boolean[] = [];
-    let next = 0;
+    let idMin = 0;
     for (let remaining = reader.count(Math.min(namesMax, reader.remaining)); remaining > 0; remaining--) {
-      const step = reader.uvarint();
-      const id = next + Math.floor(step / 2);
+      const code = reader.uvarint();
+      const id = idMin + Math.floor(code / 2);
       if (id >= names.length) throw new BytesError(`metadata key ${id} of ${names.length}`);
       metadataNames.push(names[id]);
-      isLarge.push(step % 2 === 1);
-      next = id + 1;
+      isLarge.push(code % 2 === 1);
+      idMin = id + 1;
     }
     this.metadataNames = metadataNames;
     this.isLarge = isLarge;
-    const take = (area: number, rawBytesMax: number) => {
+    const readUnit = (area: number, rawBytesMax: number) => {
       const unit = readUnitEntry(reader, cursor[area], rawBytesMax);
       cursor[area] += unit.storedBytes;
       return unit;
     };
-    const lines = take(0, blockLineBytesMax);
+    const lines = readUnit(areas.lines, blockLineBytesMax);
     if (lines.rawBytes !== this.lineBytes) throw new BytesError(`lines of block ${index} have two sizes`);
-    const bundle = take(1, metadataUnitBytesMax);
+    const bundle = readUnit(areas.metadata, metadataUnitBytesMax);
     const large: UnitRef[] = [];
-    for (const is of isLarge) if (is) large.push(take(1, metadataUnitBytesMax));
-    const lengths = take(2, this.rowCount * 8 + 16);
-    const timestamps = take(3, this.rowCount * 8 + 16);
+    for (const isLargeColumn of isLarge) {
+      if (isLargeColumn) large.push(readUnit(areas.metadata, metadataUnitBytesMax));
+    }
+    const lengths = readUnit(areas.lengths, this.rowCount * 8 + 16);
+    const timestamps = readUnit(areas.timestamps, this.rowCount * 8 + 16);
     this.filterKind = reader.count(0xffff_ffff);
-    const filter = this.filterKind === 0 ? undefined : take(4, filterBytesMax(this.filterKind));
+    const filter =
+      this.filterKind === 0 ? undefined : readUnit(areas.filters, filterBytesMax(this.filterKind));
     this.units = { lines, bundle, large, lengths, timestamps, filter };
     this.storedBytes = sum(cursor) - usedBytes;
   }

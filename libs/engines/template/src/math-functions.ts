@@ -84,6 +84,6 @@ function round([value, places, roundOn]: readonly Value[]): number {
   const power = 10 ** Number((places as GoInt).value);
   const scaled = power * toFloat64(value);
   const fraction = scaled - Math.trunc(scaled);
-  const up = fraction >= ((roundOn as number | undefined) ?? 0.5);
-  return (up ? Math.ceil(scaled) : Math.floor(scaled)) / power;
+  const roundsUp = fraction >= ((roundOn as number | undefined) ?? 0.5);
+  return (roundsUp ? Math.ceil(scaled) : Math.floor(scaled)) / power;
 }

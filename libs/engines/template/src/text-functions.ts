@@ -212,10 +212,10 @@ function align(count: number, text: string, isLeft: boolean, context: CallContex
 }
 
 function queryUnescape(text: string): string {
-  const bad = /%(?![0-9a-fA-F]{2})/.exec(text);
-  if (bad) {
+  const fault = /%(?![0-9a-fA-F]{2})/.exec(text);
+  if (fault) {
     // The error shows three bytes, even if they cut a character.
-    const quotedBytes = Buffer.from(text.slice(bad.index, bad.index + 3), 'utf8').subarray(0, 3);
+    const quotedBytes = Buffer.from(text.slice(fault.index, fault.index + 3), 'utf8').subarray(0, 3);
     throw new CallError(`invalid URL escape ${quoteBytes(quotedBytes)}`);
   }
   if (!/[%+]/.test(text)) return text;

@@ -141,9 +141,9 @@ function isDone(
     const { key } = outputs[0];
     return state.dead.has(key) || (state.day(tenant, day)?.outputs.some((each) => each.key === key) ?? false);
   }
-  const here = state.day(tenant, day);
-  const isGone = compacted.every((key) => !here?.outputs.some((each) => each.key === key));
-  return isGone && flushed.every(({ key }) => here?.isReplaced(key));
+  const dayState = state.day(tenant, day);
+  const isGone = compacted.every((key) => !dayState?.outputs.some((each) => each.key === key));
+  return isGone && flushed.every(({ key }) => dayState?.isReplaced(key));
 }
 
 /** Source records by partition, from first to last. */

@@ -76,8 +76,8 @@ export async function findDuplicates(segment: Segment, context: DedupeDeps): Pro
     if (minUs > bounds.newestUs(streamHash)) continue;
     const { marks } = record.blockOf(section, info);
     const labels = section.streams.labels(info.runs.stream[run]);
-    const late = { tenant: section.tenant, labels, rows: record.rowsOf(section, info, run), marks };
-    await committed.mark(late, committedOffset(), signal);
+    const lateRun = { tenant: section.tenant, labels, rows: record.rowsOf(section, info, run), marks };
+    await committed.mark(lateRun, committedOffset(), signal);
   }
   return record.duplicates();
 }
@@ -206,9 +206,9 @@ function* markFromHead(
 function overlappingRuns(head: Head, { stream, minUs, maxUs }: Suspect): number[] | undefined {
   const overlapping: number[] = [];
   const { runs } = head;
-  let looks = 0;
+  let iterations = 0;
   for (let run = head.newestRun(stream); run >= 0 && runs.newestUs(run) >= minUs; run = runs.previous(run)) {
-    if (looks++ >= seenRunsMax) return undefined;
+    if (iterations++ >= seenRunsMax) return undefined;
     if (runs.maxUs(run) < minUs || runs.minUs(run) > maxUs) continue;
     if (overlapping.length === walkedRunsMax) return undefined;
     overlapping.push(run);

@@ -203,14 +203,14 @@ export class PartitionProgress {
         settle();
       };
       const onAbort = () => end(() => reject(signal!.reason));
-      const late = () =>
+      const onTimeout = () =>
         reject(
           new LokiError(
             'unavailable',
             `partition ${this.id} has consumed up to ${this.consumedOffset} of ${offset} after ${timeoutMs} ms`,
           ),
         );
-      const timer = this.#deps.timers.after(timeoutMs, () => end(late));
+      const timer = this.#deps.timers.after(timeoutMs, () => end(onTimeout));
       const waiter: Waiter = { offset, tenant, resolve: () => end(resolve) };
       this.#waiters.push(waiter);
       signal?.addEventListener('abort', onAbort, { once: true });

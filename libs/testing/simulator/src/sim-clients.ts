@@ -36,8 +36,8 @@ export function answerOf(status: number, push: Push): PushAnswer {
 /** A call over a network: its answer, or `timeout` when none came in time, also from a dead process. */
 export function calling<T>(client: VirtualProcess, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new LokiError('timeout', 'no answer in time'));
-    const timer = client.after(timeoutMs, 'client timeout', late);
+    const onTimeout = () => reject(new LokiError('timeout', 'no answer in time'));
+    const timer = client.after(timeoutMs, 'client timeout', onTimeout);
     work()
       .finally(() => timer.cancel())
       .then(resolve, reject);

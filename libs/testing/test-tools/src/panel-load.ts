@@ -87,8 +87,8 @@ rules:
     for (const [route, params] of questions) {
       await this.#expect(200, `/loki/api/v1/${route}?${search(params)}`);
     }
-    const late = `/loki/api/v1/query_range?${search({ ...selector, ...hour })}`;
-    await this.#expect(504, late, { headers: { 'X-Scope-OrgID': slowTenant } });
+    const slowQuery = `/loki/api/v1/query_range?${search({ ...selector, ...hour })}`;
+    await this.#expect(504, slowQuery, { headers: { 'X-Scope-OrgID': slowTenant } });
   }
 
   async #expect(status: number, pathAndQuery: string, init: RequestInit = {}): Promise<void> {

@@ -120,14 +120,14 @@ class BucketClient implements ObjectStore {
    */
   #write<T>(label: string, signal: AbortSignal | undefined, apply: () => T): Promise<T> {
     const { random } = this.#bucket;
-    const there = this.#delay();
-    const back = this.#delay();
+    const outwardMs = this.#delay();
+    const backMs = this.#delay();
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const answer = (settle: () => void) => void this.#process.after(back, `answer ${label}`, settle);
+      const answer = (settle: () => void) => void this.#process.after(backMs, `answer ${label}`, settle);
       // Aborting affects the caller only: a request on its way still arrives.
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.#process.scheduler.after(there, `store ${label}`, () => {
+      this.#process.scheduler.after(outwardMs, `store ${label}`, () => {
         const { faults } = this.#bucket; // The content at the moment of arrival.
         if (faults.down || random.chance(faults.errorBefore)) return answer(() => reject(storeError(label)));
         const result = apply();

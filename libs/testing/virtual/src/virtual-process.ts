@@ -49,9 +49,9 @@ export class VirtualProcess {
   /** SIGCONT before the end of the pause. */
   resume(): void {
     this.#pausedUntilMs = 0;
-    const late = [...this.#late];
+    const overdue = [...this.#late];
     this.#late.clear();
-    for (const [fire, handle] of late) {
+    for (const [fire, handle] of overdue) {
       handle.cancel();
       this.scheduler.after(0, `late ${this.name}`, fire);
     }
@@ -63,8 +63,8 @@ export class VirtualProcess {
     const fire = () => {
       this.#late.delete(fire);
       if (cancelled || !this.#alive) return;
-      const late = this.#pausedUntilMs - this.scheduler.nowMs;
-      if (late > 0) this.#late.set(fire, this.scheduler.after(late, `late ${this.name} ${label}`, fire));
+      const waitMs = this.#pausedUntilMs - this.scheduler.nowMs;
+      if (waitMs > 0) this.#late.set(fire, this.scheduler.after(waitMs, `late ${this.name} ${label}`, fire));
       else callback();
     };
     const handle = this.scheduler.after(delayMs, `${this.name} ${label}`, fire);

@@ -180,12 +180,12 @@ function retentionMetrics(metrics: Metrics): Pick<CompactorMetrics, 'retentionLo
     'Objects with rows past their time that were replaced.',
     ['table'],
   );
-  const looks = metrics.counter(
+  const checkedDays = metrics.counter(
     'loki_boltdb_shipper_retention_marker_table_processed_total',
     'Days of a tenant at which retention looked, by outcome.',
     ['table', 'user', 'action'],
   );
-  const lookSeconds = metrics.histogram(
+  const checkSeconds = metrics.histogram(
     'loki_boltdb_shipper_retention_marker_table_processed_duration_seconds',
     'Time of retention for one day of a tenant.',
     [1, 2.5, 5, 10, 20, 40, 90, 360, 600, 1800],
@@ -201,8 +201,8 @@ function retentionMetrics(metrics: Metrics): Pick<CompactorMetrics, 'retentionLo
   );
   return {
     retentionLooked({ tenant, action, seconds }) {
-      looks.inc({ table, user: tenant, action });
-      lookSeconds.observe({ table, status: 'success' }, seconds);
+      checkedDays.inc({ table, user: tenant, action });
+      checkSeconds.observe({ table, status: 'success' }, seconds);
       marked.inc({ table }, action === 'none' ? 0 : 1);
     },
     waitingObjects(count, oldestMs) {

@@ -79,7 +79,7 @@ async function scanBlocks(batches: AsyncIterable<readonly Candidate[]>, scan: Lo
  * are certainly the best ones.
  */
 async function scanLabelled(candidates: readonly Candidate[], scan: LogScan): Promise<boolean> {
-  const ahead = new ReadAhead(candidates, {
+  const readAhead = new ReadAhead(candidates, {
     needOf: (candidate) => scan.firstNeed(candidate),
     firstBytes: firstSmallBytes,
   });
@@ -94,7 +94,7 @@ async function scanLabelled(candidates: readonly Candidate[], scan: LogScan): Pr
         await scanInOrder(passing, scan);
         return true;
       }
-      ahead.moveTo(from);
+      readAhead.moveTo(from);
       if (await scan.mayCount(candidates[from])) passing.push(candidates[from]);
     }
     if (await scanInOrder(passing, scan)) {
@@ -108,14 +108,14 @@ async function scanLabelled(candidates: readonly Candidate[], scan: LogScan): Pr
 
 /** Scans blocks in their order. True: the collected rows are certainly the best ones. */
 async function scanInOrder(candidates: readonly Candidate[], scan: LogScan): Promise<boolean> {
-  const ahead = new ReadAhead(candidates, { needOf: () => wholeNeed, firstBytes: firstAheadBytes });
+  const readAhead = new ReadAhead(candidates, { needOf: () => wholeNeed, firstBytes: firstAheadBytes });
   for (let i = 0; i < candidates.length; i++) {
     scan.checkCancelled();
     if (scan.isEnough(candidates[i])) {
       scan.stats.blocksSkipped += candidates.length - i;
       return true;
     }
-    ahead.moveTo(i);
+    readAhead.moveTo(i);
     await scan.visit(candidates[i]);
   }
   return false;
@@ -133,7 +133,7 @@ async function pickRows(
   const picks = new RowPicks(limit, direction === 'forward');
   const candidates: Candidate[] = [];
   batches: for await (const batch of batches) {
-    const ahead = new ReadAhead(batch, {
+    const readAhead = new ReadAhead(batch, {
       needOf: (candidate) => scan.pickNeed(candidate),
       firstBytes: firstSmallBytes,
     });
@@ -145,7 +145,7 @@ async function pickRows(
         scan.stats.blocksSkipped += batch.length - i;
         break batches;
       }
-      ahead.moveTo(i);
+      readAhead.moveTo(i);
       const at = candidates.push(candidate) - 1;
       await scan.pick(candidate, bound, (row, ts) =>
         picks.add(ts + Number(candidate.info.baseNs - startNs), at, row),
@@ -158,10 +158,10 @@ async function pickRows(
     compareCandidates(candidates[a.candidate], candidates[b.candidate]),
   );
   const blocks = choice.map(({ candidate }) => candidates[candidate]);
-  const ahead = new ReadAhead(blocks, { needOf: () => wholeNeed });
+  const readAhead = new ReadAhead(blocks, { needOf: () => wholeNeed });
   for (let i = 0; i < choice.length; i++) {
     scan.checkCancelled();
-    ahead.moveTo(i);
+    readAhead.moveTo(i);
     await scan.take(candidates[choice[i].candidate], choice[i].rows);
   }
 }

@@ -42,10 +42,10 @@ export async function runSampleLeaf(
     for (const candidate of candidates) scan.measure(candidate);
     return scan.finish();
   }
-  const ahead = scan.readAhead(candidates);
+  const readAhead = scan.readAhead(candidates);
   for (let i = 0; i < candidates.length; i++) {
     context.checkCancelled();
-    ahead.moveTo(i);
+    readAhead.moveTo(i);
     const { linesMatched, metadataBytes } = context.stats;
     try {
       const visit = scan.visit(candidates[i]);

@@ -34,13 +34,13 @@ export async function mergeAsTheyCome(
   { atOnce, thread, signal }: MergeOptions,
 ): Promise<LeafResult> {
   const stop = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const merger = new OrderedMerger(request, thread, either);
+  const anySignal = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const merger = new OrderedMerger(request, thread, anySignal);
   let next = 0;
   const work = async () => {
     while (next < parts) {
       const part = next++;
-      await merger.add(part, await runPart(part, either));
+      await merger.add(part, await runPart(part, anySignal));
     }
   };
   try {

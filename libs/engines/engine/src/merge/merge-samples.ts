@@ -46,10 +46,10 @@ function* mergeStatesOf(
   for (const result of results) addLeafStats(stats, result.stats);
   const op = leafOperation(request);
   const merged = new Map<string, SeriesState[]>();
-  let looks = 0;
+  let iterations = 0;
   for (const result of results) {
     for (const state of result.series) {
-      if (++looks % itemsPerSlice === 0) yield;
+      if (++iterations % itemsPerSlice === 0) yield;
       const key = labelsKey(state.labels);
       const equalStates = merged.get(key);
       if (equalStates) equalStates.push(state);

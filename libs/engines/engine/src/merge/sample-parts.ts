@@ -37,13 +37,13 @@ export function* joinSampleParts(
   const stats: LeafStats = emptyLeafStats();
   const places = new Map<string, Place[]>();
   let afterNs = -Infinity;
-  let looks = 0;
+  let iterations = 0;
   for (const { request: part, result } of parts) {
     addLeafStats(stats, result.stats);
     const first = Number((part.startNs - request.startNs) / request.stepNs);
     const shiftNs = Number(part.startNs - request.startNs);
     for (const state of result.series) {
-      if (++looks % itemsPerSlice === 0) yield;
+      if (++iterations % itemsPerSlice === 0) yield;
       const place = { state, first, shiftNs, afterNs };
       const key = labelsKey(state.labels);
       const equalPlaces = places.get(key);
@@ -78,9 +78,9 @@ export function* cutSampleResult(
   const hasTimes = hasTimeColumn(request);
   const { firstStartNs, lastEndNs } = windowsOf(part);
   const series: SeriesState[] = [];
-  let looks = 0;
+  let iterations = 0;
   for (const { labels, columns, samples } of result.series) {
-    if (++looks % itemsPerSlice === 0) yield;
+    if (++iterations % itemsPerSlice === 0) yield;
     if (samples) {
       const from = firstAfter(samples.times, shiftNs + firstStartNs);
       const to = firstAfter(samples.times, shiftNs + lastEndNs);

@@ -25,10 +25,10 @@ export function* mergeStreamVolumes(
   lists: readonly (readonly StreamVolume[])[],
 ): Work<readonly StreamVolume[]> {
   const sums = new Map<string, Sum>();
-  let looks = 0;
+  let iterations = 0;
   for (const list of lists) {
     for (const { labels, entries, lineBytes, volume, values } of list) {
-      if (++looks % looksPerSlice === 0) yield;
+      if (++iterations % looksPerSlice === 0) yield;
       const text = labels.flat().join('\0');
       let sum = sums.get(text);
       if (!sum) sums.set(text, (sum = { labels, entries: 0, lineBytes: 0, volumes: [], values: [] }));

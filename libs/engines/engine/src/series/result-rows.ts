@@ -138,8 +138,8 @@ export class LogRows {
   }
 
   #compare(a: number, b: number): number {
-    const apart = this.#time[a] - this.#time[b];
-    if (apart !== 0) return this.#isForward ? apart : -apart;
+    const timeDifference = this.#time[a] - this.#time[b];
+    if (timeDifference !== 0) return this.#isForward ? timeDifference : -timeDifference;
     if (Math.abs(this.#time[a]) > Number.MAX_SAFE_INTEGER && this.#timestampNs[a] !== this.#timestampNs[b]) {
       return this.#timestampNs[a] < this.#timestampNs[b] === this.#isForward ? -1 : 1;
     }

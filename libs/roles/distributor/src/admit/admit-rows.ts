@@ -39,7 +39,7 @@ interface Share {
   readonly newestSeconds: number;
   readonly newestNanos: number;
   /** Refused rows; undefined: none. */
-  readonly behind: ReadonlySet<number> | undefined;
+  readonly lateRows: ReadonlySet<number> | undefined;
 }
 
 /** Adds up the rows that are not too far behind, and refuses the others. */
@@ -48,7 +48,7 @@ export function shareOf(
   storedRetries: PartlyStoredRows | undefined,
 ): Share {
   let { newestSeconds, newestNanos } = state;
-  let behind: Set<number> | undefined;
+  let lateRows: Set<number> | undefined;
   let bytes = 0;
   for (let i = 0; i < rows.count; i++) {
     const seconds = rows.seconds(i);
@@ -57,7 +57,7 @@ export function shareOf(
     if (behindNs > reachNs) {
       rows.refuse(i, 'too_far_behind');
       refused.add(seconds, nanos, 400, () => tooFarBehindText(newestSeconds, newestNanos, seconds, reachNs));
-      (behind ??= new Set()).add(i);
+      (lateRows ??= new Set()).add(i);
       continue;
     }
     if (!storedRetries?.has(stream.placementHash, rows, i)) bytes += rows.lineBytes(i);
@@ -66,7 +66,7 @@ export function shareOf(
       newestNanos = nanos;
     }
   }
-  return { bytes, newestSeconds, newestNanos, behind };
+  return { bytes, newestSeconds, newestNanos, lateRows };
 }
 
 /** Admits row by row while the bucket has bytes. */

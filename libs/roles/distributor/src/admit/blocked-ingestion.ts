@@ -28,7 +28,7 @@ export function blockedPolicyText(
 }
 
 function textOf(tenant: TenantId, limits: Limits, untilMs: number): string {
-  const until = rfc3339Seconds(Math.floor(untilMs / 1000));
+  const untilText = rfc3339Seconds(Math.floor(untilMs / 1000));
   const status = limits.blockIngestionStatusCode;
-  return `ingestion blocked for user '${tenant}' until '${until}' with status code '${status}'`;
+  return `ingestion blocked for user '${tenant}' until '${untilText}' with status code '${status}'`;
 }

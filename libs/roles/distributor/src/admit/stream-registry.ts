@@ -226,7 +226,7 @@ export class StreamRegistry implements StreamAdmission {
       const waitMs = rate.take(share.bytes, shards, limit, nowMs);
       if (waitMs > 0) {
         for (let i = 0; i < rows.count; i++) {
-          if (share.behind?.has(i)) continue;
+          if (share.lateRows?.has(i)) continue;
           rows.refuse(i, 'per_stream_rate_limit');
           refused.add(rows.seconds(i), rows.nanos(i), 429, () =>
             streamRateText(limit.rate, stream.text, share.bytes),

@@ -124,16 +124,16 @@ export function mergedLabels(set: LabelSet): readonly LabelPair[] {
 }
 
 /** Merges two sorted lists; the second one wins where both have a name. */
-function overlaid(under: readonly LabelPair[], over: readonly LabelPair[]): readonly LabelPair[] {
-  if (over.length === 0) return under;
+function overlaid(base: readonly LabelPair[], overlay: readonly LabelPair[]): readonly LabelPair[] {
+  if (overlay.length === 0) return base;
   const merged: LabelPair[] = [];
   let i = 0;
-  for (const pair of over) {
-    while (i < under.length && compareText(under[i][0], pair[0]) < 0) merged.push(under[i++]);
-    if (i < under.length && under[i][0] === pair[0]) i++;
+  for (const pair of overlay) {
+    while (i < base.length && compareText(base[i][0], pair[0]) < 0) merged.push(base[i++]);
+    if (i < base.length && base[i][0] === pair[0]) i++;
     merged.push(pair);
   }
-  while (i < under.length) merged.push(under[i++]);
+  while (i < base.length) merged.push(base[i++]);
   return merged;
 }
 

@@ -60,11 +60,11 @@ export function* visitStreams(
   answers: readonly TenantStreams[],
   visit: (stream: StreamVolume, tenant: TenantId) => void,
 ): Work<void> {
-  let looks = 0;
+  let iterations = 0;
   for (const { tenant, streams } of answers) {
     for (const stream of streams) {
       visit(stream, tenant);
-      if (++looks % streamsPerSlice === 0) yield;
+      if (++iterations % streamsPerSlice === 0) yield;
     }
   }
 }
@@ -77,9 +77,9 @@ export function* valuesByLabel(
   streams: Iterable<Pick<StreamVolume, 'labels' | 'values'>>,
 ): Work<ReadonlyMap<string, readonly string[]>> {
   const lists = new Map<string, (readonly string[])[]>();
-  let looks = 0;
+  let iterations = 0;
   for (const { labels, values } of streams) {
-    if (++looks % streamsPerSlice === 0) yield;
+    if (++iterations % streamsPerSlice === 0) yield;
     for (const [name, value] of labels) {
       const list = values ?? [value];
       const ofName = lists.get(name);
@@ -95,11 +95,11 @@ export function* valuesByLabel(
 function* union(lists: readonly (readonly string[])[]): Work<readonly string[]> {
   if (lists.length === 1) return lists[0];
   const values = new Set<string>();
-  let looks = 0;
+  let iterations = 0;
   for (const list of lists) {
     for (const value of list) {
       values.add(value);
-      if (++looks % valuesPerSlice === 0) yield;
+      if (++iterations % valuesPerSlice === 0) yield;
     }
   }
   return [...values];

@@ -13,8 +13,8 @@ export function encodingOf(request: HttpRequest): LabelEncoding {
 /** Widens a range to multiples of the step, like a query that is split by time, so that panels line up. */
 export function alignToStep(range: TimeRange, stepNs: bigint): TimeRange {
   const startNs = range.startNs - (range.startNs % stepNs);
-  const beyond = range.endNs % stepNs;
-  return { startNs, endNs: beyond === 0n ? range.endNs : range.endNs - beyond + stepNs };
+  const remainderNs = range.endNs % stepNs;
+  return { startNs, endNs: remainderNs === 0n ? range.endNs : range.endNs - remainderNs + stepNs };
 }
 
 export function withLineRegex(expr: Expr, regex: string): Expr {

@@ -158,10 +158,10 @@ const bucketsPerSlice = 4096;
  */
 function* largestOfSteps(groups: readonly VolumeSeries[], max: number): Work<VolumeSeries[]> {
   const steps = new Map<number, VolumeSeries[]>();
-  let looks = 0;
+  let iterations = 0;
   for (const group of groups) {
     for (const bucket of group.bytes.keys()) {
-      if (++looks % bucketsPerSlice === 0) yield;
+      if (++iterations % bucketsPerSlice === 0) yield;
       const step = steps.get(bucket);
       if (step) step.push(group);
       else steps.set(bucket, [group]);

@@ -108,13 +108,13 @@ export class LeafRunner {
   /** Runs all stretches in parallel; the first failure ends the others. */
   async #all(stretches: readonly Stretch<LeafRequest>[], signal: AbortSignal, hold: Hold) {
     const stop = new AbortController();
-    const either = AbortSignal.any([signal, stop.signal]);
+    const anySignal = AbortSignal.any([signal, stop.signal]);
     try {
       return await Promise.all(
         stretches.map(async (stretch, i) => {
           // The newest stretch is where heads have rows: it asks them, and the others wait for the bounds.
           const isNewest = i === stretches.length - 1;
-          const result = await hold(await this.#stretch(stretch, either, !isNewest), either);
+          const result = await hold(await this.#stretch(stretch, anySignal, !isNewest), anySignal);
           if (stretch.request.kind !== 'samples' || result.kind !== 'samples') throw mixedUp();
           return { request: stretch.request, result };
         }),
@@ -137,18 +137,18 @@ export class LeafRunner {
     const order = request.direction === 'backward' ? stretches.toReversed() : stretches;
     const isPlain = logExprOf(parseLeafText(request.expr))?.stages.length === 0;
     const { maxQueryParallelism } = this.#deps.limits;
-    const ahead = request.limit > 0 && isPlain ? 1 : maxQueryParallelism;
+    const partsAhead = request.limit > 0 && isPlain ? 1 : maxQueryParallelism;
     const stop = new AbortController();
-    const either = AbortSignal.any([signal, stop.signal]);
+    const anySignal = AbortSignal.any([signal, stop.signal]);
     const running: Promise<LeafResult>[] = [];
     const results: LeafResult[] = [];
     let rows = 0;
     try {
       for (let i = 0; i < order.length && (request.limit === 0 || rows < request.limit); i++) {
-        while (running.length < order.length && running.length < i + ahead) {
+        while (running.length < order.length && running.length < i + partsAhead) {
           // The first part may have all requested lines.
           const isBounded = running.length > 0 || this.#isOld(request);
-          const next = this.#stretch(order[running.length], either, isBounded);
+          const next = this.#stretch(order[running.length], anySignal, isBounded);
           // It is awaited in its turn, if ever.
           next.catch(() => undefined);
           running.push(next);
@@ -241,9 +241,9 @@ export class LeafRunner {
   /** Undefined if the weights cannot be determined: the query then runs without a cut. */
   async #weigh(request: LeafRequest, cut: CutLimits, signal: AbortSignal): Promise<Weights | undefined> {
     const { weights, limits } = this.#deps;
-    const enough = Math.min(cut.bytesPerShard, limits.maxQuerierBytesRead || Infinity);
+    const bytesPerPart = Math.min(cut.bytesPerShard, limits.maxQuerierBytesRead || Infinity);
     try {
-      return await weights.of({ tenant: request.tenant, ...selectionOf(request) }, enough, signal);
+      return await weights.of({ tenant: request.tenant, ...selectionOf(request) }, bytesPerPart, signal);
     } catch (error) {
       if (signal.aborted || !(error instanceof LokiError)) throw error;
       return undefined;

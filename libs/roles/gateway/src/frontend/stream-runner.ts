@@ -34,9 +34,9 @@ export async function streamsInParts(
   const parts = planStreams(request, limits, { nowNs, weights: weighed });
   const semaphore = new Semaphore(Math.max(1, limits.maxQueryParallelism));
   const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
+  const anySignal = AbortSignal.any([signal, stop.signal]);
   const isOld = isBeforeHeads(request.endNs, nowNs);
-  const bounds = parts.length > 1 || isOld ? heads(either) : Promise.resolve([]);
+  const bounds = parts.length > 1 || isOld ? heads(anySignal) : Promise.resolve([]);
   bounds.catch(() => undefined); // the parts that wait for it fail
   const ask = async ({ startNs, endNs, splitNs }: StreamsPart, i: number) => {
     const headBounds = isOld || i < parts.length - 1 ? await bounds : [];
@@ -48,7 +48,7 @@ export async function streamsInParts(
       ...(cache ? { cache } : {}),
       ...(headBounds.length > 0 ? { heads: headBounds } : {}),
     };
-    return semaphore.run(() => querier.streams(part, either), either);
+    return semaphore.run(() => querier.streams(part, anySignal), anySignal);
   };
   try {
     const lists = await Promise.all(parts.map(ask));

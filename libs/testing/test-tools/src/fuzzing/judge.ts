@@ -33,11 +33,11 @@ export async function judge(target: FuzzTarget, input: Buffer): Promise<Outcome>
   };
   let best = await measure(target, input);
   for (let i = 1; i < repeats && isDear(best, bounds); i++) {
-    const again = await measure(target, input);
+    const second = await measure(target, input);
     best = {
       ...best,
-      cpuMs: Math.min(best.cpuMs, again.cpuMs),
-      bytes: Math.min(best.bytes, again.bytes),
+      cpuMs: Math.min(best.cpuMs, second.cpuMs),
+      bytes: Math.min(best.bytes, second.bytes),
     };
   }
   return { signature: best.signature, cpuMs: best.cpuMs, finding: findingOf(best, bounds) };

@@ -42,7 +42,7 @@ export class WatchedIngester implements IngesterService {
   }
 
   queryHead(partition: number, request: LeafRequest, signal?: AbortSignal): Promise<HeadAnswer<LeafResult>> {
-    return this.#watch(signal, (both) => this.#deps.ingester.queryHead(partition, request, both));
+    return this.#watch(signal, (callSignal) => this.#deps.ingester.queryHead(partition, request, callSignal));
   }
 
   headBounds(
@@ -53,7 +53,7 @@ export class WatchedIngester implements IngesterService {
     const { ingester } = this.#deps;
     return this.#watch(
       signal,
-      (both) => ingester.headBounds?.(partitions, tenant, both) ?? Promise.resolve([]),
+      (callSignal) => ingester.headBounds?.(partitions, tenant, callSignal) ?? Promise.resolve([]),
     );
   }
 
@@ -62,7 +62,9 @@ export class WatchedIngester implements IngesterService {
     request: StreamsRequest,
     signal?: AbortSignal,
   ): Promise<HeadAnswer<readonly StreamVolume[]>> {
-    return this.#watch(signal, (both) => this.#deps.ingester.headStreams(partition, request, both));
+    return this.#watch(signal, (callSignal) =>
+      this.#deps.ingester.headStreams(partition, request, callSignal),
+    );
   }
 
   tail(

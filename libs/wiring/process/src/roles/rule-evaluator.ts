@@ -72,8 +72,8 @@ export function remoteEvaluator({ frontends, limits, timers }: RemoteEvaluatorDe
       deadline.abort(new LokiError('timeout', `no query frontend answered within ${timeoutMs} ms`)),
     );
     try {
-      const both = AbortSignal.any([signal, deadline.signal]);
-      const response = await frontends.call('query', queryRequest(tenant, text, timeNs, both));
+      const callSignal = AbortSignal.any([signal, deadline.signal]);
+      const response = await frontends.call('query', queryRequest(tenant, text, timeNs, callSignal));
       const body = Buffer.from(response.body ?? '');
       if (bytesMax > 0 && body.length > bytesMax) {
         throw new LokiError(

@@ -16,13 +16,13 @@ export async function withinDeadline(
   caller: AbortSignal,
   timers: Timers,
 ): Promise<void> {
-  const late = new AbortController();
-  const signal = AbortSignal.any([caller, late.signal]);
+  const deadline = new AbortController();
+  const signal = AbortSignal.any([caller, deadline.signal]);
   const { promise: ended, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason as Error);
   signal.addEventListener('abort', onAbort, { once: true });
   const timer = timers.after(flushMaxMs, () =>
-    late.abort(
+    deadline.abort(
       new LokiError('timeout', `not flushed within ${flushMaxMs / 1000} s: the write log keeps what is left`),
     ),
   );

@@ -52,10 +52,10 @@ export function systemStatusHandlers(deps: SystemStatusDeps): Handlers {
     },
     compaction: async (request) => {
       const answers = await compactors.ask<CompactorStatus>('compactorStatus', request);
-      const there = answers.flatMap(({ instance, zone, status }) =>
+      const statuses = answers.flatMap(({ instance, zone, status }) =>
         status ? [{ instance, zone, ...status }] : [],
       );
-      return jsonResponse({ compactors: there, failures: failuresOf(answers) });
+      return jsonResponse({ compactors: statuses, failures: failuresOf(answers) });
     },
   };
 }

@@ -136,7 +136,7 @@ const knownRings = [
 function routeRings({ server, config, clock, metrics, roles, rings: processRings }: RouteDeps): void {
   const { ring, components } = config;
   // Rings of this process alone.
-  const alone = ringOfOne({
+  const soleRing = ringOfOne({
     id: processRings.id,
     address: `${ring.instanceAddr || '127.0.0.1'}:${ring.instancePort || config.server.grpcListenPort}`,
     zone: ring.zone,
@@ -145,7 +145,7 @@ function routeRings({ server, config, clock, metrics, roles, rings: processRings
   });
   const routes = ringRoutes.filter(([component]) => components.has(component));
   const rings: Partial<Record<RingRoute, RingSource>> = Object.fromEntries(
-    routes.map(([, route]) => [route, alone]),
+    routes.map(([, route]) => [route, soleRing]),
   );
   for (const [name, route] of knownRings) {
     const source = processRings.source(name);

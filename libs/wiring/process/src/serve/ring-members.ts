@@ -47,9 +47,9 @@ export class RingMembers {
   /** The present members. */
   async list(): Promise<readonly ObservedInstance[]> {
     const { ring } = await this.#deps.rings.view(this.#name);
-    const there = ring.instances.slice(0, membersMax);
-    this.#channels.keep(new Set(there.map(({ address }) => address)));
-    return there;
+    const members = ring.instances.slice(0, membersMax);
+    this.#channels.keep(new Set(members.map(({ address }) => address)));
+    return members;
   }
 
   /** Whether a member is this process. */
@@ -59,14 +59,14 @@ export class RingMembers {
 
   /** @throws LokiError `unavailable` when the ring has no members */
   async ask<T>(route: RouteId, request: HttpRequest): Promise<MemberStatus<T>[]> {
-    const there = await this.list();
-    if (there.length === 0) throw new LokiError('unavailable', `the ring of ${this.#name} has no members`);
-    return this.askThese(there, route, request);
+    const members = await this.list();
+    if (members.length === 0) throw new LokiError('unavailable', `the ring of ${this.#name} has no members`);
+    return this.askThese(members, route, request);
   }
 
   /** Asks some of the members; each has five seconds. */
   async askThese<T>(
-    there: readonly ObservedInstance[],
+    members: readonly ObservedInstance[],
     route: RouteId,
     request: HttpRequest,
   ): Promise<MemberStatus<T>[]> {
@@ -81,7 +81,7 @@ export class RingMembers {
       signal: request.signal,
     };
     return Promise.all(
-      there.map(async (member): Promise<MemberStatus<T>> => {
+      members.map(async (member): Promise<MemberStatus<T>> => {
         const { id: instance, zone } = member;
         try {
           const { status, body = '' } = await this.#askOne(member, route, statusRequest);

@@ -145,12 +145,12 @@ export function systemUsageHandlers(deps: RingMembersDeps & OwnUsageDeps): Handl
       const addresses = new Set<string>();
       const answers = await Promise.all(
         rings.map(async (members): Promise<MemberStatus<ProcessUsage>[]> => {
-          const there = (await members.list()).filter((member) => {
+          const peers = (await members.list()).filter((member) => {
             const isFirst = !members.isOwn(member) && !addresses.has(member.address);
             addresses.add(member.address);
             return isFirst;
           });
-          return members.askThese<ProcessUsage>(there, 'processUsage', request);
+          return members.askThese<ProcessUsage>(peers, 'processUsage', request);
         }),
       );
       const others = answers.flat();
