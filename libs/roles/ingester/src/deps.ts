@@ -8,6 +8,7 @@ import type { IngesterMetrics } from '@loki/telemetry';
 import type { CommittedSegments } from './committed-rows.ts';
 import type { IngesterOptions } from './options.ts';
 import type { PatternSource } from './pattern-ingester.ts';
+import type { TailTurns } from './tail-turns.ts';
 
 /** The services that an ingester uses. */
 export interface IngesterDeps {
@@ -59,6 +60,8 @@ export interface PartitionDeps extends IngesterDeps {
   readonly budget: HeadBudget;
   /** Bounds the number of flushes side by side. */
   readonly flushSemaphore: Semaphore;
+  /** The scans for all tails of this process. */
+  readonly tailTurns: TailTurns;
   /** Partitions that this process owns now. */
   readonly ownedCount: () => number;
   /**

@@ -24,6 +24,8 @@ import { ingesterOptions } from './options.ts';
 import type { IngesterOptions } from './options.ts';
 import { Partition } from './partition.ts';
 import type { HeadUsage, PartitionStatus } from './partition.ts';
+import { scanFrame } from './serve.ts';
+import { TailTurns } from './tail-turns.ts';
 
 /**
  * The partitions that this ingester owns: now, and after each change. Returns a function that ends the
@@ -57,7 +59,7 @@ export class Ingester implements IngesterService {
 
   constructor(deps: IngesterDeps, owned: OwnedPartitions, options: Partial<IngesterOptions> = {}) {
     const settled = ingesterOptions(options);
-    this.#deps = {
+    const shared = {
       ...deps,
       queryThread: deps.queryThread ?? new QueryThread(deps),
       options: settled,
@@ -66,6 +68,12 @@ export class Ingester implements IngesterService {
       flushSemaphore: new Semaphore(settled.flushesMax),
       instance: Buffer.from(deps.random.bytes(8)).toString('hex'),
     };
+    const tailTurns = new TailTurns({
+      ...deps,
+      parallelism: deps.workers.parallelism,
+      scan: (scan, scanOptions) => scanFrame(shared, scan, scanOptions),
+    });
+    this.#deps = { ...shared, tailTurns };
     this.#owned = owned;
   }
 

@@ -24,6 +24,7 @@ import {
   testedSelection,
 } from './select.ts';
 import type { HeadSelection } from './select.ts';
+import type { ScanOptions } from './tail-turns.ts';
 
 /**
  * Records whose offsets are equal above this many low bits are scanned by one task. The borders do not move
@@ -138,17 +139,15 @@ function scan(
   return deps.workers.run(leafTask, { request, sources }, { affinity, signal, tenant: request.tenant });
 }
 
-/**
- * The same for a frame of a tail, which has few lines and a waiting reader: it is not queued behind the scans
- * of queries.
- */
+/** The same for a frame of a tail, of which most have few lines. */
 export async function scanFrame(
-  deps: PartitionDeps,
+  deps: Omit<PartitionDeps, 'tailTurns'>,
   { records, partition, request }: HeadLeaf,
-  signal: AbortSignal,
+  { signal, isUrgent }: ScanOptions,
 ): Promise<LeafResult> {
   const sources = sourcesOf(records, partition, deps);
-  const packed = await deps.workers.run(leafTask, { request, sources }, { signal, isUrgent: true });
+  const options = isUrgent ? { signal, isUrgent } : { signal, affinity: partition, tenant: request.tenant };
+  const packed = await deps.workers.run(leafTask, { request, sources }, options);
   const memory = deps.queryThread.memory.open();
   try {
     memory.charge(packedBytes(packed));
@@ -162,7 +161,7 @@ export async function scanFrame(
 function sourcesOf(
   records: readonly HeadRecord[],
   partition: number,
-  deps: PartitionDeps,
+  deps: Pick<PartitionDeps, 'instance'>,
 ): { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly cacheKey: string }[] {
   return records.map((record) => ({
     kind: 'bytes',

@@ -1,22 +1,22 @@
 /** Followers of one partition: new records for tails. */
-import { matchesLabels } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import { emptyLogResult } from '@loki/ports';
-import type { LeafRequest, LogLeafRequest, TailFrame } from '@loki/ports';
+import type { LeafRequest, TailFrame } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
+import { FollowedQueries } from './followed-query.ts';
+import type { FollowedQuery, FollowedRecord } from './followed-query.ts';
 import { HeadRecord } from './head-record.ts';
 import type { PartitionProgress } from './partition-progress.ts';
-import { selectionOfLeaf } from './select.ts';
-import type { HeadSelection } from './select.ts';
-import { scanFrame } from './serve.ts';
-import { StreamFilter } from './stream-filter.ts';
+import type { FrameSource } from './tail-turns.ts';
+import { Tail, takeFrame } from './tail.ts';
 
 /** All followers of one partition. */
 export class Tails {
   readonly #partition: number;
   readonly #deps: PartitionDeps;
   readonly #tails = new Set<Tail>();
+  readonly #queries = new FollowedQueries();
 
   constructor(partition: number, deps: PartitionDeps) {
     this.#partition = partition;
@@ -25,7 +25,10 @@ export class Tails {
 
   /** A record entered the head. Costs nothing without followers. */
   onRecord(record: HeadRecord): void {
-    for (const tail of this.#tails) tail.offer(record);
+    for (const query of this.#queries) {
+      const followed = query.followed(record, this.#queries.size);
+      if (followed) for (const tail of query.tails) tail.offer(followed);
+    }
   }
 
   /** All records below `offset` have been consumed. */
@@ -52,19 +55,28 @@ export class Tails {
       throw new LokiError('tooManyRequests', 'max concurrent tail requests limit exceeded');
     }
     const from = fromOffset ?? progress.consumedOffset;
-    const tail = new Tail(selectionOfLeaf(request), from, this.#deps, () => this.#tails.size);
+    // Every line of the new records, in order of arrival: the limit is applied by the reader, not to each
+    // batch.
+    const query = this.#queries.of({ ...request, direction: 'forward', limit: 0 });
+    const start = { partition: this.#partition, fromOffset: from, startNs: request.startNs };
+    const tail = new Tail(query, start, this.#deps);
     this.#tails.add(tail);
+    query.tails.add(tail);
     // No await since the tail was added: it misses no record, and gets none twice.
     const { committedOffset } = progress;
-    for (const record of progress.head.records) tail.offer(record);
+    for (const record of progress.head.records) {
+      const followed = record.offset < from ? undefined : query.followed(record, this.#queries.size);
+      if (followed) tail.offer(followed);
+    }
     tail.passed(progress.consumedOffset);
     const begins = { fromOffset: from, missedBelow: committedOffset };
     const onAbort = () => tail.end();
     if (signal.aborted) tail.end();
     else signal.addEventListener('abort', onAbort, { once: true });
-    const frames = this.#frames(tail, request, signal, begins);
+    const frames = this.#frames(tail, signal, begins);
     const leave = () => {
       this.#tails.delete(tail);
+      this.#queries.remove(query, tail);
       signal.removeEventListener('abort', onAbort);
     };
     return closing(frames, leave, () => tail.end());
@@ -77,45 +89,33 @@ export class Tails {
 
   async *#frames(
     tail: Tail,
-    request: LogLeafRequest,
     signal: AbortSignal,
     { fromOffset, missedBelow }: { fromOffset: number; missedBelow: number },
   ): AsyncGenerator<TailFrame> {
-    // Every line of the new records, in order of arrival: the limit is applied by the reader, not to each
-    // batch.
-    const all = { ...request, direction: 'forward', limit: 0 } as const;
     const missed = fromOffset < missedBelow ? await this.#readAgain(fromOffset, missedBelow, signal) : [];
     if (missed.length === 0) yield emptyFrame(fromOffset);
-    while (missed.length > 0) {
-      const records = takeFrame(missed, request.tenant, this.#deps.options.tailFrameBytes);
-      const result = await scanFrame(
-        this.#deps,
-        { records, partition: this.#partition, request: all },
-        signal,
-      );
-      yield { result, dropped: 0, nextOffset: missed[0]?.offset ?? missedBelow };
-    }
+    const missedFrames = new MissedRecords(tail, missed, missedBelow, this.#deps.options.tailFrameBytes);
+    while (missedFrames.unread.length > 0) yield await this.#frameOf(missedFrames, signal);
     // The generator pauses between two frames, and holds nothing of the last one.
-    while (await tail.hasNext()) yield await this.#frameOf(tail.take(), all, signal);
+    while (await tail.hasNext()) yield await this.#frameOf(tail, signal);
   }
 
-  async #frameOf(
-    { records, dropped, nextOffset }: TailBatch,
-    request: LogLeafRequest,
-    signal: AbortSignal,
-  ): Promise<TailFrame> {
-    if (records.length === 0) return { ...emptyFrame(nextOffset), dropped };
-    const leaf = { records, partition: this.#partition, request };
-    return { result: await scanFrame(this.#deps, leaf, signal), dropped, nextOffset };
+  async #frameOf(source: FrameSource, signal: AbortSignal): Promise<TailFrame> {
+    if (source.unread.length === 0) {
+      const { dropped, nextOffset } = source.take();
+      return { result: emptyLogResult(), dropped, nextOffset };
+    }
+    const { batch, result } = await this.#deps.tailTurns.frame(source, signal);
+    return { result, dropped: batch.dropped, nextOffset: batch.nextOffset };
   }
 
   /**
    * Reads committed records from the log, as far as the log still has them and a follower may lag: seconds
    * pass between the end of one owner and the start of the next. Repeated entries are returned twice.
    */
-  async #readAgain(fromOffset: number, toOffset: number, signal: AbortSignal): Promise<HeadRecord[]> {
+  async #readAgain(fromOffset: number, toOffset: number, signal: AbortSignal): Promise<FollowedRecord[]> {
     const { writeLog, options, clock, logger } = this.#deps;
-    const missed: HeadRecord[] = [];
+    const missed: FollowedRecord[] = [];
     let bytesMax = options.tailBytesMax;
     try {
       for (let offset = fromOffset; offset < toOffset && bytesMax > 0;) {
@@ -128,7 +128,9 @@ export class Tails {
         for (const { offset: at, payload } of records) {
           offset = at + 1;
           bytesMax -= payload.length;
-          if (at < toOffset) missed.push(new HeadRecord(at, openSegment(payload), clock.monotonicMs()));
+          if (at >= toOffset) continue;
+          const record = new HeadRecord(at, openSegment(payload), clock.monotonicMs());
+          missed.push({ record, rows: record.rowCount });
         }
       }
     } catch (error) {
@@ -139,156 +141,41 @@ export class Tails {
   }
 }
 
+/** Records that a tail reads from the log, before those of the head. */
+class MissedRecords implements FrameSource {
+  readonly query: FollowedQuery;
+  readonly partition: number;
+  readonly startNs: bigint;
+  readonly unread: FollowedRecord[];
+  readonly #endOffset: number;
+  readonly #frameBytes: number;
+
+  constructor(
+    { query, partition, startNs }: Tail,
+    records: FollowedRecord[],
+    endOffset: number,
+    frameBytes: number,
+  ) {
+    this.query = query;
+    this.partition = partition;
+    this.startNs = startNs;
+    this.unread = records;
+    this.#endOffset = endOffset;
+    this.#frameBytes = frameBytes;
+  }
+
+  take() {
+    const records = takeFrame(this.unread, this.query.tenant, this.#frameBytes);
+    return { records, dropped: 0, nextOffset: this.unread[0]?.record.offset ?? this.#endOffset };
+  }
+}
+
 /** A record in the log is read at once. */
 const readAgainMs = 100;
 
 /** A frame without lines: it moves the follower's offset. */
 function emptyFrame(nextOffset: number): TailFrame {
   return { result: emptyLogResult(), dropped: 0, nextOffset };
-}
-
-/** After this many records without a line, a follower gets its new offset all the same. */
-const quietRecordsMax = 200;
-
-interface TailBatch {
-  readonly records: HeadRecord[];
-  readonly dropped: number;
-  readonly nextOffset: number;
-}
-
-/** Share of a follower's bound for records that the head has dropped. */
-const committedShare = 4;
-
-/**
- * The unread records of one follower: references to head records, so that its bound is the only memory it may
- * hold.
- */
-class Tail {
-  readonly #tenant: string;
-  readonly #filter: StreamFilter;
-  /** Number of followers of the partition. */
-  readonly #followers: () => number;
-  readonly #deps: PartitionDeps;
-  #records: HeadRecord[] = [];
-  #bytes = 0;
-  #dropped = 0;
-  #wake: (() => void) | undefined;
-  #ended = false;
-  /** All records below were offered. */
-  #nextOffset: number;
-  /** The last offset that the follower was sent. */
-  #toldOffset: number;
-
-  constructor(selection: HeadSelection, fromOffset: number, deps: PartitionDeps, followers: () => number) {
-    this.#followers = followers;
-    this.#tenant = selection.tenant;
-    this.#filter = new StreamFilter(selection.matchers);
-    this.#nextOffset = fromOffset;
-    this.#toldOffset = fromOffset;
-    this.#deps = deps;
-  }
-
-  /**
-   * Keeps the record if the follower may want lines of it; the oldest ones are dropped when it lags too far.
-   */
-  offer(record: HeadRecord): void {
-    if (this.#ended || record.offset < this.#nextOffset) return;
-    // Records of other tenants may be behind: see `passed`.
-    if (!record.segment.section(this.#tenant)) return;
-    this.#nextOffset = record.offset + 1;
-    if (this.#rowsOf(record) === 0) {
-      if (this.#isQuiet) this.#wake?.();
-      return;
-    }
-    this.#records.push(record);
-    this.#bytes += record.bytes.length;
-    while (this.#bytes > this.#deps.options.tailBytesMax && this.#records.length > 1) this.#dropOldest();
-    this.#wake?.();
-  }
-
-  /** Drops the oldest of the records below, except some that a follower which keeps up is about to read. */
-  releaseBelow(offset: number): void {
-    const { options, ownedCount } = this.#deps;
-    const bytesMax = options.tailBytesMax / committedShare / Math.max(1, ownedCount());
-    let bytes = 0;
-    for (const record of this.#records) if (record.offset < offset) bytes += record.bytes.length;
-    while (bytes > bytesMax) bytes -= this.#dropOldest();
-    this.#wake?.();
-  }
-
-  /** @returns its bytes */
-  #dropOldest(): number {
-    const oldest = this.#records.shift()!;
-    const { length } = oldest.bytes;
-    this.#bytes -= length;
-    const rows = this.#rowsOf(oldest);
-    this.#dropped += rows;
-    this.#deps.metrics.tailDropped(rows);
-    return length;
-  }
-
-  /** Waits for a record or an offset to send; false at the end. */
-  async hasNext(): Promise<boolean> {
-    while (this.#records.length === 0 && this.#dropped === 0 && !this.#isQuiet && !this.#ended) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = undefined;
-    }
-    return !this.#ended;
-  }
-
-  /** No record below `offset` is still to come. */
-  passed(offset: number): void {
-    if (this.#ended || offset <= this.#nextOffset) return;
-    this.#nextOffset = offset;
-    if (this.#isQuiet) this.#wake?.();
-  }
-
-  /** A frame of the oldest waiting records. */
-  take(): TailBatch {
-    const records = takeFrame(this.#records, this.#tenant, this.#deps.options.tailFrameBytes);
-    for (const { bytes } of records) this.#bytes -= bytes.length;
-    const dropped = this.#dropped;
-    this.#dropped = 0;
-    this.#toldOffset = this.#records[0]?.offset ?? this.#nextOffset;
-    return { records, dropped, nextOffset: this.#toldOffset };
-  }
-
-  /**
-   * Rows of the selected streams in a record: the follower's loss, before its line filters, when the record
-   * is dropped.
-   */
-  #rowsOf(record: HeadRecord): number {
-    const section = record.segment.section(this.#tenant);
-    if (!section) return 0;
-    const matchers = this.#filter.forRecord(this.#followers());
-    let rows = 0;
-    for (let stream = 0; stream < section.streams.count; stream++) {
-      const labels = section.streams.labels(stream);
-      if (matchesLabels(matchers, labels)) rows += section.streams.entries(stream);
-    }
-    return rows;
-  }
-
-  get #isQuiet(): boolean {
-    return this.#nextOffset - this.#toldOffset >= quietRecordsMax;
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#records = [];
-    this.#wake?.();
-  }
-}
-
-/** Takes the oldest records with this many line bytes of the tenant in total; at least one. */
-function takeFrame(records: HeadRecord[], tenant: string, lineBytesMax: number): HeadRecord[] {
-  let [count, lineBytes] = [0, 0];
-  for (const { segment } of records) {
-    lineBytes += segment.section(tenant)?.lineBytes ?? 0;
-    if (count > 0 && lineBytes > lineBytesMax) break;
-    count++;
-  }
-  return records.splice(0, count);
 }
 
 /**

@@ -83,3 +83,19 @@ test('turns of one thread do not wait for those of another', async () => {
   await one.turn();
   await Promise.all([first, second]);
 });
+
+test('works go first while a thousand tails wait, and tails go on', async () => {
+  const timers = new HandTimers();
+  const turns: string[] = [];
+  const wait = (name: string, rank: 'work' | 'tail') =>
+    nextTurn(timers, rank).then(() => void turns.push(name));
+  const tails = Array.from({ length: 1_000 }, () => wait('tail', 'tail'));
+  const works = Array.from({ length: 20 }, (_, i) => wait(`work ${i}`, 'work'));
+  for (let turn = 0; turn < 24; turn++) await timers.turn();
+  await Promise.all(works);
+  expect(turns.filter((name) => name !== 'tail')).toEqual(works.map((_, i) => `work ${i}`));
+  expect(turns.indexOf('tail')).toBe(7);
+  expect(turns.filter((name) => name === 'tail').length).toBeGreaterThanOrEqual(2);
+  for (let turn = 0; turn < 1_000; turn++) await timers.turn();
+  await Promise.all(tails);
+});

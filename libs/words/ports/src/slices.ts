@@ -38,29 +38,44 @@ export async function inSlices<T>(
 
 type Sleeper = Pick<Timers, 'sleep'>;
 
-/** Works that wait for their next slice, in order, by thread. A thread is identified by its timers. */
-const waiting = new WeakMap<Sleeper, (() => void)[]>();
+/** Works that wait for their next slice, in order. */
+interface Waiting {
+  readonly works: (() => void)[];
+  /** Messages of tails: a thousand may be due at the same moment. */
+  readonly tails: (() => void)[];
+  /** Turns of works since the last one of a tail. */
+  worksInARow: number;
+}
+
+/** While works wait, a tail gets one turn in eight: tails are slow then, and go on. */
+const turnsPerTail = 8;
+
+/** By thread: its timers identify it. */
+const waitingByThread = new WeakMap<Sleeper, Waiting>();
 
 /**
  * Lets other work run. Each turn of the event loop continues one sliced work, so a request waits for one
  * slice even when many works are in progress.
+ *
+ * @param rank `tail`: works of pushes and queries go first
  */
-export function nextTurn(timers: Sleeper): Promise<void> {
+export function nextTurn(timers: Sleeper, rank: 'work' | 'tail' = 'work'): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const works = waiting.get(timers);
-  if (works) works.push(resolve);
-  else {
-    const first = [resolve];
-    waiting.set(timers, first);
-    giveTurns(timers, first);
-  }
+  let waiting = waitingByThread.get(timers);
+  const isFirst = !waiting;
+  if (!waiting) waitingByThread.set(timers, (waiting = { works: [], tails: [], worksInARow: 0 }));
+  (rank === 'tail' ? waiting.tails : waiting.works).push(resolve);
+  if (isFirst) giveTurns(timers, waiting);
   return promise;
 }
 
-function giveTurns(timers: Sleeper, works: (() => void)[]): void {
+function giveTurns(timers: Sleeper, waiting: Waiting): void {
   void timers.sleep(0).then(() => {
-    works.shift()!();
-    if (works.length > 0) giveTurns(timers, works);
-    else waiting.delete(timers);
+    const { works, tails } = waiting;
+    const isTails = works.length === 0 || (tails.length > 0 && waiting.worksInARow + 1 >= turnsPerTail);
+    waiting.worksInARow = isTails ? 0 : waiting.worksInARow + 1;
+    (isTails ? tails : works).shift()!();
+    if (works.length + tails.length > 0) giveTurns(timers, waiting);
+    else waitingByThread.delete(timers);
   });
 }
