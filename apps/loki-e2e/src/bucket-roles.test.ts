@@ -1,7 +1,7 @@
 /**
  * Protects a process whose bucket takes the keys of a role only: it gets them from the service that its
- * environment names, goes on when they end before their time, and outlives a bucket that stops in the middle
- * of a body.
+ * environment names, continues when they end before their time, and outlives a bucket that stops in the
+ * middle of a body.
  */
 import fs from 'node:fs';
 import os from 'node:os';

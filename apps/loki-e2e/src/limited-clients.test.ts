@@ -115,7 +115,7 @@ async function startAgent(): Promise<{ url: string; close(): void }> {
   };
 }
 
-/** Waits as it is told; returns how often it was refused. */
+/** Waits as Retry-After says; returns the number of refusals. */
 async function sendUntilTaken(url: string, headers: Headers, body: Buffer): Promise<number> {
   for (let refused = 0; ; refused++) {
     const answer = await fetch(url, { method: 'POST', headers, body: new Uint8Array(body) });

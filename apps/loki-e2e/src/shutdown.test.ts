@@ -1,4 +1,4 @@
-/** Protects clients whose load balancer still sends them to a process that was told to stop. */
+/** Protects clients whose load balancer still sends them to a stopping process. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * Protects everybody else from one who follows and does not read: little is kept for it, and it hears of what
- * it lost.
+ * Protects other clients from a tail that does not read: the process buffers little for it, and reports the
+ * dropped lines.
  */
 import WebSocket from 'ws';
 import { goQuery } from './test/raw-client.ts';

@@ -248,7 +248,7 @@ function ask(
   });
 }
 
-/** A gateway is ready before it has heard of distributors. */
+/** A gateway is ready before it has seen distributors. */
 async function pushed(body: string): Promise<void> {
   await until(
     async () => (await ask(ports[2], '/loki/api/v1/push', { method: 'POST', body })).status === 204,

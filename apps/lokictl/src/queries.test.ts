@@ -133,7 +133,7 @@ test('an export that never gets on ends with what it has', async () => {
   expect([code, out]).toEqual([1, '{"line":"1"}\n']);
   expect(err).toContain('1 lines; cursor c1');
   expect(asked).toHaveLength(10);
-  // Long enough for a server to restart, and not for ever.
+  // Long enough for a server to restart, but bounded.
   const waitedMs = server.pauses.reduce((sum, ms) => sum + ms, 0);
   expect(waitedMs).toBeGreaterThan(30_000);
   expect(waitedMs).toBeLessThan(60_000);

@@ -1,7 +1,7 @@
 /**
  * Three times the load that the process can take. First its peak is measured, by clients that wait for each
- * answer; then three times as much is sent for ten minutes, whatever is answered; then half of the peak.
- * Excess load is refused with 429 or 503 and Retry-After, goodput stays at 80 % of the peak, and 10 s
+ * answer; then three times as much is sent for ten minutes, independent of the answers; then half of the
+ * peak. Excess load is refused with 429 or 503 and Retry-After, goodput stays at 80 % of the peak, and 10 s
  * after the overload all is as before. Every acknowledged line is counted once at the end.
  *
  *     npm run overload -- [--minutes 10] [--cpus 0.5] [--memory 1024] [--anew] [--heed] [--groups 64]

@@ -1,6 +1,6 @@
 /**
- * Protects pushes from the flood of their own tenant: those that are let in are answered soon, others are
- * told in time, and neither takes what belongs to another tenant.
+ * Protects pushes from the flood of their own tenant: admitted ones are answered soon, others are refused in
+ * time, and neither takes the share of another tenant.
  */
 import { VirtualProcess, VirtualScheduler } from '@loki/virtual';
 import { Admittance } from './admittance.ts';

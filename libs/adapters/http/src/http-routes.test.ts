@@ -1,4 +1,4 @@
-/** Protects which path is answered to which method, and what the others are told. */
+/** Protects the table of paths and methods, and the refusals of all others. */
 import { textResponse } from '@loki/ports';
 import { echo, send, start, stopAll } from './test/server.ts';
 

@@ -209,7 +209,7 @@ describe('answers', () => {
     ['queryLegacy', '/api/prom/query', 'badRequest', ''],
     ['indexVolume', '/loki/api/v1/index/volume', 'notFound', ''],
     ['labels', '/loki/api/v1/labels', 'badTenantId', ''],
-    // Settled before the query frontend hears of the request, or answered by others: by Go's http.Error.
+    // Errors before the query frontend receives the request, or of other components: as Go's http.Error.
     ['labels', '/loki/api/v1/labels', 'noOrgId', '\n'],
     ['rules', '/loki/api/v1/rules', 'notFound', '\n'],
     ['ring', '/ring', 'internal', '\n'],

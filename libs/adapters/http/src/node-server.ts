@@ -46,7 +46,7 @@ export function nodeServer(
       if (isGiven && !socket.authorized) socket.destroy();
     });
   }
-  // Nothing can be written to a client that failed to shake hands: its connection would stay for ever.
+  // Nothing can be written to a client that failed to shake hands: its connection would stay open.
   server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
   server.on('upgrade', onUpgrade);
   server.on('clientError', refuseBytes);

@@ -1,6 +1,6 @@
 /**
- * Protects answers from the cache on local disk: it gives the bytes that were written or none, whatever
- * happens to the disk and between threads; it stays within its bound; a scan does not flush it.
+ * Protects answers from the cache on local disk: it returns the written bytes or none, under every fault of
+ * the disk and every race of threads; it stays within its bound; a scan does not flush it.
  */
 import fc from 'fast-check';
 import { crc32c } from '@loki/bytes';

@@ -53,7 +53,7 @@ describe('keys of a role', () => {
     expect((await world.keys()).accessKeyId).toBe('id1');
     expect(world.calls()).toBe(1);
     await world.sleep(2 * 60_000);
-    // Less than five minutes remain: this request goes on with the old ones.
+    // Less than five minutes remain: this request continues with the old ones.
     expect((await world.keys()).accessKeyId).toBe('id1');
     expect((await world.keys()).accessKeyId).toBe('id2');
     expect(world.calls()).toBe(2);

@@ -156,7 +156,7 @@ test('a call that passes its deadline ends on both sides, as an owner that did n
     await expect(impatient.queryHead(0, logLeaf)).rejects.toMatchObject({ code: 'unavailable' });
     return signals.length > 0;
   });
-  // The ingester hears of the end after its caller.
+  // The ingester sees the end after its caller.
   await eventually(() => signals.some(({ aborted }) => aborted));
 });
 

@@ -1,4 +1,4 @@
-/** Protects `/patterns` between processes: what was clustered there is what is told here. */
+/** Protects `/patterns` between processes: the caller gets the patterns of the other process unchanged. */
 import { LokiError } from '@loki/model';
 import type { PatternSeries, PatternService, PatternsRequest } from '@loki/ports';
 import { PatternsClient, servePatterns } from './patterns-rpc.ts';

@@ -86,7 +86,7 @@ describe('worker pool', () => {
       expect(new Set((await Promise.all(threads)).map((answer) => answer.thread)).size).toBe(2);
     }));
 
-  // A burst of large bodies would leave 40 MiB for ever.
+  // Otherwise 40 MiB would stay in use after a burst of large bodies.
   test('a thread for bodies ends when there are none, and the next one starts it again', () =>
     withPool({ laneIdleMs: 50 }, async (pool) => {
       const common = await pool.run(testTasks.whoAmI, null);
@@ -291,7 +291,7 @@ describe('worker pool', () => {
       expect(Atomics.load(cell, 0)).toBe(0);
       abort.abort(new Error('client went away'));
       await expect(running).rejects.toThrow('client went away');
-      // The thread is free again: it would compute for ever otherwise.
+      // The thread is free again: without the cancellation it would compute without end.
       expect(await pool.run(testTasks.double, 2)).toBe(4);
       expect(Atomics.load(cell, 0)).toBe(1);
     }));
@@ -305,7 +305,7 @@ describe('worker pool', () => {
       expect(Atomics.load(never, 1)).toBe(0);
     }));
 
-  // One query that cannot be stopped would hold its thread for ever, and with it the queries of others.
+  // One query that cannot be stopped would occupy its thread without end, and delay the queries of others.
   test('a thread that ignores a cancellation is replaced, and the other tasks it had run elsewhere', async () => {
     const replaced: (readonly string[])[] = [];
     const onUnresponsive = (tasks: readonly string[]) => replaced.push(tasks);

@@ -48,7 +48,8 @@ function diskWith(name: string, bytes: Buffer): VirtualDisk {
 }
 
 /**
- * Opens a log of that one file, and reads and appends: each record as text, and `damaged` for what is told.
+ * Opens a log of that one file, and reads and appends: each record as text, and `damaged` for reported
+ * damage.
  */
 async function readLog(bytes: Buffer): Promise<{ texts: string[]; damage: number }> {
   const disk = diskWith(path, bytes);
@@ -188,7 +189,7 @@ export const targets: readonly FuzzTarget[] = [
     corpus: () => [batch(), Buffer.concat([batch(), batch()])],
     mend: mendBatch,
     isRefusal: () => false,
-    // Damage is a fault of its offsets, told as such: reading goes on behind it.
+    // Damage is reported with its offsets, and reading continues after it.
     run: (input) => {
       const { values, nextOffset } = readBatches(input, 0);
       for (const { value } of values) if (value) parseFrame(value, 0);
@@ -215,7 +216,7 @@ export const goldenFiles: readonly GoldenFile[] = [
     isRefusal,
     read: async (bytes) => {
       const { texts, damage } = await readLog(bytes);
-      // A damaged last record cannot be told from one whose writing ended midway; any other is told.
+      // A damaged last record looks like an incomplete write; any other damage is reported.
       const isTold = damage > 0 || texts.length >= records.length - 1;
       if (bytes.length === logFile().length && !isTold) throw new Error('records are lost in silence');
       return texts;

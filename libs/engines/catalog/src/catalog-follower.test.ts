@@ -1,6 +1,6 @@
 /**
- * Protects the bill for the store, and the net: a reader asks it little, and learns all the same when
- * messages are lost.
+ * Protects the costs of the store and the polling behind news: a reader sends few requests, and still sees
+ * all commits when messages are lost.
  */
 import { MemoryObjectStore } from '@loki/object-store';
 import type { CatalogNews, CatalogNumbers, ObjectStore, Timers } from '@loki/ports';

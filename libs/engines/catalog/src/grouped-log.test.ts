@@ -6,8 +6,8 @@ import type { CompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
 import { GroupedLog } from './grouped-log.ts';
 
-// Protects commits of compactors: many at a time share few manifests, each is told its own outcome, and two
-// that exclude each other never stand in one manifest.
+// Protects commits of compactors: concurrent ones share few manifests, each caller gets its own outcome, and
+// two changes that exclude each other never share a manifest.
 
 class World {
   readonly inner = new MemoryObjectStore();

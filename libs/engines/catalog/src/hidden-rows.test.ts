@@ -55,7 +55,7 @@ async function setUp(lookMs = 1_000) {
   return { api, hidden, create, counts, hold, ask };
 }
 
-/** Says what it was told to leave out, a moment later. */
+/** Answers with the rows to leave out, a moment later. */
 function work(hidden: HiddenRows, runs: AbortSignal[] = []) {
   return async (signal: AbortSignal | undefined) => {
     runs.push(signal!);

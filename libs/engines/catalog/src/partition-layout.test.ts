@@ -133,7 +133,7 @@ test('a distributor that has just seen a stage waits for its minute, though anot
   await second.advance(6);
   expect(shown(second)).toEqual({ owned: 6, asked: 4, counts: [4] });
   await first.advance(6);
-  // The second sees the stage of the first, and goes on a minute later.
+  // The second process sees the stage of the first, and continues a minute later.
   await second.advance(6);
   expect(shown(second)).toEqual({ owned: 6, asked: 6, counts: [4] });
 });
@@ -180,7 +180,7 @@ test('a reader that has not read the log for half a minute asks first, and fails
   world.time.ms += 31_000;
   world.isDown = true;
   await expect(reader.current()).rejects.toMatchObject({ code: 'unavailable' });
-  // A writer goes on: lines matter more than repeats.
+  // A writer continues: a lost line is worse than a repeated one.
   await reader.caughtUp();
   world.isDown = false;
   await reader.current();

@@ -3,8 +3,8 @@ import { Drain } from './drain.ts';
 import type { LineCluster } from './drain.ts';
 import { joinTokens, kindsOf, lineCharsMax, tokenize, wildcard, wordKinds, wordsMax } from './tokens.ts';
 
-// Protects patterns: they say what lines have in common, match the lines they stand for, and cost
-// bounded memory, whatever clients send.
+// Protects patterns: they show the common parts of lines, match their lines, and take bounded memory for any
+// input.
 
 function patternsOf(lines: readonly string[], clustersMax = 100): string[] {
   const drain = new Drain({ clustersMax });

@@ -1,6 +1,6 @@
 /**
- * Patterns of RE2's syntax and texts to search, split by a zero character: linear time on whatever text, and
- * one answer from all engines, which is that of re2js.
+ * Patterns of RE2's syntax and texts to search, split by a zero character: linear time on any text, and the
+ * same answer from all engines and re2js.
  */
 import { RE2JS } from 're2js';
 import { LokiError } from '@loki/model';

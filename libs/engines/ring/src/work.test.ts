@@ -5,7 +5,8 @@ import { observedOf } from './test/instance.ts';
 import { WorkShare, workOwner } from './work.ts';
 import type { WorkShard } from './work.ts';
 
-// Protects: each piece of work is one member's, whatever the ring looks like, and little of it moves.
+// Protects: in every ring each piece of work belongs to one member, and changes of the ring move little of
+// it.
 
 const viewOf = (ring: Ring) => ({ ring, onChange: () => () => {} });
 

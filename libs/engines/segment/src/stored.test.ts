@@ -43,7 +43,7 @@ function noisyRows(count: number, lineBytes: number): InputRow[] {
   }));
 }
 
-/** Everything, unchecked: whose bytes are damaged here is told by what reads them. */
+/** All bytes, unchecked: their reader reports the damage. */
 class PlainCache implements RangeCache {
   tail: ObjectTail | undefined;
   readonly #ranges = new Map<number, Buffer>();

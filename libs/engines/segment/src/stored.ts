@@ -242,7 +242,7 @@ export async function readSegment(
   return new ReadSegment(place, footer, bytes);
 }
 
-/** A footer that a cache has and that is damaged all the same is read from the store. */
+/** A damaged footer in a cache is read from the store. */
 async function cachedSegment(place: StoredPlace, cache: RangeCache): Promise<ReadSegment | undefined> {
   const tail = await cache.readTail(place.key);
   if (!tail) return undefined;

@@ -1,6 +1,6 @@
 import { testTargets } from '@loki/test-tools';
 import { targets } from './template.fuzz.ts';
 
-// Protects against hostile bytes; `npm run fuzz` goes on for longer.
+// Protects against hostile bytes; `npm run fuzz` runs longer.
 
 testTargets(targets);

@@ -1,5 +1,5 @@
 /**
- * Protects: compaction changes no answer, whatever crashes, races or fails, and what it replaced leaves the
+ * Protects: compaction changes no answer under crashes, races and failures, and replaced objects leave the
  * store.
  */
 import { createHash } from 'node:crypto';

@@ -141,7 +141,7 @@ describe('retention', () => {
           const cutoff = nowNs - BigInt(periodOf(pod)) * 24n * hourNs;
           const expected = await world.oracle({ ...request, startNs: cutoff });
           const answer = await world.ask(request);
-          // The clock goes on by some milliseconds while the answer is made: rows stand at whole hours.
+          // The clock advances by some milliseconds during the answer, but rows have whole hours.
           expect(`${pod} ${round}\n${answer}`).toBe(`${pod} ${round}\n${expected}`);
         }
       }

@@ -421,7 +421,7 @@ describe('memory of what is accepted', () => {
       statuses.push((await send('t', request())).status);
     });
     await time.passUntil(eventually(() => statuses.filter((status) => status === 503).length >= 33));
-    // A small push of another tenant is taken all the same: it waits for the log.
+    // A small push of another tenant is still accepted: it waits for the log.
     const other = send('other', {
       body: json({ streams: [{ stream: { app: 'b' }, values: [[String(nowNs), 'y']] }] }),
     });

@@ -157,7 +157,7 @@ describe('the head', () => {
   });
 });
 
-/** Whether the i-th row of a tenant goes on with the run of the row before it. */
+/** Whether the i-th row of a tenant continues the run of the row before it. */
 function isRunOn(rows: readonly { tenant: string; app: string }[], tenant: string, i: number): boolean {
   const places = rows.flatMap((row, at) => (row.tenant === tenant ? [at] : []));
   return places[i] === places[i - 1] + 1 && rows[places[i]].app === rows[places[i - 1]].app;

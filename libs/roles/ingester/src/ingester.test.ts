@@ -133,7 +133,7 @@ describe('an ingester', () => {
     expect(world.commits.entries.at(-1)?.endOffset).toBe(3);
   });
 
-  /** Protects: a damaged column is only met when it is decoded, and must not stop flushing for ever. */
+  /** Protects: a damaged column shows only when it is decoded, and must not stop all later flushes. */
   test('a record whose lines cannot be decoded is put aside when it is flushed', async () => {
     const world = await World.open();
     const ingester = await world.ready();

@@ -1,6 +1,6 @@
 /**
- * Protects the operator from silence: acknowledged records that the log cannot read any more are told and
- * counted.
+ * Protects the operator from silent loss: acknowledged records that the log cannot read any more are logged
+ * and counted.
  */
 import type { Logger } from '@loki/ports';
 import { ingesterMetrics, Metrics } from '@loki/telemetry';

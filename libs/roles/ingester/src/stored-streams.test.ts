@@ -72,7 +72,7 @@ test('late rows are found among committed ones, by the walk of the first pushes 
   );
 });
 
-// A client that goes on with one timestamp made each push read all that was committed of it.
+// A client that repeats one timestamp made each push read all committed rows of it.
 test('the hundredth late push reads no more than its own rows need', async () => {
   const rows = Array.from({ length: 4_000 }, (_, i) => ({
     ...base,

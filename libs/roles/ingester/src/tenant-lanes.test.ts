@@ -6,7 +6,7 @@ function setup() {
   let underWay = 0;
   const lanes = new TenantLanes(clock, (difference) => (underWay += difference));
   const log: string[] = [];
-  /** A work that ends when it is told to. */
+  /** A work that ends on command. */
   const work = (name: string, ...tenants: string[]) => {
     const end = Promise.withResolvers<void>();
     lanes.run(tenants, 10, () => {

@@ -32,7 +32,7 @@ function source(count: number, bytes = 10) {
   return { requests, frames: frames() };
 }
 
-/** Time passes when it is told to. */
+/** Time passes on command. */
 function handTimers() {
   const due: { atMs: number; run: () => void }[] = [];
   let nowMs = 0;

@@ -1,6 +1,5 @@
 /**
- * Protects: what is kept comes back bit by bit, and bytes that make no sense are no answer, whatever they
- * ask for.
+ * Protects: a cached result is read back bit by bit, and invalid bytes never count as an answer.
  */
 import fc from 'fast-check';
 import { atOnce } from '@loki/engine';

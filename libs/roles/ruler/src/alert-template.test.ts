@@ -30,7 +30,7 @@ const numbers = new Map([
   ['-Inf', -Infinity],
 ]);
 
-/** Values share a template: one test for each template, whatever the values. */
+/** Values share a template: one test for each template, for all values. */
 const byText = new Map<string, { value: number; out: string }[]>();
 for (const { Text, Value, Out } of templates) {
   const same = byText.get(Text) ?? [];

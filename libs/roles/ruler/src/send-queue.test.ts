@@ -1,4 +1,4 @@
-/** Protects samples on their way: what was appended is sent, through crashes, or its loss is told. */
+/** Protects queued samples: each appended sample is sent, also after crashes, or its loss is reported. */
 import fc from 'fast-check';
 import { VirtualDisk, VirtualScheduler } from '@loki/virtual';
 import type { QueuedRecord } from './send-queue-records.ts';

@@ -218,7 +218,7 @@ test('a tick that the former owner evaluated already is not evaluated again', as
   const rulers = [world.ruler({}, share(0)), world.ruler({}, share(1))];
   for (const ruler of rulers) await world.do(ruler.start());
   await world.pass(3 * minute);
-  // The new owner hears of it at once, the former one ten minutes later: both evaluate.
+  // The new owner sees the change at once, the former one ten minutes later: both evaluate.
   owner = 1;
   listeners[1]();
   await world.pass(10 * minute);

@@ -1,4 +1,6 @@
-/** Protects the judges of the mixin: what has no sample is told, whatever the form of its selector. */
+/**
+ * Protects the judges of the mixin: they report every selector without a sample, in each form of selector.
+ */
 import { addSeries, claimText, hasSample, sampleClaims } from './mixin-samples.ts';
 
 test('each alternative is a claim of its own, and a job is one', () => {

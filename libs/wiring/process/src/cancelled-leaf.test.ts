@@ -90,7 +90,7 @@ test('a query given up at the frontend frees the thread that scans for it in a q
     giveUp.abort(gone);
     await expect(running).rejects.toBe(gone);
 
-    // It would wait for ever: the scan before has no end.
+    // Without the cancellation it would wait without end behind an endless scan.
     const next = slotOf()!.querier;
     expect(countOf(await next.runLeaf(leaf('')))).toBe(20_000);
   } finally {

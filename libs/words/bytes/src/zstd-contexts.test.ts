@@ -1,4 +1,4 @@
-/** Frames of a context that serves many are those of a context of their own, whatever came before. */
+/** Protects reused contexts: their frames equal those of a fresh context, after any former use. */
 import { randomBytes } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import {

@@ -46,7 +46,7 @@ test('each reason is for keys that there are', () => {
   const unknown = [...reasons.keys()].filter(
     (each) => !paths.some((key) => key === each || key.startsWith(`${each}.`)),
   );
-  // A key that only older versions have is told of as such, with a reason of its own.
+  // A key that only older versions have is reported as such, with a reason of its own.
   expect(unknown).toEqual([]);
 });
 

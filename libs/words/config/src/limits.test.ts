@@ -112,7 +112,7 @@ test.each([
   const checks = { selector: refuse('selector'), pattern: refuse('pattern') };
   const all = new Map<string, unknown>(Object.entries(values));
   expect(() => buildLimits(all, { maxReturnedStreamErrors: 10, checks })).toThrow(text);
-  // An exact text is no pattern, whatever it looks like.
+  // An exact text is never read as a pattern.
   const exact = new Map<string, unknown>([['blocked_queries', [{ pattern: '(' }]]]);
   expect(buildLimits(exact, { maxReturnedStreamErrors: 10, checks }).blockedQueries).toHaveLength(1);
 });

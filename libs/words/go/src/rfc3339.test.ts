@@ -1,6 +1,5 @@
 /**
- * Protects what a sender of the legacy form is told of a timestamp; texts of Go 1.26's
- * time.Time.UnmarshalJSON.
+ * Protects the error texts for timestamps of the legacy form; texts of Go 1.26's time.Time.UnmarshalJSON.
  */
 import { parseGoTime } from './rfc3339.ts';
 

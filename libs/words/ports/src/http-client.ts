@@ -28,7 +28,7 @@ export interface HttpClientTls {
   readonly insecureSkipVerify?: boolean;
 }
 
-/** The answer of a server, whatever its status. */
+/** The answer of a server, with any status. */
 export interface HttpClientResponse {
   readonly status: number;
   /** Lower-case names. */

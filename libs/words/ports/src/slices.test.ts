@@ -1,7 +1,7 @@
 import { inSlices, nextTurn } from './slices.ts';
 import type { SlicedWork } from './slices.ts';
 
-/** Sleeps end one at a time, when they are told to: each is a turn of the event loop. */
+/** Sleeps end one at a time, on command: each is a turn of the event loop. */
 class HandTimers {
   readonly #sleeping: (() => void)[] = [];
   sleep(): Promise<void> {

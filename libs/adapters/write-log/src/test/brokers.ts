@@ -6,8 +6,7 @@ import type { KafkaDeps } from '../kafka-write-log-options.ts';
 import type { AppendFault, StoredPartition } from './stored-partition.ts';
 
 /**
- * Brokers in memory that speak the protocol's bytes, for tests of what stands before them. They fail as they
- * are told.
+ * Brokers in memory that speak Kafka's protocol, for tests of its clients. Tests set their faults.
  */
 export class VirtualBrokers implements KafkaBrokers {
   readonly topic = 'virtual';

@@ -96,7 +96,7 @@ test('blocks that were fetched ahead stay until their scan comes, whatever other
   const ahead = cache.entry('ahead', {} as BlockInfo);
   scan(cache, 'a', 1000);
   expect(cache.entry('ahead', {} as BlockInfo)).toBe(ahead);
-  // Those of scans that ended early are forgotten all the same.
+  // Uses of scans that ended early are dropped, too.
   for (let i = 0; i < 1000; i++) cache.entry(`b${i}`, {} as BlockInfo);
   expect(cache.entry('ahead', {} as BlockInfo)).not.toBe(ahead);
 });

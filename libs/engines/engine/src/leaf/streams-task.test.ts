@@ -1,6 +1,6 @@
 /**
- * Labels of a stored segment are told without a look at its streams where all of them are meant; the answer
- * is the same as if each had been looked at.
+ * Protects label requests over whole segments: the answer comes without a read of the streams, and equals
+ * that of a read of each stream.
  */
 import { parseTenantId, Labels, loadHash } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';

@@ -76,7 +76,7 @@ test('buckets are cut at multiples of the step, and what falls into them adds up
 });
 
 test.each([
-  // 3 rows of 22 bytes over 120 s: of a step that the stream goes on after, the last second does not count.
+  // 3 rows of 22 bytes over 120 s: in a step that is not the stream's last, the last second does not count.
   [60n, { 0: Math.floor((66 * 59) / 120), 1: Math.floor((66 * 59) / 120), 2: 0 }],
   [100n, { 0: Math.floor((66 * 99) / 120), 1: Math.floor((66 * 20) / 120) }],
   [1n, { 0: 0, 60: 0, 120: 0 }],

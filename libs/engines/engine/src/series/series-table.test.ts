@@ -1,4 +1,4 @@
-/** Protects which failure of a metric query is told when there are several. */
+/** Protects the choice of the reported failure when a metric query has several. */
 import type { SampleLeafRequest } from '@loki/ports';
 import { runLeaf, segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import { stream } from '../test/query.ts';

@@ -1,7 +1,6 @@
 /**
- * Protects answers from search filters: with and without them, a query gives the same lines, whatever the
- * lines and the needles are. And it protects what they are for: blocks are ruled out, and a dry run says
- * which.
+ * Protects answers from search filters: with and without them, a query gives the same lines, for all lines
+ * and needles. And it protects what they are for: blocks are ruled out, and a dry run says which.
  */
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';

@@ -146,7 +146,7 @@ test('with nobody to ask a distributor admits its share; known streams go on; wh
   limiters.limiter = { id: 'b 1', service: next };
   expect(await push(0, ['x'])).toEqual([true]);
   expect(next.streams.size).toBe(6);
-  // The first one is back as it was, and hears of all.
+  // The first counter is back with its old state, and receives all streams.
   clock.ms += 2_001;
   counts.isAway = false;
   limiters.limiter = { id: 'a 1', service: counts };

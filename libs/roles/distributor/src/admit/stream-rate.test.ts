@@ -32,7 +32,7 @@ test.each([
   const stream = new StreamRate(unsharded, 0);
   const bytes = kibibytes * kib;
   let nowMs = 0;
-  // As a client that comes again after each second, whatever it was told.
+  // A client that repeats its push every second and ignores Retry-After.
   while (push(stream, bytes, unsharded, nowMs) > 0) nowMs += 1_000;
   expect(nowMs).toBe(Math.ceil(expectedMs / 1_000) * 1_000);
   expect(push(stream, 20 * kib, unsharded, nowMs + 1_000)).toBeGreaterThan(0);

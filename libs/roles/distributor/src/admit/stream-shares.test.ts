@@ -1,5 +1,5 @@
 /**
- * Protects: a client that is told 429 for a stream's rate gets all its lines in by sending the same push
+ * Protects: a client that gets 429 for a stream's rate stores all its lines by sending the same push
  * again, in every format, and the rows of a hot stream go where their time says.
  */
 import { compressSync } from 'snappy';

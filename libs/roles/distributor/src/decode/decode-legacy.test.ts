@@ -1,4 +1,4 @@
-/** Protects old senders of `/api/prom/push`, and what they are told; texts of json-iterator 1.1.12. */
+/** Protects old senders of `/api/prom/push`, and the error texts for them; texts of json-iterator 1.1.12. */
 import { LokiError, parseTenantId } from '@loki/model';
 import { PushRows } from '../rows/push-rows.ts';
 import { StreamCache } from '../streams/stream-cache.ts';

@@ -1,5 +1,5 @@
 /**
- * Protects what senders of OTLP's JSON form are told, and that fields mean what they mean to OpenTelemetry's
+ * Protects senders of OTLP's JSON form: error texts and the meaning of fields are those of OpenTelemetry's
  * decoder.
  */
 import fc from 'fast-check';

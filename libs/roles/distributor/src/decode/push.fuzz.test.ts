@@ -1,4 +1,4 @@
-/** Protects against hostile bytes; `npm run fuzz` goes on for longer. */
+/** Protects against hostile bytes; `npm run fuzz` runs longer. */
 import { testTargets } from '@loki/test-tools';
 import { targets } from './push.fuzz.ts';
 

@@ -289,7 +289,7 @@ export const targets: readonly FuzzTarget[] = [
     ],
     words: jsonWords,
     isRefusal: () => false,
-    // From the request to the answer: whatever comes, the client is at fault, not the server.
+    // From the request to the answer: every failure is the client's fault, not the server's.
     run: async (input) => {
       const { kind, contentType, encoding, body } = envelope(input);
       const headers = new Map([

@@ -25,7 +25,7 @@ export class RecordingLog implements WriteLog {
   readonly partitionCount: number;
   recordBytesMax = 1 << 24;
   readonly records: { readonly partition: number; readonly record: LogRecord }[] = [];
-  /** The time that entries have waited already, as each append was told. */
+  /** `waitedMs` of each append. */
   readonly waitedMs: number[] = [];
   isBroken = false;
   /** The record with this sequence is refused. */

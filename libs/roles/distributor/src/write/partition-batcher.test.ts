@@ -13,7 +13,7 @@ import {
 import { PartitionBatcher } from './partition-batcher.ts';
 import type { BatcherOptions } from './partition-batcher.ts';
 
-/** Timers that fire when they are told to. */
+/** Timers that fire on command. */
 class HandTimers implements Timers {
   readonly #waiting = new Set<() => void>();
   after(_delayMs: number, callback: () => void): TimerHandle {
@@ -318,7 +318,7 @@ test('a batch that is larger than the log takes becomes several records, in orde
   expect(storedEntries(log).map(({ line }) => line)).toEqual(lines);
 });
 
-/** Workers that begin a task when they are told to. */
+/** Workers that begin a task on command. */
 function heldWorkers() {
   const inline = inlineWorkers();
   const held: (() => void)[] = [];

@@ -1,4 +1,4 @@
-/** Protects: what people are told their logs can be searched by. */
+/** Protects the fields and labels that Logs Drilldown offers for a search. */
 import { atOnce } from '@loki/engine';
 import type { LabelPair } from '@loki/model';
 import type { LogLeafRequest, PatternService, PatternsRequest, WorkerEnv, Workers } from '@loki/ports';

@@ -1,6 +1,6 @@
 /**
- * Protects people who take their logs elsewhere: an export brings every entry once, however often it is cut,
- * whatever comes in meanwhile, and however many entries share a nanosecond.
+ * Protects people who take their logs elsewhere: an export brings every entry once, across interruptions,
+ * pushes during the export, and many entries of one nanosecond.
  */
 import fc from 'fast-check';
 import { LokiError } from '@loki/model';

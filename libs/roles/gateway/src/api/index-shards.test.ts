@@ -1,5 +1,5 @@
 /**
- * Protects: the shards of a query are all of its streams, each once, whatever the target, without a gap.
+ * Protects: for every target size the shards of a query have all of its streams, each once, without a gap.
  */
 import fc from 'fast-check';
 import type { Limits } from '@loki/config';

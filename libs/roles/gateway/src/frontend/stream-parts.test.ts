@@ -1,6 +1,6 @@
 /**
- * Protects: questions about labels and series cover their time whatever they are cut into, and are cut where
- * that pays.
+ * Protects: the parts of a request for labels or series cover its whole time, and it is cut only where that
+ * is faster.
  */
 import fc from 'fast-check';
 import type { Limits } from '@loki/config';

@@ -1,4 +1,4 @@
-/** Protects the list of all rules: what every ruler runs is in it, and it is told when one did not say. */
+/** Protects the list of all rules: it has the groups of every ruler, and names rulers that did not answer. */
 import { parseTenantId } from '@loki/model';
 import type { Clock, Logger, RulerService } from '@loki/ports';
 import { Ring } from '@loki/ring';

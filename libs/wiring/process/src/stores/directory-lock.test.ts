@@ -1,5 +1,5 @@
 /**
- * Protects data directories from a second process, whatever its environment: 110 of 210 acknowledged lines
+ * Protects data directories from a second process in any environment: 110 of 210 acknowledged lines
  * survived one.
  */
 import { spawn } from 'node:child_process';

@@ -54,7 +54,7 @@ function measure(round: () => number): [seconds: number, hits: number] {
   return [best, hits];
 }
 
-/** Hits in all texts; each search goes on behind a hit, as in the next line. */
+/** Hits in all texts; each search continues behind a hit, as in the next line. */
 function count(texts: readonly Buffer[], finderOf: (text: Buffer) => (from: number) => number): number {
   let hits = 0;
   for (const text of texts) {
