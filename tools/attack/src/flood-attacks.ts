@@ -272,6 +272,6 @@ export const floodAttacks: readonly Attack[] = [
     'zstd of zeros',
     'small zstd frames that are large',
     () => Buffer.concat(Array.from({ length: 500 }, () => zstdCompressSync(Buffer.alloc(1 << 20, 0x20)))),
-    { headers: { 'content-encoding': 'zstd' } },
+    { headers: { 'content-encoding': 'zstd' }, path: '/otlp/v1/logs' },
   ),
 ];

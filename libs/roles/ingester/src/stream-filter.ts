@@ -4,7 +4,7 @@ import type { StringMatcher } from '@loki/logql';
 import { BoundedMap } from '@loki/model';
 import type { Section } from '@loki/segment';
 
-/** Most verdicts of a pattern that are kept: label values repeat from record to record. */
+/** Maximum of cached verdicts of a pattern: label values repeat from record to record. */
 const verdictsMax = 8_192;
 /**
  * Steps of patterns for one record: a millisecond or two. All queries that are followed test each record as

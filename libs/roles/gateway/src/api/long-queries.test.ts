@@ -1,6 +1,7 @@
 import { parseExpr } from '@loki/logql';
 import type { HttpRequest, Task, Workers } from '@loki/ports';
 import { expectCost, unitOfCost } from '@loki/test-tools';
+import { parseWholeQuery } from '../limits/request-limits.ts';
 import { formatQuery, LongQueries } from './long-queries.ts';
 
 /** Runs tasks at once and names them; results are clones, as those of a thread. */
@@ -79,6 +80,22 @@ test('short queries stay on the main thread, and many of them together do not', 
   expect(workers.names).toEqual(['gateway.readQueries']);
   const long = Array.from({ length: 3 }, (_, i) => ['match[]', `{a="${i}${'x'.repeat(60_000)}"}`] as const);
   await expect(queries.read(requestOf(long))).rejects.toThrow('input size too long');
+});
+
+test('the whole of a split query is read by a worker as well', async () => {
+  const workers = new NamingWorkers();
+  const whole = `{a="b"} |~ "${'.*x'.repeat(4_000)}"`;
+  const header = JSON.stringify({ expr: whole, from: 1, to: 2 });
+  const request = {
+    ...requestOf([['query', '{a="b"}']]),
+    headers: new Map([['x-loki-query-limits-context', header]]),
+  };
+  await new LongQueries(workers).read(request);
+  expect(workers.names).toEqual(['gateway.readQueries']);
+  await expectCost(() => () => parseWholeQuery(header), unitOfCost, { timesMax: 1 });
+  const bad = { ...request, headers: new Map([['x-loki-query-limits-context', `{${header}`]]) };
+  await new LongQueries(workers).read(bad);
+  expect(workers.names).toHaveLength(1);
 });
 
 test('long queries are formatted by a worker, with the same texts', async () => {

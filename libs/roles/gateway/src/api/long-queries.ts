@@ -4,6 +4,7 @@ import type { ParsedText } from '@loki/logql';
 import { LokiError } from '@loki/model';
 import type { HttpHandler, HttpRequest, Task, TaskOptions, Workers } from '@loki/ports';
 import { badRequest, Params } from '../limits/params.ts';
+import { wholeQueryText } from '../limits/request-limits.ts';
 
 /** Characters of queries that are read on the main thread: a few milliseconds for any text. */
 const inlineCharsMax = 2_048;
@@ -76,6 +77,9 @@ export class LongQueries {
     const params = Params.of(request);
     const texts = new Set(queryNames.flatMap((name) => params.getAll(name)));
     await this.readTexts([...texts], scheduling(request));
+    // A part of a split query may be short, and the whole long.
+    const whole = wholeQueryText(request);
+    if (whole !== undefined) await this.readTexts([whole], scheduling(request));
   }
 
   /** Reads texts that are long together, as `read`. */
@@ -91,8 +95,9 @@ export class LongQueries {
 }
 
 /** Whether its queries are short, seen without reading its parameters. */
-function isShort({ queryText, body }: HttpRequest): boolean {
-  return queryText.length + body.length <= inlineCharsMax;
+function isShort({ queryText, body, headers }: HttpRequest): boolean {
+  const wholeChars = headers.get('x-loki-query-limits-context')?.length ?? 0;
+  return queryText.length + body.length <= inlineCharsMax && wholeChars <= inlineCharsMax;
 }
 
 function scheduling({ headers, signal }: HttpRequest): TaskOptions {

@@ -162,7 +162,7 @@ export class QueryApi {
     const stepNs = parseStep(params, range);
     const intervalNs = parseInterval(params);
     const text = params.get('query');
-    const expr = withLineRegex(parseExpr(text), lineRegex);
+    const expr = lineRegex === '' ? parseExpr(text) : withLineRegex(text, lineRegex);
     const limits = this.#limits(tenancy, request);
     checkQueryLength(range, limits);
     if (expr.kind === 'log') checkEntriesLimit(limit, limits);

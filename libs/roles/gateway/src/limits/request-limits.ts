@@ -4,6 +4,7 @@ import { parseDuration } from '@loki/go';
 import { parseExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { nsPerMs } from '@loki/model';
+import type { HttpRequest } from '@loki/ports';
 import { parseBinaryBytes } from './byte-text.ts';
 import { badRequest, parseRfc3339 } from './params.ts';
 import type { TimeRange } from './params.ts';
@@ -41,6 +42,21 @@ export function parseWholeQuery(text: string | undefined): WholeQuery | undefine
     startNs: momentOf('from', fields.get('from')),
     endNs: momentOf('to', fields.get('to')),
   };
+}
+
+/**
+ * The text of the whole query, to be read before the header is parsed; undefined: there is none, or parsing
+ * it tells the fault.
+ */
+export function wholeQueryText({ headers }: Pick<HttpRequest, 'headers'>): string | undefined {
+  const text = headers.get(contextHeader.toLowerCase());
+  if (text === undefined || text === '') return undefined;
+  try {
+    const query = parseObject(contextHeader, text).get('expr');
+    return typeof query === 'string' ? query : undefined;
+  } catch {
+    return undefined; // Refused with its reason where the limits are read.
+  }
 }
 
 /** A time: RFC 3339 as Go writes it, or Unix milliseconds. */

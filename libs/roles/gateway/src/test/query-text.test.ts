@@ -57,3 +57,10 @@ test('the regular expression of a legacy query is held to the same', async () =>
     'error parsing regexp: invalid UTF-8',
   );
 });
+
+test('a legacy query is no longer with its regular expression than one may be', async () => {
+  const text = `query=%7Bapp="a"%7D&regexp=${'x'.repeat(200_000)}`;
+  await expect(api.legacyQuery(requestOf(text), tenancy)).rejects.toThrow(
+    'parse error : input size too long (200009 > 131072)',
+  );
+});
