@@ -42,7 +42,7 @@ test.each([
   expect(await statuses(path)).toEqual({ clients: 404, operators: 200 });
 });
 
-test('a flush is asked for on the admin port alone', async () => {
+test('a flush is a route of the admin port only', async () => {
   expect(await statuses('/flush', 'POST')).toEqual({ clients: 404, operators: 204 });
 });
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.dispose());
 
-test('winston-loki', async () => {
+test('winston-loki stores its lines', async () => {
   const transport = new LokiTransport({
     host: server.url,
     labels: { app: 'winston' },
@@ -32,7 +32,7 @@ test('winston-loki', async () => {
   await transport.close();
 });
 
-test('pino-loki', async () => {
+test('pino-loki stores its lines', async () => {
   const transport = pino.transport({
     target: 'pino-loki',
     options: { host: server.url, labels: { app: 'pino' }, batching: { interval: 0.1 } },

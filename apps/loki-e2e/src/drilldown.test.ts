@@ -122,7 +122,7 @@ test('volume: one row for each service, bytes as text', async () => {
   expect(Number(bytes[0])).toBeGreaterThan(Number(bytes[1]));
 });
 
-test('volume of another label, and of a selection', async () => {
+test('volumes are grouped by any label, and limited to a selection', async () => {
   const { data } = await ask<Answer>('index/volume', { query: '{cluster=~".+"}', limit: 5000, ...range() });
   expect(data.result.map(({ metric }) => metric)).toEqual([{ cluster: 'host' }]);
 });
@@ -224,7 +224,7 @@ describe('the queries that it builds', () => {
     expect(valuesOf(await query(text, { limit: 1000 }))).toHaveLength(count);
   });
 
-  test('lines by level', async () => {
+  test('the histogram of levels counts every line', async () => {
     const expr = `sum by (detected_level) (count_over_time(${selector} | drop __error__ [60000ms]))`;
     const { data } = await query(expr);
     const counts = data.result.map(({ metric, values }) => [

@@ -103,7 +103,7 @@ test('a plan of several operations: what runs where the data is, and what is lef
   expect(leaves[0].lines).toBe((await summaryOf(query))['totalLinesProcessed']);
 });
 
-test('what directories answer is not read', async () => {
+test('blocks that the index answers are not read', async () => {
   const query = 'sum(count_over_time({part="stored"}[1h]))';
   const { leaves, estimate } = await explain({ query, time: firstNs + 1_500_000_000_000n });
   expect(leaves[0].blocks).toMatchObject({ toRead: 0 });

@@ -115,7 +115,7 @@ test('cut, flushed, killed, and still every line once', async () => {
   judge([...first.kept, ...second.kept, ...third.kept, ...last.lines], 'forward');
 });
 
-test('the newest first', async () => {
+test('a backward export returns the newest lines first', async () => {
   const { lines, isCut } = await exportLines({ query: '{app="export"}', ...range(), direction: 'backward' });
   expect(isCut).toBe(false);
   judge(lines, 'backward');

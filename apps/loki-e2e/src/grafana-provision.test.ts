@@ -155,7 +155,7 @@ test('a wrong password is tried once, fails the Job, and fails no hook', async (
   expect(await provision({ best_effort: true }, wrong)).toMatchObject({ code: 0 });
 });
 
-test('what was provisioned is removed again', async () => {
+test('provisioned objects are removed again', async () => {
   await provision({});
   expect(await provision({ remove: true })).toMatchObject({ code: 0 });
   expect(grafana.dataSources.size + grafana.dashboards.size).toBe(0);

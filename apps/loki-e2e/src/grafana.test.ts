@@ -140,7 +140,7 @@ interface Series {
 const linesOf = ({ data }: Streams) => data.result.flatMap(({ values }) => values);
 
 // Ten digits are seconds to Loki, whatever the data source means by them.
-test('save and test: one sample with the value 2', async () => {
+test('"save and test" gets one sample with the value 2', async () => {
   const answer = await asGrafana(
     'query',
     { query: 'vector(1)+vector(1)', direction: 'backward', time: '4000000000' },
@@ -220,7 +220,7 @@ test('the histogram above the lines, with the step in milliseconds', async () =>
   for (const { values } of data.result) for (const [second] of values) expect(second % 5).toBe(0);
 });
 
-test('an instant query, as alerting asks it', async () => {
+test('an instant query in the form of alerting returns one sample', async () => {
   const params = {
     query: 'sum(count_over_time({namespace="demo"} |= "error" [1h]))',
     direction: 'backward',
@@ -292,7 +292,7 @@ test('the size hint in the editor comes without an envelope', async () => {
   expect(stats['streams']).toBe(podCount);
 });
 
-test('context of a line: backward to it, forward from it', async () => {
+test('the context of a line has the lines before and after it', async () => {
   const ns = BigInt(firstMs + 10_000) * 1_000_000n + 1n;
   const query = '{cluster="host",container="web",namespace="demo",pod="web-1",service_name="web"}';
   const window = 7_200_000_000_000n;

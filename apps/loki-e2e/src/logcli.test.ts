@@ -109,7 +109,7 @@ test('lines at an interval in float seconds', async () => {
   expect(data.result.flatMap(({ values }) => values)).toHaveLength(1);
 });
 
-test('an instant query', async () => {
+test('an instant query returns a sample for the stream', async () => {
   const params = {
     query: `count_over_time(${selector}[5m])`,
     limit: 30,
@@ -120,7 +120,7 @@ test('an instant query', async () => {
   expect(data.result.map(({ value }) => value[1])).toEqual([String(lineCount)]);
 });
 
-test('labels, values, series', async () => {
+test("labels, values and series return the stream's labels", async () => {
   const names = ['alertname', 'cluster', 'service_name', 'severity'];
   expect(await ask('labels', range())).toEqual({ status: 'success', data: names });
   expect(await ask('label/severity/values', range())).toEqual({ status: 'success', data: ['warning'] });
@@ -130,7 +130,7 @@ test('labels, values, series', async () => {
   });
 });
 
-test('statistics and volumes', async () => {
+test("statistics and volumes count the stream's lines", async () => {
   expect(await ask('index/stats', { query: selector, ...range() })).toMatchObject({
     streams: 1,
     entries: lineCount,
@@ -160,7 +160,7 @@ test('fields and their values', async () => {
   expect(values.sort()).toEqual(['A0', 'A1', 'A2']);
 });
 
-test('a tail from the past, then live', async () => {
+test('a tail returns past lines, then new ones', async () => {
   const query = goQuery({ delay_for: 0, limit: 30, query: selector, start: firstNs - 1_000_000_000n });
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/loki/api/v1/tail?${query}`, { headers });
   const lines: string[] = [];
@@ -180,7 +180,7 @@ test('a tail from the past, then live', async () => {
   await closed;
 });
 
-test('deletes: asked for, listed, taken back', async () => {
+test('a delete request can be created, listed and cancelled', async () => {
   const seconds = firstNs / 1_000_000_000n;
   const params = { query: `${selector} |= "A1"`, start: seconds - 10n, end: seconds + 10n };
   const created = await sendRaw(server.url, {
@@ -199,7 +199,7 @@ test('deletes: asked for, listed, taken back', async () => {
   expect(gone.status).toBe(204);
 });
 
-test('what is refused is printed as it came', async () => {
+test('a refusal is printed unchanged', async () => {
   const answer = await sendRaw(server.url, {
     path: `/loki/api/v1/query_range?${goQuery({ query: '{a=', limit: 30, ...range(), direction: 'BACKWARD' })}`,
     headers,

@@ -221,7 +221,7 @@ ruler:
     }
   });
 
-  test('what is mended resolves, and people are told', async () => {
+  test('a cured alert resolves, and its receivers are notified', async () => {
     await push('mended 2', 'mended 3', 'mended 4');
     await server.eventually(async () =>
       webhook.statusesOf('Broken').includes('resolved') ? true : undefined,

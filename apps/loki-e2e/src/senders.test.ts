@@ -134,7 +134,7 @@ test('Vector asks for health without a tenant', async () => {
   expect((await sendRaw(server.url, { path: '/ready' })).status).toBe(200);
 });
 
-test('Fluent Bit', async () => {
+test('Fluent Bit stores its JSON lines', async () => {
   const more = { 'User-Agent': 'Fluent-Bit', Connection: 'keep-alive' };
   const line = '{"log":"hello","kubernetes":{"pod_name":"p"}}';
   expectTaken(await asJson('fluent', { job: 'fluentbit' }, entriesOf([line]), more));
@@ -196,7 +196,7 @@ describe('what is not taken', () => {
     expect(answer.headers['retry-after']).toMatch(/^\d+$/);
   });
 
-  test('nobody’s: 401, with the reason in the body', async () => {
+  test('a push without a tenant gets 401, with the reason in the body', async () => {
     const answer = await sendRaw(server.url, {
       method: 'POST',
       path: push,

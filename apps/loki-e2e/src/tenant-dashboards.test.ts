@@ -119,11 +119,11 @@ test('each dashboard over lines is one of a tenant here', () => {
 describe.each(Object.keys(labelsOf))('%s', (tenant) => {
   const all = 3 * 2 * lineCount;
 
-  test('is healthy', async () => {
+  test('the data source is healthy', async () => {
     expect(await clientOf(tenant).health()).toBe('2');
   });
 
-  test.each(dashboardsOf[tenant])('%s shows all of it, and nothing else', async (name) => {
+  test.each(dashboardsOf[tenant])('%s shows all data of its tenant, and no other data', async (name) => {
     const client = clientOf(tenant);
     const values = await client.values(dashboard(name));
     for (const [variable, found] of values) {
@@ -135,7 +135,7 @@ describe.each(Object.keys(labelsOf))('%s', (tenant) => {
     await expectPanels(client, name, {}, shownLines);
   });
 
-  test.each(dashboardsOf[tenant])('%s shows what is chosen', async (name) => {
+  test.each(dashboardsOf[tenant])('%s shows the chosen selection', async (name) => {
     const client = clientOf(tenant);
     const values = await client.values(dashboard(name));
     const choice = Object.fromEntries([...values].map(([variable, found]) => [variable, [found[0]]]));
@@ -162,7 +162,7 @@ describe.each(Object.keys(labelsOf))('%s', (tenant) => {
   }
 });
 
-test('a data source without its header sees nothing', async () => {
+test('a data source without the tenant header gets no data', async () => {
   const { status, text } = await server.get('/loki/api/v1/query?query=vector(1)');
   expect([status, text]).toEqual([401, 'no org id\n']);
 });

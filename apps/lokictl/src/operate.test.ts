@@ -122,7 +122,7 @@ describe('partitions', () => {
   });
 });
 
-test('compaction shows what is done and what waits', async () => {
+test('compaction shows finished and pending work', async () => {
   answer('GET /compaction', {
     compactors: [
       {
@@ -172,7 +172,7 @@ describe('services', () => {
 });
 
 describe('flush', () => {
-  test('asks every address', async () => {
+  test('flush calls every address', async () => {
     answer('POST /flush', '', 204);
     expect(await lokictl('flush', '--addr', `${server.url},${server.url}`)).toMatchObject({ code: 0 });
     expect(asked).toHaveLength(2);

@@ -70,7 +70,7 @@ test('names and values of labels', async () => {
   expect(await lokictl('labels')).toEqual({ code: 0, out: '', err: '' });
 });
 
-test('what is refused is said', async () => {
+test("a refusal prints the server's reason", async () => {
   answer = (response) => void response.writeHead(400).end('parse error\n');
   for (const verb of ['query', 'export', 'explain']) {
     const { code, err } = await lokictl(verb, '{');

@@ -117,7 +117,7 @@ compactor:
     ]);
   });
 
-  test('does nothing but look', async () => {
+  test('changes no object of the store', async () => {
     const { code, err } = await lokictl('retention', directory);
     expect(code).toBe(2);
     expect(err).toContain('--dry-run is missing');

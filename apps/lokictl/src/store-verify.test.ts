@@ -67,7 +67,7 @@ function flipBit(bytes: Buffer): Buffer {
   return bytes;
 }
 
-test('a sound store: each segment, and the sum', async () => {
+test('a sound store prints each segment, and the sum', async () => {
   const { code, out, err } = await verify(sound);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out).toMatch(/^segments\/0\/0-1-00: sound: 10 rows, \d+ bytes$/m);

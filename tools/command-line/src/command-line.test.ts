@@ -36,7 +36,7 @@ function run(file: string, ...words: string[]): Promise<Ending> {
 /** Each is two processes: a developer's check starts those of the first few. */
 const played = programs.slice(0, casesOf({ few: 4, many: programs.length }));
 
-test('package.json names programs', () => {
+test('package.json has scripts for the programs', () => {
   expect(programs.length).toBeGreaterThan(20);
 });
 

@@ -149,7 +149,7 @@ testWith('helm4')('extension.yaml names the images of the defaults, and no other
   expect([...(readExtension().images as string[])].toSorted()).toEqual([...new Set(images)].toSorted());
 });
 
-test('extension.yaml has what the validator wants', () => {
+test('extension.yaml has the fields that the validator requires', () => {
   const extension = readExtension();
   for (const key of [
     'apiVersion',
@@ -185,7 +185,7 @@ test('extension.yaml has what the validator wants', () => {
   ]);
 });
 
-test('versions are one', () => {
+test('all charts have the version of package.json', () => {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
     version: string;
   };

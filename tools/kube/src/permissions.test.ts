@@ -20,7 +20,7 @@ test('a block of a mode is read when it is asked for, and no other', () => {
   ]);
 });
 
-test('each right is taken away alone', () => {
+test('each right can be removed alone', () => {
   const permissions = readPermissions(text);
   const rights = rightsOf(permissions);
   expect(rights.length).toBeGreaterThan(10);

@@ -27,14 +27,14 @@ test('routes that do what they are called lack nothing', () => {
   expect(coverage.table()).toContain('split 100 %, sharded 100 %, from the cache 100 % of what is stored');
 });
 
-test.each(routes.slice(1).map((route) => [route.name, route] as const))('%s that never is, is told', (_, route) => {
+test.each(routes.slice(1).map((route) => [route.name, route] as const))('a route %s that never cuts or caches is reported', (_, route) => {
   const coverage = new Coverage();
   for (let i = 0; i < 200; i++) coverage.add(stored.name, route, nothing);
   const ways = Number(route.isSplit) + Number(route.isSharded) + Number(route.isCached);
   expect(coverage.lacking()).toHaveLength(ways);
 }); // prettier-ignore
 
-test('what a route must not do is told the first time', () => {
+test('a forbidden action of a route is reported at its first occurrence', () => {
   const coverage = new Coverage();
   coverage.add(stored.name, routes[0], happened);
   expect(coverage.lacking()).toHaveLength(3);

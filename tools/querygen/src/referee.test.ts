@@ -79,7 +79,7 @@ test('lines: each once, in order, with their labels', () => {
   expect(ask(streams(first, [last[0], last[1], { parsed: {} }]))).toContain('not expected');
 });
 
-test('what the language leaves open is not judged', () => {
+test('undefined behaviour of the language is not judged', () => {
   expect(judged('{app="api"} | line_format "{{now}}"', streams(first), 'log')).toBe('unsure');
   // The details of an error that is dropped alone are labels of the series.
   const dropped = 'count_over_time({app="api"} | json | drop __error__ [1h])';

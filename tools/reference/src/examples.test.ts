@@ -17,7 +17,7 @@ function pagesBelow(folder: string): string[] {
   });
 }
 
-test('examples compile', () => {
+test('examples of doc comments compile', () => {
   fs.rmSync(directory, { recursive: true, force: true });
   fs.mkdirSync(directory, { recursive: true });
   const config = { extends: '../../../../tsconfig.base.json', include: ['*.ts'] };

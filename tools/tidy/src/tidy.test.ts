@@ -142,7 +142,7 @@ test('a test imports declared packages only, as nx knows the tree by these decla
   ]);
 });
 
-test('names and sizes', () => {
+test('tidy refuses names that are not kebab-case, and too long files', () => {
   expect(
     faultsOf({
       'libs/engines/engine/src/BadName.ts': '',

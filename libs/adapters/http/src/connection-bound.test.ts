@@ -51,7 +51,7 @@ test('clients beyond the bound are answered 503, counted and told once; a free p
   await eventually(async () => (await send(port, '/ready')).status === 200);
 });
 
-test('refused clients that say nothing are cut', async () => {
+test('refused clients without a request are disconnected', async () => {
   const time = new ManualTime();
   const { port } = await start(() => {}, { connectionsMax: 1, timers: time });
   await idle(port, 1);

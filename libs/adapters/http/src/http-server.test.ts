@@ -334,7 +334,7 @@ describe('stopping', () => {
     await stopped;
   });
 
-  test('what outlives the deadline is cut', async () => {
+  test('requests beyond the deadline are cut', async () => {
     let isBegun = false;
     const { port, server } = await start((each) =>
       each.handle('query', () => {

@@ -138,7 +138,7 @@ describe('a server that will not do', () => {
     );
   });
 
-  test('creating what exists is found out', async () => {
+  test('a bucket that overwrites on create is detected', async () => {
     await against(
       (_request, response) => response.writeHead(200).end(),
       async (url) => {

@@ -96,7 +96,7 @@ objectStoreContract('minio client, simulated', async () => ({
 }));
 
 describe('a bucket that fails', () => {
-  test('what may pass is tried again, with an end', async () => {
+  test('transient errors are retried, a bounded number of times', async () => {
     const client = new FakeClient();
     const store = storeOf(client);
     client.failures = [s3Error('SlowDown'), s3Error('ECONNREFUSED'), new Error('socket hang up'), 'hang'];
@@ -110,7 +110,7 @@ describe('a bucket that fails', () => {
     expect(client.failures).toHaveLength(15);
   });
 
-  test('what is refused is not', async () => {
+  test('refusals are not retried', async () => {
     const client = new FakeClient();
     client.failures = [s3Error('AccessDenied')];
     await expect(storeOf(client).get('k')).rejects.toMatchObject({ code: 'internal' });

@@ -50,7 +50,7 @@ test('values come back byte for byte, whatever pieces the answer comes in', () =
   );
 });
 
-test('a value may hold what looks like an answer', () => {
+test('a value may contain the text of an answer', () => {
   const tricky = Buffer.from('x\r\nEND\r\nVALUE a 0 1\r\n');
   expect(read(new GetReader(['a'], 100), bytesOf(valueText('a', tricky), end))).toEqual(
     new Map([['a', tricky]]),

@@ -135,7 +135,7 @@ else {
     expect(values.map(String)).toEqual(entries.map((_, i) => String(i)));
   });
 
-  test('a value is gone after its time', async () => {
+  test('a value expires after its time to live', async () => {
     const { address } = await startServer();
     const cache = open([address], { ttlMs: 1_000 });
     cache.put([{ key: 'a', value: Buffer.from('1') }]);

@@ -151,7 +151,7 @@ describe('in Redis', () => {
     expect([...client.values.keys()]).toEqual(['p/a']);
   });
 
-  test('one that fails has nothing', async () => {
+  test('a failing cache returns no value', async () => {
     const client = new TestRedis();
     client.mode = 'failing';
     const cache = redisOf(client);

@@ -6,7 +6,7 @@ ringStoreContract('memory', async () => {
   return { store, dispose: () => store.close() };
 });
 
-test('a closed store tells nobody anything', async () => {
+test('a closed store calls no watcher', async () => {
   const store = new MemoryRingStore();
   const seen: unknown[] = [];
   store.watch('k', (news) => seen.push(news));

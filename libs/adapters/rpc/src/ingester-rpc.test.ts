@@ -99,7 +99,7 @@ test('news of the catalog arrive as they were sent, both ways', async () => {
   });
 });
 
-test('partitions and flush', async () => {
+test('partitions and flush reach the ingester', async () => {
   expect(await client.partitions()).toEqual([0, 3, 70_000]);
   await client.flush();
   expect(ingester.flushes).toBe(1);

@@ -79,7 +79,7 @@ const golden: Record<string, { bytes: () => Buffer; read: (bytes: Buffer) => unk
   },
 };
 
-test.each(Object.keys(golden))('the bytes of a %s are what they were', (name) => {
+test.each(Object.keys(golden))('the bytes of a %s equal those of the former version', (name) => {
   const file = path.join(import.meta.dirname, 'testdata', `${name}.hex`);
   const stored = Buffer.from(fs.readFileSync(file, 'utf8').replace(/\s/g, ''), 'hex');
   expect(golden[name].bytes().toString('hex')).toBe(stored.toString('hex'));
@@ -143,7 +143,7 @@ test('groups of streams travel with the values of their labels', () => {
   expect(through(groupOf('\ud83d', '\ude00'))).toEqual(groupOf('\ufffd', '\ufffd'));
 });
 
-test('every figure of what a leaf cost travels', () => {
+test("every figure of a leaf's cost is transferred", () => {
   const names = Object.keys(emptyLeafStats());
   const stats = Object.fromEntries(names.map((name, i) => [name, i + 0.5])) as unknown as LeafStats;
   expect(decodeResult(encodeResult({ ...samples, stats })).stats).toEqual(stats);
@@ -242,7 +242,7 @@ describe('results are written and read in pieces, of the bytes that generated co
   const sets = { ...lines, labelSets: Array.from({ length: 5_000 }, () => lines.labelSets[0]) };
   const streams = Array.from({ length: 5_000 }, () => ({ labels, entries: 1, lineBytes: 2 }));
 
-  test('samples', () => {
+  test("sample results are written in slices, and equal the generated code's bytes", () => {
     const { pauses, value } = counted(leafResultPieces(many));
     const bytes = Buffer.concat(value);
     const wire = WireLeafResult.decode(bytes);
@@ -262,7 +262,7 @@ describe('results are written and read in pieces, of the bytes that generated co
     for (const count of [pauses, read.pauses]) expect(count).toBeGreaterThan(5);
   });
 
-  test('streams, around them what a head says', () => {
+  test("streams are written in slices, with the head's fields around them", () => {
     const { pauses, value } = counted(headAnswerPieces(2 ** 40, streamVolumesPieces(streams)));
     const bytes = Buffer.concat(value);
     const wire = HeadStreamsAnswer.decode(bytes);

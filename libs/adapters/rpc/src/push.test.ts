@@ -230,7 +230,7 @@ describe('logproto.Pusher', () => {
     });
   });
 
-  test('nobody is no tenant', async () => {
+  test('a push without a tenant is refused', async () => {
     await expect(push()).rejects.toMatchObject({ code: 'noOrgId', message: 'no org id' });
   });
 

@@ -99,7 +99,7 @@ describe('a shared token', () => {
     expect(ingester.asked).toBeUndefined();
   });
 
-  test('is asked for by every service but health', async () => {
+  test('every service but health requires the token', async () => {
     const address = await serve();
     expect(await unary(address, '/grpc.health.v1.Health/Check', Buffer.alloc(0))).toEqual(
       Buffer.from([8, 1]),

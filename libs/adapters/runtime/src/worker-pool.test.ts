@@ -362,7 +362,7 @@ describe('worker pool', () => {
       }
     }));
 
-  test('closing rejects what waits and what runs', async () => {
+  test('close rejects waiting and running tasks', async () => {
     const pool = new WorkerPool({ entry, size: 1, tasksPerWorkerMax: 1 });
     const cell = newCell();
     const held = pool.run(testTasks.spin, cell);

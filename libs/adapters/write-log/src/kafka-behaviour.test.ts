@@ -109,7 +109,7 @@ describe('an append', () => {
     await expect(log.append(0, testRecord(1))).rejects.toThrow('TOPIC_AUTHORIZATION_FAILED');
   });
 
-  test('follows the leader', async () => {
+  test('appends follow a partition to its new leader', async () => {
     const brokers = new VirtualBrokers(1);
     const log = await open(brokers);
     await log.append(0, testRecord(1));

@@ -41,7 +41,7 @@ if (brokers.length === 0) {
     }
   });
 
-  test('a wrong password is told', async () => {
+  test('a wrong password is reported', async () => {
     const opened = open({ mechanism: 'scram-sha-256', username, password: 'wrong' }, { ca });
     await expect(opened).rejects.toThrow(/authenticat|credential/i);
   });

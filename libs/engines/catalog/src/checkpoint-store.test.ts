@@ -195,7 +195,7 @@ describe('a damaged part', () => {
     expect(await checkpoints.isSound(40)).toBe(true);
   });
 
-  test('is written anew by a process that met it', async () => {
+  test('a process that read a damaged part writes it again', async () => {
     const { objectStore, state, former } = await twoCheckpoints();
     await objectStore.put(former[2], Buffer.from('damage'));
     const checkpoints = new CheckpointStore({ objectStore, partition: 0 });

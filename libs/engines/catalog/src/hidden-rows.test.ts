@@ -135,7 +135,7 @@ test('whoever goes away hears of it at once, and others are answered', async () 
   await expect(stays).resolves.toBe(0);
 });
 
-test('without delete requests nothing is asked', async () => {
+test('without delete requests no request reaches the store', async () => {
   const hidden = new HiddenRows({ clock });
   await hidden.current();
   await expect(hidden.applied('a', work(hidden))).resolves.toBe(0);

@@ -50,7 +50,7 @@ test('nothing new is two requests, and one new object four', async () => {
   expect(one.asked).toEqual(['5', 'seal', '6', 'seal']);
 });
 
-test('what stands before a failure comes first', async () => {
+test('objects before a failure are returned before the failure', async () => {
   const { objects } = storeOf(20, 6);
   const numbers: number[] = [];
   await expect(objects.read(1, (key) => void numbers.push(numberIn(key)))).rejects.toMatchObject({

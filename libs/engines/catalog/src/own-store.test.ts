@@ -56,7 +56,7 @@ test('a mark that was moved ends the log that had it, within 15 s, and lets the 
   expect(first.lost).toHaveLength(1);
 });
 
-test('take_store takes it', async () => {
+test('take_store moves the mark to the new log', async () => {
   const { start, pass } = newWorld();
   const first = start('a');
   await first.owning;

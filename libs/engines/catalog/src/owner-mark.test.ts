@@ -38,7 +38,7 @@ describe('the mark of the owner', () => {
     await expect(mark.claim(owner('b'))).rejects.toThrow(key);
   });
 
-  test('a refusal names both logs and says what to do', () => {
+  test('a refusal names both logs and the remedy', () => {
     const text = foreignOwnerText(owner('a'), owner('b'), '/data/chunks');
     for (const part of [
       'host-a:/data',

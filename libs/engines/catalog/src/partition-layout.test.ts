@@ -187,7 +187,7 @@ test('a reader that has not read the log for half a minute asks first, and fails
   expect(reader.current()).toBeUndefined();
 });
 
-test('a change tells those who listen', async () => {
+test('a change calls the listeners', async () => {
   const world = new World();
   const writer = await world.process();
   const heard: number[] = [];

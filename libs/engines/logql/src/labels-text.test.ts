@@ -52,7 +52,7 @@ test.each([
   expect(() => parseLabels(text)).toThrow(new LokiError('badRequest', `couldn't parse labels: ${message}`));
 });
 
-test('what Labels prints, parseLabels reads', () => {
+test('parseLabels reads every text that Labels prints', () => {
   const pair = fc.tuple(
     fc.stringMatching(/^[a-zA-Z_]\w{0,8}$/),
     fc.string({ unit: 'grapheme', minLength: 1 }),

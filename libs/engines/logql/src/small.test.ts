@@ -73,7 +73,7 @@ test('numbers are read as Go reads them', () => {
   expect(parseFloatGo('1e400')).toBe('strconv.ParseFloat: parsing "1e400": value out of range');
 });
 
-test('byte sizes', () => {
+test('byte sizes are read in decimal and binary units', () => {
   expect(['5MB', '1.5KiB', '42B', '1kB', '1PiB', '5mb', '5EB'].map(parseByteSize)).toEqual([
     5_000_000,
     1536,

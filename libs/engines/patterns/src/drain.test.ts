@@ -36,7 +36,7 @@ const line = fc
   .array(fc.oneof(word, separator, fc.string({ maxLength: 3 })), { maxLength: 30 })
   .map((parts) => parts.join(''));
 
-test('a line taken apart is the line again', () => {
+test('the tokens of a line join to the same line', () => {
   fc.assert(
     fc.property(line, (text) => {
       const tokens = tokenize(text);
@@ -120,7 +120,7 @@ test('lines that are too long, of too many words, or of none have no pattern', (
   expect(tokenize('')).toBeUndefined();
 });
 
-test('keys, numbers and words are told apart', () => {
+test('keys, numbers and words are distinguished', () => {
   const { plain, variable, key } = wordKinds;
   expect([...kindsOf(tokenize('level=info took=3ms')!)]).toEqual([key, plain, key, variable]);
   expect([...kindsOf(tokenize('{"msg": "up"} error: x')!)]).toEqual([key, plain, plain, plain]);

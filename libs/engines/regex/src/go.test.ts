@@ -34,7 +34,7 @@ describe('Go is the judge', () => {
     expect(messageOf('^(?:()$')).toBe('error parsing regexp: missing closing ): `^(?:()$`');
   });
 
-  test('of nesting and size', () => {
+  test("deep and large patterns are refused with Go's texts", () => {
     const deep = (n: number) => '('.repeat(n) + ')'.repeat(n);
     expect(messageOf(deep(998))).toBe('');
     expect(messageOf(deep(1001))).toBe(

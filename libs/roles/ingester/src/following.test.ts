@@ -139,7 +139,7 @@ describe('following', () => {
     await frames.return?.();
   });
 
-  test('followers are bounded', async () => {
+  test('a follower beyond tailsMax is refused', async () => {
     const world = await World.open();
     const ingester = await world.ready({ tailsMax: 1 });
     const signal = new AbortController().signal;

@@ -63,7 +63,7 @@ describe('another log’s manifests at offsets of ours', () => {
     expect(await world.headLines(again)).toEqual([]);
   });
 
-  test('of all that we have cost it nothing either', async () => {
+  test('commits of all records of this owner cost it no row', async () => {
     const world = await World.open();
     const { ingester } = await exclusive(world);
     await world.append([row(1)]);

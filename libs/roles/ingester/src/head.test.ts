@@ -94,7 +94,7 @@ describe('the head', () => {
     expect(head).toMatchObject({ rowCount: 0, lineBytes: 0, memoryBytes: 0, streamCount: 0 });
   });
 
-  test('a record taken out leaves no trace', () => {
+  test('a removed record leaves no stream, run or byte', () => {
     const head = new Head(hasher());
     const records = [1, 2, 3].map((n) => headRecord(n, encodeRows([{ app: `s${n}`, ns: ns(n), line: 'x' }])));
     for (const record of records) head.add(record);

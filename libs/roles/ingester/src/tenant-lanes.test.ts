@@ -53,7 +53,7 @@ test('a lane is busy from its first work until it has none', async () => {
   expect(lanes.busyMs(['a'])).toBeUndefined();
 });
 
-test('what is under way is bounded', async () => {
+test('running work is bounded', async () => {
   const { lanes, work } = setup();
   const works = ['a', 'b', 'c'].map((tenant) => work(tenant, tenant));
   let hasRoom = false;

@@ -81,7 +81,7 @@ test('a segment more, another selector or another generation is read anew', asyn
 });
 
 // A tenant may ask for any number of selectors that no stream has.
-test('answers without streams are forgotten too', () => {
+test('answers without streams are evicted, too', () => {
   const segmentStreams = new SegmentStreamsCache();
   for (let i = 0; i < 201_000; i++) segmentStreams.put(`segment ${i}`, []);
   expect(segmentStreams.size).toBe(200_000);

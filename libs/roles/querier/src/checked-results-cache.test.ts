@@ -48,7 +48,7 @@ beforeEach(() => {
   atOnce(results.put([{ key, answer }], emptyLeafStats()));
 });
 
-test('what was put is found, and counted', async () => {
+test('a stored answer is found, and counted', async () => {
   const stats = emptyLeafStats();
   const values = atOnce(await results.get([key, { ...key, tenant: 'b' }], stats));
   expect(values.map((value) => value && Buffer.from(value).toString())).toEqual(['answer', undefined]);
@@ -109,7 +109,7 @@ test('no flipped bit is believed, nor a value that stands under a wrong key', as
   }
 });
 
-test('what is too large is not kept', async () => {
+test('too large an answer is not cached', async () => {
   const large = { ...key, tenant: 'large' };
   atOnce(results.put([{ key: large, answer: new Uint8Array(answerBytesMax + 1) }], emptyLeafStats()));
   expect(await lookUp(results, large)).toBeUndefined();

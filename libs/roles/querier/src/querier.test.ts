@@ -185,7 +185,7 @@ describe('half an answer', () => {
     maxNs: 5n,
   } as unknown as SegmentRef;
 
-  test('of the store alone needs no ingester', async () => {
+  test('query_store_only needs no ingester', async () => {
     const querier = await querierOf([], [], { reads: 'store' });
     await expect(querier.streams(request)).resolves.toEqual([]);
     // But the store it needs.
@@ -193,7 +193,7 @@ describe('half an answer', () => {
     await expect(damaged.streams(request)).rejects.toMatchObject({ code: 'corrupt' });
   });
 
-  test('of heads alone needs no store', async () => {
+  test('query_ingester_only needs no store', async () => {
     const querier = await querierOf([answering], [missing], { reads: 'heads' });
     await expect(querier.streams(request)).resolves.toHaveLength(1);
     const nobody = await querierOf([], [], { reads: 'heads' });

@@ -27,7 +27,7 @@ test('a clock that was set back does not stop a group', () => {
   expect(tickAfter(1_000_000, 100_000, 500, 7)).toEqual({ tickMs: 100_007, missed: 0 });
 });
 
-test('phase and order hold whatever the clock does', () => {
+test('phase and order hold for every jump of the clock', () => {
   fc.assert(
     fc.property(
       now,

@@ -37,7 +37,7 @@ test('one group is found by its names', async () => {
   expect(await store().names(tenantA)).toHaveLength(3);
 });
 
-test('the API changes nothing', async () => {
+test('the API refuses changes', async () => {
   await expect(store().put()).rejects.toThrow('local files');
   await expect(store().delete()).rejects.toThrow('local files');
 });

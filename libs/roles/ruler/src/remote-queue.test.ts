@@ -158,7 +158,7 @@ test('samples arrive as Prometheus takes them', async () => {
   expect(await metric('loki_ruler_wal_samples_appended_total')).toBe('3');
 });
 
-test('the tenant is named only where that is wanted', async () => {
+test('the tenant header is sent only if configured', async () => {
   await (await sinkOf(client(), { sendsTenant: false })).write(tenantA, [seriesOf('r', 1)]);
   await eventually(() => server.requests.length >= 1);
   expect(server.requests[0].headers['x-scope-orgid']).toBeUndefined();

@@ -212,7 +212,7 @@ describe('across restarts', () => {
     expect(second.running(tenantA)[0].rules[0].alerts.size).toBe(1);
   });
 
-  test('what is older than the tolerance is forgotten', async () => {
+  test('saved state older than the tolerance is dropped', async () => {
     const world = new RulerWorld();
     await world.put(`${alertText}  for: 5m\n`);
     world.results.set('vector(1)', [sample(1)]);

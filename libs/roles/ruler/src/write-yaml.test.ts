@@ -46,7 +46,7 @@ test('keys are sorted and written as Go does it', () => {
   expect(written).toEqual(texts);
 });
 
-test('what is written reads back as it was', () => {
+test('written YAML reads back equal', () => {
   const text = fc
     .string({ unit: 'binary', maxLength: 30 })
     .filter((each) => each !== '' && each.isWellFormed());

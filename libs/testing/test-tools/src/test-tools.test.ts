@@ -18,7 +18,7 @@ test('ports are free, and no two are the same', async () => {
   for (const port of ports) expect(await isListening(port)).toBe(false);
 });
 
-test('who listens is seen', async () => {
+test('isListening sees an open port', async () => {
   const port = await freePort();
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));

@@ -77,7 +77,7 @@ describe('what ByteWriter writes, ByteReader reads', () => {
 });
 
 describe('hostile bytes are refused', () => {
-  test('no read passes the end, whatever the bytes', () => {
+  test('no read passes the end, for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.infiniteStream(fc.nat(9)), (bytes, picks) => {
         const outer = new Uint8Array([...bytes, 1, 2, 3]);

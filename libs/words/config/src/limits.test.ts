@@ -130,7 +130,7 @@ test('every limit can be shown, as people write it', () => {
   expect(limitKeys().length).toBeGreaterThan(110);
 });
 
-test('a tenant is shown only what may be published', () => {
+test('a tenant sees only published limits', () => {
   const allowed = ['max_query_series', 'otlp_config', 'retention_period'];
   expect(Object.keys(visibleLimits(new Map(), allowed))).toEqual([
     'max_query_series',

@@ -185,7 +185,7 @@ compactor: {working_directory: /w}
 });
 
 describe('refusals name file, line and key', () => {
-  test('an unknown key', async () => {
+  test('an unknown key is refused', async () => {
     expect(await refusal('auth_enabled: true\nserver:\n  http_port: 1\n')).toBe(
       'failed parsing config: a.yaml: yaml: construct errors: line 3: field http_port not found in type server.Config',
     );

@@ -44,7 +44,7 @@ describe('durations', () => {
     expect(formatPrometheusDuration(value)).toBe(prometheus);
   });
 
-  test('either form', () => {
+  test("parseDuration reads Go's and Prometheus' forms", () => {
     expect(parseDuration('1d')).toBe(86400000000000n);
     expect(parseDuration('1.5h')).toBe(5400000000000n);
   });

@@ -34,7 +34,7 @@ test.each([
   expect(form(method, type, 'a=1')).toEqual(expected);
 });
 
-test('a content type that means nothing is refused', () => {
+test('an invalid content type is refused', () => {
   expect(() => form('POST', 'a/b; c', '')).toThrow('mime: invalid media parameter');
 });
 
@@ -125,7 +125,7 @@ test.each([
   expect(() => parseQueryText(text)).toThrow(message);
 });
 
-test('as much as the bounds allow is taken', () => {
+test('a form at its bounds is accepted', () => {
   const query = `query=${'%7b'.repeat(131_072)}`;
   expect(form('POST', 'application/x-www-form-urlencoded', query)).toEqual([['query', '{'.repeat(131_072)]]);
   expect([...parseQueryText('a=1&'.repeat(parametersMax))]).toHaveLength(parametersMax);
@@ -133,7 +133,7 @@ test('as much as the bounds allow is taken', () => {
 
 const anyText = fc.string({ unit: 'binary' });
 
-test('whatever is written as a form reads back', () => {
+test('every written form reads back equal', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(anyText, anyText)), (pairs) => {
       const text = new URLSearchParams(pairs).toString();

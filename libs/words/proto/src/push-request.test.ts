@@ -54,7 +54,7 @@ const pushes = fc.array(
   { maxLength: 3 },
 );
 
-test('what was encoded is decoded', () => {
+test('an encoded push decodes to equal values', () => {
   fc.assert(
     fc.property(pushes, (streams) => {
       expect(decode(encodePushRequest({ streams }))).toEqual(streams);

@@ -42,7 +42,7 @@ test('silent tenants are forgotten, others stay to the last digit', async () => 
   );
 });
 
-test('a gauge that says what is held stays', async () => {
+test('a gauge of held resources stays', async () => {
   const metrics = new Metrics();
   const ruler = rulerMetrics(metrics);
   ruler.queueBytes('a', 100);

@@ -73,7 +73,7 @@ test('a reader that stops costs lines beyond the bound; the others arrive whole 
   expect(drain(read)).toBe('again\n');
 });
 
-test('a pipe whose reader is gone costs its lines', () => {
+test('a pipe without a reader loses its lines, and nothing else', () => {
   const { read, write } = pipe('gone');
   const output = open(write);
   fs.closeSync(read);

@@ -99,7 +99,7 @@ test('a tenant without streams shows 0, until it is idle', async () => {
   expect(await metrics.text()).not.toContain('tenant="a"');
 });
 
-test('process metrics are there', async () => {
+test('the exposition has process metrics', async () => {
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
   const text = await metrics.text();

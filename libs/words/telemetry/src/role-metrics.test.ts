@@ -87,7 +87,7 @@ test('calls to the store of the rings are timed, failed ones apart', async () =>
   }
 });
 
-test('a cache shows its hits and what it holds', async () => {
+test('a cache counts its hits and its content', async () => {
   const metrics = new Metrics();
   const cache = cacheMetrics(metrics, 'results');
   cache.countLookups(3, 1);

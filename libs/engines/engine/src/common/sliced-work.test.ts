@@ -124,7 +124,7 @@ test('work in pieces sorts as sorting does', () => {
   );
 });
 
-test('work waits when it is told to', async () => {
+test('work waits for the promise that it yields', async () => {
   let waits = 0;
   const items = Array.from({ length: 4000 }, (_, i) => (i * 1009) % 4000);
   const pause = () => {

@@ -81,7 +81,7 @@ test('blocks beyond those that surely fill a limit are not read', async () => {
   });
 });
 
-test('what the index answers costs no line', async () => {
+test('blocks that the index answers count no line', async () => {
   const counted = await statsOf(samples('count_over_time({app=~".+"}[1h])'));
   expect(counted).toMatchObject({ blocksMatched: 0, linesProcessed: 0, compressedBytes: 0 });
   expect(counted.blocksSkipped).toBeGreaterThan(0);

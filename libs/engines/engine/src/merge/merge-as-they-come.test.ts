@@ -108,7 +108,7 @@ test('no part is no result; one that fails ends the others, and none begins afte
   ]);
 });
 
-test('whoever asked may give up', async () => {
+test('an abort of the caller ends the merge', async () => {
   const client = new AbortController();
   const waiting = mergeAsTheyCome(
     request(last),

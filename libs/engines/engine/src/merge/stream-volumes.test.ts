@@ -7,7 +7,7 @@ function stream(app: string, entries: number): StreamVolume {
   return { labels: [['app', app]], entries, lineBytes: 10 * entries };
 }
 
-test('a stream of several lists is one', () => {
+test('a stream in several lists becomes one', () => {
   const lists = [[stream('a', 1), stream('b', 2)], [], [stream('b', 3)]];
   expect(atOnce(mergeStreamVolumes(lists))).toEqual([stream('a', 1), stream('b', 5)]);
 });

@@ -172,7 +172,7 @@ describe('a query with a budget', () => {
     expect(() => atOnce(mergeLeafResults(request, [part(0), part(1000)]))).toThrow('too much memory');
   });
 
-  test('and for the root', async () => {
+  test('the budget holds for the root, too', async () => {
     const params = {
       tenant,
       startNs: 0n,

@@ -188,7 +188,7 @@ test('no line breaks a parser, or makes it read what is not its line', () => {
 describe('logfmt', () => {
   const value = fc.string({ unit: fc.constantFrom('a', ' ', '"', '\\', '=', 'é', '1', '\n') });
 
-  test('what was written as pairs is read as pairs', () => {
+  test('pairs that were written as logfmt are read back', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.tuple(fc.stringMatching(/^[a-z]{1,4}$/), value), { selector: ([k]) => k }),

@@ -110,7 +110,7 @@ describe('logfmt keeps a quoted value that has an escape and a control character
   });
 });
 
-describe('metadata that is no longer there is not in the way of a parser', () => {
+describe('dropped metadata is not in the way of a parser', () => {
   const row = { labels: { app: 'a', pod: 'p' }, metadata: { trace: 'meta', user: 'u' } };
   const stages = [
     ['logfmt', 'trace=parsed pod=pp', { trace: 'parsed', pod_extracted: 'pp' }],
@@ -139,7 +139,7 @@ describe('metadata that is no longer there is not in the way of a parser', () =>
     });
   });
 
-  test('what is there still is', async () => {
+  test('metadata that a stage keeps is still in the way of a parser', async () => {
     const line = 'trace=parsed';
     const labels = { app: 'a', pod: 'p', user: 'u', trace: 'meta', trace_extracted: 'parsed' };
     expect(await labelsOf('| drop trace="other" | logfmt', { ...row, line })).toEqual(labels);
@@ -150,7 +150,7 @@ describe('metadata that is no longer there is not in the way of a parser', () =>
     });
   });
 
-  test('a label of the stream is in the way for ever', async () => {
+  test('a label of the stream stays in the way even when it is dropped', async () => {
     const line = 'app=parsed pod=parsed';
     const parsed = { app_extracted: 'parsed', pod_extracted: 'parsed' };
     expect(await labelsOf('| drop app, pod, trace, user | logfmt', { ...row, line })).toEqual(parsed);

@@ -62,7 +62,7 @@ test.each([
   if (share === 1) expect(taken).toBe(offered);
 });
 
-test('the bucket saves up for no one who has gone', () => {
+test('the bucket stops saving for a client that does not return', () => {
   const stream = new StreamRate(unsharded, 0);
   expect(push(stream, 100 * kib, unsharded, 0)).toBeGreaterThan(0);
   expect(push(stream, 30 * kib, unsharded, 11 * 60_000)).toBeGreaterThan(0);

@@ -133,7 +133,7 @@ describe.each(Object.entries(formats))('%s', (_, requestOf) => {
     expect(linesOf({ push, clock, ...rest }).match(/b/g)).toHaveLength(3);
   });
 
-  test('a share beyond the burst is taken in the end', async () => {
+  test('a share beyond the burst is admitted after repeats', async () => {
     const { push, clock, ...rest } = world();
     let seconds = 0;
     for (; (await push('t', requestOf(rowsOf('a', 9, 'y')))).status === 429; seconds++) clock.ms += 1_000;

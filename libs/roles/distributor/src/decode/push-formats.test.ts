@@ -120,7 +120,7 @@ describe('a service name never counts as a label name', () => {
     },
   ); // prettier-ignore
 
-  test('nor in OTLP', async () => {
+  test('a derived service name does not count in OTLP', async () => {
     const limits = { maxLabelNamesPerSeries: 2 };
     const names = ['service.name', 'service.namespace', 'cloud.region', 'k8s.pod.name'];
     for (const [, request] of otlpForms({ resource: names.slice(0, 3).map((name) => attribute(name)) })) {
@@ -131,7 +131,7 @@ describe('a service name never counts as a label name', () => {
     }
   });
 
-  test('nor where none is discovered', async () => {
+  test('a service name of the sender does not count when discovery is off', async () => {
     for (const [, request] of lokiForms([...numbered(15), ...serviceName])) {
       expect((await pushed(request, { discoverServiceName: [] })).status).toBe(204);
     }
@@ -271,7 +271,7 @@ describe('a label without a name is refused in every format', () => {
     }
   });
 
-  test('JSON, with and without a value', async () => {
+  test('an empty name is refused in JSON, with and without a value', async () => {
     for (const value of ['', 'v']) {
       const { status } = await pushed(lokiForms([['app', 'a'], ['', value]])[0][1]); // prettier-ignore
       expect(status).toBe(400);

@@ -137,7 +137,7 @@ describe('a backfill', () => {
     ]);
   });
 
-  test('is named by the header alone, which is short', async () => {
+  test('only the header, of at most 128 bytes, marks a push as a backfill', async () => {
     const { push, log } = withLimits({});
     const own = bodyOf({ labels: { ...labels, __backfill__: 'true' }, lines: ['x'] });
     expect(await push('t', { body: own })).toMatchObject({

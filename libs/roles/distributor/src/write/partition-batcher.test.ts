@@ -291,7 +291,7 @@ test('the time behind an append that the log does not take counts: no push waits
   expect(log.waitedMs).toEqual([0, 8_000]);
 });
 
-test('drain appends what waits', async () => {
+test('drain appends the open batches', async () => {
   const { log, batcher, write } = setup();
   const acks = [write('x'), write('y')];
   await batcher.drain();

@@ -30,13 +30,13 @@ test('a limit that was reached is told where the tenant wants to hear of it', as
   );
 });
 
-test('a range that was cut is told', async () => {
+test('a cut range causes a warning', async () => {
   const limits = { queryWarningsEnabled: true, maxQueryLookbackMs: 86_400_000 };
   const params = { start: String(nowNs - 172_800_000_000_000n), end: String(nowNs) };
   expect(await answerOf(limits, params)).toContain('queries look back 1d at most (max_query_lookback)');
   expect(await answerOf(limits)).not.toContain('warnings');
 });
 
-test('nobody else hears of anything', async () => {
+test('other queries get no warning', async () => {
   expect(await answerOf({}, { limit: '1' })).not.toContain('warnings');
 });

@@ -224,7 +224,7 @@ test('detected labels of a range that ends before it begins are refused, those o
 describe('patterns', () => {
   const query = { query: '{app="a"}', start: '1700000000', end: '1700000400', step: '30' };
 
-  test('nobody clusters lines: an empty list', async () => {
+  test('without patterns the list is empty', async () => {
     const { api } = setUp([]);
     const response = await api.patterns(getRequest(query), tenancyOf('t'));
     expect(JSON.parse(response.body as string)).toEqual({ status: 'success', data: [] });

@@ -230,7 +230,7 @@ test('several tenants at once', async () => {
   expect(tenants.sort()).toEqual(['a', 'b']);
 });
 
-test('stopping ends what runs, with a cursor', async () => {
+test('a stop ends running exports with a cursor', async () => {
   const store = new Store();
   store.rows = rowsOf(Array.from({ length: 5000 }, (_, i) => [i, 0]));
   const api = apiOf(store);

@@ -101,7 +101,7 @@ test.each(['0', '-1'])('a target of %s is refused', async (targetBytesPerShard) 
   );
 });
 
-test('so is what is no size, and no query', async () => {
+test('an invalid size or query is refused', async () => {
   await expect(api().ask({ query: '{app="a"}', targetBytesPerShard: 'much' })).rejects.toThrow(
     'is not a size',
   );

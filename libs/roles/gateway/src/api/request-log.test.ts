@@ -44,7 +44,7 @@ const request: HttpRequest = {
   ]),
 };
 
-test('off, a handler stays as it is', () => {
+test('without the log the handler is returned unchanged', () => {
   expect(new RequestLog({ clock, logger }, off).watch(ok)).toBe(ok);
 });
 
@@ -117,7 +117,7 @@ test('parameters that cannot be read are not shown, and the line is there all th
   expect(lines).toMatchObject([{ msg: 'slow query detected', status_code: 200 }]);
 });
 
-test('what a client sends is bounded', async () => {
+test('texts of clients are bounded in the log', async () => {
   const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`p${i}`, 'x']));
   const long = { ...request, queryText: new URLSearchParams({ query: 'q'.repeat(4e5), ...many }).toString() };
   await watched({ slowerThanMs: -1 }, 0, ok)(long);

@@ -45,7 +45,7 @@ function plan(request: LeafRequest, of: Weights | undefined, more: Partial<CutLi
   }));
 }
 
-test('what is little, or not known, is left whole', () => {
+test('a small or unknown amount is not cut', () => {
   const whole = [{ from: 0.5, to: 10, shards: 0 }];
   expect(plan(log, weights(100, 0, 0))).toEqual(whole);
   expect(plan(log, undefined)).toEqual(whole);

@@ -106,7 +106,7 @@ describe('the fair queue', () => {
     expect(queue.length).toBe(0);
   });
 
-  test('closing fails what waits and what comes', async () => {
+  test('close rejects waiting and new jobs', async () => {
     const queue = new FairQueue({ outstandingMax: 10 });
     const waiting = queue.submit('a', () => Promise.resolve());
     queue.close();

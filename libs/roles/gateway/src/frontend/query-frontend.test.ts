@@ -208,7 +208,7 @@ describe('log lines over much', () => {
     frontend.stop();
   });
 
-  test('a part whose querier is lost is asked again', async () => {
+  test('a part whose querier is lost is repeated', async () => {
     let losses = 3;
     const { frontend, requests } = world({}, (request) => {
       if (losses-- > 0) throw new LokiError('unavailable', 'the querier is gone');

@@ -105,7 +105,7 @@ test('parts follow each other without a gap from the beginning to the end', () =
   );
 });
 
-test('what lies within one interval cannot be cut', () => {
+test('a range within one interval cannot be cut', () => {
   expect(isCuttable({ startNs: 0n, endNs: day, splitNs: day })).toBe(false);
   expect(isCuttable({ startNs: 0n, endNs: day + 1n, splitNs: day })).toBe(true);
   expect(isCuttable({ startNs: 0n, endNs: 9n * day, splitNs: 0n })).toBe(false);

@@ -31,7 +31,7 @@ describe('moments in query parameters', () => {
       ),
   );
 
-  test('what no int64 holds is out of range', () =>
+  test('numbers beyond an int64 are out of range', () =>
     expect(() => parseTime('99999999999999999999')).toThrow(
       'strconv.ParseInt: parsing "99999999999999999999": value out of range',
     ));

@@ -24,7 +24,7 @@ const limits = {
 };
 
 describe('limits that come with a request', () => {
-  test('tighten', () => {
+  test("limits of a request tighten the tenant's", () => {
     const text = JSON.stringify({
       maxQueryLength: '30m',
       maxQueryInterval: '5m0s',
@@ -47,7 +47,7 @@ describe('limits that come with a request', () => {
     });
   });
 
-  test('never loosen', () => {
+  test("limits of a request never loosen the tenant's", () => {
     const text = JSON.stringify({
       maxQueryLength: '2h',
       maxEntriesLimitPerQuery: 1e6,

@@ -55,6 +55,6 @@ test('whoever waits for brokers that never answer is let go at the end', async (
   expect(closed).toBe(1);
 });
 
-test('a process that never asked ends at once', async () => {
+test('a process without calls closes at once', async () => {
   await new LogEnds(() => Promise.reject(new Error('nobody should open it'))).close();
 });

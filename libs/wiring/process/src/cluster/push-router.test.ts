@@ -37,6 +37,6 @@ test('a distributor that falls behind the others gives way to the idlest, and on
   expect(pushOrder(tenant, withChosen({ isSuspect: true })).at(-1)!.address).toBe(chosen);
 });
 
-test('without distributors there is nobody', () => {
+test('without distributors pushes get 503', () => {
   expect(pushOrder(tenants[0], [])).toEqual([]);
 });

@@ -107,7 +107,7 @@ test('one that is gone, or answers nonsense, makes the list incomplete and is le
   expect(asked).toBe(2);
 });
 
-test('what is no group is left out', async () => {
+test('answers that are no groups are left out', async () => {
   const text = JSON.stringify([
     null,
     1,

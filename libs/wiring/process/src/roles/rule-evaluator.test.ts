@@ -78,7 +78,7 @@ test('samples of every kind are read', async () => {
   expect(await scalar(tenant, '1 + 2', 0n, signal)).toEqual([{ labels: [], value: 3 }]);
 });
 
-test('what is no metric is refused without asking', async () => {
+test('an expression that is no metric query is refused without a call', async () => {
   const evaluate = evaluator(() => {
     throw new Error('nobody should be asked');
   });

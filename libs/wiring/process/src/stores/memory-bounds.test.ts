@@ -47,7 +47,7 @@ test('a large machine has the bounds that were measured for it', () => {
   });
 });
 
-test('each bound is told at the start', () => {
+test('each bound is logged at the start', () => {
   const bounds = memoryBoundsOf(1024 * mib, 2);
   const told = inMib(bounds);
   expect(Object.keys(told)).toHaveLength(Object.keys(bounds).length);
