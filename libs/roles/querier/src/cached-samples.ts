@@ -11,16 +11,14 @@ import {
 } from '@loki/engine';
 import type { SamplePart, Work } from '@loki/engine';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
-import type { CachePolicy, LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
+import type { LeafStats, SampleLeafRequest, SampleLeafResult } from '@loki/ports';
 import { answerBytesMax, segmentsIn } from './checked-results-cache.ts';
-import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
+import type { ResultsKey } from './checked-results-cache.ts';
+import type { KeptAnswers } from './kept-results.ts';
 import { decodeSamples, encodeSamples } from './results-codec.ts';
 import { leafWindow } from './window.ts';
 
-interface CachedScan<Request, Result> {
-  readonly results: CheckedResultsCache;
-  readonly policy: CachePolicy;
-  readonly generation: number;
+interface CachedScan<Request, Result> extends KeptAnswers {
   readonly scan: (request: Request, segments: readonly SegmentRef[]) => Promise<Result>;
   /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;

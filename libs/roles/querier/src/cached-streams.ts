@@ -4,15 +4,13 @@ import type { Work } from '@loki/engine';
 import { emptyLeafStats } from '@loki/ports';
 import type { CachePolicy, StreamsRequest, StreamVolume } from '@loki/ports';
 import { answerBytesMax } from './checked-results-cache.ts';
-import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
+import type { ResultsKey } from './checked-results-cache.ts';
+import type { KeptAnswers } from './kept-results.ts';
 import { decodeStreams, encodeStreams } from './results-codec.ts';
 import { formOf, segmentStreamsKey } from './segment-streams-cache.ts';
 import type { SegmentStreamsCache } from './segment-streams-cache.ts';
 
-interface CachedStreamsScan {
-  readonly results: CheckedResultsCache;
-  readonly policy: CachePolicy;
-  readonly generation: number;
+interface CachedStreamsScan extends KeptAnswers {
   /** This process's answers for single segments. */
   readonly segmentStreams: SegmentStreamsCache;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;

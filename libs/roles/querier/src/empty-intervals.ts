@@ -1,9 +1,10 @@
 /** Caches intervals without any row of a log query: step *recall* of a query. */
 import type { SegmentRef } from '@loki/catalog';
 import { atOnce, ceilTo, isSplittable } from '@loki/engine';
-import type { CachePolicy, LeafStats, LogLeafRequest } from '@loki/ports';
+import type { LeafStats, LogLeafRequest } from '@loki/ports';
 import { segmentsIn } from './checked-results-cache.ts';
 import type { ResultsKey, CheckedResultsCache } from './checked-results-cache.ts';
+import type { KeptAnswers } from './kept-results.ts';
 import type { Window } from './window.ts';
 
 /** Maximum of intervals of one leaf; a longer range has longer intervals. */
@@ -38,11 +39,7 @@ export class EmptyIntervals {
   static async lookUp(
     request: LogLeafRequest,
     segments: readonly SegmentRef[],
-    from: {
-      readonly results: CheckedResultsCache;
-      readonly policy: CachePolicy;
-      readonly generation: number;
-    },
+    from: KeptAnswers,
     stats: LeafStats,
   ): Promise<EmptyIntervals> {
     const { startNs, endNs } = request;

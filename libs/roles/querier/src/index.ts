@@ -1,3 +1,4 @@
 /** Public exports of the querier; wiring is their only user. */
 export { Querier } from './querier.ts';
-export type { PartitionOwners, ResultsCaches } from './querier.ts';
+export type { ResultsCaches } from './kept-results.ts';
+export type { PartitionOwners } from './partition-heads.ts';
