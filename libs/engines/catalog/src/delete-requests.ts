@@ -21,10 +21,10 @@ interface DeleteRequestsOptions {
  */
 const appliedAfterMs = 15 * 60_000;
 /**
- * A request that was carried out longer ago than this by the wall clock is not applied at all: the bound is
- * far above any error of a clock.
+ * A request that was carried out longer ago than this by the wall clock is not applied at all. The clocks of
+ * two processes may be a day off, each in its own direction.
  */
-const longAgoMs = 24 * 3_600_000;
+const longAgoMs = 72 * 3_600_000;
 /** Most pending requests of one tenant; each costs every query in its time range. */
 const pendingMax = 1000;
 
