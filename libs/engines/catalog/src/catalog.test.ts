@@ -141,6 +141,43 @@ describe('the read side', () => {
 });
 
 describe('replaced sections', () => {
+  /** Protects: a compactor whose clock is a day ahead drops sections as soon as they are replaced. */
+  test('a reader with older offsets gets no answer without the sections that were dropped early', async () => {
+    const objectStore = new MemoryObjectStore();
+    const writer = new PartitionCatalog({ objectStore, partition: 0 });
+    const older = await commit(writer, 5, [section('a', 0n, 9n)]);
+    const newer = await commit(writer, 9, [section('a', 10n, 19n)]);
+    const catalog = new Catalog({ objectStore, partitionCount: 1 });
+    await catalog.refresh();
+    const output = {
+      key: 'compacted/a/day0',
+      sizeBytes: 10,
+      level: 1,
+      minNs: 0n,
+      maxNs: 19n,
+      rowCount: 2,
+      lineBytes: 2,
+      createdMs: 0,
+      sources: [{ partition: 0, startOffset: 0, endOffset: 9 }],
+    };
+    const flushed = [
+      { key: older, partition: 0, startOffset: 0, endOffset: 5 },
+      { key: newer, partition: 0, startOffset: 5, endOffset: 9 },
+    ];
+    await catalog.compactions.append((number) => ({
+      number,
+      createdMs: 0,
+      changes: [{ tenant: 'a', day: 0, flushed, compacted: [], outputs: [output] }],
+      erased: [],
+    }));
+    const read = (upTo: number) => keysOf(catalog.segmentsFor('a', 0n, 20n, new Map([[0, upTo]])));
+    expect([read(5), read(9)]).toEqual([[older], [output.key]]);
+    await writer.drop({ drops: [{ key: older, tenants: ['a'] }], createdMs: 0 });
+    await catalog.refresh();
+    expect(() => read(5)).toThrow('ask the head again');
+    expect(read(9)).toEqual([output.key]);
+  });
+
   test('rows of a compacted day are read from its output, the rest of a section from where it was', async () => {
     const objectStore = new MemoryObjectStore();
     const writer = new PartitionCatalog({ objectStore, partition: 0 });

@@ -4,7 +4,7 @@ import type { Logger, ObjectStore, PartitionNews, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import type { CatalogState } from './catalog-state.ts';
 import { joinCompactions } from './compaction-manifest.ts';
-import type { CompactionManifest } from './compaction-manifest.ts';
+import type { CompactionManifest, FlushedInput } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
 import { GroupedLog } from './grouped-log.ts';
 import { compactionKeys } from './keys.ts';
@@ -188,7 +188,9 @@ export class Catalog {
       .find(tenant, startNs, endNs)
       .filter((ref) => isBelow(ref, upTo?.get(ref.partition)));
     sections.sort((a, b) => a.partition - b.partition || a.startOffset - b.startOffset);
-    const refs = this.#compacted.apply(tenant, sections, { startNs, endNs }, upTo);
+    const isKept = ({ partition, key }: FlushedInput): boolean =>
+      this.state(partition).live.get(key)?.segment.sections.find(tenant) !== undefined;
+    const refs = this.#compacted.apply(tenant, sections, { startNs, endNs }, { upTo, isKept });
     return refs.filter(({ clip }) => !clip || (clip.startNs < endNs && clip.endNs > startNs));
   }
 

@@ -8,7 +8,7 @@ interface AppliedChange {
   /** Index of its inputs before the change, and of its outputs now, in the day's order. */
   readonly at: number;
   readonly inputs: readonly CompactedSegment[];
-  readonly flushed: readonly string[];
+  readonly flushed: readonly FlushedInput[];
   readonly outputs: readonly string[];
   /** Highest end offset by partition of all inputs. */
   readonly ends: ReadonlyMap<number, number>;
@@ -71,7 +71,7 @@ export class CompactedDay implements DayView {
       createdMs,
       at,
       inputs,
-      flushed: flushed.map(({ key }) => key),
+      flushed,
       outputs: outputs.map(({ key }) => key),
       ends,
     });
@@ -96,21 +96,31 @@ export class CompactedDay implements DayView {
    * The day for a reader that got offsets from heads: without changes that hold rows above these offsets,
    * because the heads have returned those rows.
    *
-   * @throws LokiError `unavailable` when such a change is too old to be undone
+   * @param isKept whether the partition's catalog still names a flushed segment that was replaced
+   * @throws LokiError `unavailable` when such a change is too old to be undone, or its flushed segments were
+   *   dropped early, by a compactor whose clock is ahead
    */
-  view(upTo: ReadonlyMap<number, number> | undefined): DayView {
+  view(
+    upTo: ReadonlyMap<number, number> | undefined,
+    isKept: (input: FlushedInput) => boolean = () => true,
+  ): DayView {
     if (!upTo || isBelow(this.ends, upTo)) return this;
     let outputs: readonly CompactedSegment[] = this.outputs;
     const unreplaced = new Set<string>();
+    let isDropped = false;
     for (const change of this.#history.toReversed()) {
       if (isBelow(change.ends, upTo)) continue;
       const firstAt = outputs.findIndex(({ key }) => key === change.outputs[0]);
       const at = firstAt < 0 ? Math.min(change.at, outputs.length) : firstAt;
       outputs = outputs.toSpliced(at, change.outputs.length, ...change.inputs);
-      for (const key of change.flushed) unreplaced.add(key);
+      for (const input of change.flushed) {
+        unreplaced.add(input.key);
+        isDropped ||= reaches(upTo, input) && !isKept(input);
+      }
     }
     const isReplaced = (key: string): boolean => this.flushed.has(key) && !unreplaced.has(key);
     const tooNew =
+      isDropped ||
       outputs.some(({ sources }) => sources.some((range) => !reaches(upTo, range))) ||
       [...this.flushed.values()].some((input) => !reaches(upTo, input) && isReplaced(input.key));
     if (tooNew) {

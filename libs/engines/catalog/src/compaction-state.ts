@@ -12,7 +12,7 @@ import {
   putCompacted,
   putRange,
 } from './compaction-manifest.ts';
-import type { CompactionManifest, DayChange } from './compaction-manifest.ts';
+import type { CompactionManifest, DayChange, FlushedInput } from './compaction-manifest.ts';
 import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 import { dayOf, daysMax } from './section-index.ts';
@@ -100,17 +100,20 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
    * The sections to read in place of `refs` (the tenant's flushed sections in a window): first the compacted
    * segments of the window, then `refs` without their replaced days.
    *
-   * @param upTo offsets that the reader got from heads, by partition
+   * @param reader `upTo`: offsets that it got from heads, by partition; `isKept`: whether the partition's
+   *   catalog still has the tenant's section of a flushed segment
    */
   apply(
     tenant: string,
     refs: readonly SegmentRef[],
     window: { startNs: bigint; endNs: bigint },
-    upTo: ReadonlyMap<number, number> | undefined,
+    { upTo, isKept }: { upTo?: ReadonlyMap<number, number>; isKept: (input: FlushedInput) => boolean },
   ): SegmentRef[] {
     const days = this.#tenants.get(tenant);
     if (!days) return [...refs];
-    const views = new Map([...days].map(([day, each]) => [day, inWindow(day, window) && each.view(upTo)]));
+    const views = new Map(
+      [...days].map(([day, each]) => [day, inWindow(day, window) && each.view(upTo, isKept)]),
+    );
     const compacted = [...views].sort(([a], [b]) => a - b).flatMap(([, view]) => (view ? view.outputs : []));
     const outputs = compacted.flatMap(({ sources, ...segment }): SegmentRef[] => {
       const isWanted = segment.minNs < window.endNs && segment.maxNs >= window.startNs;
