@@ -5,6 +5,7 @@ import type { Segment, StoredSegment } from '@loki/segment';
 import { compileLeaf, compileSelection } from '../pipeline/compile-leaf.ts';
 import type { LeafPlan, LogPlan } from '../pipeline/compile-leaf.ts';
 import { BlockCache } from './block-cache.ts';
+import { RunMetadata } from './run-metadata.ts';
 
 /** Most cached plans; a dashboard has some dozens of panels. */
 const plansMax = 256;
@@ -29,6 +30,7 @@ export class LeafCache {
   readonly #segmentBytesMax: number;
   #segmentBytes = 0;
   readonly blocks: BlockCache;
+  readonly runMetadata = new RunMetadata();
   /** For segments that are opened. */
   readonly tailGuess = new TailGuess();
 

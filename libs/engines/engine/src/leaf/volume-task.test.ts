@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { StreamGrouping, StreamsRequest, StreamVolume } from '@loki/ports';
 import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
+import { LeafCache } from './leaf-cache.ts';
 import { volumeTask } from './volume-task.ts';
 
 // Protects volumes as Loki counts them, to the byte: they are compared with recorded answers.
@@ -212,5 +213,38 @@ describe('groups of streams', () => {
       ['a', 3, [21 + 3 * 8 + 14 + 7]],
       ['b', 3, [21 + 3 * 8 + 14 + 7]],
     ]);
+  });
+});
+
+describe('stored volumes that are asked again', () => {
+  const tenants: StreamsRequest = {
+    tenant,
+    selector: '{app="a"}',
+    startNs: 0n,
+    endNs: 1000n * second,
+    volume: { stepNs: 0n },
+  };
+  const rows: TestRow[] = [...three, ...three.map((each) => ({ ...each, labels: { app: 'b' } }))];
+  const sources = [{ kind: 'object', key: 'k' } as const];
+
+  test('are the same, also of streams that were not selected at first', async () => {
+    const stored = new Map([['k', segmentOf(rows)]]);
+    const env = testEnv(stored);
+    await volumeTask.run({ request: tenants, sources }, env);
+    const all = { ...tenants, selector: '' };
+    const again = await volumeTask.run({ request: all, sources }, env);
+    expect(again).toEqual(await volumeTask.run({ request: all, sources }, testEnv(stored)));
+    expect(again).toHaveLength(2);
+    expect(await volumeTask.run({ request: all, sources }, env)).toEqual(again);
+  });
+
+  test('need no block', async () => {
+    const env = testEnv(new Map([['k', segmentOf(rows)]]));
+    const volumes = await volumeTask.run({ request: tenants, sources }, env);
+    LeafCache.of(env).blocks.clear();
+    expect(await volumeTask.run({ request: tenants, sources }, env)).toEqual(volumes);
+    expect(LeafCache.of(env).blocks.bytes).toBe(0);
+    await volumeTask.run({ request: { ...tenants, selector: '' }, sources }, env);
+    expect(LeafCache.of(env).blocks.bytes).toBeGreaterThan(0);
   });
 });

@@ -9,8 +9,10 @@ import { MetadataSymbols } from '../common/metadata-symbols.ts';
 import { compileCachedMatcher } from '../pipeline/string-match.ts';
 import { addHeadVolumes } from './head-volumes.ts';
 import type { HeadSource } from './head-volumes.ts';
+import { LeafCache } from './leaf-cache.ts';
 import { openSection } from './open-section.ts';
 import type { LeafSource } from './open-section.ts';
+import type { RunMetadata } from './run-metadata.ts';
 import type { SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
 import { VolumeGroups } from './volume-groups.ts';
@@ -55,7 +57,10 @@ async function runVolumeTask(
     if (reader.isHead) {
       const streams = (source.kind === 'bytes' && source.streams) || streamsByText(reader.section, numbers);
       heads.push({ reader, mask, streams });
-    } else await addStored(reader, mask, groups, { request, checkCancelled });
+    } else {
+      const { runMetadata } = LeafCache.of(env);
+      await addStored(reader, mask, groups, { request, runMetadata, checkCancelled });
+    }
   }
   await addHeadVolumes(heads, groups, request.startNs, checkCancelled);
   return groups.list();
@@ -72,11 +77,17 @@ function streamsByText({ blocks, streams }: Section, numbers: Map<string, number
   return Int32Array.from(blocks.flatMap(({ runs }) => Array.from(runs.stream, (stream) => ofStream[stream])));
 }
 
+interface StoredVolumes {
+  readonly request: StreamsRequest;
+  readonly runMetadata: RunMetadata;
+  readonly checkCancelled: CheckCancelled;
+}
+
 async function addStored(
   reader: SectionReader,
   mask: Uint8Array,
   groups: VolumeGroups,
-  { request, checkCancelled }: { readonly request: StreamsRequest; readonly checkCancelled: CheckCancelled },
+  { request, runMetadata, checkCancelled }: StoredVolumes,
 ): Promise<void> {
   const { section } = reader;
   const clip = reader.clip && {
@@ -95,16 +106,21 @@ async function addStored(
     .concat(blocks.filter((each) => !read.has(each)))) {
     checkCancelled();
     const { runs } = info;
-    const block = read.has(info) ? await reader.load(info, metadataNeed) : undefined;
+    const bytesOfRuns = read.has(info) ? runMetadata.of(info) : undefined;
+    const block =
+      bytesOfRuns && lacksRun(bytesOfRuns, info, mask) ? await reader.load(info, metadataNeed) : undefined;
     const base = Number(info.baseNs - request.startNs);
     for (let run = 0; run < runs.count; run++) {
       const stream = runs.stream[run];
       if (mask[stream] === 0) continue;
       const entries = runs.firstRow[run + 1] - runs.firstRow[run];
       let metadataBytes = 0;
-      if (block) {
-        symbols.with(symbols.empty, block, runs.firstRow[run], runs.firstRow[run + 1]);
-        metadataBytes = symbols.bytes;
+      if (bytesOfRuns) {
+        if (Number.isNaN(bytesOfRuns[run])) {
+          symbols.with(symbols.empty, block!, runs.firstRow[run], runs.firstRow[run + 1]);
+          bytesOfRuns[run] = symbols.bytes;
+        }
+        metadataBytes = bytesOfRuns[run];
         readEntries += entries;
         readBytes += metadataBytes;
       } else if (info.metadataNames.length > 0 && readEntries > 0) {
@@ -122,6 +138,11 @@ async function addStored(
     }
     if (block) reader.release(info);
   }
+}
+
+/** Whether the metadata of a selected run was not counted yet. */
+function lacksRun(bytesOfRuns: Float64Array, { runs }: BlockInfo, mask: Uint8Array): boolean {
+  return bytesOfRuns.some((bytes, run) => Number.isNaN(bytes) && mask[runs.stream[run]] !== 0);
 }
 
 interface Volume {
