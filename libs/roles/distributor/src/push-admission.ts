@@ -1,6 +1,6 @@
 /** Admits rows of a push by what its tenant sent before: step *limit* of a written line. */
 import type { TenantId } from '@loki/model';
-import type { Clock, Logger, Timers } from '@loki/ports';
+import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import type { DistributorMetrics } from '@loki/telemetry';
 import { IngestRate } from './admit/ingest-rate.ts';
 import { placesOfStreams } from './admit/offered-rows.ts';
@@ -22,6 +22,7 @@ interface PushAdmissionDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly random: Random;
   readonly metrics: DistributorMetrics;
   readonly healthyDistributors: () => number;
   readonly streamLimitOwners?: StreamLimitOwners;
@@ -37,7 +38,8 @@ export class PushAdmission {
   constructor(deps: PushAdmissionDeps, options: StreamRegistryOptions, onShards: OnShards) {
     this.#clock = deps.clock;
     this.#rate = new IngestRate(deps.healthyDistributors);
-    this.#streams = new StreamRegistry(options, sharedStreams(deps), onShards);
+    const [seed] = new Uint32Array(deps.random.bytes(4).slice().buffer);
+    this.#streams = new StreamRegistry(options, seed, sharedStreams(deps), onShards);
     this.#verdicts = new PendingVerdicts(this.#streams);
   }
 

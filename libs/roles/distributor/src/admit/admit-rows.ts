@@ -4,22 +4,8 @@ import type { ResolvedStream } from '../streams/resolve-stream.ts';
 import type { PartlyStoredRows } from './partly-stored-rows.ts';
 import { streamRateText, tooFarBehindText } from './refused-rows.ts';
 import type { OfferedRows, RefusedRows } from './refused-rows.ts';
-import { StreamRate } from './stream-rate.ts';
 import type { StreamRateLimit } from './stream-rate.ts';
-
-export interface StreamState {
-  seenMs: number;
-  /** Time of the last report to the counter that the stream is in use. */
-  reportedMs: number;
-  newestSeconds: number;
-  newestNanos: number;
-  rate: StreamRate | undefined;
-}
-
-export function newState(nowMs: number): StreamState {
-  const newestSeconds = Number.NEGATIVE_INFINITY;
-  return { seenMs: nowMs, reportedMs: nowMs, newestSeconds, newestNanos: 0, rate: undefined };
-}
+import type { StreamState } from './stream-state.ts';
 
 /** The rows of one stream in a push, and the state that decides about them. */
 export interface Admission {
@@ -71,7 +57,7 @@ export function shareOf(
 
 /** Admits row by row while the bucket has bytes. */
 export function admitLines({ stream, state, rows, refused, reachNs, limit, nowMs }: Admission): void {
-  const rate = limit && (state.rate ??= new StreamRate(limit, nowMs));
+  const rate = limit && state.rate(limit, nowMs);
   for (let i = 0; i < rows.count; i++) {
     const seconds = rows.seconds(i);
     const nanos = rows.nanos(i);

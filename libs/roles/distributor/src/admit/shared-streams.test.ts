@@ -66,7 +66,7 @@ function world(distributors: number, limit: number) {
       timers: new NodeTimers(),
       logger: quietLogger,
     });
-    return new StreamRegistry(options, {
+    return new StreamRegistry(options, 1, {
       claims,
       counters: limiters,
       healthyDistributors: () => distributors,

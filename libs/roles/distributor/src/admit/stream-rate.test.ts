@@ -15,7 +15,7 @@ function push(stream: StreamRate, bytes: number, limit: StreamRateLimit, nowMs: 
 }
 
 test('a refused share is charged nothing, and is taken after the time that was told', () => {
-  const stream = new StreamRate(unsharded, 0);
+  const stream = new StreamRate().start(unsharded, 0);
   expect(push(stream, 15 * kib, unsharded, 0)).toBe(0);
   const waitMs = push(stream, 15 * kib, unsharded, 0);
   expect(waitMs).toBe(1_000);
@@ -29,7 +29,7 @@ test.each([
   ['a byte more', 20 + 1 / kib, 1],
   ['five times the burst', 100, 8_000],
 ])('a share of %s is taken in the end, at the rate of the limit', (_, kibibytes, expectedMs) => {
-  const stream = new StreamRate(unsharded, 0);
+  const stream = new StreamRate().start(unsharded, 0);
   const bytes = kibibytes * kib;
   let nowMs = 0;
   // A client that repeats its push every second and ignores Retry-After.
@@ -44,7 +44,7 @@ test.each([
   ['at 1.2 times its limit', 1.2, 1 / 1.2],
   ['at four times its limit', 4, 1 / 4],
 ])('a stream %s has its lines taken as the limit allows, for as long as it comes', (name, factor, share) => {
-  const stream = new StreamRate(unsharded, 0);
+  const stream = new StreamRate().start(unsharded, 0);
   const isGusty = name.includes('gusts');
   const lineBytes = 100;
   const lines = (factor * unsharded.rate) / lineBytes / 10;
@@ -63,7 +63,7 @@ test.each([
 });
 
 test('the bucket stops saving for a client that does not return', () => {
-  const stream = new StreamRate(unsharded, 0);
+  const stream = new StreamRate().start(unsharded, 0);
   expect(push(stream, 100 * kib, unsharded, 0)).toBeGreaterThan(0);
   expect(push(stream, 30 * kib, unsharded, 11 * 60_000)).toBeGreaterThan(0);
 });
@@ -77,7 +77,7 @@ describe.each([1, 2, 3.5])('with a desired rate of 1 / %d of the limit', (parts)
     ['each second', 1_000],
     ['each 5 seconds', 5_000],
   ])('one stream at 4 times its limit, %s, is never refused', (_, everyMs) => {
-    const stream = new StreamRate(limit, 0);
+    const stream = new StreamRate().start(limit, 0);
     const bytes = (4 * limit.rate * everyMs) / 1_000;
     for (let nowMs = 0; nowMs <= 20_000; nowMs += everyMs) expect(push(stream, bytes, limit, nowMs)).toBe(0);
   });
@@ -86,7 +86,7 @@ describe.each([1, 2, 3.5])('with a desired rate of 1 / %d of the limit', (parts)
     const bursts = fc.tuple(fc.integer({ min: 0, max: 30_000 }), fc.integer({ min: 1, max: 400 * kib }));
     fc.assert(
       fc.property(fc.array(bursts, { maxLength: 40 }), (pushes) => {
-        const stream = new StreamRate(limit, 0);
+        const stream = new StreamRate().start(limit, 0);
         let nowMs = 0;
         for (const [afterMs, bytes] of pushes) {
           nowMs += afterMs;
@@ -99,7 +99,7 @@ describe.each([1, 2, 3.5])('with a desired rate of 1 / %d of the limit', (parts)
 
 test('shards follow the rate: up at once, down when it is over', () => {
   const limit: StreamRateLimit = { rate: 3_000, burst: 15_000, desiredRate: 1_000 };
-  const stream = new StreamRate(limit, 0);
+  const stream = new StreamRate().start(limit, 0);
   expect(stream.offer(900, limit, 0)).toBe(1);
   expect(stream.offer(900, limit, 100)).toBe(2);
   expect(stream.offer(4_200, limit, 200)).toBe(6);
@@ -109,7 +109,7 @@ test('shards follow the rate: up at once, down when it is over', () => {
 
 test('a desired rate above the limit leaves the limit of the shards that there are', () => {
   const limit: StreamRateLimit = { rate: 1_000, burst: 1_000, desiredRate: 4_000 };
-  const stream = new StreamRate(limit, 0);
+  const stream = new StreamRate().start(limit, 0);
   let bytes = 0;
   for (let nowMs = 0; nowMs < 10_000; nowMs += 100) if (push(stream, 400, limit, nowMs) === 0) bytes += 400;
   expect(bytes).toBeLessThanOrEqual(2 * (10_000 + 1_000));
@@ -117,7 +117,7 @@ test('a desired rate above the limit leaves the limit of the shards that there a
 });
 
 test('a clock that goes back stops nothing', () => {
-  const stream = new StreamRate(unsharded, 1e9);
+  const stream = new StreamRate().start(unsharded, 1e9);
   push(stream, 20 * kib, unsharded, 1e9);
   push(stream, 20 * kib, unsharded, 0);
   expect(push(stream, 20 * kib, unsharded, 2_000)).toBe(0);

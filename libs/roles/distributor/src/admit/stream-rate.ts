@@ -11,6 +11,9 @@ export interface StreamRateLimit {
 /** The offered rate is measured over this time. */
 const windowMs = 1_000;
 
+/** Numbers of a rate; 8 bytes each. */
+export const rateFieldCount = 9;
+
 /** A bucket saves for a refused share if the client repeats it within this time. */
 const savingMs = 10 * 60_000;
 
@@ -23,25 +26,32 @@ const savingMs = 10 * 60_000;
  *
  * A share larger than the bucket could never be admitted: the bucket saves beyond its burst for the share
  * that it refused, so a client that repeats it is served at the rate of the limit.
+ *
+ * A view of numbers in a column, which serves one stream after another: a million streams have no objects.
  */
 export class StreamRate {
-  #tokens: number;
-  #refilledMs: number;
-  /** Shards whose burst is in the bucket, and the time when that many were last needed. */
-  #shards = 1;
-  #neededMs: number;
-  /** Bytes of the largest refused share, and the time of its last attempt. */
-  #awaitedBytes = 0;
-  #awaitedMs = 0;
-  #windowFromMs: number;
-  #windowBytes = 0;
-  #windowBytesBefore = 0;
+  #fields = new Float64Array(rateFieldCount);
+  #at = 0;
 
-  constructor({ burst }: StreamRateLimit, nowMs: number) {
+  /** Moves to the rate whose fields begin at fields[at]. */
+  moveTo(fields: Float64Array<ArrayBuffer>, at: number): this {
+    this.#fields = fields;
+    this.#at = at;
+    return this;
+  }
+
+  get isStarted(): boolean {
+    return this.#shards > 0;
+  }
+
+  /** Begins with a full bucket. All fields are 0. */
+  start({ burst }: StreamRateLimit, nowMs: number): this {
     this.#tokens = burst;
+    this.#shards = 1;
     this.#refilledMs = nowMs;
     this.#neededMs = nowMs;
     this.#windowFromMs = nowMs;
+    return this;
   }
 
   /** Adds a share to the measured rate, and returns the number of shards that the stream needs. */
@@ -98,5 +108,81 @@ export class StreamRate {
     this.#windowBytesBefore = isNext ? this.#windowBytes : 0;
     this.#windowBytes = 0;
     this.#windowFromMs = isNext ? this.#windowFromMs + windowMs : nowMs;
+  }
+
+  get #tokens(): number {
+    return this.#fields[this.#at];
+  }
+
+  set #tokens(value: number) {
+    this.#fields[this.#at] = value;
+  }
+
+  get #refilledMs(): number {
+    return this.#fields[this.#at + 1];
+  }
+
+  set #refilledMs(value: number) {
+    this.#fields[this.#at + 1] = value;
+  }
+
+  /** Shards whose burst is in the bucket. */
+  get #shards(): number {
+    return this.#fields[this.#at + 2];
+  }
+
+  set #shards(value: number) {
+    this.#fields[this.#at + 2] = value;
+  }
+
+  /** The time when that many shards were last needed. */
+  get #neededMs(): number {
+    return this.#fields[this.#at + 3];
+  }
+
+  set #neededMs(value: number) {
+    this.#fields[this.#at + 3] = value;
+  }
+
+  /** Bytes of the largest refused share. */
+  get #awaitedBytes(): number {
+    return this.#fields[this.#at + 4];
+  }
+
+  set #awaitedBytes(value: number) {
+    this.#fields[this.#at + 4] = value;
+  }
+
+  /** Time of its last attempt. */
+  get #awaitedMs(): number {
+    return this.#fields[this.#at + 5];
+  }
+
+  set #awaitedMs(value: number) {
+    this.#fields[this.#at + 5] = value;
+  }
+
+  get #windowFromMs(): number {
+    return this.#fields[this.#at + 6];
+  }
+
+  set #windowFromMs(value: number) {
+    this.#fields[this.#at + 6] = value;
+  }
+
+  get #windowBytes(): number {
+    return this.#fields[this.#at + 7];
+  }
+
+  set #windowBytes(value: number) {
+    this.#fields[this.#at + 7] = value;
+  }
+
+  get #windowBytesBefore(): number {
+    return this.#fields[this.#at + 8];
+  }
+
+  set #windowBytesBefore(value: number) {
+    this.#fields[this.#at + 8] = value;
   }
 }

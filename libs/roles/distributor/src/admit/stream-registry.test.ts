@@ -21,7 +21,7 @@ function offered(seconds: readonly number[]): OfferedRows & { refused: number[] 
 }
 
 test('how far behind counts from the newest admitted entry, within a push too', () => {
-  const registry = new StreamRegistry(options);
+  const registry = new StreamRegistry(options, 1);
   const tenant = parseTenantId('t');
   const stream = resolveStream(tenant, '{app="a"}', defaultLimits);
   const first = offered([10_000, 6_400, 6_399, 20_000, 16_399, 16_400]);
@@ -37,7 +37,7 @@ test('how far behind counts from the newest admitted entry, within a push too', 
 });
 
 test('only so many refused rows are named, all are counted', () => {
-  const registry = new StreamRegistry(options);
+  const registry = new StreamRegistry(options, 1);
   const tenant = parseTenantId('t');
   const stream = resolveStream(tenant, '{app="a"}', defaultLimits);
   const problem = registry.admit(tenant, stream, offered([100_000, 1, 2, 3, 4]), defaultLimits, 0);
@@ -46,7 +46,7 @@ test('only so many refused rows are named, all are counted', () => {
 });
 
 test('tenants and streams that go silent are forgotten', () => {
-  const registry = new StreamRegistry(options);
+  const registry = new StreamRegistry(options, 1);
   for (let i = 0; i < 500; i++) {
     const tenant = parseTenantId(`t${i}`);
     registry.admit(tenant, resolveStream(tenant, '{app="a"}', defaultLimits), offered([1]), defaultLimits, i);

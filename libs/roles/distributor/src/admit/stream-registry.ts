@@ -2,20 +2,20 @@
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';
-import { admitLines, newState, rateLimit, shareOf } from './admit-rows.ts';
-import type { Admission, StreamState } from './admit-rows.ts';
+import { admitLines, rateLimit, shareOf } from './admit-rows.ts';
+import type { Admission } from './admit-rows.ts';
 import { PartlyStoredRows } from './partly-stored-rows.ts';
 import { RefusedRows, streamLimitText, streamRateText } from './refused-rows.ts';
 import type { AdmissionProblem, OfferedRows } from './refused-rows.ts';
 import type { OnShards, SharedStreams, StreamAdmission, StreamRegistryOptions } from './stream-admission.ts';
-import { streamHash } from './stream-limit-claims.ts';
 import type { StreamLimitOwner } from './stream-limit-claims.ts';
-import { StreamRate } from './stream-rate.ts';
+import type { StreamState } from './stream-state.ts';
+import { StreamStates } from './stream-states.ts';
 
 interface TenantState {
-  readonly streams: Map<string, StreamState>;
-  /** Streams that the counter refused, each with the time until which it is not claimed again. */
-  readonly refusedUntilMs: Map<string, number>;
+  readonly streams: StreamStates;
+  /** Hashes of streams that the counter refused, each with the time until which it is not claimed again. */
+  readonly refusedUntilMs: Map<number, number>;
   /** The counter that has received all `streams`. */
   counterId: string | undefined;
   sweptMs: number;
@@ -42,11 +42,16 @@ export class StreamRegistry implements StreamAdmission {
   readonly #onShards: OnShards | undefined;
   readonly #tenants = new Map<TenantId, TenantState>();
   readonly #storedRetries = new PartlyStoredRows();
+  readonly #seed: number;
   #sweptMs: number | undefined;
 
-  /** @param shared absent: no other distributor has streams of the same tenants */
-  constructor(options: StreamRegistryOptions, shared?: SharedStreams, onShards?: OnShards) {
+  /**
+   * @param seed a random number of 32 bits
+   * @param shared absent: no other distributor has streams of the same tenants
+   */
+  constructor(options: StreamRegistryOptions, seed: number, shared?: SharedStreams, onShards?: OnShards) {
     this.#options = options;
+    this.#seed = seed;
     this.#shared = shared;
     this.#onShards = onShards;
   }
@@ -63,11 +68,11 @@ export class StreamRegistry implements StreamAdmission {
     if (!counter) return undefined;
     const tenantState = this.#tenantState(tenant, nowMs);
     this.#introduce(tenant, tenantState, counter, activeMax, nowMs);
-    const questions = new Map<string, Promise<void>>();
-    for (const { text } of streams) {
-      const isKnown = tenantState.streams.has(text) || (tenantState.refusedUntilMs.get(text) ?? 0) > nowMs;
-      if (!isKnown && !questions.has(text)) {
-        questions.set(text, this.#claim(counter, tenant, tenantState, { text, activeMax, nowMs }));
+    const questions = new Map<number, Promise<void>>();
+    for (const { hash } of streams) {
+      const isKnown = tenantState.streams.has(hash) || (tenantState.refusedUntilMs.get(hash) ?? 0) > nowMs;
+      if (!isKnown && !questions.has(hash)) {
+        questions.set(hash, this.#claim(counter, tenant, tenantState, { hash, activeMax, nowMs }));
       }
     }
     return questions.size === 0 ? undefined : Promise.all(questions.values()).then(() => undefined);
@@ -82,23 +87,24 @@ export class StreamRegistry implements StreamAdmission {
   ): AdmissionProblem | undefined {
     this.#sweepTenants(nowMs);
     const tenantState = this.#tenantState(tenant, nowMs);
-    let state = tenantState.streams.get(stream.text);
+    let state = tenantState.streams.get(stream.hash);
     if (!state) {
-      if (!this.#hasRoom(tenantState, stream.text, limits, nowMs)) {
+      if (!this.#hasRoom(tenantState, stream.hash, limits, nowMs)) {
         for (let i = 0; i < rows.count; i++) rows.refuse(i, 'stream_limit');
         return { status: 429, text: streamLimitText(stream.text, tenant) };
       }
-      state = newState(nowMs);
       // The stream was admitted without a claim: the next counter gets a report of all streams.
       if (this.#shared) tenantState.counterId = undefined;
-      tenantState.streams.set(stream.text, state);
+      state = tenantState.streams.add(stream.hash, nowMs);
     }
     state.seenMs = nowMs;
     if (this.#shared && nowMs - state.reportedMs > this.#options.streamIdleMs / reportsPerIdleTime) {
-      this.#report(tenant, tenantState, stream.text, state, limits, nowMs);
+      this.#report(tenant, tenantState, state, limits, nowMs);
     }
     if (nowMs - tenantState.sweptMs > this.#options.streamIdleMs / sweepsPerIdleTime) {
       this.#sweep(tenantState, nowMs);
+      // The stream may have another row now.
+      state = tenantState.streams.get(stream.hash)!;
     }
     return this.#admitRows(tenant, stream, state, rows, limits, nowMs);
   }
@@ -117,10 +123,22 @@ export class StreamRegistry implements StreamAdmission {
     return this.#tenants.get(tenant)?.streams.size ?? 0;
   }
 
+  /** Memory of what is known of streams, over all tenants. */
+  get stateBytes(): number {
+    let bytes = 0;
+    for (const { streams } of this.#tenants.values()) bytes += streams.bytes;
+    return bytes;
+  }
+
   #tenantState(tenant: TenantId, nowMs: number): TenantState {
     let state = this.#tenants.get(tenant);
     if (!state) {
-      state = { streams: new Map(), refusedUntilMs: new Map(), counterId: undefined, sweptMs: nowMs };
+      state = {
+        streams: new StreamStates(this.#seed),
+        refusedUntilMs: new Map(),
+        counterId: undefined,
+        sweptMs: nowMs,
+      };
       this.#tenants.set(tenant, state);
     }
     return state;
@@ -136,9 +154,9 @@ export class StreamRegistry implements StreamAdmission {
   /**
    * Whether a new stream fits into this distributor's share of the limit, without a verdict of the counter.
    */
-  #hasRoom(tenantState: TenantState, text: string, limits: Limits, nowMs: number): boolean {
+  #hasRoom(tenantState: TenantState, hash: number, limits: Limits, nowMs: number): boolean {
     const { streams, refusedUntilMs } = tenantState;
-    if ((refusedUntilMs.get(text) ?? 0) > nowMs) return false;
+    if ((refusedUntilMs.get(hash) ?? 0) > nowMs) return false;
     const distributors = this.#shared ? Math.max(1, this.#shared.healthyDistributors()) : 1;
     const share = Math.ceil(this.#activeMax(limits) / distributors);
     // A push may have thousands of streams over the limit: they share one sweep.
@@ -157,25 +175,25 @@ export class StreamRegistry implements StreamAdmission {
     if (tenantState.counterId === counter.id) return;
     tenantState.counterId = counter.id;
     if (tenantState.streams.size === 0) return;
-    for (const state of tenantState.streams.values()) state.reportedMs = nowMs;
-    void this.#shared!.claims.reportAll(counter, tenant, tenantState.streams.keys(), activeMax);
+    const hashes = tenantState.streams.reportAll(nowMs);
+    void this.#shared!.claims.reportAll(counter, tenant, hashes, activeMax);
   }
 
   async #claim(
     counter: StreamLimitOwner,
     tenant: TenantId,
     tenantState: TenantState,
-    { text, activeMax, nowMs }: { text: string; activeMax: number; nowMs: number },
+    { hash, activeMax, nowMs }: { hash: number; activeMax: number; nowMs: number },
   ): Promise<void> {
-    const verdict = await this.#shared!.claims.claim(counter, tenant, streamHash(text), activeMax);
+    const verdict = await this.#shared!.claims.claim(counter, tenant, hash, activeMax);
     const { streams, refusedUntilMs } = tenantState;
     if (verdict === true) {
-      refusedUntilMs.delete(text);
+      refusedUntilMs.delete(hash);
       // Another push may have added it meanwhile.
-      if (!streams.has(text)) streams.set(text, newState(nowMs));
+      if (!streams.has(hash)) streams.add(hash, nowMs);
     } else if (verdict === false) {
       if (refusedUntilMs.size >= refusedMax) refusedUntilMs.clear();
-      refusedUntilMs.set(text, nowMs + refusedMs);
+      refusedUntilMs.set(hash, nowMs + refusedMs);
     } else {
       // The counter may lack the streams that were reported with this call.
       tenantState.counterId = undefined;
@@ -186,7 +204,6 @@ export class StreamRegistry implements StreamAdmission {
   #report(
     tenant: TenantId,
     tenantState: TenantState,
-    text: string,
     state: StreamState,
     limits: Limits,
     nowMs: number,
@@ -197,7 +214,7 @@ export class StreamRegistry implements StreamAdmission {
     const counter = claims.ownerOf(tenant);
     // The next push reports all streams to the new counter.
     if (counter?.id !== tenantState.counterId || !counter) return;
-    if (claims.report(counter, tenant, streamHash(text), activeMax)) state.reportedMs = nowMs;
+    if (claims.report(counter, tenant, state.hash, activeMax)) state.reportedMs = nowMs;
   }
 
   #admitRows(
@@ -221,7 +238,7 @@ export class StreamRegistry implements StreamAdmission {
     const { stream, state, rows, refused, limit, nowMs } = admission;
     const share = shareOf(admission, this.#storedRetries.hasAny(nowMs) ? this.#storedRetries : undefined);
     if (share.bytes > 0 && limit) {
-      const rate = (state.rate ??= new StreamRate(limit, nowMs));
+      const rate = state.rate(limit, nowMs);
       const shards = rate.offer(share.bytes, limit, nowMs);
       const waitMs = rate.take(share.bytes, shards, limit, nowMs);
       if (waitMs > 0) {
@@ -255,8 +272,6 @@ export class StreamRegistry implements StreamAdmission {
 
   #sweep(tenantState: TenantState, nowMs: number): void {
     tenantState.sweptMs = nowMs;
-    for (const [text, state] of tenantState.streams) {
-      if (nowMs - state.seenMs > this.#options.streamIdleMs) tenantState.streams.delete(text);
-    }
+    tenantState.streams.forgetBefore(nowMs - this.#options.streamIdleMs);
   }
 }

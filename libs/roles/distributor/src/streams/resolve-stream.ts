@@ -1,7 +1,7 @@
 /** From the label text of a push to a checked stream: step *validate* of a written line. */
 import type { Limits } from '@loki/config';
 import { parseLabels } from '@loki/logql';
-import { compareText, Labels, LokiError } from '@loki/model';
+import { compareText, hash64, Labels, LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { normalizeLevel } from '../levels/detected-level.ts';
 import { compiledLimits } from './compiled-limits.ts';
@@ -26,6 +26,8 @@ export interface ResolvedStream {
   readonly rejection: StreamRejection | undefined;
   /** Hash of tenant and labels: chooses the partition. */
   readonly placementHash: number;
+  /** 53 bits of the hash of the labels: the stream as its counter identifies it; 0: it is rejected. */
+  readonly hash: number;
   /** Level that a label of the stream states, for its entries without a level of their own. */
   readonly level: string | undefined;
   readonly isInternal: boolean;
@@ -102,6 +104,7 @@ export function resolveStream(
     text: labels.toString(),
     rejection: undefined,
     placementHash: placementHash(tenant + labels.toString()),
+    hash: Number(BigInt.asUintN(53, hash64(labels.toString()))),
     level: levelOfLabels(labels, limits),
     isInternal: isInternalStream(pairs),
     policy,
@@ -116,6 +119,7 @@ function rejected(limits: Limits, text: string, rejection: StreamRejection, poli
     text,
     rejection,
     placementHash: 0,
+    hash: 0,
     level: undefined,
     isInternal: false,
     policy,
