@@ -1,11 +1,10 @@
 /** Connects this process's roles with those of other processes, by rings and gRPC. */
-import type { CatalogNewsSource, Partitions } from '@loki/catalog';
+import type { Partitions } from '@loki/catalog';
 import type { Config, LimitsSource, RpcPeer } from '@loki/config';
-import type { StreamLimitOwners } from '@loki/distributor';
 import type { QueryFrontend } from '@loki/gateway';
 import { ownsAll } from '@loki/ingester';
 import type { OwnedPartitions } from '@loki/ingester';
-import { LokiError, parseTenantId } from '@loki/model';
+import { parseTenantId } from '@loki/model';
 import type {
   Clock,
   DistributorService,
@@ -16,14 +15,12 @@ import type {
   StreamLimitService,
   Timers,
 } from '@loki/ports';
-import type { PartitionOwners } from '@loki/querier';
 import { ownedPartitions, partitionLeadership } from '@loki/ring';
 import {
   ChannelPool,
   IngesterClient,
   QuerierWorker,
   serveFrontend,
-  PatternsClient,
   serveIngester,
   servePatterns,
   servePusher,
@@ -35,11 +32,8 @@ import { NodeClock } from '@loki/runtime';
 import { countedDistributor, countedIngester } from '@loki/telemetry';
 import type { ServerMetrics } from '@loki/telemetry';
 import { watchAddresses } from './addresses.ts';
+import { IngesterPeers } from './ingester-peers.ts';
 import { PushRouter } from './push-router.ts';
-import { ringCatalogNews } from './ring-catalog-news.ts';
-import { RingPartitionOwners } from './ring-partition-owners.ts';
-import { RingPatterns } from './ring-patterns.ts';
-import { RingStreamLimitOwners } from './ring-stream-limit-owners.ts';
 import type { RingName, Rings } from './rings.ts';
 import { RouteForwarder } from './route-forwarder.ts';
 import { Successors } from './successors.ts';
@@ -80,13 +74,14 @@ export class Cluster {
   readonly #joins: RingName[] = [];
   readonly #stops: (() => Promise<void>)[] = [];
   readonly #pools: ChannelPool[] = [];
-  #ingester: IngesterService | undefined;
-  #readerChannels: ChannelPool | undefined;
+  /** The ingesters of all processes, this one's included. */
+  readonly ingesters: IngesterPeers;
   #successors: Successors | undefined;
   #isLeaving = false;
 
   constructor(deps: ClusterDeps) {
     this.#deps = deps;
+    this.ingesters = new IngesterPeers({ ...deps, channels: (peer) => this.channels(peer) });
   }
 
   /**
@@ -121,10 +116,15 @@ export class Cluster {
   }
 
   serveIngester(ingester: IngesterService, streamCounts: StreamLimitService): void {
-    this.#ingester = countedIngester(ingester, this.#deps);
-    serveIngester(this.#deps.rpc, this.#ingester);
+    const counted = countedIngester(ingester, this.#deps);
+    this.ingesters.own = counted;
+    serveIngester(this.#deps.rpc, counted);
     serveStreamLimits(this.#deps.rpc, streamCounts);
     this.#joins.push('ring');
+  }
+
+  servePatterns(patterns: PatternService): void {
+    servePatterns(this.#deps.rpc, patterns);
   }
 
   serveDistributor(distributor: DistributorService): void {
@@ -164,40 +164,6 @@ export class Cluster {
     return () => Math.max(1, view.ring.eligible.length);
   }
 
-  /** The counters of tenants' streams; undefined: this process counts all of them. */
-  async streamLimiters(
-    own: StreamLimitService | undefined,
-    partitions: Partitions,
-  ): Promise<StreamLimitOwners | undefined> {
-    const { config, rings } = this.#deps;
-    if (config.writeLog.kind === 'embedded') return undefined;
-    return new RingStreamLimitOwners({
-      ingesters: await rings.view('ring'),
-      channels: this.channels('ingester'),
-      // The number at first: all distributors must choose alike, whatever they know of later ones.
-      partitionCount: partitions.steps[0].count,
-      replicationFactor: config.ring.replicationFactor,
-      ...(own ? { own: { id: rings.id, service: own } } : {}),
-    });
-  }
-
-  /** Patterns of lines, from this process alone or from all ingesters; undefined: none. */
-  async patterns(own: PatternService | undefined): Promise<PatternService | undefined> {
-    const { config, rings, rpc, logger } = this.#deps;
-    if (own) servePatterns(rpc, own);
-    if (own && config.writeLog.kind === 'embedded') return own;
-    if (!config.patternIngester.enabled || !config.components.has('query-frontend')) return undefined;
-    const channels = this.channels('patterns');
-    const ingesters = await rings.view('ring');
-    ingesters.onChange(({ instances }) => channels.keep(new Set(instances.map(({ address }) => address))));
-    return new RingPatterns({
-      ingesters,
-      serviceOf: ({ id, address }) =>
-        own && id === rings.id ? own : new PatternsClient(channels.to(address)),
-      logger,
-    });
-  }
-
   /** A router that sends pushes to remote distributors. */
   async pushRouter(): Promise<PushRouter> {
     const { rings, clock, timers, logger } = this.#deps;
@@ -210,62 +176,6 @@ export class Cluster {
     });
     this.#stops.push(async () => router.stop());
     return router;
-  }
-
-  /** The owners of partitions, whose heads are queried; this process's own ingester comes first. */
-  async partitionOwners(partitions: Partitions): Promise<PartitionOwners> {
-    const { config, rings, clock, timers } = this.#deps;
-    const ingester = this.#ingester;
-    if (ingester && config.writeLog.kind === 'embedded') {
-      const numbers = Array.from({ length: partitions.asked }, (_, partition) => partition);
-      return { partitions: () => numbers, owners: () => [ingester] };
-    }
-    return new RingPartitionOwners({
-      ingesters: await rings.view('ring'),
-      channels: this.#channelsOfReaders(),
-      clock,
-      timers,
-      partitions,
-      replicationFactor: config.ring.replicationFactor,
-      ...(ingester ? { own: { id: rings.id, ingester } } : {}),
-    });
-  }
-
-  /** News of the catalog from all ingesters, that of this process included. */
-  async catalogNews(): Promise<CatalogNewsSource> {
-    const { config, rings } = this.#deps;
-    if (config.writeLog.kind === 'embedded') {
-      return async (numbers, signal) => {
-        const news = await this.#ingester?.catalogNews?.(numbers, signal);
-        return news ? [news] : [];
-      };
-    }
-    return ringCatalogNews({
-      ingesters: await rings.view('ring'),
-      channels: this.#channelsOfReaders(),
-      own: () => this.#ingester && { id: rings.id, ingester: this.#ingester },
-    });
-  }
-
-  /** Connections to ingesters for queries and news. */
-  #channelsOfReaders(): ChannelPool {
-    return (this.#readerChannels ??= this.channels('ingester'));
-  }
-
-  /**
-   * A function that asks every healthy ingester to flush. Silent ones are skipped: others lead their
-   * partitions.
-   */
-  async flusher(): Promise<(signal?: AbortSignal) => Promise<void>> {
-    const view = await this.#deps.rings.view('ring');
-    const channels = this.channels('ingester');
-    return async (signal) => {
-      const there = view.ring.instances.filter(({ isHealthy }) => isHealthy);
-      const addresses = new Set(there.map(({ address }) => address));
-      channels.keep(addresses);
-      if (addresses.size === 0) throw new LokiError('unavailable', 'no healthy ingester');
-      await Promise.all([...addresses].map((each) => new IngesterClient(channels.to(each)).flush(signal)));
-    };
   }
 
   /** The querier fetches work from the configured frontends, otherwise from those in the ring. */
@@ -328,7 +238,8 @@ export class Cluster {
   async leave(): Promise<void> {
     this.#isLeaving = true;
     await this.#deps.rings.leave();
-    if (this.#ingester) await this.#successors?.takeOverAll(await this.#ingester.partitions());
+    const ingester = this.ingesters.own;
+    if (ingester) await this.#successors?.takeOverAll(await ingester.partitions());
     await Promise.all(this.#stops.map((stop) => stop()));
     for (const channels of this.#pools) channels.close();
     if (this.#deps.config.ring.store !== 'memory') await this.#deps.timers.sleep(leaveMs);

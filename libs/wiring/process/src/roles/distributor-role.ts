@@ -22,13 +22,13 @@ export async function startDistributor(
   await streamShards.start();
   const growth = deps.layout && new PartitionGrowth({ ...deps, layout: deps.layout });
   await growth?.start();
-  const streamLimiters = await cluster.streamLimiters(streamCounts, deps.partitions);
+  const streamLimitOwners = await cluster.ingesters.streamLimitOwners(streamCounts, deps.partitions);
   const started = new Distributor(
     {
       ...deps,
       metrics: distributorMetrics(deps.metrics),
       healthyDistributors,
-      streamLimitOwners: streamLimiters,
+      streamLimitOwners,
       streamShards,
       lag,
     },

@@ -49,7 +49,7 @@ common: {path_prefix: ${directory}, storage: {filesystem: {chunks_directory: ${d
     memory,
     onMissing: quiet,
   } as unknown as RoleDeps;
-  const cluster = { catalogNews: async () => async () => [] } as unknown as Cluster;
+  const cluster = { ingesters: { catalogNews: async () => async () => [] } } as unknown as Cluster;
   const storage = await openStorage(deps, cluster);
   try {
     expect([storage.follower !== undefined, waits > 0]).toEqual([isFollowing, isFollowing]);

@@ -119,7 +119,7 @@ export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<Sto
         ...deps,
         catalog,
         requests: hiding.requests,
-        news: await cluster.catalogNews(),
+        news: await cluster.ingesters.catalogNews(),
         sharedLogs,
         netRounds: layout ? undefined : loneNetRounds,
       })

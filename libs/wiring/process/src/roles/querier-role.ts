@@ -6,7 +6,7 @@ import type { StorageDeps } from './open-storage.ts';
 /** The querier of this process. */
 export async function makeQuerier(deps: StorageDeps, caches: ResultsCaches | undefined): Promise<Querier> {
   return new Querier({
-    ingesters: await deps.cluster.partitionOwners(deps.partitions),
+    ingesters: await deps.cluster.ingesters.partitionOwners(deps.partitions),
     catalog: deps.adapters?.catalog?.(deps.catalog) ?? deps.catalog,
     workers: deps.workers,
     logger: deps.logger,

@@ -84,7 +84,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
   const flush = ingester
     ? (signal?: AbortSignal) => ingester.flush(signal)
     : runs('gateway')
-      ? await cluster.flusher()
+      ? await cluster.ingesters.flusher()
       : undefined;
   const compactor =
     storage && runs('compactor')
@@ -92,7 +92,7 @@ export async function startRoles(deps: RoleDeps): Promise<Roles> {
           ...(log ?? storage),
           share: await deps.rings.share('compactor'),
           // Heads of an embedded log are in this process.
-          flush: config.writeLog.kind === 'embedded' ? ingester && flush : await cluster.flusher(),
+          flush: config.writeLog.kind === 'embedded' ? ingester && flush : await cluster.ingesters.flusher(),
         })
       : undefined;
   if (compactor) cluster.announce('compactor');
@@ -166,7 +166,8 @@ async function startWriters(deps: RoleDeps, cluster: Cluster, storage: StorageDe
     config.patternIngester.enabled && runs('ingester') && storage
       ? new PatternIngester({ ...storage, metrics: patternMetrics(storage.metrics) })
       : undefined;
-  const patternService = await cluster.patterns(patterns);
+  if (patterns) cluster.servePatterns(patterns);
+  const patternService = await cluster.ingesters.patterns(patterns);
   const streamCounts = runs('ingester')
     ? // Distributors report that a stream is in use up to a quarter of that time late.
       new StreamLimitCounts(clock, { streamIdleMs: 1.25 * config.ingester.chunkIdlePeriodMs })
