@@ -1,34 +1,34 @@
 /** Boots one process of a simulated cluster from real roles. */
 import {
-  Catalog,
-  CatalogFollower,
   DeleteRequests,
   HiddenRows,
-  PartitionLayout,
   SharedLogs,
-  StreamShards,
   committedSegments,
   partitionCommitters,
 } from '@loki/catalog';
-import type { Partitions } from '@loki/catalog';
+import type { Catalog } from '@loki/catalog';
 import { Compactor, compactorDefaults } from '@loki/compactor';
 import { buildLimits } from '@loki/config';
 import type { Limits, LimitsSource } from '@loki/config';
 import { Distributor } from '@loki/distributor';
 import { Ingester } from '@loki/ingester';
-import type { WriteLog } from '@loki/ports';
 import { Querier } from '@loki/querier';
 import { WorkShare, ownedPartitions, partitionLeadership } from '@loki/ring';
 import { Metrics, compactorMetrics, distributorMetrics, ingesterMetrics } from '@loki/telemetry';
 import { VirtualWorkers, traceLogger } from '@loki/virtual';
-import { bugsOf, noNews } from './cluster-bugs.ts';
+import { bugsOf } from './cluster-bugs.ts';
 import { NetworkOwners } from './cluster-owners.ts';
 import type { Birth, Booted, ClusterWorld, IngesterNode } from './cluster-world.ts';
+import {
+  catalogOf,
+  catalogSizes,
+  followCatalog,
+  leadGrowth,
+  startLayout,
+  startShards,
+} from './node-catalog.ts';
 import { hook, join, logOf, storeOf, viewOf } from './node-services.ts';
-import { isExcused } from './sim-clients.ts';
 import { limitsWith } from './sim-node.ts';
-import { countingShards } from './sim-shards.ts';
-import type { SimShards } from './sim-shards.ts';
 
 export type NodeKind = 'distributor' | 'ingester' | 'querier' | 'compactor';
 
@@ -75,44 +75,6 @@ export async function bootNode(kind: NodeKind, birth: Birth, world: ClusterWorld
   }
 }
 
-/** The read side of the catalog, which follows partitions that are added. */
-function catalogOf(
-  partitions: Partitions,
-  deps: Pick<ConstructorParameters<typeof Catalog>[0], 'objectStore' | 'timers' | 'logger'>,
-): Catalog {
-  const catalog = new Catalog({ ...deps, ...catalogSizes, partitionCount: partitions.owned });
-  partitions.onChange(() => catalog.grow(partitions.owned));
-  return catalog;
-}
-
-/** Follows the catalog by news of ingesters, and by the store. */
-function follow(
-  deps: { catalog: Catalog; layout: PartitionLayout; requests: DeleteRequests; owners: NetworkOwners },
-  { process }: Birth,
-  world: ClusterWorld,
-): CatalogFollower {
-  const { catalog, layout, requests, owners } = deps;
-  const bugs = bugsOf(world.bug);
-  const sharedLogs = new SharedLogs();
-  sharedLogs.reads('layout', layout.shared);
-  const follower = new CatalogFollower({
-    catalog,
-    requests,
-    timers: process.timers,
-    random: process.random.fork('follower'),
-    logger: traceLogger(process),
-    news: world.isNewsLost ? noNews : bugs.readerNews(owners.catalogNews()),
-    sharedLogs,
-    pollMs: followMs,
-    netRounds: bugs.netRounds,
-  });
-  follower.start();
-  return follower;
-}
-
-/** Pause between two rounds of a reader; with `netRounds` of them all is known. */
-export const followMs = 2_000;
-
 async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<DistributorNode> {
   const { process } = birth;
   const { clock, timers, random } = process;
@@ -140,67 +102,6 @@ async function bootDistributor(birth: Birth, world: ClusterWorld): Promise<Distr
     { lingerMs: random.pick([0, 5, 50]) },
   );
   return { ...birth, kind: 'distributor', distributor };
-}
-
-/** Small, so that a seed writes checkpoints and removes what they cover. */
-export const catalogSizes = { checkpointEvery: 8, eraSize: 8, groupBytes: 300 };
-
-/** Sooner than in production, and longer than a store that is down takes to come back. */
-const layoutTimes = { followMs: 1_000, staleMs: 3_000, stageMs: 5_000, leadSeconds: 14 };
-
-/** The number of partitions as one process knows it. */
-async function startLayout(birth: Birth, world: ClusterWorld): Promise<PartitionLayout> {
-  const { clock, timers } = birth.process;
-  const layout = new PartitionLayout({
-    objectStore: storeOf(birth, world),
-    clock,
-    timers,
-    logger: traceLogger(birth.process),
-    count: world.partitionCount,
-    ...layoutTimes,
-  });
-  await layout.start();
-  return layout;
-}
-
-/** As each distributor does: leads an addition through its stages. */
-function leadGrowth(layout: PartitionLayout, log: WriteLog, { process }: Birth, world: ClusterWorld): void {
-  const before = layout.steps.length;
-  const look = async (): Promise<void> => {
-    for (;;) {
-      await process.timers.sleep(1_000);
-      try {
-        const askedMs = process.clock.monotonicMs();
-        await layout.advance(await log.countPartitions!(), askedMs);
-        if (layout.steps.length > before) world.onCount('grown', 1);
-      } catch (error) {
-        if (!isExcused(error)) throw error;
-      }
-    }
-  };
-  look().catch((error: unknown) => process.scheduler.fail(error));
-}
-
-/**
- * Steps begin sooner than in production, so that a seed reaches some; but later than a failed store comes
- * back.
- */
-const shardLeadSeconds = 14;
-
-async function startShards(birth: Birth, world: ClusterWorld): Promise<SimShards> {
-  const { clock, timers, name } = birth.process;
-  const shards = new StreamShards({
-    objectStore: storeOf(birth, world),
-    clock,
-    timers,
-    logger: traceLogger(birth.process),
-    writer: name,
-    healthyDistributors: () => 3,
-    leadSecondsShared: shardLeadSeconds,
-    refreshMs: 1_000,
-  });
-  await shards.start();
-  return countingShards(shards, world.onCount);
 }
 
 async function bootIngester(birth: Birth, world: ClusterWorld): Promise<IngesterNode> {
@@ -261,7 +162,7 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
   const bugs = bugsOf(world.bug);
   const partitionsAsked = bugs.readerPartitions(partitions);
   const ingesters = new NetworkOwners({ birth, view, world, partitions: partitionsAsked, replicationFactor });
-  follow({ catalog, layout: partitions, requests, owners: ingesters }, birth, world);
+  followCatalog({ catalog, layout: partitions, requests, owners: ingesters }, birth, world);
   const querier = new Querier({
     ingesters,
     catalog: bugs.readerCatalog(catalog),
@@ -292,7 +193,7 @@ async function bootCompactor(birth: Birth, world: ClusterWorld): Promise<Compact
   const requests = new DeleteRequests({ objectStore, clock, timers });
   await requests.load();
   const bugs = bugsOf(world.bug);
-  const follower = follow({ catalog, layout: partitions, requests, owners: ingesters }, birth, world);
+  const follower = followCatalog({ catalog, layout: partitions, requests, owners: ingesters }, birth, world);
   const compactor = new Compactor({
     objectStore,
     catalog,

@@ -1,27 +1,28 @@
 /** One seed with several processes: clients, faults, judgement. */
-import { Catalog } from '@loki/catalog';
-import type { CompactorOptions } from '@loki/compactor';
-import type { IngesterOptions } from '@loki/ingester';
 import { parseTenantId } from '@loki/model';
-import { Prng, VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
+import { VirtualBucket, VirtualLog, VirtualNetwork, VirtualProcess, VirtualRings } from '@loki/virtual';
+import type { Prng } from '@loki/virtual';
 import { alwaysOf } from './always.ts';
-import { bugsOf } from './cluster-bugs.ts';
 import type { ClusterBug } from './cluster-bugs.ts';
+import {
+  drawClusterIngesterOptions,
+  drawCompactorOptions,
+  drawGrowth,
+  withinShardPromises,
+} from './cluster-draws.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
 import type { ClusterFaults } from './cluster-faults.ts';
 import { Fleet } from './cluster-fleet.ts';
 import { startClusterNemesis } from './cluster-nemesis.ts';
-import { catalogSizes, followMs } from './cluster-nodes.ts';
+import { ClusterStore } from './cluster-store.ts';
 import type { ClusterCount, ClusterWorld } from './cluster-world.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { entriesOf, everythingOf, isExcused } from './sim-clients.ts';
-import { drawIngesterOptions } from './sim-ingester-options.ts';
 import { drawStreamRates } from './sim-shards.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import type { Push } from './sim-workload.ts';
 import { ReadSimulation, Stuck } from './simulation.ts';
 import type { Direction, PushMessage, SimulationOptions, SimulationResult } from './simulation.ts';
-import { storeFaults } from './store-faults.ts';
 
 type ClusterCounts = Record<
   ClusterCount | 'crashes' | 'queries' | 'queriesFailed' | 'deletes' | 'moved',
@@ -222,6 +223,8 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
 
   async #finalJudgement(): Promise<void> {
     const judge = new VirtualProcess(this.scheduler, 'judge');
+    const store = new ClusterStore(this.#world);
+    const { tenants } = this.workload;
     const rows = () => this.#patiently(judge, () => this.#checkAll(judge));
     // Pushes whose clients have given up may still be on their way.
     await judge.timers.sleep(pushesOverMs);
@@ -233,14 +236,15 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     this.#compare(before, flushed, 'a flush');
     await judge.timers.sleep(3 * (this.#world.compactorOptions.intervalMs ?? 0));
     this.#compare(flushed, await rows(), 'compaction');
-    await this.#checkStore(judge);
-    await this.#patiently(judge, () => this.#checkReaders(judge));
+    this.add(await store.faults(judge, tenants));
+    const readers = () => this.#fleet.queriers();
+    this.add(await this.#patiently(judge, () => store.readersBehind(judge, readers)));
     this.#fleet.crashAll();
     this.#compare(flushed, await rows(), 'a crash');
     if (!this.#hasDeletes || this.random.chance(0.6)) return;
     await judge.timers.sleep(deletesOverMs);
     await rows();
-    await this.#checkStore(judge);
+    this.add(await store.faults(judge, tenants));
   }
 
   #compare(before: number, after: number, change: string): void {
@@ -270,93 +274,4 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     for (const tenant of this.workload.tenants) rows += (await this.check(judge, tenant)).length;
     return rows;
   }
-
-  /** Without a query, and whatever news were lost: after the rounds of the net a reader knows all. */
-  async #checkReaders(judge: VirtualProcess): Promise<void> {
-    const numbersOf = (catalog: Catalog): number[] => [
-      catalog.compacted.number,
-      ...catalog.partitions().map(({ state }) => state.number),
-    ];
-    const store = this.#catalog(judge);
-    await store.refresh();
-    const newest = numbersOf(store);
-    const { partition, shared } = bugsOf(undefined).netRounds;
-    await judge.timers.sleep((Math.max(partition, shared) + 4) * followMs);
-    for (const { name, catalog } of this.#fleet.queriers()) {
-      const numbers = numbersOf(catalog);
-      if (newest.every((number, i) => numbers[i] >= number)) continue;
-      this.add([
-        { kind: 'behind', text: `${name} knows manifests up to ${numbers.join()}, not ${newest.join()}` },
-      ]);
-    }
-  }
-
-  #catalog(judge: VirtualProcess): Catalog {
-    const { bucket, log } = this.#world;
-    return new Catalog({
-      objectStore: bucket.client(judge),
-      timers: judge.timers,
-      partitionCount: log.partitionCount,
-      ...catalogSizes,
-    });
-  }
-
-  /**
-   * Manifests are gapless (a catalog that loads proves it), and each segment that is read is present and
-   * intact.
-   */
-  async #checkStore(judge: VirtualProcess): Promise<void> {
-    const { bucket } = this.#world;
-    const catalog = this.#catalog(judge);
-    await catalog.refresh();
-    const keys = this.workload.tenants.flatMap((tenant) =>
-      catalog.segmentsFor(tenant, 0n, 1n << 62n).map(({ key }) => key),
-    );
-    this.add(storeFaults(bucket, keys));
-  }
-}
-
-/** Each third seed adds partitions, and so does each with a planted bug that concerns them. */
-function drawGrowth(seed: number, bug: ClusterBug | undefined): Prng | undefined {
-  if (bug === 'partitionsByNow' || bug === 'partitionsUnasked') return new Prng(`growth ${seed}`);
-  // These seeds are long: other bugs are found without them.
-  const mayGrow = bug === undefined || bug === 'appendsOvertake';
-  return mayGrow && seed % 3 === 2 ? new Prng(`growth ${seed}`) : undefined;
-}
-
-/** More owners, and a log that is read across a network. */
-function drawClusterIngesterOptions(random: Prng): Partial<IngesterOptions> {
-  return {
-    ...drawIngesterOptions(random),
-    flushCheckMs: 2_000,
-    headBytesMax: 1_200_000,
-    readWaitMs: 1_000,
-    logMarginRecords: random.pick([0, 0, 20]),
-  };
-}
-
-/** Times of production in proportion: grace outlives queries, which run 20 s at most. */
-function drawCompactorOptions(random: Prng, removesRows: boolean): Partial<CompactorOptions> {
-  return {
-    intervalMs: random.pick([1_000, 5_000]),
-    settleMs: random.pick([0, 1_000]),
-    closeDelayMs: random.pick([5_000, 60_000]),
-    fanIn: random.pick([2, 3]),
-    dropAfterMs: 30_000,
-    deleteDelayMs: 30_000,
-    orphanAfterMs: 120_000,
-    orphanIntervalMs: 5_000,
-    commitWithinMs: 30_000,
-    removeManifestsAfterMs: 1_000,
-    cancelPeriodMs: random.pick([0, 5_000]),
-    removesRows,
-  };
-}
-
-/**
- * Steps of sharded streams promise nothing to a clock that is hours wrong, nor to a process that only the
- * store cannot reach.
- */
-function withinShardPromises(faults: ClusterFaults): ClusterFaults {
-  return { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY, cutEveryMs: Number.POSITIVE_INFINITY };
 }
