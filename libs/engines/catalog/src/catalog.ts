@@ -6,6 +6,7 @@ import type { CatalogState } from './catalog-state.ts';
 import { joinCompactions } from './compaction-manifest.ts';
 import type { CompactionManifest, FlushedInput } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
+import { FollowedPartitions, tellDamage } from './followed-partitions.ts';
 import { GroupedLog } from './grouped-log.ts';
 import { compactionKeys } from './keys.ts';
 import type { ManifestSection } from './manifest.ts';
@@ -30,27 +31,15 @@ interface CatalogOptions {
   readonly groupBytes?: number;
 }
 
-interface Partition {
-  readonly catalog: PartitionCatalog;
-  /** The refresh under way. */
-  refreshing: Promise<void> | undefined;
-  isLoaded: boolean;
-  /** Names the damaged manifest that the partition is known up to; undefined: it is known to its end. */
-  damage: string | undefined;
-}
-
 /**
  * Most attempts of a commit: of 30 compactors that commit all the time, each loses 29 of 30 times, and so
  * many in a row once in 10^7 times.
  */
 const commitAttemptsMax = 512;
 
-/** Partitions refreshed side by side. */
-const refreshesMax = 8;
-
 /** The read side: all partitions' manifests, folded and indexed by tenant and time. */
 export class Catalog {
-  readonly #partitions: Partition[] = [];
+  readonly #partitions: FollowedPartitions;
   readonly #index = new SectionIndex();
   readonly #names = new TenantNames();
   /** The compactors' changes to the sections. */
@@ -69,6 +58,8 @@ export class Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options;
+    const onFirstLoad = (): void => void (this.#isComplete = false);
+    this.#partitions = new FollowedPartitions({ logger: options.logger, onFirstLoad });
     this.grow(options.partitionCount);
     this.compactions = new GroupedLog(
       {
@@ -86,10 +77,10 @@ export class Catalog {
 
   /** Follows partitions up to this number, too. Those that are new are read at the next refresh. */
   grow(partitionCount: number): void {
-    while (this.#partitions.length < partitionCount) {
+    while (this.#partitions.count < partitionCount) {
       const catalog = new PartitionCatalog({
         objectStore: this.#options.objectStore,
-        partition: this.#partitions.length,
+        partition: this.#partitions.count,
         eraSize: this.#options.eraSize,
         names: this.#names,
         checkpointEvery: this.#options.checkpointEvery,
@@ -101,22 +92,19 @@ export class Catalog {
           removed: (live, section) => void this.#dropped.push({ live, section }),
         },
       });
-      this.#partitions.push({ catalog, refreshing: undefined, isLoaded: false, damage: undefined });
+      this.#partitions.add(catalog);
     }
   }
 
   /** Catches up with all partitions. */
   async refresh(signal?: AbortSignal): Promise<void> {
-    await this.#refreshAll(this.#partitions, signal);
+    await this.#partitions.refresh(undefined, signal);
     await this.refreshCompactions(signal);
   }
 
   /** Catches up with some partitions; `refreshCompactions` belongs behind it. */
   async refreshSome(partitions: readonly number[], signal?: AbortSignal): Promise<void> {
-    await this.#refreshAll(
-      partitions.map((partition) => this.#partition(partition)),
-      signal,
-    );
+    await this.#partitions.refresh(partitions, signal);
   }
 
   /**
@@ -125,22 +113,8 @@ export class Catalog {
    *
    * @returns whether everything that the news names is known now
    */
-  async learn({ partition, number, manifests }: PartitionNews): Promise<boolean> {
-    const { catalog } = this.#partition(partition);
-    try {
-      if (manifests.length > 0) await catalog.learn(manifests);
-    } catch (error) {
-      this.#options.logger?.warn('catalog: news of a partition cannot be read', { err: String(error) });
-    }
-    return catalog.state.number >= number;
-  }
-
-  async #refreshAll(partitions: readonly Partition[], signal?: AbortSignal): Promise<void> {
-    const waiting = [...partitions];
-    const work = async (): Promise<void> => {
-      for (let next = waiting.pop(); next; next = waiting.pop()) await this.#refreshOne(next, signal);
-    };
-    await Promise.all(Array.from({ length: refreshesMax }, work));
+  learn(news: PartitionNews): Promise<boolean> {
+    return this.#partitions.learn(news);
   }
 
   /** Catches up with the compactors' log. */
@@ -160,13 +134,9 @@ export class Catalog {
    * @throws LokiError `unavailable` when the store does not have manifests so far
    */
   async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
-    const current = this.#partition(partition);
-    // The refresh under way may have looked too early: then one more, begun after now.
-    for (let attempt = 0; attempt < 2 && current.catalog.state.endOffset < offset; attempt++) {
-      await this.#refreshOne(current, signal);
-    }
+    await this.#partitions.refreshTo(partition, offset, signal);
     await this.#complete(signal);
-    this.#proveReach(partition, offset);
+    this.#partitions.proveReach(partition, offset);
   }
 
   /**
@@ -183,7 +153,7 @@ export class Catalog {
     upTo?: ReadonlyMap<number, number>,
   ): readonly SegmentRef[] {
     if (!this.#isComplete) throw new LokiError('unavailable', 'the catalog is not read yet');
-    for (const [partition, offset] of upTo ?? []) this.#proveReach(partition, offset);
+    for (const [partition, offset] of upTo ?? []) this.#partitions.proveReach(partition, offset);
     const sections = this.#index
       .find(tenant, startNs, endNs)
       .filter((ref) => isBelow(ref, upTo?.get(ref.partition)));
@@ -201,7 +171,7 @@ export class Catalog {
 
   /** The fold of a partition's manifests. */
   state(partition: number): CatalogState {
-    return this.#partition(partition).catalog.state;
+    return this.#partitions.catalog(partition).state;
   }
 
   /**
@@ -209,7 +179,7 @@ export class Catalog {
    * again.
    */
   partitions(): readonly PartitionCatalog[] {
-    return this.#partitions.map(({ catalog }) => catalog);
+    return this.#partitions.catalogs();
   }
 
   /** UTC days, counted from 1970, with anything of the tenant, but for sections too long to be compacted. */
@@ -227,22 +197,6 @@ export class Catalog {
     return this.#compacted;
   }
 
-  /** One refresh at a time for each partition; who comes later waits for the same. */
-  async #refreshOne(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
-    partition.refreshing ??= partition.catalog
-      .load()
-      .then(
-        () => (partition.damage = undefined),
-        (error: unknown) => (partition.damage = this.#toldDamage(error, partition.damage)),
-      )
-      .then(() => {
-        if (!partition.isLoaded) this.#isComplete = false;
-        partition.isLoaded = true;
-      })
-      .finally(() => (partition.refreshing = undefined));
-    await abortable(partition.refreshing, signal);
-  }
-
   /** A refresh under way may have begun before a partition was read for the first time: then one more. */
   async #complete(signal: AbortSignal | undefined): Promise<void> {
     for (let attempt = 0; attempt < 2 && !this.#isComplete; attempt++) await this.#readCompactions(signal);
@@ -258,7 +212,7 @@ export class Catalog {
 
   async #loadCompactions(): Promise<void> {
     const dropped = [...this.#dropped];
-    const loaded = this.#partitions.filter(({ isLoaded }) => isLoaded).length;
+    const { loadedCount } = this.#partitions;
     try {
       await this.compactions.load();
       this.#compactionDamage = undefined;
@@ -266,27 +220,10 @@ export class Catalog {
       for (const { live, section } of dropped) this.#index.removed(live, section);
     } catch (error) {
       // The sections stay in the index: what took their place may stand behind the damage.
-      this.#compactionDamage = this.#toldDamage(error, this.#compactionDamage);
+      const { logger } = this.#options;
+      this.#compactionDamage = tellDamage(error, { logger, knownDamage: this.#compactionDamage });
     }
-    if (this.#partitions.filter(({ isLoaded }) => isLoaded).length === loaded) this.#isComplete = true;
-  }
-
-  /**
-   * A damaged object keeps neither the process nor other partitions from being read: what stands before it is
-   * sound. It is read anew at each refresh.
-   *
-   * @returns the text that names it
-   * @throws other errors
-   */
-  #toldDamage(error: unknown, knownDamage: string | undefined): string {
-    if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
-    if (error.message !== knownDamage) {
-      this.#options.logger?.error('catalog: a damaged object; later objects are not read', {
-        err: error.message,
-        repair: 'lokictl repair',
-      });
-    }
-    return error.message;
+    if (this.#partitions.loadedCount === loadedCount) this.#isComplete = true;
   }
 
   #tellCheckpoint(text: string): void {
@@ -297,23 +234,6 @@ export class Catalog {
         repair: 'lokictl repair',
       },
     );
-  }
-
-  #proveReach(partition: number, offset: number): void {
-    const { endOffset } = this.state(partition);
-    if (endOffset >= offset) return;
-    const { damage } = this.#partition(partition);
-    throw new LokiError(
-      'unavailable',
-      `the catalog of partition ${partition} ends at ${endOffset}, below the committed offset ${offset}` +
-        (damage === undefined ? '' : `: ${damage}`),
-    );
-  }
-
-  #partition(partition: number): Partition {
-    const current = this.#partitions[partition];
-    if (!current) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
-    return current;
   }
 }
 

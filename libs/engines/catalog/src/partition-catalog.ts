@@ -4,10 +4,10 @@ import type { ObjectStore, Timers } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import type { StateListener } from './catalog-state.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
-import { checkpointPrefix, manifestKey, manifestPrefix, sealPrefix } from './keys.ts';
+import { checkpointPrefix, manifestPrefix, sealPrefix } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
-import { isReadable } from './numbered-log.ts';
+import { NewestManifests, RecentManifests } from './newest-manifests.ts';
 import { NumberedObjects, removeCovered, uncovered } from './numbered-objects.ts';
 import type { LogKeys, Removal, RemovalOptions } from './numbered-objects.ts';
 import type { TenantNames } from './section-table.ts';
@@ -41,39 +41,8 @@ type CommitOutcome =
   | { readonly outcome: 'committed'; readonly manifest: Manifest }
   | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
 
-/** The newest manifests as stored, up to a bound of bytes. */
-class NewestManifests {
-  readonly #bytesMax: number;
-  #bytes = 0;
-  #manifests: { readonly number: number; readonly bytes: Uint8Array }[] = [];
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  add(number: number, bytes: Uint8Array): void {
-    // A checkpoint lies between.
-    if (this.#manifests.at(-1)?.number !== number - 1) [this.#manifests, this.#bytes] = [[], 0];
-    this.#manifests.push({ number, bytes });
-    this.#bytes += bytes.length;
-    while (this.#bytes > this.#bytesMax) this.#bytes -= this.#manifests.shift()!.bytes.length;
-  }
-
-  after(number: number): readonly Uint8Array[] {
-    if ((this.#manifests[0]?.number ?? Infinity) > number + 1) return [];
-    return this.#manifests.filter((each) => each.number > number).map(({ bytes }) => bytes);
-  }
-}
-
-/** A manifest without its sections, of which there are thousands. */
-type RecentManifest = Pick<Manifest, 'number' | 'startOffset' | 'endOffset' | 'createdMs'> & {
-  readonly key: string | undefined;
-};
-
 /** Manifests that only drop may come between; more in a row than this is not chance. */
 const commitAttemptsMax = 16;
-/** A commit is repeated at once or given up: it will find itself among the last few manifests. */
-const recentMax = 64;
 /** Most times that a reader finds itself behind the removal of manifests during one load. */
 const reloadsMax = 8;
 
@@ -92,7 +61,7 @@ export class PartitionCatalog {
   #checkpoint = 0;
   #isLoaded = false;
   /** Manifests folded last, in which a repeated commit finds itself. */
-  #recent: RecentManifest[] = [];
+  readonly #recent: RecentManifests;
   readonly #newest: NewestManifests;
   readonly #keys: Required<LogKeys>;
   readonly #objects: NumberedObjects;
@@ -114,6 +83,7 @@ export class PartitionCatalog {
     };
     this.#eraSize = options.eraSize;
     this.#newest = new NewestManifests(options.newestBytesMax ?? 0);
+    this.#recent = new RecentManifests(options.objectStore, partition);
     this.#objects = new NumberedObjects(options.objectStore, this.#keys, options.eraSize);
   }
 
@@ -189,7 +159,7 @@ export class PartitionCatalog {
     if (!this.#isLoaded) await this.#load(signal);
     const winners: Manifest[] = [];
     for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
-      const ownManifest = await this.#findOwn(content, signal);
+      const ownManifest = await this.#recent.find(content, signal);
       if (ownManifest) return { outcome: 'committed', manifest: ownManifest };
       if (content.startOffset < this.state.endOffset) return { outcome: 'lost', winners };
       if (content.startOffset > this.state.endOffset) {
@@ -273,38 +243,13 @@ export class PartitionCatalog {
     const number = await this.#checkpoints.load(this.state, signal);
     if (number === undefined) return;
     this.#checkpoint = number;
-    this.#recent = [];
+    this.#recent.clear();
   }
 
   #fold(manifest: Manifest, bytes: Uint8Array): void {
     this.state.fold(manifest);
     this.#newest.add(manifest.number, bytes);
-    const { number, startOffset, endOffset, createdMs, segment } = manifest;
-    this.#recent.push({ number, startOffset, endOffset, createdMs, key: segment?.key });
-    if (this.#recent.length > recentMax) this.#recent.shift();
-  }
-
-  /** Our own manifest, put by an attempt whose answer never came: the same in all but when it was tried. */
-  async #findOwn(content: ManifestContent, signal: AbortSignal | undefined): Promise<Manifest | undefined> {
-    const { startOffset, endOffset, segment } = content;
-    if (endOffset === startOffset) return undefined; // dropping twice is harmless
-    const candidate = this.#recent.find(
-      (each) => each.startOffset === startOffset && each.endOffset === endOffset && each.key === segment?.key,
-    );
-    if (!candidate) return undefined;
-    const { number, createdMs } = candidate;
-    const manifest: Manifest = { ...content, partition: this.partition, number, createdMs };
-    const key = manifestKey(this.partition, number);
-    const encoded = encodeManifest(manifest);
-    const isOwn = await isReadable(
-      this.#store,
-      key,
-      (bytes) => {
-        if (!bytes.equals(encoded)) throw new LokiError('corrupt', `catalog: ${key}: another manifest`);
-      },
-      signal,
-    );
-    return isOwn ? manifest : undefined;
+    this.#recent.add(manifest);
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {

@@ -1,0 +1,149 @@
+/**
+ * The partitions that a catalog follows, each caught up by one refresh at a time: step *select* of a query.
+ */
+import { LokiError } from '@loki/model';
+import type { Logger, PartitionNews } from '@loki/ports';
+import { abortable } from './abortable.ts';
+import type { PartitionCatalog } from './partition-catalog.ts';
+
+interface Partition {
+  readonly catalog: PartitionCatalog;
+  /** The refresh under way. */
+  refreshing: Promise<void> | undefined;
+  isLoaded: boolean;
+  /** Names the damaged manifest that the partition is known up to; undefined: it is known to its end. */
+  damage: string | undefined;
+}
+
+interface FollowedPartitionsDeps {
+  readonly logger?: Logger;
+  /** A partition was read for the first time. */
+  readonly onFirstLoad: () => void;
+}
+
+/** Partitions refreshed side by side. */
+const refreshesMax = 8;
+
+/** Manifests of partitions 0 .. count - 1, as far as they are known. */
+export class FollowedPartitions {
+  readonly #deps: FollowedPartitionsDeps;
+  readonly #partitions: Partition[] = [];
+
+  constructor(deps: FollowedPartitionsDeps) {
+    this.#deps = deps;
+  }
+
+  get count(): number {
+    return this.#partitions.length;
+  }
+
+  /** Partitions that were read at least once. */
+  get loadedCount(): number {
+    return this.#partitions.filter(({ isLoaded }) => isLoaded).length;
+  }
+
+  /** Follows one more partition; it is read at the next refresh. */
+  add(catalog: PartitionCatalog): void {
+    this.#partitions.push({ catalog, refreshing: undefined, isLoaded: false, damage: undefined });
+  }
+
+  /** @throws RangeError for a partition that is not followed */
+  catalog(partition: number): PartitionCatalog {
+    return this.#partition(partition).catalog;
+  }
+
+  /** In the order of their numbers. */
+  catalogs(): readonly PartitionCatalog[] {
+    return this.#partitions.map(({ catalog }) => catalog);
+  }
+
+  /** Catches up with these partitions; absent: with all. */
+  async refresh(numbers: readonly number[] | undefined, signal?: AbortSignal): Promise<void> {
+    const waiting = numbers?.map((partition) => this.#partition(partition)) ?? [...this.#partitions];
+    const work = async (): Promise<void> => {
+      for (let next = waiting.pop(); next; next = waiting.pop()) await this.#refresh(next, signal);
+    };
+    await Promise.all(Array.from({ length: refreshesMax }, work));
+  }
+
+  /** Catches up with a partition that is known below `offset`. Costs nothing when it is known so far. */
+  async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
+    const current = this.#partition(partition);
+    // The refresh under way may have looked too early: then one more, begun after now.
+    for (let attempt = 0; attempt < 2 && current.catalog.state.endOffset < offset; attempt++) {
+      await this.#refresh(current, signal);
+    }
+  }
+
+  /**
+   * Takes an ingester's news of a partition. Its damage is the ingester's: it is logged, and the store is
+   * asked.
+   *
+   * @returns whether everything that the news names is known now
+   */
+  async learn({ partition, number, manifests }: PartitionNews): Promise<boolean> {
+    const { catalog } = this.#partition(partition);
+    try {
+      if (manifests.length > 0) await catalog.learn(manifests);
+    } catch (error) {
+      this.#deps.logger?.warn('catalog: news of a partition cannot be read', { err: String(error) });
+    }
+    return catalog.state.number >= number;
+  }
+
+  /** @throws LokiError `unavailable` when the manifests of the partition end below `offset` */
+  proveReach(partition: number, offset: number): void {
+    const { catalog, damage } = this.#partition(partition);
+    const { endOffset } = catalog.state;
+    if (endOffset >= offset) return;
+    throw new LokiError(
+      'unavailable',
+      `the catalog of partition ${partition} ends at ${endOffset}, below the committed offset ${offset}` +
+        (damage === undefined ? '' : `: ${damage}`),
+    );
+  }
+
+  /** One refresh at a time for each partition; who comes later waits for the same. */
+  async #refresh(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
+    const { logger, onFirstLoad } = this.#deps;
+    partition.refreshing ??= partition.catalog
+      .load()
+      .then(
+        () => (partition.damage = undefined),
+        (error: unknown) => (partition.damage = tellDamage(error, { logger, knownDamage: partition.damage })),
+      )
+      .then(() => {
+        if (!partition.isLoaded) onFirstLoad();
+        partition.isLoaded = true;
+      })
+      .finally(() => (partition.refreshing = undefined));
+    await abortable(partition.refreshing, signal);
+  }
+
+  #partition(partition: number): Partition {
+    const current = this.#partitions[partition];
+    if (!current) throw new RangeError(`partition ${partition} of ${this.#partitions.length}`);
+    return current;
+  }
+}
+
+/**
+ * Logs a damaged object. It keeps neither the process nor other partitions from being read: what stands
+ * before it is sound. It is read anew at each refresh.
+ *
+ * @returns the text that names it
+ * @throws other errors
+ */
+export function tellDamage(
+  error: unknown,
+  { logger, knownDamage }: { readonly logger?: Logger; readonly knownDamage: string | undefined },
+): string {
+  if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
+  if (error.message !== knownDamage) {
+    logger?.error('catalog: a damaged object; later objects are not read', {
+      err: error.message,
+      repair: 'lokictl repair',
+    });
+  }
+  return error.message;
+}
