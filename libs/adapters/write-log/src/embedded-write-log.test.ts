@@ -452,6 +452,31 @@ describe('damaged bytes', () => {
     await again.close();
   });
 
+  /** Protects: a damaged sector holds many records; the log opens, and keeps the records behind it. */
+  test('a damaged stretch up into the newest commit does not take the records behind it along', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    for (let i = 1; i <= 3; i++) await log.append(0, testRecord(i));
+    await Promise.all([4, 5, 6, 7].map((i) => log.append(0, testRecord(i))));
+    await log.close();
+    const path = disk.paths()[0];
+    const recordBytes = (disk.bytesOf(path).length - fileHeaderBytes) / 7;
+    for (let first = 1; first <= 3; first++) {
+      for (let last = first; last <= 6; last++) {
+        const bytes = disk.bytesOf(path);
+        bytes.fill(0xff, fileHeaderBytes + (first - 1) * recordBytes, fileHeaderBytes + last * recordBytes);
+        const copy = disk.clone();
+        copy.place(path, bytes);
+        const again = await openLog(copy);
+        expect(await again.append(0, testRecord(8))).toBe(7);
+        const damaged = all.filter((i) => i >= first && i <= last);
+        expect(damagedSequences(again)).toEqual(damaged);
+        expect(await readSequences(again)).toEqual([...all.filter((i) => !damaged.includes(i)), 8]);
+        await again.close();
+      }
+    }
+  });
+
   test('bytes inside a payload that look like a record are not taken for one', async () => {
     const disk = new VirtualDisk(new Prng(1));
     const log = await openLog(disk);

@@ -18,8 +18,8 @@ export interface ScanResult {
   readonly endPosition: number;
   readonly damage: readonly DamagedRange[];
   /**
-   * Start of the newest commit. Bytes before it are certainly durable; the commit itself may be in the
-   * system's cache only. It never counts as damaged, because nothing proves that it was durable.
+   * Start of the newest commit, or of what can be read of it. Bytes before it are certainly durable; the
+   * commit itself may be in the system's cache only. No damage lies behind this place.
    */
   readonly lastCommit: { readonly offset: number; readonly position: number };
 }
@@ -50,6 +50,8 @@ export function scanNewestFile(bytes: Buffer, firstOffset: number, salt: number)
     damage.push({ position, nextPosition: next.position, fromOffset: offset, toOffset: next.offset });
     position = next.position;
     offset = next.offset;
+    // All before the damage was durable; the first record of the newest commit may be among the damaged ones.
+    lastCommit = { offset, position };
   }
 }
 
