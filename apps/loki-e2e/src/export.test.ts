@@ -1,6 +1,6 @@
 /**
  * Protects people who take all their logs elsewhere: an export from the real process goes past every limit on
- * entries, and goes on from its cursor after flushes and kill -9, with every line once.
+ * entries, and continues from its cursor after flushes and kill -9, with every line once.
  */
 import http from 'node:http';
 import readline from 'node:readline';

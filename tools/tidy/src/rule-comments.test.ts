@@ -18,6 +18,8 @@ test.each([
     '/** Waits for so long, and nobody reads it. */',
     ['so long', 'nobody'].map((word) => `1: a sentence names the actor or the number: not "${word}"`),
   ],
+  ['// A reader hears of it.', ['1: not "hears of": say receives, sees']],
+  ["throw new Error('it stays for ever'); // At hand.", ['1: not "At hand": say available']],
   ["throw new Error('nobody answers'); // so far", []],
   ['\n/**\n * Whoever asks waits.\n */', ['3: a sentence names its subject: not "Whoever …"']],
   ['const a = 1; // Nobody reads it.', ['1: a sentence names its subject: not "Nobody …"']],

@@ -15,6 +15,20 @@ const ofPage = new RegExp(`(?<=^|^#+ |^\\s*(?:[-*]|\\d+\\.) |[|.:;!?] |\\*\\* |\
 
 /** Words for an actor or a number that the sentence does not name, wherever they stand. */
 const vague = /\b(nobody|somebody|whoever|whomever|so long|so many)\b/gi;
+/** Idioms that readers with another first language have to guess, each with a plain word for it. */
+const idioms: ReadonlyMap<string, string> = new Map([
+  ['hears of', 'receives, sees'],
+  ['heard of', 'received, seen'],
+  ['is told', 'receives'],
+  ['are told', 'receive'],
+  ['was told', 'received'],
+  ['were told', 'received'],
+  ['told apart', 'distinguished'],
+  ['for ever', 'without end'],
+  ['all the same', 'nevertheless'],
+  ['at hand', 'available'],
+]);
+const idiom = new RegExp(`\\b(${[...idioms.keys()].join('|')})\\b`, 'gi');
 
 /** Sentences name their subject, actors and numbers: in all comments and pages. */
 export function checkComments({ files, pages }: Tree): Fault[] {
@@ -50,5 +64,8 @@ function* wordsOf(text: string, start: RegExp): Generator<{ index: number; word:
   for (const { index, 1: word } of text.matchAll(vague)) {
     if (starts.has(index)) continue;
     yield { index, word, fault: `a sentence names the actor or the number: not "${word}"` };
+  }
+  for (const { index, 1: word } of text.matchAll(idiom)) {
+    yield { index, word, fault: `not "${word}": say ${idioms.get(word.toLowerCase())}` };
   }
 }

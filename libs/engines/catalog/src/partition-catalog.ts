@@ -28,7 +28,7 @@ interface PartitionCatalogOptions {
   readonly groupBytes?: number;
   /** For turns of the event loop while a checkpoint is read or written. */
   readonly timers?: Timers;
-  /** Hears of damaged checkpoints, of which others take the place. */
+  /** Called for each damaged checkpoint that an older one replaces. */
   readonly onDamage?: (text: string) => void;
   /** Bytes of the newest manifests that are kept for `manifestsAfter`. Default 0. */
   readonly newestBytesMax?: number;
@@ -51,7 +51,7 @@ const reloadsMax = 8;
  * exactly where the last one ended. The process that creates the next number has committed; there is no other
  * authority.
  *
- * Calls take turns. They throw what the store throws and may then be repeated.
+ * Calls take turns. Each throws the store's error, and may then be repeated.
  */
 export class PartitionCatalog {
   readonly state: CatalogState;
@@ -116,7 +116,7 @@ export class PartitionCatalog {
     });
   }
 
-  /** Manifests after this number, as stored; empty when they are not all at hand. */
+  /** Stored bytes of the manifests after this number; empty when the cache lacks some of them. */
   manifestsAfter(number: number): readonly Uint8Array[] {
     return this.#newest.after(number);
   }
@@ -182,7 +182,7 @@ export class PartitionCatalog {
     );
   }
 
-  /** Makes sections unreadable, and forgets segments whose objects were deleted. Offsets do not move. */
+  /** Drops sections, and removes segments whose objects were deleted from the state. Offsets do not move. */
   async drop(
     change: { drops?: readonly DroppedSections[]; erased?: readonly string[]; createdMs: number },
     signal?: AbortSignal,
@@ -222,7 +222,7 @@ export class PartitionCatalog {
     return true;
   }
 
-  /** Dead segments whose grace period is over: no reader that could still want them should be running. */
+  /** Dead segments whose grace period is over: no running reader needs them any more. */
   deletable(nowMs: number, graceMs: number): string[] {
     return [...this.state.dead.values()]
       .filter((dead) => dead.droppedMs + graceMs <= nowMs)
@@ -238,7 +238,7 @@ export class PartitionCatalog {
     this.#lastRemoval = await removeCovered(log, options, signal);
   }
 
-  /** The newest sound checkpoint that is ahead of the state takes its place. */
+  /** Replaces the state by the newest sound checkpoint that is ahead of it. */
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
     const number = await this.#checkpoints.load(this.state, signal);
     if (number === undefined) return;
@@ -254,7 +254,7 @@ export class PartitionCatalog {
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(action);
-    this.#turn = done.catch(() => undefined); // the caller hears of it through `done`
+    this.#turn = done.catch(() => undefined); // the caller gets the failure from `done`
     return done;
   }
 }

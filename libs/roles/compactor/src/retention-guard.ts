@@ -15,7 +15,7 @@ const [timeMinNs, timeMaxNs] = [-(1n << 63n), (1n << 63n) - 1n];
  * without new rows expires normally. A process that starts with old rows only, or whose clock jumps ahead,
  * waits for a larger share. New rows of senders with the same wrong clock prove nothing: they are separated
  * from the old rows by a time without rows, as long as the jump. If most rows would be expired even without
- * that time, the retention period was shortened, and retention goes on.
+ * that time, the retention period was shortened, and retention continues.
  */
 export class RetentionGuard {
   readonly #deps: CompactorDeps;

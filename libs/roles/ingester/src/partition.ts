@@ -41,7 +41,10 @@ export interface PartitionStatus {
 /** A tenant's share of heads. */
 export interface HeadUsage {
   streams: number;
-  /** The heads' memory by the tenant's share of their rows: records of several tenants are not told apart. */
+  /**
+   * The heads' memory by the tenant's share of their rows: records of several tenants are not divided
+   * further.
+   */
   bytes: number;
 }
 

@@ -4,7 +4,7 @@ import type { FollowedQuery, FollowedRecord } from './followed-query.ts';
 import type { HeadRecord } from './head-record.ts';
 import type { FrameBatch, FrameSource } from './tail-turns.ts';
 
-/** After this many records without a line, a follower gets its new offset all the same. */
+/** Number of records without a matching line after which a follower gets its new offset. */
 const quietRecordsMax = 200;
 
 /** Share of a follower's bound for records that the head has dropped. */

@@ -227,7 +227,7 @@ export class Querier implements QuerierService {
 
   async *tail(leaf: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame> {
     await this.#deps.hidden?.current(signal).catch((error: unknown) => {
-      // Lines from now on concern no delete: following streams goes on without the store.
+      // No delete applies to lines from now on: tails continue without the store.
       this.#deps.logger.warn('a tail may begin with deleted entries', { err: String(error) });
     });
     const request = this.#deps.hidden?.apply(leaf, leafWindow(leaf)) ?? leaf;

@@ -148,7 +148,7 @@ test('samples arrive as Prometheus takes them', async () => {
   expect(received()).toMatchObject([
     { labels: labels('r'), value: 1.5, timestampMs: nowMs },
     { labels: labels('s'), value: Number.NaN },
-    // The marker that ends a series, told from other NaNs by its bits.
+    // The marker that ends a series; its bits distinguish it from other NaNs.
     { labels: labels('t'), bits: 0x7ff0000000000002n },
   ]);
   expect(received()[1].bits).not.toBe(0x7ff0000000000002n);

@@ -410,7 +410,7 @@ function suffixOf(random: Prng): string {
   return Buffer.from(random.bytes(8)).toString('hex');
 }
 
-/** False: the store failed, and the process goes on. */
+/** False: the store failed, and the process continues. */
 async function excused(work: () => Promise<unknown>): Promise<boolean> {
   try {
     await work();

@@ -1,4 +1,4 @@
-/** Names and values told from dictionaries are those that a walk over the streams would find. */
+/** Protects label requests: names and values from dictionaries equal those of a walk over the streams. */
 import fc from 'fast-check';
 import { loadHash } from '@loki/model';
 import type { StreamGrouping, StreamVolume } from '@loki/ports';

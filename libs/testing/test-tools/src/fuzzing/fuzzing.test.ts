@@ -1,6 +1,6 @@
 /**
  * Protects the meaning of a run without findings: the fuzzer proves that it can find mistakes. Each planted
- * decoder has one mistake, which has to be found, made small, and found again by the seed that is told.
+ * decoder has one mistake, which has to be found, made small, and found again by the printed seed.
  */
 import { cutAtEveryByte, flipEveryBit } from './damage.ts';
 import { fuzz, inputAt } from './fuzz.ts';
