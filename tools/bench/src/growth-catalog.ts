@@ -125,7 +125,7 @@ function sectionsOf(offset: number): ManifestSection[] {
 }
 
 /** CPU seconds of this thread in the longest turn of its event loop during some work. */
-async function longestTurnOf(work: () => Promise<unknown>): Promise<number> {
+export async function longestTurnOf(work: () => Promise<unknown>): Promise<number> {
   let longest = 0;
   let isOver = false;
   let before = process.threadCpuUsage();

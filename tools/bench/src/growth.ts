@@ -2,7 +2,7 @@
  * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
  * process, its exponent, and a failure past its bar.
  *
- *     npm run bench:growth -- [--rows streams,catalog,tenants,compaction,ring,news,commits,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
+ *     npm run bench:growth -- [--rows streams,catalog,tenants,live,merges,compaction,ring,news,commits,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
  */
 import fs from 'node:fs';
 import { endWithUsageError, readOptions } from '@loki/command-line';
@@ -13,6 +13,8 @@ import { compactionMeasures, measureCompaction } from './growth-compaction.ts';
 import { headMeasures, measureHeads } from './growth-heads.ts';
 import { judgeGrowth } from './growth-judge.ts';
 import type { Measure } from './growth-judge.ts';
+import { liveMeasures, measureLive } from './growth-live.ts';
+import { measureMerges, mergeMeasures } from './growth-merges.ts';
 import { measureNews, newsMeasures } from './growth-news.ts';
 import { measureRing, ringMeasures } from './growth-ring.ts';
 import { measureStreams, streamMeasures } from './growth-streams.ts';
@@ -31,6 +33,8 @@ const rows: ReadonlyMap<string, Row> = new Map([
   ['streams', { sizes: defaultSizes, measures: streamMeasures, measure: measureStreams }],
   ['catalog', { sizes: [10_000, 100_000, 1_000_000], measures: catalogMeasures, measure: measureCatalog }],
   ['tenants', { sizes: [10, 100, 1_000], measures: tenantMeasures, measure: measureTenants }],
+  ['live', { sizes: [100, 1_000, 10_000], measures: liveMeasures, measure: measureLive }],
+  ['merges', { sizes: [10_000, 100_000, 1_000_000], measures: mergeMeasures, measure: measureMerges }],
   ['compaction', { sizes: [10, 100, 1_000], measures: compactionMeasures, measure: measureCompaction }],
   ['ring', { sizes: [10, 100, 1_000], measures: ringMeasures, measure: measureRing }],
   ['news', { sizes: [10, 100, 1_000], measures: newsMeasures, measure: measureNews }],

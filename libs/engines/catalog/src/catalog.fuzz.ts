@@ -5,6 +5,12 @@ import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
 import { CatalogState } from './catalog-state.ts';
 import { decodeCheckpoint, decodePart, encodeCheckpoint, encodePart, encodeRoot } from './checkpoint.ts';
+import {
+  decodeCompactionPart,
+  decodeCompactions,
+  encodeCompactionPart,
+  encodeCompactionRoot,
+} from './compaction-checkpoint.ts';
 import { decodeCompactionManifest, encodeCompactionManifest } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
 import { DeleteState } from './delete-state.ts';
@@ -129,6 +135,15 @@ function partOf(state: CatalogState): Buffer {
   return encodePart({ live: state.live.values(), dead: [...state.dead.values()] });
 }
 
+function compactionPartOf(state: CompactionState): Buffer {
+  const days = state
+    .tenants()
+    .flatMap((tenant) =>
+      state.days(tenant).map((day) => ({ tenant, day, content: state.day(tenant, day)! })),
+    );
+  return encodeCompactionPart({ dead: [...state.dead.values()], days });
+}
+
 /** The mark of `writer` at host:/data, as the first version wrote it. */
 const ownerMark = Buffer.from(
   '4c4f45310180a08ca8ba332061626162616261626162616261626162616261626162616261626162616261620a686f73743a2f646174612e8ed6c1',
@@ -195,6 +210,24 @@ const kinds: readonly Kind[] = [
       const state = new CompactionState();
       state.decodeCheckpoint(bytes, key);
       return state.encodeCheckpoint();
+    },
+  },
+  {
+    name: 'compaction-checkpoint-root',
+    bytes: () => [encodeCompactionRoot({ number: 7 }, [partRef, { ...partRef, number: 1 }])],
+    rewrite: (bytes) => {
+      const state = new CompactionState();
+      const parts = decodeCompactions(bytes, key, state);
+      return parts ? encodeCompactionRoot(state, parts) : state.encodeCheckpoint();
+    },
+  },
+  {
+    name: 'compaction-checkpoint-part',
+    bytes: () => [compactionPartOf(foldedCompactions())],
+    rewrite: (bytes) => {
+      const state = new CompactionState();
+      decodeCompactionPart(bytes, key, state, partRef);
+      return compactionPartOf(state);
     },
   },
   {

@@ -3,6 +3,8 @@ import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, PartitionNews, Timers } from '@loki/ports';
 import { abortable } from './abortable.ts';
 import type { CatalogState } from './catalog-state.ts';
+import { CheckpointStore } from './checkpoint-store.ts';
+import { compactionCheckpoints } from './compaction-checkpoint.ts';
 import { joinCompactions } from './compaction-manifest.ts';
 import type { CompactionManifest, FlushedInput } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
@@ -61,11 +63,15 @@ export class Catalog {
     const onFirstLoad = (): void => void (this.#isComplete = false);
     this.#partitions = new FollowedPartitions({ logger: options.logger, onFirstLoad });
     this.grow(options.partitionCount);
+    const checkpoints = new CheckpointStore(
+      compactionCheckpoints(() => new CompactionState(), options.groupBytes),
+      { ...options, onDamage: (text) => this.#tellCheckpoint(text) },
+    );
     this.compactions = new GroupedLog(
       {
         objectStore: options.objectStore,
         state: this.#compacted,
-        emptyState: () => new CompactionState(),
+        checkpoints: checkpoints.of(this.#compacted),
         ...compactionKeys,
         eraSize: options.eraSize,
         checkpointEvery: options.checkpointEvery,

@@ -4,8 +4,8 @@ import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
-import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { checkpointPartKey } from './keys.ts';
+import { decodeCheckpoint, encodeCheckpoint, partitionCheckpoints } from './checkpoint.ts';
+import { numbered } from './keys.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 
 /** Three segments of two tenants. */
@@ -51,13 +51,13 @@ async function keysOf(store: ObjectStore, prefix = 'catalog/checkpoint-parts/'):
 /** The state as a process reads it that starts now. */
 async function readBack(objectStore: ObjectStore): Promise<CatalogState> {
   const state = new CatalogState(0, undefined, undefined, groupBytes);
-  await new CheckpointStore({ objectStore, partition: 0 }).load(state);
+  await new CheckpointStore(partitionCheckpoints(0), { objectStore }).load(state);
   return state;
 }
 
 function storeOf() {
   const objectStore = new MemoryObjectStore();
-  const checkpoints = new CheckpointStore({ objectStore, partition: 0 });
+  const checkpoints = new CheckpointStore(partitionCheckpoints(0), { objectStore });
   const write = async (state: CatalogState) => checkpoints.write(state, await checkpoints.numbers());
   return { objectStore, checkpoints, write };
 }
@@ -107,7 +107,7 @@ test('another process refers to the parts of the first', async () => {
   const other = stateOf(0);
   for (let i = 0; i < 62; i++) flush(other);
   const before = await keysOf(objectStore);
-  const checkpoints = new CheckpointStore({ objectStore, partition: 0 });
+  const checkpoints = new CheckpointStore(partitionCheckpoints(0), { objectStore });
   await checkpoints.write(other, await checkpoints.numbers());
   const written = (await keysOf(objectStore)).filter((key) => !before.includes(key));
   expect(written.length).toBeLessThanOrEqual(2);
@@ -182,9 +182,8 @@ describe('a damaged part', () => {
     const { objectStore, formerBytes, newer } = await twoCheckpoints();
     await damage(objectStore, newer[3]);
     const texts: string[] = [];
-    const checkpoints = new CheckpointStore({
+    const checkpoints = new CheckpointStore(partitionCheckpoints(0), {
       objectStore,
-      partition: 0,
       onDamage: (text) => texts.push(text),
     });
     const read = new CatalogState(0, undefined, undefined, groupBytes);
@@ -198,7 +197,7 @@ describe('a damaged part', () => {
   test('a process that read a damaged part writes it again', async () => {
     const { objectStore, state, former } = await twoCheckpoints();
     await objectStore.put(former[2], Buffer.from('damage'));
-    const checkpoints = new CheckpointStore({ objectStore, partition: 0 });
+    const checkpoints = new CheckpointStore(partitionCheckpoints(0), { objectStore });
     expect(await checkpoints.isSound(40)).toBe(false);
     flush(state);
     await checkpoints.write(state, await checkpoints.numbers());
@@ -230,7 +229,7 @@ test('a writer that stood still takes its checkpoint back when its parts may be 
     }
     return puts(key, bytes);
   };
-  const checkpoints = new CheckpointStore({ objectStore, partition: 0 });
+  const checkpoints = new CheckpointStore(partitionCheckpoints(0), { objectStore });
   expect(await checkpoints.write(sleeper, await checkpoints.numbers())).toBe(false);
   expect(await checkpoints.numbers()).toEqual([45, 46]);
   expect(encodeCheckpoint(await readBack(objectStore))).toEqual(encodeCheckpoint(other));
@@ -286,7 +285,10 @@ test('a checkpoint shares no part with the last one, also after two were written
   const root = 'catalog/checkpoints/0/00000000000000000043';
   const parts = decodeCheckpoint(await objectStore.get(root), root, new CatalogState(0));
   for (const { number, hash } of parts!) {
-    await objectStore.put(checkpointPartKey(0, number, hash), Buffer.from('damage'));
+    await objectStore.put(
+      `${numbered('catalog/checkpoint-parts/0/', number)}-${hash}`,
+      Buffer.from('damage'),
+    );
   }
   expect(await checkpoints.isSound(43)).toBe(false);
   expect(await checkpoints.isSound(44)).toBe(true);
@@ -296,7 +298,7 @@ test('a damaged part of the same number ends the checkpoint; the next manifest h
   const told: string[] = [];
   const objectStore = new MemoryObjectStore();
   const onDamage = (text: string) => told.push(text);
-  const checkpoints = new CheckpointStore({ objectStore, partition: 0, onDamage });
+  const checkpoints = new CheckpointStore(partitionCheckpoints(0), { objectStore, onDamage });
   const state = stateOf(40);
   await checkpoints.write(state, []);
   const [part] = await keysOf(objectStore);

@@ -1,28 +1,14 @@
 /**
- * Writes and reads the checkpoints of a partition: bounded parts; a new checkpoint refers to the unchanged
- * parts of older ones.
+ * Writes and reads the checkpoints of a log: bounded parts; a new checkpoint refers to the unchanged parts of
+ * older ones.
  */
 import { createHash } from 'node:crypto';
 import { LokiError } from '@loki/model';
 import { nextTurn } from '@loki/ports';
 import type { ObjectStore, Timers } from '@loki/ports';
-import { CatalogState } from './catalog-state.ts';
-import {
-  decodeCheckpoint,
-  decodePart,
-  encodeCheckpoint,
-  encodePart,
-  encodeRoot,
-  hashBytes,
-} from './checkpoint.ts';
-import type { PartContent, PartRef } from './checkpoint.ts';
-import {
-  checkpointKey,
-  checkpointPartKey,
-  checkpointPartPrefix,
-  checkpointPrefix,
-  partNumberOf,
-} from './keys.ts';
+import { hashBytes } from './checkpoint-parts.ts';
+import type { CheckpointFormat, CheckpointPart, PartRef } from './checkpoint-parts.ts';
+import { numbered, partNumberOf } from './keys.ts';
 import { isReadable, isUnreadable } from './numbered-log.ts';
 import { numbersOf } from './numbered-objects.ts';
 import type { PartIdentity } from './segment-groups.ts';
@@ -31,12 +17,9 @@ import type { PartIdentity } from './segment-groups.ts';
 const checkpointsKept = 2;
 /** Parts that are read side by side, and are in memory together. */
 const readsMax = 4;
-/** Dead segments in one part: some 300 KiB. */
-const deadPerPart = 4_096;
 
 interface CheckpointStoreOptions {
   readonly objectStore: ObjectStore;
-  readonly partition: number;
   /** Yields to the event loop between two parts. Absent: the process has no other tasks. */
   readonly timers?: Timers;
   /** Called for each damaged object whose content an older checkpoint supplied. */
@@ -44,7 +27,7 @@ interface CheckpointStoreOptions {
 }
 
 /**
- * The checkpoints of one partition.
+ * The checkpoints of one log: of a partition, or of the compactors.
  *
  * A checkpoint shares parts with the one before the last, which it replaces, and no part with the last one:
  * after damage of one part, one checkpoint is still whole. Processes write and remove side by side, without a
@@ -55,24 +38,33 @@ interface CheckpointStoreOptions {
  *   still exists. If so, every removal saw the older root or sees the new one. If not, the writer deletes its
  *   new root.
  */
-export class CheckpointStore {
+export class CheckpointStore<State extends { readonly number: number }> {
   readonly #store: ObjectStore;
-  readonly #partition: number;
+  readonly #format: CheckpointFormat<State>;
   readonly #timers: Timers | undefined;
   readonly #onDamage: (text: string) => void;
   /** Keys of parts that a read showed to be damaged: they are written again. */
   readonly #damagedParts = new Set<string>();
 
-  constructor(options: CheckpointStoreOptions) {
+  constructor(format: CheckpointFormat<State>, options: CheckpointStoreOptions) {
     this.#store = options.objectStore;
-    this.#partition = options.partition;
+    this.#format = format;
     this.#timers = options.timers;
     this.#onDamage = options.onDamage ?? (() => undefined);
   }
 
+  /** The checkpoints of one state, as its log needs them. */
+  of(state: State) {
+    return {
+      load: (signal?: AbortSignal) => this.load(state, signal),
+      write: (checkpoints: readonly number[], signal?: AbortSignal) => this.write(state, checkpoints, signal),
+      isSound: (number: number, signal?: AbortSignal) => this.isSound(number, signal),
+    };
+  }
+
   /** Numbers of the checkpoints, ascending. */
   numbers(): Promise<number[]> {
-    return numbersOf(this.#store, checkpointPrefix(this.#partition));
+    return numbersOf(this.#store, this.#format.checkpointPrefix);
   }
 
   /**
@@ -80,13 +72,13 @@ export class CheckpointStore {
    *
    * @returns its number; undefined: there is none
    */
-  async load(state: CatalogState, signal?: AbortSignal): Promise<number | undefined> {
+  async load(state: State, signal?: AbortSignal): Promise<number | undefined> {
     // A damaged checkpoint costs time, not data: manifests are removed only below two sound ones.
     for (const number of (await this.numbers()).reverse()) {
       if (number <= state.number) return undefined;
-      const content = state.emptyCopy();
+      const content = this.#format.emptyState(state);
       if (!(await this.#isRead(number, content, signal))) continue;
-      state.replaceBy(content);
+      this.#format.replace(state, content);
       return number;
     }
     return undefined;
@@ -94,7 +86,7 @@ export class CheckpointStore {
 
   /** Reads a whole checkpoint to prove that it is sound; drops the content. */
   isSound(number: number, signal?: AbortSignal): Promise<boolean> {
-    return this.#isRead(number, new CatalogState(this.#partition), signal);
+    return this.#isRead(number, this.#format.emptyState(), signal);
   }
 
   /**
@@ -104,7 +96,7 @@ export class CheckpointStore {
    * @returns false when a part to refer to is damaged, or was removed by another process that has written a
    *   newer checkpoint: the checkpoint after the next manifest has parts of its own
    */
-  async write(state: CatalogState, checkpoints: readonly number[], signal?: AbortSignal): Promise<boolean> {
+  async write(state: State, checkpoints: readonly number[], signal?: AbortSignal): Promise<boolean> {
     try {
       return await this.#write(state, checkpoints, signal);
     } catch (error) {
@@ -117,16 +109,19 @@ export class CheckpointStore {
   }
 
   async #write(
-    state: CatalogState,
+    state: State,
     checkpoints: readonly number[],
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    const key = checkpointKey(this.#partition, state.number);
-    const isWhole = state.groups.length <= 1 && state.dead.size <= deadPerPart;
-    const [base, last] = isWhole ? [] : [checkpoints.at(-2), checkpoints.at(-1)];
-    const root = isWhole
-      ? encodeCheckpoint(state)
-      : encodeRoot(state, await this.#putParts(state, await this.#reusable(base, last, signal), signal));
+    const key = this.#keyOf(state.number);
+    const whole = this.#format.encodeWhole(state);
+    const [base, last] = whole ? [] : [checkpoints.at(-2), checkpoints.at(-1)];
+    const root =
+      whole ??
+      this.#format.encodeRoot(
+        state,
+        await this.#putParts(state, await this.#reusable(base, last, signal), signal),
+      );
     const isCreated = await this.#store.putIfAbsent(key, root, signal);
     if (base !== undefined && !(await this.numbers()).includes(base)) {
       if (isCreated) await this.#store.delete(key);
@@ -134,14 +129,14 @@ export class CheckpointStore {
     }
     const oldCount = Math.max(0, checkpoints.length + 1 - checkpointsKept);
     for (const old of checkpoints.slice(0, oldCount)) {
-      await this.#store.delete(checkpointKey(this.#partition, old));
+      await this.#store.delete(this.#keyOf(old));
     }
     await this.#removeParts(signal);
     return true;
   }
 
   /** False: the checkpoint is damaged or gone. */
-  async #isRead(number: number, state: CatalogState, signal: AbortSignal | undefined): Promise<boolean> {
+  async #isRead(number: number, state: State, signal: AbortSignal | undefined): Promise<boolean> {
     try {
       await this.#read(number, state, signal);
       return true;
@@ -153,20 +148,17 @@ export class CheckpointStore {
     }
   }
 
-  async #read(number: number, state: CatalogState, signal: AbortSignal | undefined): Promise<void> {
-    const key = checkpointKey(this.#partition, number);
-    const parts = decodeCheckpoint(await this.#store.get(key, signal), key, state);
+  async #read(number: number, state: State, signal: AbortSignal | undefined): Promise<void> {
+    const key = this.#keyOf(number);
+    const parts = this.#format.decode(await this.#store.get(key, signal), key, state);
     if (!parts) return;
-    const { newestNs } = state;
     const pending = parts.slice(0, readsMax).map((part) => this.#fetch(part, signal));
     for (const [i, part] of parts.entries()) {
       const bytes = await pending.shift()!;
       if (i + readsMax < parts.length) pending.push(this.#fetch(parts[i + readsMax], signal));
-      const dead = decodePart(bytes, this.#partKey(part), state, part);
-      for (const each of dead) state.dead.set(each.key, each);
+      this.#format.decodePart(bytes, this.#partKey(part), state, part);
       await this.#pause();
     }
-    state.newestNs = newestNs;
   }
 
   /** @throws LokiError `corrupt` when the bytes are not those that the root means */
@@ -186,31 +178,30 @@ export class CheckpointStore {
 
   /** @returns the parts of the state; all of them are in the store */
   async #putParts(
-    state: CatalogState,
+    state: State,
     reusable: ReadonlyMap<string, PartRef>,
     signal: AbortSignal | undefined,
   ): Promise<PartRef[]> {
     const refs: PartRef[] = [];
-    const put = async (content: PartContent, known?: PartIdentity): Promise<PartIdentity> => {
-      let ref = known && reusable.get(known.hash);
-      if (!ref) {
-        const bytes = encodePart(content);
-        const identity = identityOf(bytes);
-        ref =
-          reusable.get(identity.hash) ??
-          (await this.#putPart({ number: state.number, ...identity }, bytes, signal));
-        await this.#pause();
-      }
-      refs.push(ref);
+    const put = async (part: CheckpointPart): Promise<PartRef> => {
+      const sharedRef = part.identity && reusable.get(part.identity.hash);
+      if (sharedRef) return sharedRef;
+      const bytes = part.encode();
+      const identity = identityOf(bytes);
+      const ref =
+        reusable.get(identity.hash) ??
+        (await this.#putPart({ number: state.number, ...identity }, bytes, signal));
+      await this.#pause();
       return ref;
     };
-    for (const group of state.groups) {
-      const { hash, sizeBytes } = await put({ live: group.segments, dead: [] }, group.identity);
-      group.identity = { hash, sizeBytes };
-    }
-    const dead = [...state.dead.values()];
-    for (let i = 0; i < dead.length; i += deadPerPart) {
-      await put({ live: new Set(), dead: dead.slice(i, i + deadPerPart) });
+    for (const part of this.#format.parts(state)) {
+      if (!part) {
+        await this.#pause();
+        continue;
+      }
+      const ref = await put(part);
+      part.stored({ hash: ref.hash, sizeBytes: ref.sizeBytes });
+      refs.push(ref);
     }
     return refs;
   }
@@ -236,7 +227,7 @@ export class CheckpointStore {
     if (!parts || !lastParts) return new Map();
     const inLast = new Set(lastParts.map((part) => this.#partKey(part)));
     const sizes = new Map<string, number>();
-    for await (const { key, sizeBytes } of this.#store.list(checkpointPartPrefix(this.#partition))) {
+    for await (const { key, sizeBytes } of this.#store.list(this.#format.partPrefix)) {
       if (!inLast.has(key) && !this.#damagedParts.has(key)) sizes.set(key, sizeBytes);
     }
     const present = parts.filter((part) => sizes.get(this.#partKey(part)) === part.sizeBytes);
@@ -245,10 +236,10 @@ export class CheckpointStore {
 
   /** Parts that the root of a checkpoint names; undefined: the root is damaged or gone. */
   async #partsOf(number: number, signal: AbortSignal | undefined): Promise<readonly PartRef[] | undefined> {
-    const key = checkpointKey(this.#partition, number);
+    const key = this.#keyOf(number);
     let parts: readonly PartRef[] = [];
     const read = (bytes: Buffer): void => {
-      parts = decodeCheckpoint(bytes, key, new CatalogState(this.#partition)) ?? [];
+      parts = this.#format.decode(bytes, key, this.#format.emptyState()) ?? [];
     };
     return (await isReadable(this.#store, key, read, signal)) ? parts : undefined;
   }
@@ -262,7 +253,7 @@ export class CheckpointStore {
       if (!parts) return; // its parts are unknown: a later call removes unneeded ones
       for (const part of parts) named.add(this.#partKey(part));
     }
-    for await (const { key } of this.#store.list(checkpointPartPrefix(this.#partition))) {
+    for await (const { key } of this.#store.list(this.#format.partPrefix)) {
       const number = partNumberOf(key);
       if (number === undefined || number >= numbers[0]) return;
       if (!named.has(key)) await this.#store.delete(key);
@@ -274,7 +265,11 @@ export class CheckpointStore {
   }
 
   #partKey({ number, hash }: PartRef): string {
-    return checkpointPartKey(this.#partition, number, hash);
+    return `${numbered(this.#format.partPrefix, number)}-${hash}`;
+  }
+
+  #keyOf(number: number): string {
+    return numbered(this.#format.checkpointPrefix, number);
   }
 }
 

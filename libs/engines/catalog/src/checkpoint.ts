@@ -1,7 +1,12 @@
 /** Checkpoints of a partition's catalog (FORMAT.md): a root that names parts, or everything in one object. */
-import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
-import type { CatalogState, DeadSegment } from './catalog-state.ts';
+import { ByteReader, ByteWriter } from '@loki/bytes';
+import { CatalogState } from './catalog-state.ts';
+import type { DeadSegment } from './catalog-state.ts';
+import { deadParts, deadPerPart, getDead, getPartRefs, putDead, putPartRefs } from './checkpoint-parts.ts';
+import type { CheckpointFormat, CheckpointPart, PartRef } from './checkpoint-parts.ts';
+import { checkpointPartPrefix, checkpointPrefix } from './keys.ts';
 import { decode, getSegment, getWriters, putSegment, putWriters, appendChecksum } from './manifest.ts';
+import { packed, partBytesMax, unpacked, wholeBytesMax } from './packed-body.ts';
 import type { LiveSegment, PartIdentity, SegmentGroup } from './segment-groups.ts';
 
 /** `LCC1`: everything in one object. The last byte is the version. */
@@ -10,28 +15,41 @@ const wholeMagic = 0x3143_434c;
 const rootMagic = 0x3243_434c;
 /** `LCP1`: a part. */
 const partMagic = 0x3150_434c;
-/** Largest unpacked checkpoint of version 1: some millions of sections. */
-const wholeBytesMax = 512 << 20;
-/**
- * Largest unpacked part: one segment of a million sections, as a manifest may have, each of 190 bytes at
- * most.
- */
-const partBytesMax = 256 << 20;
 const listMax = 10_000_000;
-const partsMax = 1_000_000;
-/** Bytes of a SHA-256 that name a part. */
-export const hashBytes = 16;
-
-/** One part of a checkpoint, as the root names it. */
-export interface PartRef extends PartIdentity {
-  /** Of the checkpoint that wrote it. */
-  readonly number: number;
-}
 
 /** The content of a part. */
-export interface PartContent {
+interface PartContent {
   readonly live: Iterable<LiveSegment>;
   readonly dead: readonly DeadSegment[];
+}
+
+/** Checkpoints of one partition. Their parts are its groups of live segments, and its dead segments. */
+export function partitionCheckpoints(partition: number): CheckpointFormat<CatalogState> {
+  return {
+    checkpointPrefix: checkpointPrefix(partition),
+    partPrefix: checkpointPartPrefix(partition),
+    emptyState: (like) => like?.emptyCopy() ?? new CatalogState(partition),
+    replace: (state, content) => state.replaceBy(content),
+    encodeWhole: (state) =>
+      state.groups.length <= 1 && state.dead.size <= deadPerPart ? encodeCheckpoint(state) : undefined,
+    encodeRoot,
+    decode: decodeCheckpoint,
+    decodePart: (bytes, key, state, identity) => {
+      for (const dead of decodePart(bytes, key, state, identity)) state.dead.set(dead.key, dead);
+    },
+    parts: partsOf,
+  };
+}
+
+function* partsOf({ groups, dead }: CatalogState): Iterable<CheckpointPart> {
+  for (const group of groups) {
+    yield {
+      identity: group.identity,
+      encode: () => encodePart({ live: group.segments, dead: [] }),
+      stored: (identity) => (group.identity = identity),
+    };
+  }
+  yield* deadParts(dead, (segments) => encodePart({ live: [], dead: segments }));
 }
 
 /** Encodes a partition's folded manifests as one object: magic, unpacked size, zstd of the body, CRC32C. */
@@ -48,12 +66,7 @@ export function encodeRoot(state: CatalogState, parts: readonly PartRef[]): Buff
   const writer = new ByteWriter(parts.length * 24 + 256);
   writer.u32(rootMagic);
   putHead(writer, state);
-  writer.uvarint(parts.length);
-  for (const { number, hash, sizeBytes } of parts) {
-    writer.uvarint(number);
-    writer.bytes(Buffer.from(hash, 'hex'));
-    writer.uvarint(sizeBytes);
-  }
+  putPartRefs(writer, parts);
   return appendChecksum(writer);
 }
 
@@ -75,13 +88,7 @@ export function decodeCheckpoint(bytes: Uint8Array, key: string, state: CatalogS
   if (bytes.length >= 4 && new ByteReader(bytes).u32() === rootMagic) {
     return decode(bytes, key, rootMagic, (reader) => {
       getHead(reader, state);
-      const parts: PartRef[] = [];
-      for (let remaining = reader.count(partsMax); remaining > 0; remaining--) {
-        const number = reader.uvarint();
-        const hash = reader.bytes(hashBytes).toString('hex');
-        parts.push({ number, hash, sizeBytes: reader.uvarint() });
-      }
-      return parts;
+      return getPartRefs(reader);
     });
   }
   return decode(bytes, key, wholeMagic, (reader) => {
@@ -105,24 +112,14 @@ export function decodePart(
 ): DeadSegment[] {
   return decode(bytes, key, partMagic, (reader) => {
     const body = unpacked(reader, partBytesMax);
+    // The root says it, also of rows that are gone.
+    const { newestNs } = state;
     getLive(body, state, identity);
+    state.newestNs = newestNs;
     const dead = getDead(body);
     body.expectEnd();
     return dead;
   });
-}
-
-function packed(magic: number, body: ByteWriter): Buffer {
-  const writer = new ByteWriter(body.length / 4 + 64);
-  writer.u32(magic);
-  writer.uvarint(body.length);
-  writer.sizedBytes(zstdCompress(body.view()));
-  return appendChecksum(writer);
-}
-
-function unpacked(reader: ByteReader, bytesMax: number): ByteReader {
-  const size = reader.count(bytesMax);
-  return new ByteReader(zstdDecompress(reader.sizedBytes(), size));
 }
 
 function putHead(
@@ -169,20 +166,4 @@ function getLive(reader: ByteReader, state: CatalogState, identity?: PartIdentit
     const createdMs = reader.uvarint();
     state.addLive({ partition, startOffset, endOffset, createdMs }, getSegment(reader), group);
   }
-}
-
-function putDead(writer: ByteWriter, segments: readonly DeadSegment[]): void {
-  writer.uvarint(segments.length);
-  for (const { key, droppedMs } of segments) {
-    writer.sizedText(key);
-    writer.uvarint(droppedMs);
-  }
-}
-
-function getDead(reader: ByteReader): DeadSegment[] {
-  const segments: DeadSegment[] = [];
-  for (let remaining = reader.count(listMax); remaining > 0; remaining--) {
-    segments.push({ key: reader.sizedText(), droppedMs: reader.uvarint() });
-  }
-  return segments;
 }

@@ -1,6 +1,16 @@
 /** The compacted segments of one tenant and day: the story of a stored day. */
 import { LokiError } from '@loki/model';
 import type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
+import type { PartIdentity } from './segment-groups.ts';
+
+/** The part of a checkpoint that holds a day, and how many days it holds. */
+export interface DayPart extends PartIdentity {
+  readonly days: number;
+}
+
+/** Offsets, times and sizes of an output, and of an input, about. */
+const outputBytes = 60;
+const inputBytes = 20;
 
 /** An applied change. It can be undone for a reader that may not see it yet. */
 interface AppliedChange {
@@ -15,7 +25,7 @@ interface AppliedChange {
 }
 
 /** A flushed segment whose rows of the day are no longer read from it. */
-interface ReplacedInput extends FlushedInput {
+export interface ReplacedInput extends FlushedInput {
   readonly replacedMs: number;
 }
 
@@ -38,6 +48,10 @@ export class CompactedDay implements DayView {
   readonly flushed = new Map<string, ReplacedInput>();
   /** Highest end offset by partition of all rows that are or were here. */
   readonly ends = new Map<number, number>();
+  /** About what the day takes in a checkpoint. */
+  bytes = inputBytes;
+  /** Of the checkpoint that was last written or read; undefined: the day has changed since. */
+  part: DayPart | undefined;
   #history: AppliedChange[] = [];
 
   isReplaced(key: string): boolean {
@@ -63,7 +77,9 @@ export class CompactedDay implements DayView {
     const at = compacted.length === 0 ? this.outputs.length : this.#indexOf(compacted[0]);
     const inputs = this.outputs.slice(at, at + compacted.length);
     this.outputs = this.outputs.toSpliced(at, compacted.length, ...outputs);
-    for (const input of flushed) this.flushed.set(input.key, { ...input, replacedMs: createdMs });
+    this.part = undefined;
+    this.bytes += outputsBytes(outputs) - outputsBytes(inputs);
+    for (const input of flushed) this.#addFlushed({ ...input, replacedMs: createdMs });
     const ends = new Map<number, number>();
     for (const range of [...flushed, ...inputs.flatMap(({ sources }) => sources)]) raise(ends, range);
     for (const [partition, endOffset] of ends) raise(this.ends, { partition, endOffset });
@@ -81,8 +97,16 @@ export class CompactedDay implements DayView {
   /** Restores the day from a checkpoint; its changes cannot be undone. */
   restore(flushed: readonly ReplacedInput[], outputs: readonly CompactedSegment[]): void {
     this.outputs = outputs;
-    for (const input of flushed) this.flushed.set(input.key, input);
+    this.bytes += outputsBytes(outputs);
+    for (const input of flushed) this.#addFlushed(input);
     for (const range of [...flushed, ...outputs.flatMap(({ sources }) => sources)]) raise(this.ends, range);
+  }
+
+  /** The flushed segment is erased. */
+  forgetFlushed(key: string): void {
+    if (!this.flushed.delete(key)) return;
+    this.bytes -= inputBytes + key.length;
+    this.part = undefined;
   }
 
   /** No reader has offsets from before this time any more. */
@@ -132,6 +156,11 @@ export class CompactedDay implements DayView {
     return { outputs, isReplaced };
   }
 
+  #addFlushed(input: ReplacedInput): void {
+    this.flushed.set(input.key, input);
+    this.bytes += inputBytes + input.key.length;
+  }
+
   #indexOf(key: string): number {
     return this.outputs.findIndex((output) => output.key === key);
   }
@@ -151,4 +180,8 @@ function reaches(
   { partition, endOffset }: Omit<RecordRange, 'startOffset'>,
 ): boolean {
   return endOffset <= (upTo.get(partition) ?? Infinity);
+}
+
+function outputsBytes(outputs: readonly CompactedSegment[]): number {
+  return outputs.reduce((sum, { key }) => sum + outputBytes + key.length, 0);
 }

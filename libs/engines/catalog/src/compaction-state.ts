@@ -1,27 +1,15 @@
 /** The fold of the compactors' log: the story of a stored day, step *commit*. */
-import { ByteReader, ByteWriter, zstdCompress, zstdDecompress } from '@loki/bytes';
 import { dayNs, LokiError } from '@loki/model';
 import type { DeadSegment } from './catalog-state.ts';
 import { CompactedDay } from './compacted-day.ts';
-import {
-  decodeCompactionManifest,
-  encodeCompactionManifest,
-  getCompacted,
-  getList,
-  getRange,
-  putCompacted,
-  putRange,
-} from './compaction-manifest.ts';
+import { decodeCompactions, encodeCompactions } from './compaction-checkpoint.ts';
+import type { StoredDay } from './compaction-checkpoint.ts';
+import { decodeCompactionManifest, encodeCompactionManifest } from './compaction-manifest.ts';
 import type { CompactionManifest, DayChange, FlushedInput } from './compaction-manifest.ts';
-import { decode, appendChecksum } from './manifest.ts';
 import type { FoldedLog } from './numbered-log.ts';
 import { dayOf, daysMax } from './section-index.ts';
 import type { SegmentRef } from './section-index.ts';
 
-/** `LMC1`. The last byte is the version. */
-const magic = 0x3143_4d4c;
-const unpackedBytesMax = 512 << 20;
-const listMax = 10_000_000;
 /**
  * Milliseconds for which a change can be undone for a reader that holds older offsets. Its inputs live
  * longer.
@@ -33,14 +21,14 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   number = 0;
   /** Dropped compacted segments whose objects still exist. */
   readonly dead = new Map<string, DeadSegment>();
-  readonly #tenants = new Map<string, Map<number, CompactedDay>>();
+  #tenants = new Map<string, Map<number, CompactedDay>>();
   /** The days in which a flushed segment was replaced, by tenant. */
-  readonly #replaced = new Map<string, { tenant: string; day: number }[]>();
-  readonly #checkpointBytesMax: number;
+  #replaced = new Map<string, { tenant: string; day: number }[]>();
+  #dayBytes = 0;
 
-  /** @param checkpointBytesMax largest unpacked checkpoint; tests set it */
-  constructor(checkpointBytesMax = unpackedBytesMax) {
-    this.#checkpointBytesMax = checkpointBytesMax;
+  /** About what all days take in a checkpoint. */
+  get dayBytes(): number {
+    return this.#dayBytes;
   }
 
   tenants(): readonly string[] {
@@ -85,7 +73,9 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
     this.number = number;
     for (const change of changes) {
       const day = this.#makeDay(change.tenant, change.day);
+      const { bytes } = day;
       for (const { key } of day.apply(change, createdMs)) this.dead.set(key, { key, droppedMs: createdMs });
+      this.#dayBytes += day.bytes - bytes;
       for (const { key } of change.flushed) this.#noteReplaced(key, change);
       day.forgetBefore(createdMs - undoableMs);
     }
@@ -131,75 +121,46 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   }
 
   encodeCheckpoint(): Buffer {
-    const body = new ByteWriter(1 << 16);
-    body.uvarint(this.number);
-    body.uvarint(this.dead.size);
-    for (const { key, droppedMs } of this.dead.values()) {
-      body.sizedText(key);
-      body.uvarint(droppedMs);
-    }
-    const days = [...this.#tenants].flatMap(([tenant, each]) =>
-      [...each].map(([day, content]) => ({ tenant, day, content })),
-    );
-    body.uvarint(days.length);
-    for (const { tenant, day, content } of days) {
-      body.sizedText(tenant);
-      body.varint(day);
-      body.uvarint(content.flushed.size);
-      for (const input of content.flushed.values()) {
-        body.sizedText(input.key);
-        putRange(body, input);
-        body.uvarint(input.replacedMs);
-      }
-      body.uvarint(content.outputs.length);
-      for (const output of content.outputs) putCompacted(body, output);
-    }
-    // Throws, so that the former checkpoint and the manifests since then stay: a checkpoint of this size
-    // could not be read.
-    if (body.length > this.#checkpointBytesMax) {
-      throw new LokiError(
-        'internal',
-        `catalog: a checkpoint of compactions has ${body.length} bytes, more than readers take`,
-      );
-    }
-    const writer = new ByteWriter(body.length / 4 + 64);
-    writer.u32(magic);
-    writer.uvarint(body.length);
-    writer.sizedBytes(zstdCompress(body.view()));
-    return appendChecksum(writer);
+    return encodeCompactions(this);
   }
 
   decodeCheckpoint(bytes: Uint8Array, key: string): void {
-    decode(bytes, key, magic, (reader) => {
-      const size = reader.count(unpackedBytesMax);
-      const body = new ByteReader(zstdDecompress(reader.sizedBytes(), size));
-      const number = body.uvarint();
-      const read = <T>(readItem: () => T) => getList(body, readItem, listMax);
-      const dead = read(() => ({ key: body.sizedText(), droppedMs: body.uvarint() }));
-      const days = read(() => ({
-        tenant: body.sizedText(),
-        day: body.varint(),
-        flushed: read(() => ({ key: body.sizedText(), ...getRange(body), replacedMs: body.uvarint() })),
-        outputs: read(() => getCompacted(body)),
-      }));
-      body.expectEnd();
-      this.#tenants.clear();
-      this.#replaced.clear();
-      this.dead.clear();
-      this.number = number;
-      for (const { tenant, day, flushed, outputs } of days) {
-        this.#makeDay(tenant, day).restore(flushed, outputs);
-        for (const { key: input } of flushed) this.#noteReplaced(input, { tenant, day });
-      }
-      for (const each of dead) this.dead.set(each.key, each);
-    });
+    const content = new CompactionState();
+    // A root in parts is for the log, which reads these.
+    if (decodeCompactions(bytes, key, content)) {
+      throw new LokiError('corrupt', `catalog: ${key}: a checkpoint in parts`);
+    }
+    this.replaceBy(content);
+  }
+
+  /** Takes the content of another state. */
+  replaceBy(newer: CompactionState): void {
+    this.number = newer.number;
+    this.#tenants = newer.#tenants;
+    this.#replaced = newer.#replaced;
+    this.#dayBytes = newer.#dayBytes;
+    this.dead.clear();
+    for (const [key, dead] of newer.dead) this.dead.set(key, dead);
+  }
+
+  /** Adds a day from a checkpoint. */
+  restoreDay({ tenant, day, flushed, outputs }: StoredDay): CompactedDay {
+    const content = this.#makeDay(tenant, day);
+    this.#dayBytes -= content.bytes;
+    content.restore(flushed, outputs);
+    this.#dayBytes += content.bytes;
+    for (const { key } of flushed) this.#noteReplaced(key, { tenant, day });
+    return content;
   }
 
   #makeDay(tenant: string, day: number): CompactedDay {
     let days = this.#tenants.get(tenant);
     if (!days) this.#tenants.set(tenant, (days = new Map<number, CompactedDay>()));
     let content = days.get(day);
-    if (!content) days.set(day, (content = new CompactedDay()));
+    if (!content) {
+      days.set(day, (content = new CompactedDay()));
+      this.#dayBytes += content.bytes;
+    }
     return content;
   }
 
@@ -213,8 +174,11 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
     const days = this.#tenants.get(tenant);
     const content = days?.get(day);
     if (!days || !content) return;
-    content.flushed.delete(key);
+    this.#dayBytes -= content.bytes;
+    content.forgetFlushed(key);
+    this.#dayBytes += content.bytes;
     if (content.flushed.size > 0 || content.outputs.length > 0) return;
+    this.#dayBytes -= content.bytes;
     days.delete(day);
     if (days.size === 0) this.#tenants.delete(tenant);
   }

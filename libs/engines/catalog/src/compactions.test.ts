@@ -5,8 +5,6 @@ import { Catalog } from './catalog.ts';
 import { CompactedDay } from './compacted-day.ts';
 import type { CompactedSegment, CompactionManifest, DayChange } from './compaction-manifest.ts';
 import { CompactionState } from './compaction-state.ts';
-import { NumberedLog } from './numbered-log.ts';
-import { numbersOf } from './numbered-objects.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
 
 const timers = { after: () => ({ cancel() {} }), sleep: () => new Promise<void>(() => {}) } as Timers;
@@ -122,25 +120,6 @@ describe('the compactors’ log', () => {
       damaged[at] ^= 1 << (at % 8);
       expect(() => state.decodeManifest(damaged, 'k')).toThrow('catalog: k');
     }
-  });
-
-  test('a checkpoint that readers would refuse does not take the place of a sound one', async () => {
-    const objectStore = new MemoryObjectStore();
-    const keys = { manifestPrefix: 'log/', checkpointPrefix: 'checkpoints/' };
-    const state = new CompactionState(1_000);
-    const log = new NumberedLog({ objectStore, state, ...keys, checkpointEvery: 5 });
-    for (let i = 0; i < 40; i++) {
-      const flush = flushed(`a-segment-with-a-long-name-${i}`, 0, i, i + 1);
-      const each = change({ tenant: `tenant-${i}`, flushed: [flush] });
-      await log.append((number) => ({ number, createdMs: i, changes: [each], erased: [] }));
-    }
-    const numbers = await numbersOf(objectStore, 'checkpoints/');
-    expect(numbers.length).toBeGreaterThan(0);
-    expect(numbers.at(-1)).toBeLessThan(40);
-    const reader = new CompactionState();
-    await new NumberedLog({ objectStore, state: reader, ...keys }).load();
-    expect(reader.number).toBe(40);
-    expect(reader.tenants()).toHaveLength(40);
   });
 
   test('an erased flushed segment is forgotten with its day', () => {

@@ -13,10 +13,6 @@ export function manifestPrefix(partition: number): string {
 }
 
 /** `catalog/checkpoints/<partition>/<number, 20 digits>`: all manifests up to that number, folded. */
-export function checkpointKey(partition: number, number: number): string {
-  return checkpointPrefix(partition) + pad(number);
-}
-
 export function checkpointPrefix(partition: number): string {
   return `catalog/checkpoints/${partition}/`;
 }
@@ -25,10 +21,6 @@ export function checkpointPrefix(partition: number): string {
  * `catalog/checkpoint-parts/<partition>/<number, 20 digits>-<hash>`: a part that the checkpoint of that
  * number wrote.
  */
-export function checkpointPartKey(partition: number, number: number, hash: string): string {
-  return `${checkpointPartPrefix(partition)}${pad(number)}-${hash}`;
-}
-
 export function checkpointPartPrefix(partition: number): string {
   return `catalog/checkpoint-parts/${partition}/`;
 }
@@ -52,6 +44,9 @@ export const compactionKeys = {
   checkpointPrefix: 'catalog/compaction-checkpoints/',
   sealPrefix: 'catalog/seals/compactions/',
 } as const;
+
+/** `<prefix><number, 20 digits>-<hash>`: parts of checkpoints of the compactors' log. */
+export const compactionPartPrefix = 'catalog/compaction-checkpoint-parts/';
 
 /** `<prefix><number, 20 digits>`. */
 export function numbered(prefix: string, number: number): string {

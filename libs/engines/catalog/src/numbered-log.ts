@@ -29,11 +29,22 @@ export interface FoldedLog<Manifest> {
   decodeCheckpoint(bytes: Uint8Array, key: string): void;
 }
 
+/** Checkpoints of the state of one log, in parts. */
+interface LogCheckpoints {
+  /** The newest sound one that is ahead of the state takes its place. @returns its number */
+  load(signal?: AbortSignal): Promise<number | undefined>;
+  /** @param checkpoints those in the store, ascending. @returns false: it could not be written now */
+  write(checkpoints: readonly number[], signal?: AbortSignal): Promise<boolean>;
+  isSound(number: number, signal?: AbortSignal): Promise<boolean>;
+}
+
 interface NumberedLogOptions<Manifest> extends LogKeys {
   readonly objectStore: ObjectStore;
   readonly state: FoldedLog<Manifest>;
-  /** An empty state, to prove that a checkpoint is sound. Absent: manifests are never removed. */
-  readonly emptyState?: () => FoldedLog<Manifest>;
+  /**
+   * Absent: each checkpoint is one object, of a log that stays small and whose manifests are never removed.
+   */
+  readonly checkpoints?: LogCheckpoints;
   readonly eraSize?: number;
   /** Manifests from one checkpoint to the next. Default 256. */
   readonly checkpointEvery?: number;
@@ -105,14 +116,11 @@ export class NumberedLog<Manifest> {
 
   /** Removes manifests that checkpoints cover. Costs no request while no further era is covered. */
   async removeCovered(options: RemovalOptions, signal?: AbortSignal): Promise<void> {
-    const { objectStore, state, manifestPrefix, checkpointPrefix, sealPrefix, emptyState } = this.#options;
-    if (sealPrefix === undefined || !emptyState) return;
+    const { objectStore, state, manifestPrefix, checkpointPrefix, sealPrefix, checkpoints } = this.#options;
+    if (sealPrefix === undefined || !checkpoints) return;
     const last = this.#lastRemoval;
     if (last && !last.isPending && state.number < last.nextLast) return;
-    const isSound = (number: number): Promise<boolean> => {
-      const key = numbered(checkpointPrefix, number);
-      return isReadable(objectStore, key, (bytes) => emptyState().decodeCheckpoint(bytes, key), signal);
-    };
+    const isSound = (number: number): Promise<boolean> => checkpoints.isSound(number, signal);
     const keys = { manifestPrefix, checkpointPrefix, sealPrefix };
     const log = { objectStore, keys, isSound, eraSize: this.#options.eraSize };
     this.#lastRemoval = await removeCovered(log, options, signal);
@@ -150,7 +158,11 @@ export class NumberedLog<Manifest> {
   }
 
   async #loadCheckpoint(signal: AbortSignal | undefined): Promise<void> {
-    const { objectStore, state, checkpointPrefix } = this.#options;
+    const { objectStore, state, checkpointPrefix, checkpoints } = this.#options;
+    if (checkpoints) {
+      this.#checkpoint = (await checkpoints.load(signal)) ?? this.#checkpoint;
+      return;
+    }
     for (const number of (await this.#checkpoints()).reverse()) {
       if (number <= state.number) return;
       const key = numbered(checkpointPrefix, number);
@@ -172,6 +184,10 @@ export class NumberedLog<Manifest> {
     const checkpoints = await this.#checkpoints();
     this.#checkpoint = Math.max(this.#checkpoint, checkpoints.at(-1) ?? 0);
     if (state.number < this.#checkpoint + checkpointEvery) return;
+    if (this.#options.checkpoints) {
+      if (await this.#options.checkpoints.write(checkpoints, signal)) this.#checkpoint = state.number;
+      return;
+    }
     const key = numbered(checkpointPrefix, state.number);
     await objectStore.putIfAbsent(key, state.encodeCheckpoint(), signal);
     this.#checkpoint = state.number;

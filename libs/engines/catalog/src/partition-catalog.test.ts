@@ -5,7 +5,7 @@ import type { ObjectStore } from '@loki/ports';
 import { Prng } from '@loki/virtual';
 import { CatalogState } from './catalog-state.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
-import { checkpointKey, manifestKey } from './keys.ts';
+import { checkpointPrefix, manifestKey, numbered } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, ManifestContent } from './manifest.ts';
 import { PartitionCatalog } from './partition-catalog.ts';
@@ -313,7 +313,7 @@ describe('checkpoints', () => {
   test('a checkpoint of another partition is not believed', async () => {
     const objectStore = await filled(10);
     const other = new CatalogState(1);
-    const bytes = await objectStore.get(checkpointKey(0, 10)).catch(async () => {
+    const bytes = await objectStore.get(numbered(checkpointPrefix(0), 10)).catch(async () => {
       for await (const { key } of objectStore.list('catalog/checkpoints/0/')) return objectStore.get(key);
       throw new Error('no checkpoint was written');
     });

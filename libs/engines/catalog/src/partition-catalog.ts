@@ -4,6 +4,7 @@ import type { ObjectStore, Timers } from '@loki/ports';
 import { CatalogState } from './catalog-state.ts';
 import type { StateListener } from './catalog-state.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import { partitionCheckpoints } from './checkpoint.ts';
 import { checkpointPrefix, manifestPrefix, sealPrefix } from './keys.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import type { Manifest, DroppedSections, ManifestContent } from './manifest.ts';
@@ -65,7 +66,7 @@ export class PartitionCatalog {
   readonly #newest: NewestManifests;
   readonly #keys: Required<LogKeys>;
   readonly #objects: NumberedObjects;
-  readonly #checkpoints: CheckpointStore;
+  readonly #checkpoints: CheckpointStore<CatalogState>;
   readonly #eraSize: number | undefined;
   #lastRemoval: Removal | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -74,7 +75,7 @@ export class PartitionCatalog {
     this.#store = options.objectStore;
     const { partition, listener, names, groupBytes } = options;
     this.state = new CatalogState(partition, listener, names, groupBytes);
-    this.#checkpoints = new CheckpointStore(options);
+    this.#checkpoints = new CheckpointStore(partitionCheckpoints(partition), options);
     this.#checkpointEvery = options.checkpointEvery ?? 512;
     this.#keys = {
       manifestPrefix: manifestPrefix(options.partition),

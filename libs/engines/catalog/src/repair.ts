@@ -4,10 +4,14 @@
  */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
+import type { CheckpointFormat } from './checkpoint-parts.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import { partitionCheckpoints } from './checkpoint.ts';
 import { sectionsOf } from './commits.ts';
+import { compactionCheckpoints } from './compaction-checkpoint.ts';
+import { CompactionState } from './compaction-state.ts';
 import { DeleteState } from './delete-state.ts';
-import { checkpointKey, manifestKey, numbered } from './keys.ts';
+import { manifestKey, numbered } from './keys.ts';
 import { encodeManifest } from './manifest.ts';
 import type { ManifestContent } from './manifest.ts';
 import { NumberedLog } from './numbered-log.ts';
@@ -36,6 +40,8 @@ export async function repairCatalog(options: RepairOptions): Promise<Repair[]> {
   for (let partition = 0; partition < options.partitionCount; partition++) {
     repairs.push(...(await repairPartition(partition, options)));
   }
+  const compactions = compactionCheckpoints(() => new CompactionState());
+  repairs.push(...(await repairCheckpoints(compactions, options)));
   return [...repairs, ...(await repairDeletes(options))];
 }
 
@@ -46,7 +52,7 @@ async function repairPartition(partition: number, options: RepairOptions): Promi
   for (;;) {
     try {
       await catalog.load();
-      return [...repairs, ...(await repairCheckpoints(partition, options))];
+      return [...repairs, ...(await repairCheckpoints(partitionCheckpoints(partition), options))];
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'corrupt') throw error;
       const number = catalog.state.number + 1;
@@ -70,16 +76,16 @@ async function repairPartition(partition: number, options: RepairOptions): Promi
  * Removes the roots of damaged checkpoints. The catalog was read without them, and the next checkpoints refer
  * to none of their parts.
  */
-async function repairCheckpoints(
-  partition: number,
+async function repairCheckpoints<State extends { readonly number: number }>(
+  format: CheckpointFormat<State>,
   { objectStore, isDryRun }: RepairOptions,
 ): Promise<Repair[]> {
   let damage: string | undefined;
-  const checkpoints = new CheckpointStore({ objectStore, partition, onDamage: (text) => (damage = text) });
+  const checkpoints = new CheckpointStore(format, { objectStore, onDamage: (text) => (damage = text) });
   const repairs: Repair[] = [];
   for (const number of await checkpoints.numbers()) {
     if (await checkpoints.isSound(number)) continue;
-    const key = checkpointKey(partition, number);
+    const key = numbered(format.checkpointPrefix, number);
     const outcome = 'the checkpoint is removed, and the next one is written anew';
     repairs.push({ key, text: `${damage ?? key}: ${outcome}`, isMended: !isDryRun });
     if (isDryRun) continue;

@@ -7,7 +7,12 @@ import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import { noStoreFaults, VirtualBucket, VirtualProcess } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
-import { storeThatSealsLate, storeWithoutSeals } from './catalog-bugs.ts';
+import {
+  partPrefixes,
+  storeThatForgetsParts,
+  storeThatSealsLate,
+  storeWithoutSeals,
+} from './catalog-bugs.ts';
 import type { CatalogBug } from './catalog-bugs.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { calling } from './sim-clients.ts';
@@ -81,6 +86,8 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
   readonly #commitsMax: number;
   /** Entries by the key of the segment that holds them. */
   readonly #contents = new Map<string, readonly LedgerEntry[]>();
+  /** Parts of checkpoints that the planted mistake keeps from the store. */
+  readonly #parts = new Map<string, Uint8Array>();
   #nextNs = 1n;
 
   constructor(options: SimulationOptions<CatalogBug>) {
@@ -197,6 +204,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
     if (kind === 'reader' && this.#bug === 'readersIgnoreSeals') return storeWithoutSeals(store);
     if (kind === 'writer' && this.#bug === 'writersIgnoreSeals') return storeWithoutSeals(store);
     if (kind === 'remover' && this.#bug === 'sealedLate') return storeThatSealsLate(store, process);
+    if (kind !== 'reader' && this.#bug === 'partsForgotten') return storeThatForgetsParts(store, this.#parts);
     return store;
   }
 
@@ -357,7 +365,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
 
   #damagePart(random: Prng): void {
     const keys = [...this.#bucket.objects.keys()].filter((key) =>
-      key.startsWith('catalog/checkpoint-parts/'),
+      partPrefixes.some((prefix) => key.startsWith(prefix)),
     );
     if (keys.length === 0) return;
     const key = random.pick(keys);
