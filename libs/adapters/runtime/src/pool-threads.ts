@@ -14,6 +14,11 @@ const expressMax = 2;
 const expressAfterMs = 250;
 
 /**
+ * Urgent tasks come for this long: the second common thread starts. Not at once: it would delay the first.
+ */
+const secondAfterMs = 250;
+
+/**
  * Nice values. When threads outnumber cores, the kernel gives the main thread (nice 0) three times the CPU of
  * a scan and six times that of a large body: it handles pushes and health checks in short turns. Urgent and
  * express threads exist so that their tasks do not wait for scans.
@@ -43,6 +48,7 @@ export class PoolThreads {
   #bodies: PoolWorker | undefined;
   readonly #express: PoolWorker[] = [];
   #isExpressExpected = false;
+  #isSecondExpected = false;
   #isClosed = false;
 
   constructor(options: WorkerPoolOptions, newWorker: NewWorker) {
@@ -59,7 +65,7 @@ export class PoolThreads {
     return this.#common;
   }
 
-  /** No express thread starts from now on. */
+  /** No thread starts ahead of its first task from now on. */
   close(): void {
     this.#isClosed = true;
   }
@@ -99,6 +105,30 @@ export class PoolThreads {
       if (this.#common.every(({ isAllUrgent }) => !isAllUrgent)) this.#newExpress(name).start();
     };
     setTimeout(start, expressAfterMs).unref();
+  }
+
+  /**
+   * Has a second common thread ready for the next urgent task, when a flush or a scan occupies the first one.
+   *
+   * @param name the urgent task, whose code the thread loads
+   */
+  expectLongTasks(name: string): void {
+    if (this.#isSecondExpected || this.#common.length < 2 || this.#threadCount > 1) return;
+    this.#isSecondExpected = true;
+    const start = () => {
+      // The next task looks again.
+      this.#isSecondExpected = false;
+      if (this.#isClosed || this.#threadCount !== 1) return;
+      this.#common.find(({ hasThread }) => !hasThread)?.start(name);
+    };
+    setTimeout(start, secondAfterMs).unref();
+  }
+
+  /** Common threads that run or start. */
+  get #threadCount(): number {
+    let count = 0;
+    for (const { hasThread } of this.#common) if (hasThread) count++;
+    return count;
   }
 
   /** The preferred worker, unless it is down or much busier than the least busy one. */

@@ -94,9 +94,9 @@ export class PoolWorker {
     return this.#thread !== undefined;
   }
 
-  /** Starts the thread before the first job. */
-  start(): void {
-    if (!this.#hasStarted) this.#start();
+  /** Starts the thread before the first job; `preloads`: a task whose code it loads at once. */
+  start(preloads?: string): void {
+    if (!this.#hasStarted) this.#start(preloads);
   }
 
   /** Sends `job` to the thread. If its input cannot be cloned, only this job is rejected. */
@@ -176,10 +176,10 @@ export class PoolWorker {
     await this.#thread?.terminate();
   }
 
-  #start(): void {
+  #start(preloads = this.#options.start.preloads): void {
     this.#hasStarted = true;
     const thread = new Worker(this.#options.entry, {
-      workerData: this.#options.start,
+      workerData: { ...this.#options.start, preloads } satisfies WorkerStart,
       resourceLimits: this.#options.resourceLimits,
     });
     thread.unref();

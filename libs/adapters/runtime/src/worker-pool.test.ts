@@ -264,6 +264,22 @@ describe('worker pool', () => {
     });
   });
 
+  // When the first flush began, pushes waited 0.3 s for the start of the second thread.
+  test('a second thread starts beside urgent tasks, before a long task has the first', () =>
+    withPool({ size: 2 }, async (pool) => {
+      await pool.run(testTasks.double, 1, { isUrgent: true });
+      // This timer ends after the pool's; threads are numbered in the order in which they are made.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const laterId = new Worker('0', { eval: true }).threadId;
+      const scan = newCell();
+      const held = pool.run(testTasks.spin, scan);
+      await eventually(() => Atomics.load(scan, 1) >= 1);
+      const { thread } = await pool.run(testTasks.whoAmI, null, { isUrgent: true });
+      expect(thread).toBeLessThan(laterId);
+      Atomics.store(scan, 0, 1);
+      expect(await held).not.toBe(thread);
+    }));
+
   test('an aborted task leaves the queue; one that runs is given up; its slot comes back', () =>
     withPool({ tasksPerWorkerMax: 1, tasksQueuedMax: 1 }, async (pool) => {
       const cell = newCell();

@@ -29,8 +29,9 @@ const failedStartsMax = 3;
  * takes 0.1 s of CPU and 15 MiB.
  *
  * A scan occupies its thread while it computes. Urgent tasks have a thread of their own, which starts when an
- * urgent task finds a scan on every common thread. Large bodies have one too: decoding them takes seconds,
- * and neither queries nor records of other tenants should wait for it.
+ * urgent task finds a scan on every common thread. Beside the first urgent tasks a second common thread
+ * starts: pushes would wait for its start when the first flush begins. Large bodies have a thread too:
+ * decoding them takes seconds, and neither queries nor records of other tenants should wait for it.
  */
 export class WorkerPool implements Workers {
   readonly parallelism: number;
@@ -59,6 +60,7 @@ export class WorkerPool implements Workers {
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
       if (options?.tenant !== undefined) this.#threads.expectOthers(task.name);
+      if (options?.isUrgent) this.#threads.expectLongTasks(task.name);
       const worker = this.#threads.workerFor(task.name, options);
       const isDeferred = !options?.isUrgent && this.#mayDoWithout(worker);
       const hasRoom = !isDeferred && worker.isUp && worker.running.size < this.#tasksPerWorkerMax;

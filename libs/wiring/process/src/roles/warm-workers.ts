@@ -14,11 +14,7 @@ const selection = '{app="warm"} |= "line"';
  * start when one is not enough.
  */
 export async function warmWorkers(workers: Workers): Promise<void> {
-  const { records } = await workers.run(
-    encodeRecordsTask,
-    { sections: sample(), bytesMax: mib },
-    { isUrgent: true },
-  );
+  const { records } = await workers.run(encodeRecordsTask, { sections: sample(), bytesMax: mib });
   const sources = records.map((bytes) => ({ kind: 'bytes' as const, bytes }));
   const range = { tenant, startNs: 0n, endNs: 10n ** 9n };
   await workers.run(leafTask, {
