@@ -12,6 +12,9 @@ function faultsOf(index: string, text: string, path = 'libs/words/model'): strin
 const fault = (name: string, line: number) =>
   `libs/words/model/src/a.ts:${line}: ${name} is in the index: say in a doc comment what it means`;
 
+const repeats =
+  'libs/words/model/src/a.ts:2: the doc comment of rowBytes repeats its name: say meaning, units, errors or cost';
+
 test.each([
   ["export { a } from './a.ts';", 'export function a() {}', [fault('a', 1)]],
   ["export { a } from './a.ts';", '/** A function. */\nexport function a() {}', []],
@@ -26,6 +29,12 @@ test.each([
   ["export { a } from './a.ts';", '/** @returns one */\nexport const a = 1;', [fault('a', 2)]],
   ["export { a } from './a.ts';", '/**\n * One.\n *\n * @see b\n */\nexport const a = 1;', []],
   ["export { a } from './b.ts';", 'export const a = 1;', []],
+  ["export { rowBytes } from './a.ts';", '/** Bytes of a row. */\nexport const rowBytes = 1;', [repeats]],
+  [
+    "export { rowBytes } from './a.ts';",
+    '/** Bytes of a row in the head. */\nexport const rowBytes = 1;',
+    [],
+  ],
 ])('%s over %j', (index, text, faults) => {
   expect(faultsOf(index, text)).toEqual(faults);
 });

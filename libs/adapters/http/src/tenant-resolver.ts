@@ -3,7 +3,7 @@ import { LokiError, parseTenantId } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { HttpHandler, HttpRequest, HttpResponse, Tenancy } from '@loki/ports';
 
-/** The header that names the tenant. */
+/** `X-Scope-OrgID` in lower case: the header with the tenant, or several tenants with `|` between them. */
 export const tenantHeader = 'x-scope-orgid';
 
 interface TenantOptions {

@@ -46,7 +46,7 @@ const socketsMax = 128;
 const socketIdleMs = 60_000;
 const bucketAttemptMs = 10_000;
 
-/** Opens the bucket without a request to the server. */
+/** Creates the store for a bucket. Sends no request: `proveBucket` checks the bucket at the start. */
 export function openBucket(options: BucketOptions, deps: BucketDeps): MinioObjectStore {
   const { client, renewKeys } = newClient(options, deps);
   return new MinioObjectStore({

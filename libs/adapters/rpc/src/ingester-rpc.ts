@@ -64,7 +64,10 @@ const partitionsDeadlineMs = 2_000;
 /** Short: a reader asks again in its next round, 15 s later. */
 const newsDeadlineMs = 5_000;
 
-/** Serves the calls of other processes to this ingester. */
+/**
+ * Adds the gRPC service of this ingester to a server. Failures keep their LokiError code; more than
+ * `partitionsMax` partitions in one call are `badRequest`.
+ */
 export function serveIngester(server: RpcServer, ingester: IngesterService): void {
   const answering = { ingester, slices: server.slices };
   server.add(IngesterDefinition.fullName, [
@@ -138,7 +141,7 @@ async function streamsAnswer(
   return carryOn(headAnswerPieces(committedOffset, streamVolumesPieces(result)), slices);
 }
 
-/** An ingester in another process. */
+/** The port Ingester over gRPC. Calls have deadlines; a failed or silent peer is LokiError `unavailable`. */
 export class IngesterClient implements IngesterService {
   readonly #channel: RpcChannel;
   readonly #leaves: HeadsCaller<LeafRequest>;

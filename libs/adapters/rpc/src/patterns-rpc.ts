@@ -29,7 +29,7 @@ export function servePatterns(server: RpcServer, service: PatternService): void 
   ]);
 }
 
-/** The pattern service of another process. */
+/** The port PatternService over gRPC. A silent peer is LokiError `unavailable`. */
 export class PatternsClient implements PatternService {
   readonly #channel: RpcChannel;
 

@@ -11,7 +11,10 @@ import type { RpcServer } from './rpc-server.ts';
 
 const callMethod = rpcMethod(RoutesDefinition, RoutesDefinition.methods.call);
 
-/** Serves HTTP routes to other processes. */
+/**
+ * Adds a gRPC service that calls this process's HTTP handlers for other processes. An unknown route is
+ * LokiError `notFound`.
+ */
 export function serveRoutes(server: RpcServer, handlers: ReadonlyMap<string, HttpHandler>): void {
   server.add(RoutesDefinition.fullName, [
     serverStreamMethod(callMethod, async function* (call, { signal }) {

@@ -14,7 +14,7 @@ const rulesChangedMethod = rpcMethod(RulerDefinition, RulerDefinition.methods.ru
 /** Short, because users wait for the answers and rulers have them in memory. */
 const deadlineMs = 5_000;
 
-/** Serves this ruler to other rulers. */
+/** Adds the gRPC service of this ruler to a server, for other rulers. */
 export function serveRuler(server: RpcServer, ruler: RulerService): void {
   server.add(RulerDefinition.fullName, [
     serverStreamMethod(groupsMethod, async function* (_, { tenant, signal }) {
@@ -27,7 +27,7 @@ export function serveRuler(server: RpcServer, ruler: RulerService): void {
   ]);
 }
 
-/** A ruler in another process. */
+/** Calls to another ruler over gRPC. A silent peer is LokiError `unavailable`. */
 export class RulerClient implements RulerService {
   readonly #channel: RpcChannel;
 

@@ -28,7 +28,10 @@ export function serveStreamLimits(server: RpcServer, limits: StreamLimitService)
   ]);
 }
 
-/** The stream counter of another process. */
+/**
+ * The port StreamLimits over gRPC, with a short deadline because a push waits. A silent peer is LokiError
+ * `unavailable`.
+ */
 export class StreamLimitsClient implements StreamLimitService {
   readonly #channel: RpcChannel;
   readonly #deadlineMs: number;

@@ -5,7 +5,10 @@ import type { Random } from '@loki/ports';
 /** Random bytes that are read from the system at once, because a system call for each number is expensive. */
 const poolBytes = 4096;
 
-/** Cryptographic randomness. */
+/**
+ * The port Random by the operating system's cryptographic generator, read in blocks: about as cheap as
+ * `Math.random`.
+ */
 export class NodeRandom implements Random {
   readonly #pool = Buffer.alloc(poolBytes);
   #at = poolBytes;

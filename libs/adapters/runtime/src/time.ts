@@ -5,7 +5,10 @@ import type { Clock, TimerHandle, Timers } from '@loki/ports';
 /** setTimeout takes a signed 32-bit number of milliseconds; longer delays would fire at once. */
 const timeoutMsMax = 2 ** 31 - 1;
 
-/** The operating system's clock. */
+/**
+ * The port Clock on the operating system: wall time in Unix milliseconds and nanoseconds, and monotonic
+ * milliseconds.
+ */
 export class NodeClock implements Clock {
   nowMs(): number {
     return Date.now();

@@ -54,7 +54,7 @@ const attemptMs = 10_000;
 /** Maximum wait of a push for the layout. */
 const waitMs = 5_000;
 
-/** A fixed number of partitions, for an embedded log. */
+/** A fixed number of partitions, for an embedded log: no store, no waits, no changes. */
 export function fixedPartitions(count: number): Partitions {
   return {
     owned: count,

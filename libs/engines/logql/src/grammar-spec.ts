@@ -15,7 +15,7 @@ export interface GrammarSpec {
   readonly levels: readonly { readonly associativity: string; readonly operators: readonly string[] }[];
 }
 
-/** A state of an LALR(1) parser. */
+/** A state of the LALR(1) parser, as `codegen` computes it: its transitions and reductions. */
 export interface ParserState {
   /** Terminal to state. */
   readonly shifts: ReadonlyMap<string, number>;

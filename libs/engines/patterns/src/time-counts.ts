@@ -1,6 +1,6 @@
 /** Lines of a pattern, counted by time: part of the step *consume* of a written line. */
 
-/** Seconds of one bucket. */
+/** Width of a bucket in seconds: the resolution of the counts in `/patterns`, as in Loki. */
 export const bucketSeconds = 10;
 
 /** Counts by buckets of 10 s, ascending; lines come mostly in order. */

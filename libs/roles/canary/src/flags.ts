@@ -58,7 +58,7 @@ function valueOf(name: string, kind: FlagSpec['kind'], text: string): string | n
   return Number(duration) / 1e6;
 }
 
-/** The text of `-help`. */
+/** The output of `-help`: each flag with its default and its meaning. */
 export function flagsText(command: string, specs: FlagSpecs): string {
   const lines = Object.entries(specs).map(([name, { kind, value, help }]) => {
     const text = kind === 'duration' ? `${value / 1000}s` : String(value);

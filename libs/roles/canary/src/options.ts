@@ -74,7 +74,7 @@ export const canaryFlags = {
 /** Values of all flags of the canary, by flag name. */
 export type CanaryOptions = FlagValues<typeof canaryFlags>;
 
-/** `http://host:port` of each address. */
+/** The URLs of the comma-separated `-addr`; addresses without a scheme get http, or https with `-tls`. */
 export function addressesOf(options: CanaryOptions): string[] {
   const scheme = options.tls ? 'https' : 'http';
   return options.addr

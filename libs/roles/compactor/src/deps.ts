@@ -36,7 +36,7 @@ export interface CompactorOptions extends PlanOptions {
 }
 
 const hourMs = 3_600_000;
-/** Default options of a compactor. */
+/** The default of each option of a compactor. */
 export const compactorDefaults: CompactorOptions = {
   intervalMs: 600_000,
   settleMs: 120_000,

@@ -9,7 +9,7 @@ export interface RuleOwner {
   onChange(callback: () => void): () => void;
 }
 
-/** The owner of a single ruler. */
+/** The RuleOwner of a single ruler: it owns every group, and ownership never changes. */
 export const ownsAllRules: RuleOwner = {
   owns: () => true,
   onChange: () => () => {},

@@ -9,7 +9,7 @@ declare const WebAssembly: {
   Instance: new (module: object) => { readonly exports: unknown };
 };
 
-/** Types of values. */
+/** WebAssembly's codes of value types, for the locals of a function. */
 export const wasmTypes = { i32: 0x7f, i64: 0x7e, v128: 0x7b } as const;
 
 /** A function of a module: exported under its name; it takes and returns 32-bit integers. */

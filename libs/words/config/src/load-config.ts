@@ -27,7 +27,7 @@ interface ConfigDeps {
   readonly limitSyntaxChecks?: LimitSyntaxChecks;
 }
 
-/** The origin of a configuration. */
+/** The file of a configuration and its treatment, for messages and for reloads. */
 export interface ConfigSource {
   /** The file that was read; '' when there was none. */
   readonly file: string;

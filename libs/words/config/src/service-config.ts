@@ -68,7 +68,7 @@ interface KafkaTlsConfig {
   readonly insecureSkipVerify: boolean;
 }
 
-/** The store of a ring. */
+/** The place where a ring is stored: memory, Redis, or the memory of another process. */
 export interface RingStoreConfig {
   /** `joined`: the ring in the memory of the first of `joinMembers` that answers. */
   readonly store: 'memory' | 'redis' | 'joined';

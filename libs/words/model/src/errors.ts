@@ -40,7 +40,7 @@ export const errors = {
   timeout: { http: 504, grpc: 'DEADLINE_EXCEEDED', retryable: true },
 } as const satisfies Record<string, ErrorSpec>;
 
-/** A code of the catalogue. */
+/** A key of `errors`: it determines the HTTP and gRPC status, and whether a retry may succeed. */
 export type ErrorCode = keyof typeof errors;
 
 /** A failure from the catalogue. `message` is the text for the client, Loki's text where Loki has one. */

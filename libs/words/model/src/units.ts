@@ -4,9 +4,9 @@
 export const nsPerMs = 1_000_000n;
 /** Nanoseconds of a second. */
 export const nsPerSecond = 1_000_000_000n;
-/** Nanoseconds of an hour. */
+/** Nanoseconds in an hour, as a bigint. */
 export const hourNs = 3600n * nsPerSecond;
-/** Nanoseconds of a day. */
+/** Nanoseconds in 24 hours, as a bigint. */
 export const dayNs = 24n * hourNs;
 
 /** Bytes of one MiB. */

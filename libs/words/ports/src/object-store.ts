@@ -1,6 +1,6 @@
 /** Port: the object store, where segments, the catalog and rules live. */
 
-/** An object in a listing. */
+/** Key and size of an object, as a listing returns them. */
 export interface ObjectInfo {
   readonly key: string;
   readonly sizeBytes: number;

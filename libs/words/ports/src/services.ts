@@ -214,7 +214,7 @@ export interface PatternSeries {
   readonly samples: readonly (readonly [seconds: number, lines: number])[];
 }
 
-/** Patterns of recent lines. */
+/** The port to the patterns of recent lines, in this or another process. */
 export interface PatternService {
   /** Patterns with their counts, the most frequent first. */
   patterns(request: PatternsRequest, signal?: AbortSignal): Promise<readonly PatternSeries[]>;

@@ -40,7 +40,7 @@ export interface Task<Input, Output> {
   transferOutput?(output: Output): ArrayBuffer[];
 }
 
-/** Scheduling of a task. */
+/** Options that determine the thread and the priority of a task, and its cancellation. */
 export interface TaskOptions {
   /** Tasks with the same number prefer the same worker, whose cache then has what they need. */
   readonly affinity?: number;

@@ -7,7 +7,7 @@ export interface MessageType<T> {
   decode(bytes: Uint8Array): T;
 }
 
-/** The message's bytes. */
+/** Encodes a message as protobuf; the Buffer is a view of the writer's memory, without a copy. */
 export function encodeMessage<T>(type: MessageType<T>, message: T): Buffer {
   const bytes = type.encode(message, new BinaryWriter()).finish();
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -58,7 +58,7 @@ export function* repeatedPieces<Item, T>(
   return pieces;
 }
 
-/** A bytes field, which is not copied. */
+/** A bytes field as pieces: the header, then `bytes` itself, without a copy. An empty field has no piece. */
 export function bytesPieces(tag: number, bytes: Uint8Array): Uint8Array[] {
   return bytes.length === 0 ? [] : nestedPieces(tag, [bytes]);
 }

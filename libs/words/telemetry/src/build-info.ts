@@ -34,7 +34,7 @@ export function buildInfo(runtime: string, revision = ''): BuildInfo {
   };
 }
 
-/** The text of `-version`. */
+/** The output of `-version` in Loki's form: version, branch, revision and runtime. */
 export function versionText(info: BuildInfo): string {
   return `loki, version ${info.version} (branch: ${info.branch}, revision: ${info.revision || 'unknown'})\n  runtime: ${info.goVersion}`;
 }

@@ -5,7 +5,7 @@ import type { Metrics } from './metrics.ts';
 /** Why an object was deleted: a merge replaced it, or no catalog names it. */
 type DeletionReason = 'replaced' | 'orphan';
 
-/** The counters of the compactor. */
+/** Events of the compactor; each method updates the metrics of its event. */
 export interface CompactorMetrics {
   running(isRunning: boolean): void;
   compacted(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void;

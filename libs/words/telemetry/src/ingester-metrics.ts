@@ -25,7 +25,7 @@ interface FlushedSegment {
   readonly tenants: ReadonlyMap<string, number>;
 }
 
-/** The counters of the ingester. */
+/** Events of the ingester; each method updates the metrics of its event. */
 export interface IngesterMetrics {
   recordConsumed(rows: number, lineBytes: number): void;
   /** Records dropped by (writerId, sequence). */

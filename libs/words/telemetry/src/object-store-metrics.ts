@@ -4,7 +4,7 @@ import type { Metrics } from './metrics.ts';
 
 const operationNames = ['upload', 'get', 'get_range', 'iter', 'delete'] as const;
 
-/** One call to the port. */
+/** One call to the port ObjectStore with its outcome, all retries included. */
 export interface StoreCall {
   readonly operation: (typeof operationNames)[number];
   readonly seconds: number;

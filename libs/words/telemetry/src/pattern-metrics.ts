@@ -1,7 +1,7 @@
 /** Metrics of the pattern ingester. */
 import type { Metrics } from './metrics.ts';
 
-/** The counters of the pattern ingester. */
+/** Events of the pattern ingester; each method updates the metrics of its event. */
 export interface PatternMetrics {
   patternsDetected(tenant: string, count: number): void;
   /** Lines that were not examined. */

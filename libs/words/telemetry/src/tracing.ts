@@ -6,7 +6,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 /** Undefined while tracing is off; a span then costs one comparison. */
 let tracer: Tracer | undefined;
 
-/** Attributes of a span. */
+/** Attributes of a span, by name; OpenTelemetry's value types. */
 export type SpanAttributes = Attributes;
 
 interface TracingOptions {

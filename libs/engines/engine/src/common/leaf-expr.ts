@@ -7,7 +7,7 @@ import type { MetricExpr, RangeAggExpr, VectorAggExpr } from '@loki/logql';
 /** The operation of a sample leaf: a range aggregation, or one under an additive vector aggregation. */
 export type SampleLeafExpr = RangeAggExpr | (VectorAggExpr & { readonly expr: RangeAggExpr });
 
-/** The range aggregation inside a leaf. */
+/** The range aggregation of a sample leaf: the leaf itself, or the operand of its vector aggregation. */
 export function rangeAggOf(leaf: SampleLeafExpr): RangeAggExpr {
   return leaf.kind === 'rangeAgg' ? leaf : leaf.expr;
 }

@@ -3,7 +3,7 @@ import type { LabelPair, TenantId } from '@loki/model';
 import type { CheckCancelled, LeafRequest, LeafResult, LeafStats, LogLeafResult } from '@loki/ports';
 import type { QueryThread } from './query-thread.ts';
 
-/** The parameters of a query. */
+/** A query's tenant, time range, step and limits, validated by the API. All times are Unix nanoseconds. */
 export interface QueryParams {
   readonly tenant: TenantId;
   /**

@@ -52,7 +52,7 @@ function valuesOf(index: LabelIndex, name: string, streams: Uint32Array): string
   return values.filter((_, i) => isThere[i + 1] === 1);
 }
 
-/** The group of streams with a label. */
+/** An empty volume for all streams with the label `name`; `values`: the label's values, if requested. */
 export function groupOf(name: string, values: readonly string[] | undefined): StreamVolume {
   const group = { labels: [[name, ''] as const], entries: 0, lineBytes: 0 };
   return values ? { ...group, values } : group;

@@ -111,7 +111,7 @@ export function* embedSampleResult(
   return { kind: 'samples', steps, series, stats: result.stats };
 }
 
-/** Number of steps of a sample leaf. */
+/** Number of steps from startNs to endNs, both inclusive; at least 1, as for an instant query. */
 export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number {
   return stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
 }

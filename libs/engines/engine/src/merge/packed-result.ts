@@ -118,7 +118,10 @@ export function buffersOf(packed: PackedLeafResult): ArrayBuffer[] {
   return buffers.filter(({ byteLength }) => byteLength > 0);
 }
 
-/** Bytes of a packed result. */
+/**
+ * Bytes of the buffers of a packed result, for memory budgets; the labels that unpacking creates are not
+ * included. O(buffers).
+ */
 export function packedBytes(packed: PackedLeafResult): number {
   return buffersOf(packed).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

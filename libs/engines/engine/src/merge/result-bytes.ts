@@ -7,7 +7,10 @@ import type { Work } from '../common/sliced-work.ts';
 /** Bytes of timestamp, label set and line end. */
 const logRowBytes = 16;
 
-/** Bytes of a result. */
+/**
+ * Approximate memory of a result in bytes, for memory budgets: labels, lines and row columns. O(series or
+ * label sets), in slices.
+ */
 export function* resultBytes(result: LeafResult): Work<number> {
   if (result.kind === 'samples') return yield* bytesOfAll(result.series, seriesBytes);
   const sets = yield* bytesOfAll(result.labelSets, labelSetBytes);

@@ -12,7 +12,10 @@ const inlineCharsMax = 2_048;
 /** Parameters that hold queries. */
 const queryNames = ['query', 'match', 'match[]'];
 
-/** Texts to how they read as queries. */
+/**
+ * Parses query texts on a worker thread, for texts that would occupy the main thread. A syntax error is a
+ * result.
+ */
 export const readQueriesTask: Task<{ readonly texts: readonly string[] }, readonly ParsedText[]> = {
   name: 'gateway.readQueries',
   run: ({ texts }) => texts.map(readQueryText),
@@ -21,7 +24,10 @@ export const readQueriesTask: Task<{ readonly texts: readonly string[] }, readon
 /** The answer of `format_query`: a text, or the fault of the query. */
 type FormattedQuery = { readonly text: string } | { readonly fault: string };
 
-/** A query to its formatted text. */
+/**
+ * Formats one query on a worker thread, for texts that would occupy the main thread. A syntax error is a
+ * result.
+ */
 export const formatQueryTask: Task<{ readonly text: string }, FormattedQuery> = {
   name: 'gateway.formatQuery',
   run: ({ text }) => formattedQuery(text),
