@@ -1,9 +1,7 @@
 /**
  * One seed of the catalog alone: writers, compactors and readers that sleep while old manifests are removed.
  */
-import { Catalog, CatalogFollower, PartitionCatalog } from '@loki/catalog';
-import type { DayChange, SegmentRef } from '@loki/catalog';
-import { LokiError } from '@loki/model';
+import { Catalog, CatalogFollower } from '@loki/catalog';
 import type { ObjectStore } from '@loki/ports';
 import { noStoreFaults, VirtualBucket, VirtualProcess } from '@loki/virtual';
 import type { Prng } from '@loki/virtual';
@@ -14,38 +12,20 @@ import {
   storeWithoutSeals,
 } from './catalog-bugs.ts';
 import type { CatalogBug } from './catalog-bugs.ts';
+import { CatalogProcesses, catalogSimSizes, windowEndNs } from './catalog-processes.ts';
+import type { CatalogWork } from './catalog-processes.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { calling } from './sim-clients.ts';
 import { drawProfile, Workload } from './sim-workload.ts';
 import { ReadSimulation } from './simulation.ts';
 import type { Direction, SimulationOptions, SimulationResult } from './simulation.ts';
 
-type CatalogCounts = Record<
-  | 'queries'
-  | 'queriesFailed'
-  | 'commits'
-  | 'compactions'
-  | 'drops'
-  | 'crashes'
-  | 'sealed'
-  | 'removed'
-  | 'damaged',
-  number
->;
+type CatalogCounts = CatalogWork & Record<'queries' | 'queriesFailed' | 'crashes' | 'damaged', number>;
 
 /** Violated promises and counts of one seed of the catalog. */
 export type CatalogSimResult = SimulationResult<CatalogCounts>;
 
-const partition = 0;
-/** Small, so that a seed removes many. */
-const eraSize = 4;
-const checkpointEvery = 3;
-/** Two segments in a part of a checkpoint. */
-const groupBytes = 220;
-const sizes = { eraSize, checkpointEvery, groupBytes };
 const readMs = 20_000;
-const dropAfterMs = 10_000;
-const windowEndNs = 1n << 40n;
 
 type Kind = 'writer' | 'compactor' | 'remover' | 'reader';
 
@@ -88,7 +68,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
   readonly #contents = new Map<string, readonly LedgerEntry[]>();
   /** Parts of checkpoints that the planted mistake keeps from the store. */
   readonly #parts = new Map<string, Uint8Array>();
-  #nextNs = 1n;
+  readonly #processes: CatalogProcesses;
 
   constructor(options: SimulationOptions<CatalogBug>) {
     super(options, options.seed, 'catalog');
@@ -103,6 +83,13 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
       delayMaxMs: random.pick([5, 50, 500]),
     };
     this.#commitsMax = random.int(40, 120);
+    this.#processes = new CatalogProcesses({
+      tenants: this.workload.tenants,
+      ledger: this.ledger,
+      counts: this.counts,
+      bucket: this.#bucket,
+      contents: this.#contents,
+    });
   }
 
   protected async play(): Promise<void> {
@@ -178,15 +165,15 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
       objectStore: store,
       timers,
       partitionCount: 1,
-      ...sizes,
+      ...catalogSimSizes,
     });
     switch (kind) {
       case 'writer':
-        return this.background(this.#write(process, store));
+        return this.background(this.#processes.write(process, store));
       case 'compactor':
-        return this.background(this.#compact(process, store, catalog));
+        return this.background(this.#processes.compact(process, store, catalog));
       case 'remover':
-        return this.background(this.#remove(process, store, catalog));
+        return this.background(this.#processes.remove(process, store, catalog));
       case 'reader':
         place.catalog = catalog;
         new CatalogFollower({
@@ -206,144 +193,6 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
     if (kind === 'remover' && this.#bug === 'sealedLate') return storeThatSealsLate(store, process);
     if (kind !== 'reader' && this.#bug === 'partsForgotten') return storeThatForgetsParts(store, this.#parts);
     return store;
-  }
-
-  async #write(process: VirtualProcess, objectStore: ObjectStore): Promise<void> {
-    const { random, timers, clock } = process;
-    const catalog = new PartitionCatalog({ objectStore, partition, timers, ...sizes });
-    for (;;) {
-      await timers.sleep(random.float() * 600);
-      if (!(await excused(() => catalog.load()))) continue;
-      const startOffset = catalog.state.endOffset;
-      const endOffset = startOffset + random.int(1, 9);
-      const key = `segments/${partition}/${startOffset}-${endOffset}-${suffixOf(random)}`;
-      const tenant = random.pick(this.workload.tenants);
-      const ns = this.#nextNs++;
-      const entry: LedgerEntry = { tenant, stream: '{}', timestampNs: ns, line: key, metadata: '' };
-      this.ledger.recordAttempt([entry]);
-      this.#contents.set(key, [entry]);
-      const section = { tenant, minNs: ns, maxNs: ns, rowCount: 1, lineBytes: 1 };
-      const content = {
-        startOffset,
-        endOffset,
-        segment: { key, sizeBytes: 1, level: 0, sections: [section] },
-        writers: [],
-        drops: [],
-        erased: [],
-        createdMs: clock.nowMs(),
-      };
-      let isCommitted = false;
-      for (let attempt = 0; attempt < 4; attempt++) {
-        const isAnswered = await excused(async () => {
-          isCommitted = (await catalog.commit(content)).outcome === 'committed';
-        });
-        if (isAnswered) break;
-        await timers.sleep(random.float() * 500);
-      }
-      this.ledger.answered([entry], isCommitted ? 'acked' : 'unknown');
-      if (isCommitted) this.counts.commits++;
-      await excused(() => catalog.checkpoint());
-    }
-  }
-
-  async #compact(process: VirtualProcess, objectStore: ObjectStore, catalog: Catalog): Promise<void> {
-    const { random, timers, clock } = process;
-    const own = new PartitionCatalog({ objectStore, partition, timers, ...sizes });
-    for (;;) {
-      await timers.sleep(random.float() * 2_000);
-      await excused(async () => {
-        await catalog.refresh();
-        const change = this.#changeOf(catalog, random, clock.nowMs());
-        if (change) await this.#append(catalog, change, process);
-        await this.#drop(catalog, own, clock.nowMs());
-      });
-    }
-  }
-
-  #changeOf(catalog: Catalog, random: Prng, createdMs: number): DayChange | undefined {
-    const tenant = random.pick(this.workload.tenants);
-    const flushed = catalog
-      .segmentsFor(tenant, 0n, windowEndNs)
-      .filter(({ sources }) => !sources)
-      .slice(0, random.int(2, 6));
-    const compacted = random.chance(0.3) ? (catalog.compacted.day(tenant, 0)?.outputs ?? []) : [];
-    if (flushed.length + compacted.length < 2) return undefined;
-    const entries = [...compacted, ...flushed].flatMap(({ key }) =>
-      this.#contents.get(key)!.filter((entry) => entry.tenant === tenant),
-    );
-    const key = `compacted/${tenant}/1970-01-01/${suffixOf(random)}`;
-    this.#contents.set(key, entries);
-    const times = entries.map(({ timestampNs }) => timestampNs).sort((a, b) => Number(a - b));
-    const [minNs, maxNs] = [times[0], times.at(-1)!];
-    const offsets = [...compacted.flatMap(({ sources }) => sources), ...flushed];
-    const source = {
-      partition,
-      startOffset: Math.min(...offsets.map(({ startOffset }) => startOffset)),
-      endOffset: Math.max(...offsets.map(({ endOffset }) => endOffset)),
-    };
-    const output = {
-      key,
-      sizeBytes: 1,
-      level: 1,
-      minNs,
-      maxNs,
-      rowCount: entries.length,
-      lineBytes: 1,
-      createdMs,
-    };
-    return {
-      tenant,
-      day: 0,
-      flushed: flushed.map(inputOf),
-      compacted: compacted.map((each) => each.key),
-      outputs: [{ ...output, sources: [source] }],
-    };
-  }
-
-  async #append(catalog: Catalog, change: DayChange, { clock }: VirtualProcess): Promise<void> {
-    await catalog.compactions.append((number) =>
-      catalog.compacted.problemOf(change) === undefined
-        ? { number, createdMs: clock.nowMs(), changes: [change], erased: [] }
-        : undefined,
-    );
-    this.counts.compactions++;
-  }
-
-  /** Replaced sections leave the partition's catalog. */
-  async #drop(catalog: Catalog, own: PartitionCatalog, nowMs: number): Promise<void> {
-    await own.load();
-    const keys = [...own.state.live.values()].flatMap(({ segment: { key, sections } }) => {
-      const [section] = sections;
-      const replaced = catalog.compacted.day(section.tenant, 0)?.flushed.get(key);
-      return replaced && replaced.replacedMs < nowMs - dropAfterMs ? [key] : [];
-    });
-    if (keys.length === 0) return;
-    await own.drop({ drops: keys.map((key) => ({ key, tenants: [] })), createdMs: nowMs });
-    this.counts.drops += keys.length;
-    await own.checkpoint();
-  }
-
-  async #remove(process: VirtualProcess, objectStore: ObjectStore, catalog: Catalog): Promise<void> {
-    const { random, timers, clock } = process;
-    const own = new PartitionCatalog({ objectStore, partition, timers, ...sizes });
-    const removeAfterMs = random.pick([0, 0, 3_000]);
-    const before = () => [...this.#bucket.objects.keys()].filter((key) => key.includes('/seals/')).length;
-    for (;;) {
-      await timers.sleep(random.float() * 3_000);
-      const seals = before();
-      const afterStep = async (): Promise<void> => {
-        this.counts.removed++;
-        if (random.chance(0.05)) await timers.sleep(random.float() * 10_000);
-      };
-      const removal = { nowMs: clock.nowMs(), removeAfterMs, afterStep };
-      await excused(async () => {
-        await own.load();
-        await own.removeCovered(removal);
-        await catalog.compactions.load();
-        await catalog.compactions.removeCovered(removal);
-      });
-      this.counts.sealed += before() - seals;
-    }
   }
 
   // ---- what goes wrong
@@ -395,7 +244,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
       objectStore: this.#bucket.client(judge),
       timers: judge.timers,
       partitionCount: 1,
-      ...sizes,
+      ...catalogSimSizes,
     });
     const readers = this.#places.flatMap(({ kind, catalog }) =>
       kind === 'reader' && catalog ? [catalog] : [],
@@ -407,24 +256,5 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
         this.add(this.ledger.judge(tenant, entries, must));
       }
     }
-  }
-}
-
-function inputOf({ key, startOffset, endOffset }: SegmentRef): DayChange['flushed'][number] {
-  return { key, partition, startOffset, endOffset };
-}
-
-function suffixOf(random: Prng): string {
-  return Buffer.from(random.bytes(8)).toString('hex');
-}
-
-/** False: the store failed, and the process continues. */
-async function excused(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (error instanceof LokiError && error.code === 'unavailable') return false;
-    throw error;
   }
 }
