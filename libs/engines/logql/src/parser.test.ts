@@ -149,6 +149,9 @@ test.each([
 test('sizes keep their bytes in exact text', () => {
   const expr = parseSyntax('{a="b"} | x>5GiB');
   expect(printExpr(expr)).toBe('{a="b"} | x>5368709120B');
+  // The text `0B` cannot be read: it begins a binary number.
+  const zero = printExpr(parseSyntax('{a="b"} | x > 0MiB'));
+  expect(printExpr(parseSyntax(zero))).toBe(zero);
   expect(canonicalText(expr)).toBe('{a="b"} | x>5.4GB');
 });
 

@@ -131,7 +131,7 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
     case 'duration':
       return filter.name + filter.op + formatGoDuration(filter.valueNs);
     case 'bytes':
-      return filter.name + filter.op + (style === 'exact' ? `${formatNumber(filter.valueBytes)}B` : formatByteSize(filter.valueBytes)); // prettier-ignore
+      return filter.name + filter.op + (style === 'exact' ? exactByteSize(filter.valueBytes) : formatByteSize(filter.valueBytes)); // prettier-ignore
     case 'ip':
       return `${filter.name}${filter.op}ip(${quoteGo(filter.pattern)})`;
     case 'and':
@@ -139,6 +139,11 @@ function printFilter(filter: LabelFilter, style: PrintStyle): string {
     case 'or':
       return `( ${printFilter(filter.left, style)} or ${printFilter(filter.right, style)} )`;
   }
+}
+
+/** `0B` would be read as the begin of a binary number. */
+function exactByteSize(bytes: number): string {
+  return bytes === 0 ? '0KB' : `${formatNumber(bytes)}B`;
 }
 
 /**
