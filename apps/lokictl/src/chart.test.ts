@@ -43,7 +43,7 @@ test('read, write and backend become the components that do their work', async (
   expect(values).not.toHaveProperty('distributor.persistence');
   expect(notes).toEqual([
     'no effect: loki.server.http_listen_port: pods listen on 3100',
-    expect.stringMatching(/^no effect: gateway\.basicAuth\.enabled: the gateway asks for no password/),
+    expect.stringMatching(/^no effect: gateway\.basicAuth\.enabled: the gateway does not check passwords/),
     expect.stringMatching(/^no effect: chunksCache\.enabled, chunksCache\.allocatedMemory: /),
     expect.stringMatching(/^loki\.config: accepted, no effect: .*chunk_encoding/),
   ]);

@@ -21,7 +21,7 @@ export const top: Command = {
   words: ['top'],
   arguments: [],
   summary:
-    'Shows tenants, processes and partitions by what they use, and what is near a limit; live on a terminal. Queriers are in no ring: name their addresses too in --addr to see them.',
+    'Shows the usage of tenants, processes and partitions, and tenants near a limit; live on a terminal. Queriers are in no ring: name their addresses too in --addr to see them.',
   flags: [
     ...adminFlags,
     { name: 'once', summary: 'print once, from two looks; so does output that is no terminal' },

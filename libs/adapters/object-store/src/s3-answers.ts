@@ -59,7 +59,7 @@ export async function readBody(
 }
 
 function tooLarge(bytesMax: number): Error {
-  return new Error(`an answer of more than the ${bytesMax} bytes that were asked for`);
+  return new Error(`an answer of more than the ${bytesMax} bytes that were requested`);
 }
 
 /** The range of a partial answer: `first` to `last`, both inclusive, of `sizeBytes`. */
@@ -155,7 +155,9 @@ export function parseListing(text: string): ListingPage {
   if (text.indexOf('<Contents>', end) >= 0) throw new Error('a listing that is cut');
   const hasNext = elementOf(text, 'IsTruncated', 0)?.text === 'true';
   const token = elementOf(text, 'NextContinuationToken', 0)?.text;
-  if (hasNext && objects.length === 0 && !token) throw new Error('a listing that goes on nowhere');
+  if (hasNext && objects.length === 0 && !token) {
+    throw new Error('a page of a listing without the place of the next page');
+  }
   return { objects, hasNext, token };
 }
 

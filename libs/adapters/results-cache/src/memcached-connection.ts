@@ -41,7 +41,7 @@ export class MemcachedConnection {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
       if (this.#waiting) this.#waiting.take(chunk);
-      else this.close(new Error('the server spoke without being asked'));
+      else this.close(new Error('the server sent bytes without a request'));
     });
     socket.on('error', (error) => this.close(error));
     socket.on('close', () => this.close(new Error('the server closed the connection')));

@@ -136,7 +136,9 @@ export class GetReader implements AnswerReader<ReadonlyMap<string, Buffer>> {
       const line = this.#bytes.line();
       if (line === undefined) return undefined;
       if (line === 'END') {
-        if (this.#bytes.bufferedBytes > 0) throw new ProtocolFault('more than was asked for');
+        if (this.#bytes.bufferedBytes > 0) {
+          throw new ProtocolFault('an answer with more values than requested');
+        }
         return { answer: this.#values };
       }
       this.#expected = this.#announced(line);
@@ -168,7 +170,7 @@ export class SetReader implements AnswerReader<boolean> {
     this.#bytes.push(chunk);
     const line = this.#bytes.line();
     if (line === undefined) return undefined;
-    if (this.#bytes.bufferedBytes > 0) throw new ProtocolFault('more than was asked for');
+    if (this.#bytes.bufferedBytes > 0) throw new ProtocolFault('an answer with more values than requested');
     if (line !== 'STORED' && line !== 'NOT_STORED') throw failureOf(line, 0);
     return { answer: line === 'STORED' };
   }

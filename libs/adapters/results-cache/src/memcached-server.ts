@@ -61,7 +61,9 @@ export class MemcachedServer {
   async request<T>(command: Buffer, reader: AnswerReader<T>): Promise<T> {
     const { clock, timers, timeoutMs } = this.#options;
     const startedMs = clock.monotonicMs();
-    if (this.#isClosed || startedMs < this.#openUntilMs) throw new Error('the server is left alone');
+    if (this.#isClosed || startedMs < this.#openUntilMs) {
+      throw new Error('the server is paused after failures');
+    }
     const leftMs = () => Math.max(1, timeoutMs - (clock.monotonicMs() - startedMs));
     await this.#place(leftMs);
     let connection: MemcachedConnection | undefined;
@@ -84,7 +86,7 @@ export class MemcachedServer {
   close(): void {
     this.#isClosed = true;
     for (const connection of this.#open) connection.close();
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the server is not asked any more'));
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the server is no longer configured'));
   }
 
   async #place(leftMs: () => number): Promise<void> {

@@ -59,7 +59,10 @@ export function serveFrontend(server: RpcServer, options: FrontendServerOptions)
       const slot = new RemoteSlot(call, options.timers, server.slices);
       call.once('data', (message: FromQuerier) => {
         if (message.kind?.$case !== 'hello') {
-          call.emit('error', statusObjectOf(new LokiError('badRequest', 'a querier says hello first')));
+          call.emit(
+            'error',
+            statusObjectOf(new LokiError('badRequest', 'the first message of a querier must be its hello')),
+          );
           return;
         }
         const { querierId, forTails } = message.kind.hello;
@@ -259,5 +262,5 @@ class RemoteSlot implements QuerierService {
 }
 
 function lostQuerier(): LokiError {
-  return new LokiError('unavailable', 'the querier is gone');
+  return new LokiError('unavailable', 'the querier has disconnected');
 }

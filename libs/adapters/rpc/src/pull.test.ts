@@ -162,7 +162,10 @@ test('a frontend that dies is found again', async () => {
   answer.catch(() => undefined);
   await eventually(() => asked.length >= 1);
   await world.kill();
-  await expect(answer).rejects.toMatchObject({ code: 'unavailable', message: 'the querier is gone' });
+  await expect(answer).rejects.toMatchObject({
+    code: 'unavailable',
+    message: 'the querier has disconnected',
+  });
   await eventually(() => signals[0].aborted);
   expect(forQueries()).toEqual([]);
 });

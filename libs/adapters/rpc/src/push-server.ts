@@ -83,7 +83,7 @@ class PushStream {
     // The push of this body was refused or given up.
     if (!push) return;
     if (body.length > push.head.bodyBytes - push.receivedBytes) {
-      this.#refuse(id, new LokiError('badRequest', 'a body longer than it was said to be'));
+      this.#refuse(id, new LokiError('badRequest', 'a body longer than announced'));
       return;
     }
     // A body in one part is not copied.

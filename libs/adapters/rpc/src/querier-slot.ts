@@ -231,7 +231,7 @@ class Credit {
 }
 
 function clientGone(): LokiError {
-  return new LokiError('unavailable', 'the query frontend is gone');
+  return new LokiError('unavailable', 'the query frontend has disconnected');
 }
 
 const reconnectMinMs = 100;

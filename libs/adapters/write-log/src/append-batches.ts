@@ -115,7 +115,7 @@ export function answerOf(
 ): ProduceAnswer['partitions'][number] {
   const [only, ...extras] = answer.partitions;
   if (extras.length > 0 || only?.topic !== topic || only.partition !== partition) {
-    throw new Error('the broker answered for other partitions than it was asked for');
+    throw new Error('the broker answered for other partitions than requested');
   }
   const { errorCode, baseOffset } = only;
   if (errorCode === kafkaErrors.none && !(baseOffset >= 0)) {

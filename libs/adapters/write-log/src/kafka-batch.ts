@@ -156,7 +156,7 @@ function readBatch(bytes: Buffer, baseOffset: number): { values: FetchedValue[];
   try {
     const count = reader.i32();
     for (let i = 0; i < count; i++) values.push(readRecord(reader, baseOffset, i));
-    if (reader.remaining > 0) throw new KafkaBytesError('a batch holds more than it says');
+    if (reader.remaining > 0) throw new KafkaBytesError('a batch holds more records than its header states');
     // This topic is never compacted, so offsets have no gaps; a header that skips some would lose records.
     if (count > 0 && baseOffset + count !== nextOffset) return { values, nextOffset: baseOffset + count };
   } catch (error) {

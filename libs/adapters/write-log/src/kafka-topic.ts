@@ -75,14 +75,14 @@ export function topicDoubts(values: ReadonlyMap<string, string>, replicas: numbe
   const retentionMs = Number(values.get('retention.ms') ?? -1);
   const retentionBytes = Number(values.get('retention.bytes') ?? -1);
   if (replicas < 2) {
-    doubts.push('the topic has one replica: what is not flushed yet is lost with its broker’s disk');
+    doubts.push('the topic has one replica: unflushed lines are lost with its broker’s disk');
   } else if (inSyncMin < 2) {
     doubts.push(
       'min.insync.replicas is 1: with followers behind, a record is acknowledged by one broker alone; set it to 2',
     );
   } else if (inSyncMin >= replicas) {
     doubts.push(
-      `min.insync.replicas is ${inSyncMin} of ${replicas} replicas: one broker away stops all appends`,
+      `min.insync.replicas is ${inSyncMin} of ${replicas} replicas: the loss of one broker stops all appends`,
     );
   }
   if (retentionMs >= 0 && retentionMs < retentionMsMin) {

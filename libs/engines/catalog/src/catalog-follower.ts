@@ -117,7 +117,7 @@ export class CatalogFollower {
   async leave(): Promise<void> {
     this.#timer?.cancel();
     await this.#hear(this.#stop.signal).catch((error: unknown) => {
-      this.#options.logger?.debug('the last news of the catalog could not be told', { err: String(error) });
+      this.#options.logger?.debug('the last news of the catalog could not be sent', { err: String(error) });
     });
     this.stop();
   }

@@ -216,7 +216,7 @@ export class PartitionLayout implements Partitions {
     try {
       await this.#read();
     } catch (cause) {
-      throw new LokiError('unavailable', 'the object store does not tell how many partitions there are', {
+      throw new LokiError('unavailable', 'the number of partitions cannot be read from the object store', {
         cause,
       });
     }

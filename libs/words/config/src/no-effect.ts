@@ -28,13 +28,13 @@ export const reasons: ReadonlyMap<string, string> = new Map([
   ...each(['frontend.graceful_shutdown_timeout'], 'server.graceful_shutdown_timeout is for all requests'),
   ...each(
     ['frontend.querier_forget_delay', 'query_scheduler.querier_forget_delay'],
-    'a tenant’s queriers are chosen anew as soon as one is gone',
+    'a tenant’s queriers are chosen again as soon as one disconnects',
   ),
-  ...each(['frontend_worker.id'], 'a querier is known by its place in the ring'),
+  ...each(['frontend_worker.id'], 'a querier is identified by its connection'),
   ...each(['querier.extra_query_delay'], 'one owner answers for each partition'),
   ...each(['querier.engine.max_look_back_period'], 'log queries have a range'),
   ...each(['querier.engine.max_count_min_sketch_heap_size'], 'approx_topk is exact'),
-  ...each(['querier.query_partition_ingesters'], 'the owners of partitions are always asked'),
+  ...each(['querier.query_partition_ingesters'], 'every query reads from the owners of partitions'),
   ...each(
     ['query_range.instant_metric_query_split_align'],
     'parts always begin and end at multiples of the interval',
@@ -127,7 +127,7 @@ export const reasons: ReadonlyMap<string, string> = new Map([
       'limits_config.s3_sse_kms_key_id',
       'limits_config.s3_sse_kms_encryption_context',
     ],
-    'objects are encrypted as the bucket says',
+    'the bucket’s own setting encrypts objects',
   ),
   ...each(['limits_config.simulated_push_latency'], 'nothing is simulated'),
   ...each(
@@ -148,7 +148,7 @@ export const reasons: ReadonlyMap<string, string> = new Map([
   ...each(['internal_server'], 'server.admin_listen_port serves operators on a port of their own'),
   ...each(['analytics'], 'nothing is reported to anybody'),
   ...each(['profiling'], 'they are Go’s profiles'),
-  ...each(['memberlist'], 'rings are not gossiped; join_members names who keeps them'),
+  ...each(['memberlist'], 'rings are not gossiped; join_members names the processes that store them'),
 ]);
 
 function each(paths: readonly string[], reason: string): [string, string][] {

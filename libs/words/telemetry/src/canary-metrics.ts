@@ -40,7 +40,7 @@ export function canaryMetrics(metrics: Metrics, buckets: number): CanaryMetrics 
   const reconnects = counter('ws_reconnects_total', 'Times the websocket was opened again.');
   const pings = counter('ws_pings_total', 'Pings received on the websocket.');
   const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60];
-  const spots = counter('spot_check_entries_total', 'Old entries that were asked for.');
+  const spots = counter('spot_check_entries_total', 'Old entries that were queried.');
   const spotsMissing = counter('spot_check_missing_entries_total', 'Old entries that were not returned.');
   const spotSeconds = metrics.histogram(
     'loki_canary_spot_check_request_duration_seconds',
@@ -56,7 +56,7 @@ export function canaryMetrics(metrics: Metrics, buckets: number): CanaryMetrics 
   );
   const cacheTests = metrics.counter(
     'loki_canary_cache_test_query_results_total',
-    'Queries asked with and without the results cache.',
+    'Queries that ran with and without the results cache.',
     ['status'],
   );
   const cacheDiffs = counter(

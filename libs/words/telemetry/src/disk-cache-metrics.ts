@@ -24,7 +24,7 @@ export interface DiskCacheObserver {
 export function diskCacheMetrics(metrics: Metrics): DiskCacheObserver {
   const lookups = metrics.counter(
     'loki_disk_cache_lookups_total',
-    'Footers and columns looked for in the cache on local disk: hit, miss, late (the store was asked, as the disk took longer), damaged.',
+    'Lookups of footers and columns in the cache on local disk: hit, miss, late (read from the store, as the disk took longer), damaged.',
     ['result'],
   );
   const bytes = metrics.gauge('loki_disk_cache_bytes', 'Bytes in the cache on local disk.');
@@ -42,7 +42,7 @@ export function diskCacheMetrics(metrics: Metrics): DiskCacheObserver {
   );
   const isOn = metrics.gauge(
     'loki_disk_cache_on',
-    'Whether the cache on local disk takes part in reads; 0: its disk failed, and the store is asked.',
+    'Whether the cache on local disk takes part in reads; 0: its disk failed, and all reads go to the store.',
   );
   for (const result of ['hit', 'miss', 'late', 'damaged']) lookups.inc({ result }, 0);
   isOn.set(1);

@@ -74,7 +74,7 @@ export class PushRouter implements DistributorService {
    */
   notReady(): string | undefined {
     if (this.#deps.distributors.ring.instances.length > 0) return undefined;
-    return 'Gateway not ready: no distributor is known';
+    return 'Gateway not ready: no distributor in the ring';
   }
 
   stop(): void {

@@ -23,7 +23,10 @@ export async function withinDeadline(
   signal.addEventListener('abort', onAbort, { once: true });
   const timer = timers.after(flushMaxMs, () =>
     deadline.abort(
-      new LokiError('timeout', `not flushed within ${flushMaxMs / 1000} s: the write log keeps what is left`),
+      new LokiError(
+        'timeout',
+        `not flushed within ${flushMaxMs / 1000} s: the write log keeps the remaining lines`,
+      ),
     ),
   );
   try {
