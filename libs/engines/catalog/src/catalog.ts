@@ -20,22 +20,22 @@ import type { LiveSegment } from './segment-groups.ts';
 
 interface CatalogOptions {
   readonly objectStore: ObjectStore;
-  /** For turns of the event loop while a checkpoint is read. */
+  /** Yields to the event loop during the read of a checkpoint. */
   readonly timers?: Timers;
   readonly logger?: Logger;
-  /** Partitions 0 .. partitionCount - 1 are read. */
+  /** The catalog follows partitions 0 .. partitionCount - 1. */
   readonly partitionCount: number;
-  /** For tests; every process of a store must use the same. */
+  /** Manifests of an era; tests set it. Every process of a store must use the same value. */
   readonly eraSize?: number;
   /** Manifests of each log from one checkpoint to the next. */
   readonly checkpointEvery?: number;
-  /** About the unpacked bytes of a part of a checkpoint; for tests. */
+  /** Approximate unpacked bytes of a part of a checkpoint; tests set it. */
   readonly groupBytes?: number;
 }
 
 /**
- * Most attempts of a commit: of 30 compactors that commit all the time, each loses 29 of 30 times, and so
- * many in a row once in 10^7 times.
+ * Maximum of attempts of a commit: each of 30 compactors that commit all the time loses 29 of 30 attempts,
+ * and this number in a row once in 10^7 times.
  */
 const commitAttemptsMax = 512;
 
@@ -49,11 +49,11 @@ export class Catalog {
   readonly #compacted = new CompactionState();
   #refreshingCompactions: Promise<void> | undefined;
   #compactionDamage: string | undefined;
-  /** The compactors' log was read after everything else that was read for the first time. */
+  /** The compactors' log was read after the first read of every partition. */
   #isComplete = false;
   /**
-   * Sections that a partition no longer names. They leave the index only once the compactors' log was read
-   * anew: what took their place is surely known then.
+   * Sections that their partition has dropped. They leave the index only after the next read of the
+   * compactors' log, which has their replacements.
    */
   #dropped: { live: LiveSegment; section: ManifestSection }[] = [];
   readonly #options: CatalogOptions;
@@ -81,7 +81,7 @@ export class Catalog {
     );
   }
 
-  /** Follows partitions up to this number, too. Those that are new are read at the next refresh. */
+  /** Follows partitions up to this number, too. The next refresh reads new ones. */
   grow(partitionCount: number): void {
     while (this.#partitions.count < partitionCount) {
       const catalog = new PartitionCatalog({
@@ -108,7 +108,7 @@ export class Catalog {
     await this.refreshCompactions(signal);
   }
 
-  /** Catches up with some partitions; `refreshCompactions` belongs behind it. */
+  /** Catches up with some partitions; call `refreshCompactions` afterwards. */
   async refreshSome(partitions: readonly number[], signal?: AbortSignal): Promise<void> {
     await this.#partitions.refresh(partitions, signal);
   }
@@ -117,7 +117,7 @@ export class Catalog {
    * Takes an ingester's news of a partition. Its damage is the ingester's: it is logged, and the store is
    * asked.
    *
-   * @returns whether everything that the news names is known now
+   * @returns whether the catalog has all manifests of the news
    */
   learn(news: PartitionNews): Promise<boolean> {
     return this.#partitions.learn(news);
@@ -129,15 +129,15 @@ export class Catalog {
     await this.#complete(signal);
   }
 
-  /** Whether dropped sections wait for the compactors' log, or nothing can be told before it is read. */
+  /** Whether dropped sections wait for a read of the compactors' log, or the log was never read. */
   get awaitsCompactions(): boolean {
     return !this.#isComplete || this.#dropped.length > 0;
   }
 
   /**
-   * Makes sure that the catalog reaches `offset` of the partition. Costs nothing when it does already.
+   * Catches up with `offset` of the partition. Costs nothing when the catalog has read that far.
    *
-   * @throws LokiError `unavailable` when the store does not have manifests so far
+   * @throws LokiError `unavailable` when the manifests in the store end below `offset`
    */
   async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
     await this.#partitions.refreshTo(partition, offset, signal);
@@ -146,10 +146,11 @@ export class Catalog {
   }
 
   /**
-   * Where the tenant's rows with startNs <= ts < endNs are; within a partition oldest first.
+   * References to segments with the tenant's rows with startNs <= ts < endNs; within a partition oldest
+   * first.
    *
    * @param upTo by partition: exactly the records below this offset are wanted, and it is proved that the
-   *   catalog reaches it without a hole. Of partitions it does not name, everything known is given.
+   *   catalog reaches it without a hole. For other partitions all segments that were read are returned.
    * @throws LokiError `unavailable` when the catalog does not reach an offset: call `refreshTo` before
    */
   segmentsFor(
@@ -170,7 +171,7 @@ export class Catalog {
     return refs.filter(({ clip }) => !clip || (clip.startNs < endNs && clip.endNs > startNs));
   }
 
-  /** Tenants with anything stored. */
+  /** Tenants with stored rows. */
   tenants(): readonly string[] {
     return [...new Set([...this.#index.tenants(), ...this.#compacted.tenants()])];
   }
@@ -181,34 +182,36 @@ export class Catalog {
   }
 
   /**
-   * The catalogs of all partitions, in their order, for the compactor's drops: a copy would take as much
-   * again.
+   * The catalogs of all partitions, in order, for the compactor's drops. Not a copy, which would double the
+   * memory.
    */
   partitions(): readonly PartitionCatalog[] {
     return this.#partitions.catalogs();
   }
 
-  /** UTC days, counted from 1970, with anything of the tenant, but for sections too long to be compacted. */
+  /**
+   * UTC days, counted from 1970, with rows of the tenant, without sections that are too long to be compacted.
+   */
   days(tenant: string): readonly number[] {
     return [...new Set([...this.#index.days(tenant), ...this.#compacted.days(tenant)])].sort((a, b) => a - b);
   }
 
-  /** Sections over very many days are read as they are until they expire. */
+  /** False: sections over too many days stay uncompacted until they expire. */
   isCompactable(minNs: bigint, maxNs: bigint): boolean {
     return dayOf(maxNs) - dayOf(minNs) < daysMax;
   }
 
-  /** Compacted segments, as far as known. */
+  /** Compacted segments in the part of the log that was read. */
   get compacted(): CompactionState {
     return this.#compacted;
   }
 
-  /** A refresh under way may have begun before a partition was read for the first time: then one more. */
+  /** The present refresh may have begun before the first read of a partition: then another one follows. */
   async #complete(signal: AbortSignal | undefined): Promise<void> {
     for (let attempt = 0; attempt < 2 && !this.#isComplete; attempt++) await this.#readCompactions(signal);
   }
 
-  /** One at a time; what was dropped before it began has surely been replaced by what it reads. */
+  /** One read at a time. It has the replacements of all sections that were dropped before its start. */
   async #readCompactions(signal: AbortSignal | undefined): Promise<void> {
     this.#refreshingCompactions ??= this.#loadCompactions().finally(
       () => (this.#refreshingCompactions = undefined),
@@ -225,7 +228,7 @@ export class Catalog {
       this.#dropped = this.#dropped.slice(dropped.length);
       for (const { live, section } of dropped) this.#index.removed(live, section);
     } catch (error) {
-      // The sections stay in the index: what took their place may stand behind the damage.
+      // The sections stay in the index: their replacements may be behind the damage.
       const { logger } = this.#options;
       this.#compactionDamage = tellDamage(error, { logger, knownDamage: this.#compactionDamage });
     }
@@ -244,8 +247,7 @@ export class Catalog {
 }
 
 /**
- * Manifests begin and end where committed offsets lie, so a segment is below an offset as a whole or not at
- * all.
+ * Manifests begin and end at committed offsets: a segment is completely below an offset, or completely above.
  */
 function isBelow(ref: SegmentRef, offset: number | undefined): boolean {
   if (offset === undefined || ref.endOffset <= offset) return true;

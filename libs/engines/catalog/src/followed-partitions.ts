@@ -8,23 +8,23 @@ import type { PartitionCatalog } from './partition-catalog.ts';
 
 interface Partition {
   readonly catalog: PartitionCatalog;
-  /** The refresh under way. */
+  /** The present refresh. */
   refreshing: Promise<void> | undefined;
   isLoaded: boolean;
-  /** Names the damaged manifest that the partition is known up to; undefined: it is known to its end. */
+  /** Name of the damaged manifest at which the reading stopped; undefined: read to the end. */
   damage: string | undefined;
 }
 
 interface FollowedPartitionsDeps {
   readonly logger?: Logger;
-  /** A partition was read for the first time. */
+  /** Called after the first read of a partition. */
   readonly onFirstLoad: () => void;
 }
 
 /** Partitions refreshed side by side. */
 const refreshesMax = 8;
 
-/** Manifests of partitions 0 .. count - 1, as far as they are known. */
+/** The manifests of partitions 0 .. count - 1 that this process has read. */
 export class FollowedPartitions {
   readonly #deps: FollowedPartitionsDeps;
   readonly #partitions: Partition[] = [];
@@ -52,7 +52,7 @@ export class FollowedPartitions {
     return this.#partition(partition).catalog;
   }
 
-  /** In the order of their numbers. */
+  /** The partitions in the order of their numbers. */
   catalogs(): readonly PartitionCatalog[] {
     return this.#partitions.map(({ catalog }) => catalog);
   }
@@ -66,10 +66,10 @@ export class FollowedPartitions {
     await Promise.all(Array.from({ length: refreshesMax }, work));
   }
 
-  /** Catches up with a partition that is known below `offset`. Costs nothing when it is known so far. */
+  /** Catches up with a partition up to `offset`. Costs nothing when it was read that far. */
   async refreshTo(partition: number, offset: number, signal?: AbortSignal): Promise<void> {
     const current = this.#partition(partition);
-    // The refresh under way may have looked too early: then one more, begun after now.
+    // The present refresh may have read too early: then another one follows.
     for (let attempt = 0; attempt < 2 && current.catalog.state.endOffset < offset; attempt++) {
       await this.#refresh(current, signal);
     }
@@ -79,7 +79,7 @@ export class FollowedPartitions {
    * Takes an ingester's news of a partition. Its damage is the ingester's: it is logged, and the store is
    * asked.
    *
-   * @returns whether everything that the news names is known now
+   * @returns whether this process has all manifests of the news
    */
   async learn({ partition, number, manifests }: PartitionNews): Promise<boolean> {
     const { catalog } = this.#partition(partition);
@@ -103,7 +103,7 @@ export class FollowedPartitions {
     );
   }
 
-  /** One refresh at a time for each partition; who comes later waits for the same. */
+  /** One refresh at a time for each partition; later callers wait for the same one. */
   async #refresh(partition: Partition, signal: AbortSignal | undefined): Promise<void> {
     const { logger, onFirstLoad } = this.#deps;
     partition.refreshing ??= partition.catalog
@@ -128,8 +128,8 @@ export class FollowedPartitions {
 }
 
 /**
- * Logs a damaged object. It keeps neither the process nor other partitions from being read: what stands
- * before it is sound. It is read anew at each refresh.
+ * Logs a damaged object. The manifests before it, and other partitions, stay readable. Each refresh reads it
+ * again.
  *
  * @returns the text that names it
  * @throws other errors

@@ -25,9 +25,9 @@ interface PartitionCatalogOptions {
    */
   readonly checkpointEvery?: number;
   readonly eraSize?: number;
-  /** About the unpacked bytes of a part of a checkpoint. */
+  /** Approximate unpacked bytes of a part of a checkpoint. */
   readonly groupBytes?: number;
-  /** For turns of the event loop while a checkpoint is read or written. */
+  /** Yields to the event loop while a checkpoint is read or written. */
   readonly timers?: Timers;
   /** Called for each damaged checkpoint that an older one replaces. */
   readonly onDamage?: (text: string) => void;
@@ -36,15 +36,16 @@ interface PartitionCatalogOptions {
 }
 
 /**
- * How a commit ended. `lost`: manifests of others hold offsets of ours; `winners` are those we did not know.
+ * How a commit ended. `lost`: manifests of other processes have offsets of this commit; `winners` are those
+ * that this process had not read.
  */
 type CommitOutcome =
   | { readonly outcome: 'committed'; readonly manifest: Manifest }
   | { readonly outcome: 'lost'; readonly winners: readonly Manifest[] };
 
-/** Manifests that only drop may come between; more in a row than this is not chance. */
+/** Maximum of attempts: manifests that only drop may come in between, but not this many by chance. */
 const commitAttemptsMax = 16;
-/** Most times that a reader finds itself behind the removal of manifests during one load. */
+/** Maximum of restarts of one load because manifests were removed ahead of the reader. */
 const reloadsMax = 8;
 
 /**
@@ -58,7 +59,7 @@ export class PartitionCatalog {
   readonly state: CatalogState;
   readonly #store: ObjectStore;
   readonly #checkpointEvery: number;
-  /** Last checkpoint we know of. */
+  /** Number of the newest checkpoint that this process has read or written. */
   #checkpoint = 0;
   #isLoaded = false;
   /** Manifests folded last, in which a repeated commit finds itself. */
@@ -93,22 +94,21 @@ export class PartitionCatalog {
   }
 
   /**
-   * Catches up with what anybody has committed; returns the manifests that were new, but for those in a
-   * checkpoint.
+   * Reads the commits of all processes; returns the new manifests, without those in a checkpoint.
    */
   load(signal?: AbortSignal): Promise<readonly Manifest[]> {
     return this.#inTurn(() => this.#load(signal));
   }
 
   /**
-   * Takes manifests that another process has read or created, as far as they continue what is known here.
-   * They are proved as those from the store are.
+   * Takes manifests from another process, if they continue this process's sequence. They are checked like
+   * manifests from the store.
    *
-   * @throws LokiError `corrupt` when they are damaged, or belong elsewhere
+   * @throws LokiError `corrupt` when they are damaged, or belong to another partition
    */
   learn(manifests: readonly Uint8Array[]): Promise<void> {
     return this.#inTurn(async () => {
-      // Before the first load a checkpoint may say more.
+      // Before the first load, a checkpoint may have newer content.
       if (!this.#isLoaded) return;
       for (const bytes of manifests) {
         const manifest = decodeManifest(bytes, `news of partition ${this.partition}`);
@@ -129,7 +129,7 @@ export class PartitionCatalog {
     }
     const manifests: Manifest[] = [];
     for (let attempt = 0; attempt < reloadsMax; attempt++) {
-      // Manifests before a damaged one count: the partition is known up to it.
+      // Manifests before a damaged one count: the partition is readable up to it.
       const take = (key: string, bytes: Buffer): void => {
         const manifest = decodeManifest(bytes, key);
         this.#fold(manifest, bytes);
@@ -148,9 +148,9 @@ export class PartitionCatalog {
 
   /**
    * Adds the next manifest. When the answer to an earlier attempt was lost, the same content finds itself and
-   * is committed. Manifests of others that leave the offsets free are stepped over.
+   * is committed. Skips manifests of other processes that do not take the offsets.
    *
-   * @param content must start where the partition's manifests end, as far as this object knows
+   * @param content must start at the end of the partition's manifests that this object has read
    */
   commit(content: ManifestContent, signal?: AbortSignal): Promise<CommitOutcome> {
     return this.#inTurn(() => this.#commit(content, signal));
@@ -204,8 +204,8 @@ export class PartitionCatalog {
   }
 
   /**
-   * Writes a checkpoint when enough manifests came since the last one, and removes those before it. Anybody
-   * may call it at any time: equal manifests fold to equal checkpoints.
+   * Writes a checkpoint when enough manifests came since the last one, and removes those before it. Every
+   * process may call it at any time: equal manifests fold to equal checkpoints.
    */
   checkpoint(signal?: AbortSignal): Promise<boolean> {
     return this.#inTurn(() => this.#writeCheckpoint(signal));

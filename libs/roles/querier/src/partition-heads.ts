@@ -8,8 +8,8 @@ export interface PartitionOwners {
   /** All partitions that may hold data of the tenant. */
   partitions(tenant: string): readonly number[];
   /**
-   * Waits until partitions that were added are known; undefined: they are. An answer without one would lack
-   * lines. Absent: their number never changes.
+   * Waits until this process has read added partitions, without which an answer would lack lines; undefined:
+   * it has. Absent: their number never changes.
    */
   current?(signal?: AbortSignal): Promise<void> | undefined;
   owners(partition: number): readonly IngesterService[];
@@ -17,7 +17,7 @@ export interface PartitionOwners {
   follow?(partition: number, request: LeafRequest, signal: AbortSignal): AsyncIterable<TailFrame>;
 }
 
-/** Answers of a tenant's heads to one question. */
+/** The answers of a tenant's heads to one question. */
 export interface HeadAnswers<T> {
   /** Committed offsets by partition. */
   readonly upTo: ReadonlyMap<number, number>;
@@ -47,9 +47,9 @@ export class PartitionHeads {
   }
 
   /**
-   * One caught-up owner's answer for each partition; the next owner is asked when one fails to answer.
+   * One caught-up owner's answer for each partition; after a failure the next owner is tried.
    *
-   * @param bare heads without rows of the question: they are not asked
+   * @param bare heads without rows of the question: they get no call
    * @throws LokiError when no owner of a partition answers
    */
   async ask<T>(
@@ -65,7 +65,7 @@ export class PartitionHeads {
       for (const [i, partition] of partitions.entries()) upTo.set(partition, answers[i].committedOffset);
       results.push(...answers.map(({ result }) => result));
     };
-    // The store is asked meanwhile whether there are more partitions: mostly there are none.
+    // Reads the store for added partitions at the same time: mostly none.
     const current = this.#ingesters.current?.(signal);
     await Promise.all([current, askOthers()]);
     if (current) await askOthers();
@@ -89,7 +89,7 @@ export class PartitionHeads {
         return await owner.headBounds!(partitions, tenant, signal);
       } catch (error) {
         signal?.throwIfAborted();
-        // Each part of the query asks these heads, and then other owners of them.
+        // Without bounds each part of the query calls these heads, and then their other owners.
         this.#logger.debug('an owner does not state the bounds of its heads', { err: String(error) });
         return [];
       }
@@ -136,7 +136,7 @@ function ownerless(partition: number): LokiError {
 }
 
 /**
- * Heads whose rows are all younger have nothing of a question: all that they lack is in the store below W.
+ * Heads with only younger rows have no row of a question: older rows are in the store below W.
  */
 export function bareHeads(bounds: readonly PartitionHead[], endNs: bigint): PartitionHead[] {
   return bounds.filter(({ oldestNs }) => oldestNs === undefined || oldestNs >= endNs);

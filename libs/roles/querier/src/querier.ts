@@ -34,8 +34,7 @@ import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
 
 /**
- * Segments of one leaf that a worker has before it: it computes on one while it waits for others to be
- * fetched.
+ * Segments of one leaf in the queue of a worker: it computes on one while others are fetched.
  */
 const scansPerWorker = 4;
 
@@ -44,25 +43,24 @@ export interface QuerierDeps {
   readonly catalog: Catalog;
   readonly workers: Workers;
   readonly logger: Logger;
-  /** Absent: frames of a tail wait for as long as its reader lets them. */
+  /** Absent: frames of a tail wait without a deadline. */
   readonly timers?: Timers;
-  /** Where results are merged; absent: the querier is alone on it. */
+  /** Thread on which results are merged; absent: the querier has the thread alone. */
   readonly queryThread?: QueryThread;
-  /** Deleted and expired entries; absent: there are none. */
+  /** Deleted and expired entries; absent: no deletes and no retention. */
   readonly hidden?: HiddenRows;
-  /** Where answers from the store are kept; absent: nowhere. */
+  /** Cache of answers from the store; absent: no cache. */
   readonly caches?: ResultsCaches;
   /**
-   * Half an answer, where an operator wants just that (`querier.query_store_only`, `query_ingester_only`):
-   * what the catalog knows to be stored, without asking heads; or what heads hold, without the store. Absent:
-   * both, each entry once.
+   * Half an answer, if configured (`querier.query_store_only`, `query_ingester_only`): stored rows of the
+   * catalog without heads, or rows of heads without the store. Absent: both, each entry once.
    */
   readonly reads?: 'store' | 'heads';
 }
 
 /**
- * Answers leaves from heads and store together, each entry once: it asks an owner of each partition for what
- * lies at or above the committed offset W which that owner reports, then reads committed segments up to W.
+ * Answers leaves from heads and store together, each entry once: an owner of each partition returns the rows
+ * at or above its committed offset W, then committed segments are read up to W.
  */
 export class Querier implements QuerierService {
   readonly #deps: QuerierDeps;
@@ -128,7 +126,7 @@ export class Querier implements QuerierService {
     }
   }
 
-  /** Heads' answers with what the store has below them. */
+  /** Heads' answers with the stored rows below them. */
   async #merged(
     { cache, ...request }: LeafRequest,
     window: Window,
@@ -157,7 +155,7 @@ export class Querier implements QuerierService {
     );
   }
 
-  /** Work of this thread, which ends when its caller has gone. */
+  /** Slices of work on this thread, which end when the caller aborts. */
   #complete<T>(work: Work<T>, signal: AbortSignal | undefined): Promise<T> {
     return this.#thread.complete(work, () => signal?.throwIfAborted());
   }
@@ -200,7 +198,7 @@ export class Querier implements QuerierService {
     return result;
   }
 
-  /** Streams with entries in the range, with what they hold there. */
+  /** Streams with entries in the range, and their volume in it. */
   async streams(
     { cache, heads, ...request }: StreamsRequest,
     signal?: AbortSignal,
@@ -215,7 +213,7 @@ export class Querier implements QuerierService {
     return this.#streams.withHeads({ request, keptAnswers, signal, complete }, segments, results);
   }
 
-  /** Line bytes of the tenant in the store by interval, as far as the catalog knows. */
+  /** Line bytes of the tenant in the store by interval, by the catalog that was read last. */
   async storedBytes(request: StoredBytesRequest): Promise<readonly number[]> {
     const { tenant, startNs, endNs } = request;
     return Promise.resolve(bytesByInterval(this.#deps.catalog.segmentsFor(tenant, startNs, endNs), request));

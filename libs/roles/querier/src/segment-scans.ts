@@ -17,7 +17,7 @@ import { SegmentThreads } from './segment-threads.ts';
 interface SegmentScansDeps {
   readonly catalog: Catalog;
   readonly workers: Workers;
-  /** Where results are unpacked. */
+  /** Thread on which results are unpacked. */
   readonly thread: QueryThread;
 }
 
@@ -51,7 +51,7 @@ export class SegmentScans {
     );
   }
 
-  /** The same, unpacked. */
+  /** The same rows, unpacked. */
   async unpackedLeaf(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
     const packed = await this.leaf(request, segment, signal);
     const { thread } = this.#deps;
@@ -64,7 +64,7 @@ export class SegmentScans {
     }
   }
 
-  /** The streams of one segment, with what they hold in the range. */
+  /** The streams of one segment, and their volume in the range. */
   async streams(
     request: StreamsRequest,
     segment: SegmentRef,
@@ -95,15 +95,15 @@ export class SegmentScans {
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
       const isNamed = await this.#isNamed(tenant, segment, signal);
-      // Named by the catalog and not in the store: data is missing, which is no fault of the question. A
-      // segment that was removed since this process read the catalog has been replaced: a repeated question
-      // finds that.
+      // The catalog names a segment that the store lacks: data is missing, and the request is not at fault. A
+      // segment that was removed after this process read the catalog has been replaced: a repeated request
+      // reads the replacement.
       const code = isNamed ? 'corrupt' : 'unavailable';
       throw new LokiError(code, `segment ${segment.key} is not in the store`, { cause: error });
     }
   }
 
-  /** Whether the catalog, as it stands in the store now, names a segment. */
+  /** Whether the catalog in the store, read again, names a segment. */
   async #isNamed(tenant: string, segment: SegmentRef, signal: AbortSignal | undefined): Promise<boolean> {
     const { catalog } = this.#deps;
     const { key, partition, minNs, maxNs } = segment;

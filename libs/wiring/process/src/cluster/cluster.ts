@@ -56,10 +56,10 @@ interface Ownership {
   readonly takenOver?: (partition: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** How long a process keeps answering after it has left the rings, until all others know. */
+/** Time for which a process keeps answering after it has left the rings, until all others have seen it. */
 const leaveMs = 1_500;
 
-/** How members of a ring are called for forwarded routes; only rulers call query frontends. */
+/** Kind of peer of each ring's members for forwarded routes; only rulers call query frontends. */
 const routesBy = {
   ring: 'ingester',
   distributor: 'distributor',
@@ -234,7 +234,7 @@ export class Cluster {
     for (const name of this.#joins) await this.#deps.rings.join(name, rpcPort);
   }
 
-  /** Leaves the rings, and waits until the others know. */
+  /** Leaves the rings, and waits until the others have seen it. */
   async leave(): Promise<void> {
     this.#isLeaving = true;
     await this.#deps.rings.leave();
@@ -249,7 +249,7 @@ export class Cluster {
   channels(peer: RpcPeer): ChannelPool {
     const { timers, config } = this.#deps;
     const token = config.server.grpcAuthToken;
-    // gRPC compares deadlines with the machine's time, whatever time roles live in.
+    // gRPC compares deadlines with the machine's time, not with the time of roles.
     const clock = new NodeClock();
     const channels = new ChannelPool({ clock, timers, tls: config.rpcClients[peer], token });
     this.#pools.push(channels);

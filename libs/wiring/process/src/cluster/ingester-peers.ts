@@ -95,7 +95,8 @@ export class IngesterPeers {
     return new RingStreamLimitOwners({
       ingesters: await rings.view('ring'),
       channels: this.#deps.channels('ingester'),
-      // The number at first: all distributors must choose alike, whatever they know of later ones.
+      // The number at the start: all distributors must choose alike, independent of partitions that they have
+      // read later.
       partitionCount: partitions.steps[0].count,
       replicationFactor: config.ring.replicationFactor,
       ...(own ? { own: { id: rings.id, service: own } } : {}),
