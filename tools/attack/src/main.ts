@@ -17,6 +17,7 @@ import { bystanderAttacks } from './bystander-attacks.ts';
 import { connectionAttacks } from './connection-attacks.ts';
 import { evaluationAttacks } from './evaluation-attacks.ts';
 import { floodAttacks } from './flood-attacks.ts';
+import { interfaceAttacks } from './interface-attacks.ts';
 import { judge, mib, spread } from './judge.ts';
 import type { Observed } from './judge.ts';
 import { memoryAttacks } from './memory-attacks.ts';
@@ -34,6 +35,7 @@ const attacks: readonly Attack[] = [
   ...bystanderAttacks,
   ...floodAttacks,
   ...protocolAttacks,
+  ...interfaceAttacks,
 ];
 
 const clearStatuses = [200, 204, 400, 413, 429, 503];

@@ -1,6 +1,6 @@
 /** HTTP responses of the ruler's APIs in Loki's form. */
 import { goJson } from '@loki/go';
-import type { HttpResponse } from '@loki/ports';
+import type { HttpResponse, SlicedWork } from '@loki/ports';
 
 /** The envelope of JSON answers, without a charset and a final line break, as in Loki's ruler. */
 export function successResponse(data: unknown, status: number): HttpResponse {
@@ -11,8 +11,22 @@ export function successResponse(data: unknown, status: number): HttpResponse {
   };
 }
 
-export function yamlResponse(text: string): HttpResponse {
-  return { status: 200, headers: { 'content-type': 'application/yaml' }, body: text };
+/** `successResponse` of a list that may be long: the same text, made item by item. */
+export function* listResponse(name: string, items: readonly unknown[]): SlicedWork<HttpResponse> {
+  const empty = successResponse({ [name]: [] }, 200);
+  const text = empty.body as string;
+  const at = text.indexOf('[') + 1;
+  const pieces: Buffer[] = [Buffer.from(text.slice(0, at))];
+  for (const [i, item] of items.entries()) {
+    pieces.push(Buffer.from(`${i === 0 ? '' : ','}${goJson(item)}`));
+    yield;
+  }
+  pieces.push(Buffer.from(text.slice(at)));
+  return { ...empty, body: Buffer.concat(pieces) };
+}
+
+export function yamlResponse(body: string | Uint8Array): HttpResponse {
+  return { status: 200, headers: { 'content-type': 'application/yaml' }, body };
 }
 
 /** RFC 3339 without trailing zeros; Go's zero time for never. */

@@ -11,3 +11,13 @@ export function shownExpr(expr: string): string {
     return expr;
   }
 }
+
+/** Texts of rules that lists have shown: a list may have thousands, and each text is parsed for it. */
+const shownExprs = new WeakMap<object, string>();
+
+/** The same for a rule, which never changes: its text is made once. */
+export function shownExprOf(rule: { readonly expr: string }): string {
+  let text = shownExprs.get(rule);
+  if (text === undefined) shownExprs.set(rule, (text = shownExpr(rule.expr)));
+  return text;
+}

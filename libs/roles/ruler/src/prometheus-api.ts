@@ -2,11 +2,12 @@
 import { formatFloat } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
-import type { HttpRequest, HttpResponse } from '@loki/ports';
+import { atOnce, inSlices } from '@loki/ports';
+import type { Clock, HttpRequest, HttpResponse, SlicedWork, Timers } from '@loki/ports';
 import { ruleState } from './alert-rule.ts';
 import type { Alert } from './alert-rule.ts';
-import { successResponse, timeText } from './api-text.ts';
-import { shownExpr } from './expr-text.ts';
+import { listResponse, timeText } from './api-text.ts';
+import { shownExprOf } from './expr-text.ts';
 import type { GroupStatus, RuleStatus } from './group-status.ts';
 import type { Ruler } from './ruler.ts';
 
@@ -42,6 +43,8 @@ export interface RulerPeers {
 interface PrometheusRuleApiDeps {
   readonly ruler: Ruler;
   readonly peers?: RulerPeers;
+  /** Divides long lists into slices: a tenant may have thousands of rules. Absent: they are made at once. */
+  readonly turns?: { readonly clock: Clock; readonly timers: Timers };
 }
 
 /** The running groups and their health, in the form of Prometheus' API. */
@@ -67,19 +70,19 @@ export class PrometheusRuleApi {
       );
       if (matches.length > 0 || group.rules.length === 0) groups.push({ ...group, rules: matches });
     }
-    return successResponse({ groups }, 200);
+    return this.#complete(listResponse('groups', groups));
   }
 
   /** `/prometheus/api/v1/alerts` */
   async alerts(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
     const groups = await this.groups(tenant, request.signal);
     const alerts = groups.flatMap((group) => group.rules.flatMap((rule) => rule.alerts ?? []));
-    return successResponse({ alerts }, 200);
+    return this.#complete(listResponse('alerts', alerts));
   }
 
   /** The tenant's groups that this ruler evaluates. */
-  own(tenant: TenantId): RuleApiGroup[] {
-    return this.#deps.ruler.running(tenant).map(groupJson);
+  own(tenant: TenantId): Promise<RuleApiGroup[]> {
+    return this.#complete(groupsJson(this.#deps.ruler.running(tenant)));
   }
 
   /**
@@ -94,14 +97,20 @@ export class PrometheusRuleApi {
       const key = keyOf(group.file, group.name);
       if (!groupsByKey.has(key)) groupsByKey.set(key, group);
     };
-    this.own(tenant).forEach(add);
+    (await this.own(tenant)).forEach(add);
     const others = await peers?.groups(tenant, signal);
     others?.groups.forEach(add);
     if (others?.isComplete === false) {
       const isReported = (file: string, name: string) => groupsByKey.has(keyOf(file, name));
-      (await ruler.saved(tenant, isReported, signal)).map(groupJson).forEach(add);
+      const saved = await ruler.saved(tenant, isReported, signal);
+      (await this.#complete(groupsJson(saved))).forEach(add);
     }
     return [...groupsByKey.values()].sort((a, b) => compare(a.file, b.file) || compare(a.name, b.name));
+  }
+
+  #complete<T>(work: SlicedWork<T>): Promise<T> {
+    const { turns } = this.#deps;
+    return turns ? inSlices(work, turns) : Promise.resolve(atOnce(work));
   }
 }
 
@@ -140,12 +149,23 @@ function keyOf(file: string, name: string): string {
   return `${file}/${name}`;
 }
 
-function groupJson(runner: GroupStatus): RuleApiGroup {
+function* groupsJson(groups: readonly GroupStatus[]): SlicedWork<RuleApiGroup[]> {
+  const list: RuleApiGroup[] = [];
+  for (const group of groups) list.push(yield* groupJson(group));
+  return list;
+}
+
+function* groupJson(runner: GroupStatus): SlicedWork<RuleApiGroup> {
   const { namespace, group } = runner.placed;
+  const rules: RuleApiRule[] = [];
+  for (const rule of runner.rules) {
+    rules.push(ruleJson(rule));
+    yield;
+  }
   return {
     name: group.name,
     file: namespace,
-    rules: runner.rules.map(ruleJson),
+    rules,
     interval: runner.intervalMs / 1000,
     limit: group.limit,
     lastEvaluation: timeText(runner.lastEvaluationMs),
@@ -156,7 +176,7 @@ function groupJson(runner: GroupStatus): RuleApiGroup {
 function ruleJson(status: RuleStatus): RuleApiRule {
   const { rule } = status;
   const labels = objectOf(rule.labels);
-  const query = shownExpr(rule.expr);
+  const query = shownExprOf(rule);
   const evaluation = {
     health: status.health,
     lastError: status.lastError,

@@ -106,7 +106,7 @@ test('lists can be narrowed to rules with labels', async () => {
   const api = new Api();
   await api.create();
   const { body } = await api.world.do(api.api.list(tenantA, api.request({ query: 'labels=team:x' })));
-  expect(body).toBe(
+  expect(String(body)).toBe(
     'ns:\n    - name: g\n      rules:\n        - record: r\n          expr: vector(1)\n          labels:\n            team: x\n',
   );
   await expect(api.world.do(api.api.list(tenantA, api.request({ query: 'labels=team:y' })))).rejects.toThrow(

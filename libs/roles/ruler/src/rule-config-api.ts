@@ -3,7 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import type { LimitsSource } from '@loki/config';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { HttpRequest, HttpResponse, Workers } from '@loki/ports';
+import { atOnce, inSlices } from '@loki/ports';
+import type { Clock, HttpRequest, HttpResponse, Timers, Workers } from '@loki/ports';
 import { successResponse, yamlResponse } from './api-text.ts';
 import type { RulerPeers } from './prometheus-api.ts';
 import { readCheckedGroup } from './read-group-task.ts';
@@ -22,6 +23,8 @@ interface RuleConfigApiDeps {
   readonly peers?: Pick<RulerPeers, 'rulesChanged'>;
   /** Workers for large groups. Absent: groups are read on the main thread. */
   readonly workers?: Workers;
+  /** Divides long lists into slices. Absent: they are written at once. */
+  readonly turns?: { readonly clock: Clock; readonly timers: Timers };
 }
 
 /** Routes that list, create and delete rule groups, as YAML from and to the store. */
@@ -44,7 +47,9 @@ export class RuleConfigApi {
       if (same) same.push(group);
       else namespaces.set(name, [group]);
     }
-    return yamlResponse(writeNamespaces(namespaces));
+    const { turns } = this.#deps;
+    const work = writeNamespaces(namespaces);
+    return yamlResponse(turns ? await inSlices(work, turns) : atOnce(work));
   }
 
   /** `GET …/rules/{namespace}/{group}` */

@@ -48,7 +48,7 @@ class SharedWorld extends RulerWorld {
           (node) => node.process.alive && others.some((each) => each.id === node.id),
         );
         return {
-          groups: alive.flatMap((node) => node.api.own(tenantA)),
+          groups: (await Promise.all(alive.map((node) => node.api.own(tenantA)))).flat(),
           isComplete: alive.length === others.length,
         };
       },

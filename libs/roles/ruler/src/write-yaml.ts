@@ -2,6 +2,7 @@
 import { formatPrometheusDuration } from '@loki/go';
 import { nsPerMs } from '@loki/model';
 import type { LabelPair } from '@loki/model';
+import type { SlicedWork } from '@loki/ports';
 import type { Rule, RuleGroup } from './rule-group.ts';
 
 /**
@@ -20,16 +21,17 @@ export function writeGroup(group: RuleGroup, options: WriteOptions = {}): string
   return groupLines(group, 0, options).join('');
 }
 
-/** Groups by namespace. */
-export function writeNamespaces(namespaces: ReadonlyMap<string, readonly RuleGroup[]>): string {
-  let out = '';
+/** Groups by namespace, as UTF-8; pauses after each group. */
+export function* writeNamespaces(namespaces: ReadonlyMap<string, readonly RuleGroup[]>): SlicedWork<Buffer> {
+  const pieces: Buffer[] = [];
   for (const name of [...namespaces.keys()].sort(compareNatural)) {
-    out += `${writeText(name, 0, true)}:\n`;
+    pieces.push(Buffer.from(`${writeText(name, 0, true)}:\n`));
     for (const group of namespaces.get(name)!) {
-      out += asItem(groupLines(group, indentStep + 2, {}), indentStep);
+      pieces.push(Buffer.from(asItem(groupLines(group, indentStep + 2, {}), indentStep)));
+      yield;
     }
   }
-  return out;
+  return Buffer.concat(pieces);
 }
 
 /** Lines of a mapping whose keys are at column `indent`. */

@@ -104,18 +104,19 @@ export async function startRuler(deps: RulerRoleDeps): Promise<RulerRole> {
   });
   let isStopping = false;
   // Without sharding each ruler runs all groups, and need not ask the others.
-  const prometheus = new PrometheusRuleApi({ ruler, ...(options.enableSharding ? { peers } : {}) });
+  const sharing = options.enableSharding ? { peers } : {};
+  const prometheus = new PrometheusRuleApi({ ruler, turns: deps, ...sharing });
   serveRuler(deps.rpc, {
     groups: async (tenant) => {
       // Running groups move to another ruler soon; until then the peers must not report them as missing.
       if (isStopping) throw new LokiError('unavailable', 'the ruler stops');
-      return JSON.stringify(prometheus.own(tenant));
+      return JSON.stringify(await prometheus.own(tenant));
     },
     rulesChanged: (tenant) => ruler.rulesChanged(tenant),
   });
   cluster.announce('ruler');
   return {
-    config: new RuleConfigApi({ store, limits, ruler, peers, workers: deps.workers }),
+    config: new RuleConfigApi({ store, limits, ruler, peers, workers: deps.workers, turns: deps }),
     prometheus,
     async stop() {
       isStopping = true;
