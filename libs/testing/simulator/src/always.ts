@@ -3,8 +3,8 @@ import type { ClusterFaults } from './cluster-faults.ts';
 import type { FaultProfile } from './sim-faults.ts';
 
 /**
- * Faults that a run may have often and in every seed; all others are as each seed draws them. Times are means
- * of intervals, in virtual milliseconds; a model without an entry does not know the fault.
+ * Faults that a run may have often and in every seed; each seed draws all other faults. Times are means
+ * of intervals, in virtual milliseconds; a model without an entry does not have the fault.
  */
 export const alwaysFaults = {
   'disk-full': {

@@ -1,4 +1,4 @@
-/** Judges the store of a simulated cluster, and how much of it its readers know. */
+/** Judges the store of a simulated cluster, and the part of it that its readers have read. */
 import { Catalog } from '@loki/catalog';
 import type { VirtualProcess } from '@loki/virtual';
 import { bugsOf } from './cluster-bugs.ts';
@@ -32,7 +32,7 @@ export class ClusterStore {
     return storeFaults(this.#world.bucket, keys);
   }
 
-  /** Without a query, and whatever news were lost: after the rounds of the net a reader knows all. */
+  /** Without a query and after lost news: after its periodic reads of the store a reader has all commits. */
   async readersBehind(judge: VirtualProcess, readers: () => readonly Reader[]): Promise<Violation[]> {
     const newest = numbersOf(await this.#catalog(judge));
     const { partition, shared } = bugsOf(undefined).netRounds;
@@ -58,7 +58,7 @@ export class ClusterStore {
   }
 }
 
-/** The newest manifests that a catalog knows: those of compactors, and those of each partition. */
+/** The newest manifests that a catalog has read: of compactors, and of each partition. */
 function numbersOf(catalog: Catalog): number[] {
   return [catalog.compacted.number, ...catalog.partitions().map(({ state }) => state.number)];
 }

@@ -1,4 +1,4 @@
-/** The catalog, layout and shards that a process of a simulated cluster knows. */
+/** The catalog, layout and shards that a process of a simulated cluster has read. */
 import { Catalog, CatalogFollower, PartitionLayout, SharedLogs, StreamShards } from '@loki/catalog';
 import type { DeleteRequests, Partitions } from '@loki/catalog';
 import type { WriteLog } from '@loki/ports';
@@ -14,7 +14,7 @@ import type { SimShards } from './sim-shards.ts';
 /** Sooner than in production, and longer than a store that is down takes to come back. */
 const layoutTimes = { followMs: 1_000, staleMs: 3_000, stageMs: 5_000, leadSeconds: 14 };
 
-/** The number of partitions as one process knows it. */
+/** The number of partitions that one process has read. */
 export async function startLayout(birth: Birth, world: ClusterWorld): Promise<PartitionLayout> {
   const { clock, timers } = birth.process;
   const layout = new PartitionLayout({
@@ -53,8 +53,8 @@ export function leadGrowth(
 }
 
 /**
- * Steps begin sooner than in production, so that a seed reaches some; but later than a failed store comes
- * back.
+ * Steps begin sooner than in production, so that a seed reaches some; but later than the end of a store's
+ * failure.
  */
 const shardLeadSeconds = 14;
 
@@ -75,7 +75,7 @@ export async function startShards(birth: Birth, world: ClusterWorld): Promise<Si
   return countingShards(shards, world.onCount);
 }
 
-/** Small, so that a seed writes checkpoints and removes what they cover. */
+/** Small, so that a seed writes checkpoints and removes the covered manifests. */
 export const catalogSizes = { checkpointEvery: 8, eraSize: 8, groupBytes: 300 };
 
 /** The read side of the catalog, which follows partitions that are added. */
@@ -113,5 +113,5 @@ export function followCatalog(
   return follower;
 }
 
-/** Pause between two rounds of a reader; with `netRounds` of them all is known. */
+/** Pause between two rounds of a reader; after `netRounds` of them it has all commits. */
 export const followMs = 2_000;

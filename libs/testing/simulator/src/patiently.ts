@@ -3,8 +3,8 @@ import { LokiError } from '@loki/model';
 import type { VirtualProcess } from '@loki/virtual';
 
 /**
- * Repeats a read until it succeeds; the process starts only then. The catalog says below which offset of the
- * log no new record may stand.
+ * Repeats a read until it succeeds; the process starts only then. The catalog has the offset below which the
+ * log must not place a new record.
  */
 export async function patiently(read: () => Promise<void>, process: VirtualProcess): Promise<void> {
   for (;;) {

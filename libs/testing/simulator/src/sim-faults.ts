@@ -18,7 +18,7 @@ export interface FaultProfile {
   readonly flushEveryMs: number;
   /** Odds that the write log holds a record twice. */
   readonly logRepeats: number;
-  /** Odds that the writer is not told that its record was taken. */
+  /** Odds that the acknowledgement of a stored record is lost. */
   readonly logAckLost: number;
   /** Odds that the simulator stops the process at a named point. */
   readonly hookCrash: number;

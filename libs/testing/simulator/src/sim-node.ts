@@ -80,7 +80,7 @@ export function limitsWith(base: Limits, rates: SimStreamRates | undefined): Lim
   return { forTenant: () => limits };
 }
 
-/** All roles in one process, over virtual ports: what `apps/loki` wires, with a scheduler under it. */
+/** All roles in one process, over virtual ports: the wiring of `apps/loki`, over a scheduler. */
 export class SimNode {
   readonly process: VirtualProcess;
   readonly distributor: Distributor;

@@ -29,7 +29,7 @@ const readMs = 20_000;
 
 type Kind = 'writer' | 'compactor' | 'remover' | 'reader';
 
-/** A place for one process: what crashes there starts there again. */
+/** A place for one process, which starts again there after a crash. */
 interface Place {
   readonly kind: Kind;
   readonly name: string;
@@ -195,7 +195,7 @@ class CatalogSimulation extends ReadSimulation<CatalogCounts> {
     return store;
   }
 
-  // ---- what goes wrong
+  // ---- faults
 
   #startNemesis(): void {
     const random = this.random.fork('nemesis');

@@ -1,4 +1,4 @@
-/** One seed with two processes that want to own one object store. */
+/** One seed with two processes that compete for one object store. */
 import { OwnerMark } from '@loki/catalog';
 import { LokiError, parseTenantId } from '@loki/model';
 import { noDiskFaults, noStoreFaults, VirtualBucket, VirtualDisk, VirtualProcess } from '@loki/virtual';
@@ -40,9 +40,9 @@ interface Site {
 const settleMs = 120_000;
 
 /**
- * One seed: two processes with embedded write logs want one object store; an operator moves the mark between
- * them while both accept pushes, crash and pause. All lines that either has acknowledged must be in the store
- * once each log has owned it one more time.
+ * One seed: two processes with embedded write logs compete for one object store; an operator moves the mark
+ * between them while both accept pushes, crash and pause. All lines that either has acknowledged must be in
+ * the store once each log has owned it one more time.
  */
 export function simulateOwners(options: SimulationOptions<OwnerBug>): Promise<OwnersSimResult> {
   return new OwnersSimulation(options).run();
@@ -132,7 +132,7 @@ class OwnersSimulation extends Simulation<OwnersCounts> {
 
   // ---- clients
 
-  /** A client pushes to either process, as a load balancer does that knows of no owner. */
+  /** A client pushes to either process, like a load balancer without knowledge of the owner. */
   protected async send(
     client: VirtualProcess,
     push: Push,

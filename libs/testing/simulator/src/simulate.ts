@@ -69,8 +69,8 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
     const { seed, bug, always } = options;
     const streamRates = drawStreamRates(seed, bug);
     const faults = { ...drawFaults(this.random.fork('faults')), ...alwaysOf(always).process };
-    // Steps of sharded streams are set by the wall clock: one that is hours wrong is beyond what they
-    // promise.
+    // Steps of sharded streams depend on the wall clock: their promise does not cover a clock that is wrong
+    // by hours.
     const effectiveFaults = streamRates ? { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY } : faults;
     const profile = drawProfile(this.random.fork('profile'));
     this.#isSequenceOnly = this.random.chance(0.15) || bug === 'sequenceIgnored';
@@ -149,7 +149,7 @@ class ProcessSimulation extends ReadSimulation<SimCounts> {
     });
   }
 
-  // ---- what goes wrong
+  // ---- faults
 
   #boot(): void {
     const process = new VirtualProcess(this.scheduler, `node-${this.#incarnation++}`);
