@@ -96,7 +96,6 @@ async function addStored(
   };
   const blocks = section.blocks.filter((info) => isTouched(info, mask, request));
   const read = new Set(sampleOf(blocks.filter((info) => info.metadataNames.length > 0)));
-  const symbols = new MetadataSymbols();
   const groupsOf = groups.of(section);
   let readEntries = 0;
   let readBytes = 0;
@@ -109,6 +108,8 @@ async function addStored(
     const bytesOfRuns = read.has(info) ? runMetadata.of(info) : undefined;
     const block =
       bytesOfRuns && lacksRun(bytesOfRuns, info, mask) ? await reader.load(info, metadataNeed) : undefined;
+    // Trace ids hardly repeat: one object for all blocks would hold each of them.
+    const symbols = new MetadataSymbols();
     const base = Number(info.baseNs - request.startNs);
     for (let run = 0; run < runs.count; run++) {
       const stream = runs.stream[run];
