@@ -46,6 +46,19 @@ const table = 'index';
 
 /** The compactor's counters under Loki's names; metrics that Loki does not have use our names. */
 export function compactorMetrics(metrics: Metrics): CompactorMetrics {
+  return {
+    ...roundMetrics(metrics),
+    ...deleteRequestMetrics(metrics),
+    ...mergeMetrics(metrics),
+    ...retentionMetrics(metrics),
+    ...objectMetrics(metrics),
+  };
+}
+
+/** Rounds of compaction and of retention. */
+function roundMetrics(
+  metrics: Metrics,
+): Pick<CompactorMetrics, 'running' | 'compacted' | 'retentionApplied'> {
   const running = metrics.gauge('loki_boltdb_shipper_compactor_running', '1 while compactions are run here.');
   const runs = metrics.counter(
     'loki_boltdb_shipper_compact_tables_operation_total',
@@ -73,6 +86,28 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
     'loki_compactor_apply_retention_last_successful_run_timestamp_seconds',
     'When retention last succeeded.',
   );
+  return {
+    running: (isRunning) => running.set(isRunning ? 1 : 0),
+    compacted(outcome) {
+      runs.inc({ status: outcome.ok ? 'success' : 'failure' });
+      runSeconds.set(outcome.seconds);
+      if (outcome.ok) lastRun.set(outcome.nowSeconds);
+    },
+    retentionApplied(outcome) {
+      retentionRuns.inc({ status: outcome.ok ? 'success' : 'failure' });
+      retentionSeconds.set(outcome.seconds);
+      if (outcome.ok) lastRetention.set(outcome.nowSeconds);
+    },
+  };
+}
+
+/** Delete requests from their arrival to their end. */
+function deleteRequestMetrics(
+  metrics: Metrics,
+): Pick<
+  CompactorMetrics,
+  'deleteRequestReceived' | 'deleteRequestsLoaded' | 'pendingDeletes' | 'deleteRequestDone'
+> {
   const received = metrics.counter('loki_compactor_delete_requests_received_total', 'Delete requests.', [
     'user',
   ]);
@@ -89,6 +124,24 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
     'loki_compactor_oldest_pending_delete_request_age_seconds',
     'Age of the oldest delete request past the cancel period that is not carried out.',
   );
+  const processed = metrics.counter(
+    'loki_compactor_delete_requests_processed_total',
+    'Delete requests that were carried out.',
+    ['user'],
+  );
+  return {
+    deleteRequestReceived: (tenant) => received.inc({ user: tenant }),
+    deleteRequestsLoaded: (ok) => loads.inc({ status: ok ? 'success' : 'failure' }),
+    pendingDeletes(count, oldestAgeSeconds) {
+      pending.set(count);
+      oldest.set(oldestAgeSeconds);
+    },
+    deleteRequestDone: (tenant) => processed.inc({ user: tenant }),
+  };
+}
+
+/** Merges of segments, and the rows that they remove. */
+function mergeMetrics(metrics: Metrics): Pick<CompactorMetrics, 'merged' | 'mergeLost' | 'backlog'> {
   const skips = metrics.counter(
     'loki_compactor_merges_lost_total',
     'Merges lost because another compactor committed first.',
@@ -101,43 +154,16 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
     'Entries removed by retention and deletes.',
   );
   const backlog = metrics.gauge('loki_compactor_backlog_merges', 'Merges that wait after the last round.');
-  const deleted = metrics.counter('loki_compactor_objects_deleted_total', 'Objects removed from the store.', [
-    'reason',
+  const deletedLines = metrics.counter('loki_compactor_deleted_lines', 'Lines removed by delete requests.', [
+    'user',
   ]);
-  // Zero until an object is two hours old: a rate needs the series from the beginning.
-  for (const reason of ['replaced', 'orphan'] as const) deleted.inc({ reason }, 0);
-  const deletedSeconds = metrics.histogram(
-    'loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds',
-    'Time to delete an object.',
-    exponentialBuckets(0.1, 2, 8),
-    ['status'],
-  );
-  const { deletedLines, processed } = deleteMetrics(metrics);
   const locked = metrics.gauge(
     'loki_compactor_locked_table_successive_compaction_skips',
     'Merges lost in a row to another compactor.',
     ['table_name'],
   );
   return {
-    ...retentionMetrics(metrics),
-    running: (isRunning: boolean) => running.set(isRunning ? 1 : 0),
-    compacted(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void {
-      runs.inc({ status: outcome.ok ? 'success' : 'failure' });
-      runSeconds.set(outcome.seconds);
-      if (outcome.ok) lastRun.set(outcome.nowSeconds);
-    },
-    retentionApplied(outcome: { ok: boolean; seconds: number; nowSeconds: number }): void {
-      retentionRuns.inc({ status: outcome.ok ? 'success' : 'failure' });
-      retentionSeconds.set(outcome.seconds);
-      if (outcome.ok) lastRetention.set(outcome.nowSeconds);
-    },
-    deleteRequestReceived: (tenant: string) => received.inc({ user: tenant }),
-    deleteRequestsLoaded: (ok: boolean) => loads.inc({ status: ok ? 'success' : 'failure' }),
-    pendingDeletes(count: number, oldestAgeSeconds: number): void {
-      pending.set(count);
-      oldest.set(oldestAgeSeconds);
-    },
-    merged(merge: CountedMerge): void {
+    merged(merge) {
       merges.inc();
       locked.set({ table_name: table }, 0);
       if (merge.removes === 'deleted') deletedLines.inc({ user: merge.tenant }, merge.removedRows);
@@ -145,29 +171,11 @@ export function compactorMetrics(metrics: Metrics): CompactorMetrics {
       outputBytes.inc(merge.outputBytes);
       removedRows.inc(merge.removedRows);
     },
-    mergeLost(): void {
+    mergeLost() {
       skips.inc();
       locked.inc({ table_name: table });
     },
-    backlog: (waiting: number) => backlog.set(waiting),
-    objectDeleted(reason: DeletionReason, seconds: number): void {
-      deleted.inc({ reason });
-      deletedSeconds.observe({ status: 'success' }, seconds);
-    },
-    deleteRequestDone: (tenant: string) => processed.inc({ user: tenant }),
-  };
-}
-
-function deleteMetrics(metrics: Metrics) {
-  return {
-    deletedLines: metrics.counter('loki_compactor_deleted_lines', 'Lines removed by delete requests.', [
-      'user',
-    ]),
-    processed: metrics.counter(
-      'loki_compactor_delete_requests_processed_total',
-      'Delete requests that were carried out.',
-      ['user'],
-    ),
+    backlog: (waiting) => backlog.set(waiting),
   };
 }
 
@@ -208,6 +216,27 @@ function retentionMetrics(metrics: Metrics): Pick<CompactorMetrics, 'retentionLo
     waitingObjects(count, oldestMs) {
       waiting.set(count);
       oldest.set(oldestMs / 1000);
+    },
+  };
+}
+
+/** Objects that are deleted from the store. */
+function objectMetrics(metrics: Metrics): Pick<CompactorMetrics, 'objectDeleted'> {
+  const deleted = metrics.counter('loki_compactor_objects_deleted_total', 'Objects removed from the store.', [
+    'reason',
+  ]);
+  // Zero until an object is two hours old: a rate needs the series from the beginning.
+  for (const reason of ['replaced', 'orphan'] as const) deleted.inc({ reason }, 0);
+  const deletedSeconds = metrics.histogram(
+    'loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds',
+    'Time to delete an object.',
+    exponentialBuckets(0.1, 2, 8),
+    ['status'],
+  );
+  return {
+    objectDeleted(reason, seconds) {
+      deleted.inc({ reason });
+      deletedSeconds.observe({ status: 'success' }, seconds);
     },
   };
 }

@@ -53,6 +53,18 @@ export type DistributorMetrics = ReturnType<typeof distributorMetrics>;
 
 /** The distributor's counters under Loki's names. Counting costs one addition a push, not one a line. */
 export function distributorMetrics(metrics: Metrics) {
+  const inflight = metrics.gauge('loki_distributor_inflight_bytes', 'Body bytes of pushes in progress.');
+  return {
+    ...discardMetrics(metrics),
+    ...acceptedMetrics(metrics),
+    ...pushMetrics(metrics),
+    ...appendMetrics(metrics),
+    inflightBytes: (bytes: number) => inflight.set(bytes),
+  };
+}
+
+/** Entries that were refused or changed. */
+function discardMetrics(metrics: Metrics) {
   const discardLabels = ['format', 'policy', 'reason', 'retention_hours', 'tenant'] as const;
   const discardedSamples = metrics.counter(
     'loki_discarded_samples_total',
@@ -69,6 +81,19 @@ export function distributorMetrics(metrics: Metrics) {
     'truncated',
     'tenant',
   ]);
+  return {
+    discarded({ tenant, format, policy, reason, lines, bytes }: DiscardedEntries): void {
+      const labels = { format, policy, reason, retention_hours: '', tenant };
+      discardedSamples.inc(labels, lines);
+      discardedBytes.inc(labels, bytes);
+    },
+    truncated: (tenant: string, lines: number) =>
+      mutated.inc({ reason: 'line_too_long', truncated: 'true', tenant }, lines),
+  };
+}
+
+/** Entries that were accepted. */
+function acceptedMetrics(metrics: Metrics) {
   const bytesReceived = metrics.counter(
     'loki_distributor_bytes_received_total',
     'Uncompressed bytes accepted, metadata included.',
@@ -90,6 +115,29 @@ export function distributorMetrics(metrics: Metrics) {
     'Milliseconds from the newest entry of a push to its arrival, summed over pushes.',
     ['format', 'tenant', 'userAgent'],
   );
+  const lineBytes = new LineSizes(metrics);
+  return {
+    accepted(push: AcceptedPush): void {
+      const { tenant, format } = push;
+      const labels = { format, is_internal_stream: 'false', policy: push.policy, tenant };
+      const sized = { ...labels, retention_hours: push.retentionHours };
+      linesReceived.inc(labels, push.lines);
+      bytesReceived.inc(sized, push.bytes);
+      metadataBytes.inc(sized, push.metadataBytes);
+    },
+    /** Counts the delay of one push: receive time minus time of the newest entry. */
+    lagged({ tenant, format, userAgent, lagMs }: PushLag): void {
+      if (lagMs > 0) lag.inc({ format, tenant, userAgent }, lagMs);
+    },
+    /**
+     * Adds lines by size: `counts[i]` for bucket i of `lineBytesBuckets`, the last count for larger lines.
+     */
+    lineSizes: (counts: ArrayLike<number>, totalBytes: number) => lineBytes.add(counts, totalBytes),
+  };
+}
+
+/** Pushes as they arrive. */
+function pushMetrics(metrics: Metrics) {
   const pushes = metrics.counter('loki_distributor_push_stats_count', 'Pushes by type and encoding.', [
     'content_encoding',
     'content_type',
@@ -97,6 +145,21 @@ export function distributorMetrics(metrics: Metrics) {
     'format',
     'tenant',
   ]);
+  return {
+    pushed(tenant: string, format: string, contentType: string, contentEncoding: string): void {
+      pushes.inc({
+        content_encoding: contentEncoding,
+        content_type: contentType,
+        content_version: format === 'otlp' ? 'v1' : '',
+        format,
+        tenant,
+      });
+    },
+  };
+}
+
+/** Records of the write log. */
+function appendMetrics(metrics: Metrics) {
   const appendLatency = metrics.histogram(
     'loki_distributor_kafka_latency_seconds',
     'From the seal of a batch to the acknowledgement of the write log.',
@@ -125,42 +188,7 @@ export function distributorMetrics(metrics: Metrics) {
     'Records that the write log did not acknowledge, by partition.',
     ['ingester'],
   );
-  const inflight = metrics.gauge('loki_distributor_inflight_bytes', 'Body bytes of pushes in progress.');
-  const lineBytes = new LineSizes(metrics);
-
   return {
-    discarded({ tenant, format, policy, reason, lines, bytes }: DiscardedEntries): void {
-      const labels = { format, policy, reason, retention_hours: '', tenant };
-      discardedSamples.inc(labels, lines);
-      discardedBytes.inc(labels, bytes);
-    },
-    truncated: (tenant: string, lines: number) =>
-      mutated.inc({ reason: 'line_too_long', truncated: 'true', tenant }, lines),
-    accepted(push: AcceptedPush): void {
-      const { tenant, format } = push;
-      const labels = { format, is_internal_stream: 'false', policy: push.policy, tenant };
-      const sized = { ...labels, retention_hours: push.retentionHours };
-      linesReceived.inc(labels, push.lines);
-      bytesReceived.inc(sized, push.bytes);
-      metadataBytes.inc(sized, push.metadataBytes);
-    },
-    /** Counts the delay of one push: receive time minus time of the newest entry. */
-    lagged({ tenant, format, userAgent, lagMs }: PushLag): void {
-      if (lagMs > 0) lag.inc({ format, tenant, userAgent }, lagMs);
-    },
-    /**
-     * Adds lines by size: `counts[i]` for bucket i of `lineBytesBuckets`, the last count for larger lines.
-     */
-    lineSizes: (counts: ArrayLike<number>, totalBytes: number) => lineBytes.add(counts, totalBytes),
-    pushed(tenant: string, format: string, contentType: string, contentEncoding: string): void {
-      pushes.inc({
-        content_encoding: contentEncoding,
-        content_type: contentType,
-        content_version: format === 'otlp' ? 'v1' : '',
-        format,
-        tenant,
-      });
-    },
     appended({ partition, seconds, bytes, pushes: pushCount }: AppendedRecord): void {
       appends.inc({ ingester: partitionName(partition) });
       appendLatency.observe(seconds);
@@ -171,7 +199,6 @@ export function distributorMetrics(metrics: Metrics) {
       failures.inc();
       ingesterFailures.inc({ ingester: partitionName(partition) });
     },
-    inflightBytes: (bytes: number) => inflight.set(bytes),
   };
 }
 
