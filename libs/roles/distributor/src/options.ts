@@ -33,8 +33,8 @@ export interface DistributorOptions {
   readonly lingerMs: number;
   /** Raw bytes at which a batch is sealed. Default 4 MiB: one block of a record. */
   readonly batchBytesMax: number;
-  /** Label texts whose meaning is cached. Default 100,000, some 60 MiB of usual ones. */
-  readonly streamsCachedMax: number;
+  /** Memory for the meaning of label texts. Default 64 MiB: some 180,000 usual ones. */
+  readonly streamsCachedBytesMax: number;
   /** A stream without entries for this long no longer counts as active. Default 30 min. */
   readonly streamIdleMs: number;
   /** Entries may lie half of it behind their stream's newest. Default 2 h. */
@@ -71,7 +71,7 @@ export const defaultDistributorOptions: DistributorOptions = {
   waitMsMax: 3_000,
   lingerMs: 5,
   batchBytesMax: 4 * mib,
-  streamsCachedMax: 100_000,
+  streamsCachedBytesMax: 64 * mib,
   streamIdleMs: 30 * 60_000,
   chunkAgeMaxMs: 2 * 3_600_000,
   refusedNamedMax: 10,

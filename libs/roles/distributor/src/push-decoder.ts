@@ -36,7 +36,7 @@ export class PushDecoder {
   constructor(deps: PushDecoderDeps, options: DistributorOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#streams = new StreamCache(options.streamsCachedMax);
+    this.#streams = new StreamCache(options.streamsCachedBytesMax);
     this.#otlpActions = new OtlpActionsCache(options.otlpIndexAttributes);
   }
 

@@ -72,9 +72,16 @@ export class Labels implements Iterable<LabelPair> {
     );
   }
 
-  /** For callers that already hold sorted, unique, non-empty columns (decoders). Not checked. */
-  static fromSorted(names: readonly string[], values: readonly string[]): Labels {
-    return names.length === 0 ? Labels.empty : new Labels(names, values);
+  /**
+   * For callers that already hold sorted, unique, non-empty columns (decoders). Not checked.
+   *
+   * @param text their canonical text, where the caller has it
+   */
+  static fromSorted(names: readonly string[], values: readonly string[], text?: string): Labels {
+    if (names.length === 0) return Labels.empty;
+    const labels = new Labels(names, values);
+    labels.#text = text;
+    return labels;
   }
 
   get size(): number {

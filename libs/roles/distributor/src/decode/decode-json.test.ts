@@ -8,7 +8,7 @@ import { defaultLimits } from '../test/distributor.ts';
 import { decodeJsonFast } from './decode-json-fast.ts';
 import { decodeJsonPush, decodeJsonSlow } from './decode-json.ts';
 
-const streams = new StreamCache(1000).lookup(parseTenantId('t'), defaultLimits);
+const streams = new StreamCache(2 ** 20).lookup(parseTenantId('t'), defaultLimits);
 const rows = new PushRows();
 
 type Decode = (body: Buffer, rows: PushRows, streams: ReturnType<StreamCache['lookup']>) => unknown;

@@ -5,7 +5,7 @@ import { StreamCache } from '../streams/stream-cache.ts';
 import { defaultLimits } from '../test/distributor.ts';
 import { decodeLegacyPush } from './decode-legacy.ts';
 
-const streams = new StreamCache(100).lookup(parseTenantId('t'), defaultLimits);
+const streams = new StreamCache(2 ** 20).lookup(parseTenantId('t'), defaultLimits);
 const rows = new PushRows();
 
 /** Streams with `[seconds, nanos, line]` of their entries, or the error's text. */

@@ -100,7 +100,7 @@ test('members that are read one by one are bounded in number and size', () => {
 });
 
 test('a push that is complete before the fault is taken; of one that is not the fault is told', () => {
-  const streams = new StreamCache(100).lookup(parseTenantId('t'), defaultLimits);
+  const streams = new StreamCache(2 ** 20).lookup(parseTenantId('t'), defaultLimits);
   const rows = new PushRows();
   for (const body of [Buffer.concat([member, garbage]), damaged(member, 6), Buffer.concat([member, half])]) {
     const { bytes, cutText } = gunzip(body, mib);

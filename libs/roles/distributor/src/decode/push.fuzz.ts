@@ -19,7 +19,7 @@ import { OtlpActionsCache } from './otlp-actions-cache.ts';
 import { SnappyDecoder } from './snappy-decoder.ts';
 
 const mib = 2 ** 20;
-const streams = new StreamCache(100).lookup(parseTenantId('t'), defaultLimits);
+const streams = new StreamCache(2 ** 20).lookup(parseTenantId('t'), defaultLimits);
 const rows = new PushRows();
 const context = {
   rows,

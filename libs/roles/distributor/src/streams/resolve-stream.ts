@@ -9,7 +9,6 @@ import type { DiscardReason } from './discard.ts';
 import { placementHash } from './partition-chooser.ts';
 import { enforcedLabels, policyOf } from './policies.ts';
 import { discoverServiceName, isInternalStream, serviceNameLabel } from './service-name.ts';
-import type { SharedTexts } from './shared-texts.ts';
 
 /** The reason why all entries of a stream are refused. */
 interface StreamRejection {
@@ -37,13 +36,6 @@ export interface ResolvedStream {
   readonly retentionMs: number;
 }
 
-interface ResolveOptions {
-  /** Set for a backfill: its streams are stored apart from current ones. */
-  readonly backfillShard?: string;
-  /** Texts that this stream shares with other cached streams; absent: no text. */
-  readonly texts?: SharedTexts;
-}
-
 /** Marks streams of a backfill; clients may not set them by themselves. */
 const backfillLabel = '__backfill__';
 const backfillShardLabel = '__backfill_shard__';
@@ -51,12 +43,14 @@ const backfillShardLabel = '__backfill_shard__';
 /**
  * Resolves the label text of a push: parses, drops empty values, adds `service_name`, checks. Pure; errors
  * are values, because other streams of the push continue.
+ *
+ * @param backfillShard set for a backfill: its streams are stored apart from current ones
  */
 export function resolveStream(
   tenant: TenantId,
   text: string,
   limits: Limits,
-  { backfillShard, texts }: ResolveOptions = {},
+  backfillShard?: string,
 ): ResolvedStream {
   let pushedPairs: readonly LabelPair[];
   try {
@@ -95,8 +89,8 @@ export function resolveStream(
     pairs.sort((a, b) => compareText(a[0], b[0]));
   }
   const labels = Labels.fromSorted(
-    texts?.names(pairs) ?? pairs.map(([name]) => name),
-    texts?.values(pairs) ?? pairs.map(([, value]) => value),
+    pairs.map(([name]) => name),
+    pairs.map(([, value]) => value),
   );
   return {
     limits,

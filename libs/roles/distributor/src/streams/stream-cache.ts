@@ -1,12 +1,12 @@
 /** Caches resolved streams by label text: agents send the same texts in every push. */
 import assert from 'node:assert/strict';
 import type { Limits } from '@loki/config';
-import { BoundedMap } from '@loki/model';
+import { BoundedMap, mib } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import { labelTextOfJson } from '../json/label-text.ts';
 import { resolveStream } from './resolve-stream.ts';
 import type { ResolvedStream } from './resolve-stream.ts';
-import { SharedTexts } from './shared-texts.ts';
+import { ResolvedStreams, hashOfBytes } from './resolved-streams.ts';
 
 /** Resolves the streams of one push: one tenant, its limits at the arrival of the push. */
 export interface StreamLookup {
@@ -17,43 +17,79 @@ export interface StreamLookup {
   ofJsonBytes(bytes: Buffer, start: number, end: number): ResolvedStream;
 }
 
+/** `:` label text, `/` a JSON object; neither can be part of a tenant id. */
+type LabelForm = ':' | '/';
+
 /** Longer label texts are not cached: they come from abuse, not from agents. */
 const keyBytesMax = 16 * 1024;
+/** Streams of an agent with mistakes in its labels: each has a text for its error. */
+const rejectedMax = 1_000;
+const rejectedBytesMax = 4 * mib;
+/** Memory of a scope: its text and its place in a map. */
+const bytesPerScope = 200;
 
 /**
  * Caches the meaning of label texts: agents send the same few texts in every push, and parsing, sorting,
  * hashing and checking them again would cost more than all of the entries. A stream that was resolved under
  * other limits is resolved again.
+ *
+ * Entries live in two generations, each with half of the memory: a read moves an entry into the young one,
+ * and when that is full the old one is dropped.
  */
 export class StreamCache {
-  readonly #streams: BoundedMap<string, ResolvedStream>;
-  readonly #texts = new SharedTexts();
+  readonly #generationBytesMax: number;
+  #young = new ResolvedStreams();
+  #old: ResolvedStreams | undefined;
+  /** Numbers of tenants, backfills and forms; the map starts anew with a generation. */
+  readonly #scopes = new Map<string, number>();
+  #scopeBytes = 0;
+  #nextScope = 0;
+  readonly #rejected = new BoundedMap<string, ResolvedStream>(rejectedMax, {
+    weightMax: rejectedBytesMax,
+    weightOf: (key, { rejection }) => key.length + 2 * (rejection?.text.length ?? 0),
+  });
 
-  constructor(entriesMax: number) {
-    this.#streams = new BoundedMap(entriesMax);
+  /** @param bytesMax of memory for streams that are not rejected */
+  constructor(bytesMax: number) {
+    this.#generationBytesMax = bytesMax / 2;
   }
 
+  /** At most; a stream in both generations counts twice. */
   get size(): number {
-    return this.#streams.size;
+    return this.#young.size + (this.#old?.size ?? 0);
+  }
+
+  /** Memory of streams that are not rejected. */
+  get bytes(): number {
+    return this.#young.bytes + (this.#old?.bytes ?? 0) + this.#scopeBytes;
   }
 
   /** @param backfillShard set for a push that is a backfill */
   lookup(tenant: TenantId, limits: Limits, backfillShard?: string): StreamLookup {
     // No tenant id has a line break.
     const prefix = backfillShard === undefined ? tenant : `${tenant}\n${JSON.stringify(backfillShard)}`;
-    const options = { backfillShard, texts: this.#texts };
-    const resolve = (text: string) => resolveStream(tenant, text, limits, options);
-    const find = (kind: string, bytes: Buffer, start: number, end: number, textOf: () => string) => {
+    const resolve = (text: string) => resolveStream(tenant, text, limits, backfillShard);
+    const scopes: Partial<Record<LabelForm, number>> = {};
+    const find = (kind: LabelForm, bytes: Buffer, start: number, end: number, textOf: () => string) => {
       if (end - start > keyBytesMax) return resolve(textOf());
+      const scope = (scopes[kind] ??= this.#scope(prefix + kind));
+      const key = { scope, bytes, start, end, hash: hashOfBytes(bytes, start, end) };
+      const young = this.#young.get(key, limits);
+      if (young) return young;
+      const old = this.#old?.get(key, limits);
+      if (old) {
+        this.#set(key, old);
+        return old;
+      }
       // `join` makes one flat text; a template would keep its parts.
-      const key = [prefix, kind, bytes.toString('latin1', start, end)].join('');
-      const cached = this.#streams.get(key);
-      if (cached !== undefined && cached.limits === limits) return cached;
+      const rejectedKey = [prefix, kind, bytes.toString('latin1', start, end)].join('');
+      const rejected = this.#rejected.get(rejectedKey);
+      if (rejected?.limits === limits) return rejected;
       const resolved = resolve(textOf());
-      this.#streams.set(key, resolved);
+      if (resolved.rejection) this.#rejected.set(rejectedKey, resolved);
+      else this.#set(key, resolved);
       return resolved;
     };
-    // The separators cannot be part of a tenant id.
     return {
       ofText: (text) => {
         const bytes = Buffer.from(text);
@@ -63,6 +99,29 @@ export class StreamCache {
         find(':', bytes, start, end, () => bytes.toString('utf8', start, end)),
       ofJsonBytes: (bytes, start, end) => find('/', bytes, start, end, () => jsonText(bytes, start, end)),
     };
+  }
+
+  #scope(text: string): number {
+    let scope = this.#scopes.get(text);
+    if (scope === undefined) {
+      if (this.#scopeBytes > this.#generationBytesMax / 2) {
+        // Numbers are not used twice: rows of the former ones are found no more.
+        this.#scopes.clear();
+        this.#scopeBytes = 0;
+      }
+      this.#scopes.set(text, (scope = this.#nextScope++));
+      this.#scopeBytes += bytesPerScope + text.length;
+    }
+    return scope;
+  }
+
+  #set(key: Parameters<ResolvedStreams['set']>[0], stream: ResolvedStream): void {
+    if (this.#young.bytes > this.#generationBytesMax) {
+      this.#old?.free();
+      this.#old = this.#young;
+      this.#young = new ResolvedStreams();
+    }
+    this.#young.set(key, stream);
   }
 }
 
