@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32c } from '@loki/bytes';
 import { NodeDisk, NodeTimers } from '@loki/runtime';
 import { Prng, VirtualDisk, diskError } from '@loki/virtual';
 import { EmbeddedWriteLog } from './embedded-write-log.ts';
@@ -475,6 +476,23 @@ describe('damaged bytes', () => {
         await again.close();
       }
     }
+  });
+
+  test('a record with a sequence that no writer has is no record, and the log opens', async () => {
+    const disk = new VirtualDisk(new Prng(1));
+    const log = await openLog(disk);
+    for (let i = 1; i <= 2; i++) await log.append(0, testRecord(i));
+    await log.close();
+    const path = disk.paths()[0];
+    const bytes = disk.bytesOf(path);
+    const at = fileHeaderBytes + (bytes.length - fileHeaderBytes) / 2;
+    bytes.fill(0xff, at + 40, at + 48);
+    bytes.writeUInt32LE(crc32c(bytes, at + 4, bytes.length, bytes.readUInt32LE(24)), at);
+    disk.place(path, bytes);
+    const again = await openLog(disk);
+    expect(await readSequences(again)).toEqual([1]);
+    expect(damagedSequences(again)).toEqual([2]);
+    await again.close();
   });
 
   test('bytes inside a payload that look like a record are not taken for one', async () => {

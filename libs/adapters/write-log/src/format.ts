@@ -84,18 +84,21 @@ export function writeRecord(
 /**
  * Parses the record at `at`. Its payload is a view of `bytes`.
  *
- * @returns undefined when the bytes are cut short, too long, or fail the checksum
+ * @returns undefined when the bytes are cut short, too long, fail the checksum, or hold a sequence that no
+ *   writer has
  */
 export function parseRecord(bytes: Buffer, at: number, salt: number): FramedRecord | undefined {
   if (at + recordHeaderBytes > bytes.length) return undefined;
   const end = at + recordHeaderBytes + bytes.readUInt32LE(at + 4);
   if (end > bytes.length) return undefined;
   if (crc32c(bytes, at + 4, end, salt) !== bytes.readUInt32LE(at)) return undefined;
+  const sequence = getU53(bytes, at + 40);
+  if (sequence > Number.MAX_SAFE_INTEGER) return undefined;
   return {
     offset: getU53(bytes, at + 8),
     durableOffset: getU53(bytes, at + 16),
     writerId: bytes.toString('hex', at + 24, at + 40),
-    sequence: getU53(bytes, at + 40),
+    sequence,
     payload: bytes.subarray(at + recordHeaderBytes, end),
     framedBytes: end - at,
   };
