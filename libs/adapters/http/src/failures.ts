@@ -10,7 +10,7 @@ interface FailuresDeps {
   readonly metrics: Pick<ServerMetrics, 'panicked'>;
 }
 
-/** Turns what a handler throws into an answer. */
+/** Turns an error of a handler into an answer. */
 export class Failures {
   readonly #deps: FailuresDeps;
 

@@ -3,7 +3,7 @@ import type { HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
 import { isTracing, withServerSpan } from '@loki/telemetry';
 import type { RouteMatch } from './router.ts';
 
-/** @throws what the handler throws */
+/** @throws the handler's error */
 export async function runHandler(
   handler: HttpHandler,
   { spec, label }: RouteMatch,

@@ -25,7 +25,7 @@ interface CatalogFollowerOptions {
   /** Absent: news come from the store alone. */
   readonly news?: CatalogNewsSource;
   readonly sharedLogs?: SharedLogs;
-  /** Pause between two rounds. Default 15 s: queries refresh what they need by themselves. */
+  /** Pause between two rounds. Default 15 s: a query refreshes the manifests that it needs. */
   readonly pollMs?: number;
   /**
    * Rounds between two reads of the store, for a partition and for a shared log whose news ingesters report.

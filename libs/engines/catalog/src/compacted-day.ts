@@ -48,7 +48,7 @@ export class CompactedDay implements DayView {
   readonly flushed = new Map<string, ReplacedInput>();
   /** Highest end offset by partition of all rows that are or were here. */
   readonly ends = new Map<number, number>();
-  /** About what the day takes in a checkpoint. */
+  /** Approximate bytes of the day in a checkpoint. */
   bytes = inputBytes;
   /** Of the checkpoint that was last written or read; undefined: the day has changed since. */
   part: DayPart | undefined;

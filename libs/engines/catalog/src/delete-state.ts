@@ -80,8 +80,8 @@ export class DeleteState implements FoldedLog<DeleteManifest> {
   }
 
   /**
-   * @throws LokiError `corrupt` when a step of the tenant's requests cannot be read: answers may show what it
-   *   deletes
+   * @throws LokiError `corrupt` when a step of the tenant's requests cannot be read: answers may return the
+   *   rows that it deletes
    */
   proveSound(tenant: string): void {
     for (const damage of this.damaged.values()) {

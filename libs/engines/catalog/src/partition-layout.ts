@@ -131,7 +131,7 @@ export class PartitionLayout implements Partitions {
     return this.#state.number > 0;
   }
 
-  /** Reads the log, and follows it. @throws what the store throws */
+  /** Reads the log, and follows it. @throws the store's error */
   async start(): Promise<void> {
     await this.#read();
     this.#follow().catch(() => undefined); // stopped while it slept

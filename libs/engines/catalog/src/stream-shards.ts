@@ -85,7 +85,7 @@ export class StreamShards {
     });
   }
 
-  /** Reads the log, and follows it. @throws what the store throws */
+  /** Reads the log, and follows it. @throws the store's error */
   async start(signal?: AbortSignal): Promise<void> {
     const beganMs = this.#options.clock.monotonicMs();
     await this.#log.load(signal);

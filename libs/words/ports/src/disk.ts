@@ -1,6 +1,6 @@
 /** Port: the local disk, for the embedded write log, the ruler's queue and a store in files. */
 
-/** An open file. All methods may throw what the operating system throws (ENOSPC, EIO …), with `code` set. */
+/** An open file. All methods may throw errors of the operating system (ENOSPC, EIO …), with `code` set. */
 export interface DiskFile {
   /** Appends at the end; durable only after `sync`. A failed append may have written a part of `bytes`. */
   append(bytes: Uint8Array): Promise<void>;

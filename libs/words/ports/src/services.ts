@@ -137,9 +137,9 @@ export interface IngesterService {
     signal?: AbortSignal,
   ): Promise<readonly PartitionHead[]>;
   /**
-   * News of the catalog beyond what the caller knows. The ingester uses `numbers`, too: it passes on
-   * the numbers of shared logs, and reads manifests of its partitions that others have added. Absent: an
-   * ingester of an earlier version.
+   * News of the catalog: manifests that are newer than those of the caller. The ingester uses `numbers`, too:
+   * it passes on the numbers of shared logs, and reads manifests of its partitions that others have added.
+   * Absent: an ingester of an earlier version.
    */
   catalogNews?(numbers: CatalogNumbers, signal?: AbortSignal): Promise<CatalogNews>;
   /**

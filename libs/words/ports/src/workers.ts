@@ -42,7 +42,7 @@ export interface Task<Input, Output> {
 
 /** Options that determine the thread and the priority of a task, and its cancellation. */
 export interface TaskOptions {
-  /** Tasks with the same number prefer the same worker, whose cache then has what they need. */
+  /** Tasks with the same number prefer the same worker, whose cache then has their blocks. */
   readonly affinity?: number;
   /** Stops the task at its next `checkCancelled`. */
   readonly signal?: AbortSignal;

@@ -1,4 +1,4 @@
-/** Selects rows by time and labels, and counts what a scan has read. */
+/** Selects rows by time and labels, and counts the rows and bytes that a scan has read. */
 import type { LeafStats } from '@loki/ports';
 import type { Block, BlockInfo } from '@loki/segment';
 import type { BaseResolver } from '../pipeline/base-resolver.ts';

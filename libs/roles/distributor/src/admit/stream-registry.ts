@@ -123,7 +123,7 @@ export class StreamRegistry implements StreamAdmission {
     return this.#tenants.get(tenant)?.streams.size ?? 0;
   }
 
-  /** Memory of what is known of streams, over all tenants. */
+  /** Memory of the states of streams, over all tenants. */
   get stateBytes(): number {
     let bytes = 0;
     for (const { streams } of this.#tenants.values()) bytes += streams.bytes;
