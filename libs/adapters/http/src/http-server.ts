@@ -1,8 +1,10 @@
 /** The HTTP server: step *admit* of a push and of a query. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { hasCode, LokiError } from '@loki/model';
 import type { HttpGate, HttpHandler, HttpRequest, HttpResponse } from '@loki/ports';
+import { AddressesOfOne } from './addresses-of-one.ts';
 import { Admittance, restMsMax } from './admittance.ts';
 import type { Place } from './admittance.ts';
 import { AnswerWriter } from './answer-writer.ts';
@@ -16,7 +18,7 @@ import type { HttpServerOptions } from './http-server-options.ts';
 import { Listeners } from './listeners.ts';
 import { NodeRequest } from './node-request.ts';
 import { nodeServer } from './node-server.ts';
-import { hasBody, holderOf, readBody } from './read-body.ts';
+import { hasBody, holderOf, isShort, readBody } from './read-body.ts';
 import { RequestTurns } from './request-turns.ts';
 import { notFound, starting } from './respond.ts';
 import { noParams } from './router.ts';
@@ -57,6 +59,7 @@ export class HttpServer {
   #gate: HttpGate | undefined;
   readonly #admittance: Admittance;
   readonly #connectionsOfOne = new ConnectionsOfOne();
+  readonly #addressesOfOne: AddressesOfOne;
   readonly #bodies: BodyRoom;
   readonly #failures: Failures;
   readonly #answers: AnswerWriter;
@@ -80,6 +83,7 @@ export class HttpServer {
       ...options,
       isBusy: (holder) => this.#gate?.isBusy(holder) === true,
     });
+    this.#addressesOfOne = new AddressesOfOne(options.clock);
     this.#bodies = new BodyRoom(options.inflightBodyBytesMax, options.timers);
     this.#halfOpen = new HalfOpen(options.timers);
     this.#bound = new ConnectionBound({
@@ -165,6 +169,8 @@ export class HttpServer {
         this.#options.metrics.connections('http', -1);
         this.#connections.delete(socket);
       });
+      // Node reads from the next tick on, whether the connection rests now or not.
+      process.nextTick(() => this.#restNew(socket));
     });
     return server;
   }
@@ -190,6 +196,7 @@ export class HttpServer {
     const gate = match && this.#guarded.has(match.id) ? this.#gate : undefined;
     const holder = gate && holderFor(gate, request);
     const isOfOne = this.#connectionsOfOne.isOfOne(message, holder);
+    this.#addressesOfOne.note(request.remoteAddress, isOfOne ? holder : undefined);
     const exchange: Exchange = {
       message,
       response,
@@ -252,6 +259,16 @@ export class HttpServer {
     }
   }
 
+  /** Lets a new connection rest that will carry a push of a busy tenant, by its address. */
+  #restNew(socket: Socket): void {
+    const { tls, readTimeoutMs, readHeaderTimeoutMs } = this.#options;
+    // Node would answer 408 when the headers take longer. A handshake has to be read.
+    const headerMs = readHeaderTimeoutMs || readTimeoutMs || Infinity;
+    if (tls || headerMs < restMsMax || this.#isStopping || this.#bound.isRefused(socket)) return;
+    const holder = this.#addressesOfOne.holderOf(socket.remoteAddress ?? '');
+    if (holder !== undefined) this.#admittance.rest(holder, socket);
+  }
+
   /** Lets the connection rest until another push of its tenant may come. */
   #rest(holder: string, message: IncomingMessage, response: ServerResponse): void {
     const { socket } = message;
@@ -279,11 +296,4 @@ function holderFor(gate: HttpGate, request: HttpRequest): string | undefined {
 /** False for a client that left, and where others that handle requests are overloaded themselves. */
 function isHandled(response: ServerResponse): boolean {
   return response.writableFinished && response.statusCode !== 503;
-}
-
-/** A new connection costs about as much as reading this number of bytes. */
-const restBytesMax = 256 * 1024;
-
-function isShort({ headers }: IncomingMessage): boolean {
-  return Number(headers['content-length'] ?? Infinity) <= restBytesMax;
 }

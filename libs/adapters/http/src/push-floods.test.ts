@@ -17,8 +17,16 @@ afterEach(stopAll);
 const noisy = { 'x-scope-orgid': 'noisy' };
 const quiet = { 'x-scope-orgid': 'quiet' };
 
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+interface Busy {
+  readonly tls?: HttpTls;
+  /** The address of the clients has no other requests than the pushes of the tenant. */
+  readonly isAgentsAddress?: boolean;
+}
+
 /** A server that is busy with pushes of one tenant. On its clock no connection rests for too long. */
-async function busyServer(tls?: HttpTls) {
+async function busyServer({ tls, isAgentsAddress = false }: Busy = {}) {
   const received: string[] = [];
   const noise = { isOver: false };
   const held = Promise.withResolvers<void>();
@@ -39,14 +47,15 @@ async function busyServer(tls?: HttpTls) {
     { clock: { nowMs: () => 0, nowNs: () => 0n, monotonicMs: () => 0 }, idleTimeoutMs: 60_000, tls },
   );
   /** Pushes and asks on a connection of its own. */
-  const client = () => {
-    const options = { keepAlive: true, maxSockets: 1 };
+  const client = (localAddress?: string) => {
+    const options = { keepAlive: true, maxSockets: 1, localAddress };
     const agent = tls ? new TlsAgent({ ...options, rejectUnauthorized: false }) : new Agent(options);
     const push = (body: string, headers: Record<string, string> = noisy) =>
       send(port, '/loki/api/v1/push', { method: 'POST', body, agent, headers });
     return { push, ready: () => send(port, '/ready', { agent }), agent };
   };
   const other = client();
+  if (!isAgentsAddress) await other.ready();
   const pending = other.push('held');
   await eventually(() => received.length >= 1);
   const end = async (...clients: (typeof other)[]): Promise<void> => {
@@ -71,7 +80,7 @@ test.each([
   ['', undefined],
   [' by TLS', certificate],
 ])('a push%s is read once its tenant has few others; one of another tenant does not wait', async (_, tls) => {
-  const { received, noise, client, end } = await busyServer(tls?.());
+  const { received, noise, client, end } = await busyServer({ tls: tls?.() });
   const [one, another] = [client(), client()];
   await one.push('first');
   const second = one.push('second');
@@ -91,6 +100,17 @@ test('a client that goes away while its connection rests is not waited for', asy
   noise.isOver = true;
   expect(await second).toMatchObject({ status: 204 });
   await end(another);
+});
+
+onLinux('a new connection of an agent waits like the others; one from another address does not', async () => {
+  const { received, noise, client, end } = await busyServer({ isAgentsAddress: true });
+  const [one, another] = [client(), client('127.0.0.2')];
+  const first = one.push('first');
+  for (let i = 0; i < 5; i++) await another.push('other', quiet);
+  expect(received).toEqual(['held', ...Array.from({ length: 5 }, () => 'other')]);
+  noise.isOver = true;
+  expect(await first).toMatchObject({ status: 204 });
+  await end(one, another);
 });
 
 test.each([

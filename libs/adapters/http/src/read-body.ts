@@ -23,6 +23,14 @@ export function holderOf({ headers }: IncomingMessage): string {
 
 const holderCharsMax = 150;
 
+/** A new connection costs about as much as reading this number of bytes. */
+const restBytesMax = 256 * 1024;
+
+/** Whether the rest of a refused body is read, so that its connection stays. */
+export function isShort({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? Infinity) <= restBytesMax;
+}
+
 /** Whether the headers announce a body. */
 export function hasBody(message: IncomingMessage): boolean {
   const { headers } = message;
