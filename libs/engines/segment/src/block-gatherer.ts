@@ -30,7 +30,13 @@ interface Copy {
 /** Builds the search filter of a block; undefined when a filter is not worth its bytes. */
 export type FilterBuilder = (columns: FilteredColumns) => BlockFilter | undefined;
 
+/** Room for the lines of the block under construction: one buffer serves all tenants of a merge. */
+export interface LineRoom {
+  bytes: Buffer;
+}
+
 interface GatherOptions {
+  readonly room: LineRoom;
   readonly blockBytes: number;
   readonly effort: ZstdEffort;
   readonly buildFilter: FilterBuilder;
@@ -49,12 +55,12 @@ export class BlockGatherer {
   #rowCount = 0;
   #lineBytes = 0;
   #era = 0;
-  /** Lines of the block under construction: one buffer serves all of them. */
-  #lines = Buffer.alloc(0);
+  readonly #room: LineRoom;
   #runStream: number[] = [];
   #runFirstRow: number[] = [];
 
   constructor(options: GatherOptions) {
+    this.#room = options.room;
     this.#blockBytes = options.blockBytes;
     this.#effort = options.effort;
     this.#buildFilter = options.buildFilter;
@@ -100,9 +106,7 @@ export class BlockGatherer {
     };
     for (const { source, from, to } of this.#copies) source.release(to - from);
     const encoded = encodeBlock(block, this.#effort, this.#buildFilter({ lines, metadata }));
-    this.blocks.push(encoded);
-    // Lines that did not become smaller are the unit's own bytes now.
-    if (!encoded.units.lines.isCompressed) this.#lines = Buffer.alloc(0);
+    this.blocks.push(encoded.units.lines.isCompressed ? encoded : this.#withOwnLines(encoded));
     freeMemory(timestamps);
     freeMemory(lineEnds);
     this.#copies = [];
@@ -110,6 +114,19 @@ export class BlockGatherer {
     this.#lineBytes = 0;
     this.#runStream = [];
     this.#runFirstRow = [];
+  }
+
+  /**
+   * Lines that did not become smaller are the unit's own bytes: they take the room along, or leave it when
+   * they are few, as those of most tenants.
+   */
+  #withOwnLines(encoded: EncodedBlock): EncodedBlock {
+    const { lines } = encoded.units;
+    if (this.#lineBytes * 2 > this.#room.bytes.length) {
+      this.#room.bytes = Buffer.alloc(0);
+      return encoded;
+    }
+    return { ...encoded, units: { ...encoded.units, lines: { ...lines, bytes: Buffer.from(lines.bytes) } } };
   }
 
   #append(stream: number, copy: Copy, lineBytes: number): void {
@@ -125,10 +142,10 @@ export class BlockGatherer {
   #gatherRows(): { timestamps: Float64Array; lineEnds: Uint32Array; lines: Buffer } {
     const timestamps = new Float64Array(this.#rowCount);
     const lineEnds = new Uint32Array(this.#rowCount);
-    if (this.#lines.length < this.#lineBytes) {
-      this.#lines = Buffer.allocUnsafeSlow(Math.max(this.#lineBytes, this.#blockBytes));
+    if (this.#room.bytes.length < this.#lineBytes) {
+      this.#room.bytes = Buffer.allocUnsafeSlow(Math.max(this.#lineBytes, this.#blockBytes));
     }
-    const lines = this.#lines.subarray(0, this.#lineBytes);
+    const lines = this.#room.bytes.subarray(0, this.#lineBytes);
     let [row, at] = [0, 0];
     for (const { source, from, to, shift } of this.#copies) {
       const times = source.block.timestamps();

@@ -91,4 +91,30 @@ describe('a merge', () => {
     expect(merged.rowCount).toBe(2000);
     expect(merged.duplicateRows).toBe(2000);
   });
+
+  test('of many tenants with few lines takes memory for their lines, and keeps each line', () => {
+    const tenants = Array.from({ length: 200 }, (_, i) => `tenant-${String(i).padStart(3, '0')}`);
+    // Those of every second tenant are too few to become smaller.
+    const rowsOfTenant = (tenant: string, i: number): InputRow[] =>
+      Array.from({ length: i % 2 === 0 ? 1 : 40 }, (_, row) => ({
+        labels: [['app', 'a']],
+        ts: BigInt(row),
+        line: `${tenant} says ${row}`,
+        metadata: [],
+      }));
+    const records = tenants.map((tenant, i) => ({
+      bytes: encodeSegment(writeRows(tenant, rowsOfTenant(tenant, i)), { kind: 'record' }),
+    }));
+    const allocate = jest.spyOn(Buffer, 'allocUnsafeSlow');
+    try {
+      const segment = openSegment(mergeSegments(records, { kind: 'flushed' }).bytes);
+      const allocatedBytes = allocate.mock.calls.reduce((sum, [bytes]) => sum + bytes, 0);
+      expect(allocatedBytes).toBeLessThan(200 * 64 * 1024);
+      expect(segment.sections.map((section) => rowsOf(segment, section))).toEqual(
+        tenants.map((tenant, i) => rowsOfTenant(tenant, i).map(expected)),
+      );
+    } finally {
+      allocate.mockRestore();
+    }
+  });
 });

@@ -6,7 +6,7 @@ import type { Labels, TenantId } from '@loki/model';
 import { assemble } from './assemble.ts';
 import type { EncodedSection, SectionSummary } from './assemble.ts';
 import { BlockGatherer, eraNs } from './block-gatherer.ts';
-import type { FilterBuilder } from './block-gatherer.ts';
+import type { FilterBuilder, LineRoom } from './block-gatherer.ts';
 import type { StoredBlock } from './block.ts';
 import { freeBlocks } from './encode-block.ts';
 import { buildSearchFilter } from './filter-build.ts';
@@ -73,11 +73,14 @@ export function mergeSegments(inputs: readonly MergeInput[], options: MergeOptio
     }
   }
   const encoded: EncodedSection[] = [];
+  // Of all tenants: a buffer for each would have the garbage collector run for each.
+  const room: LineRoom = { bytes: Buffer.alloc(0) };
+  const sorter = new PieceSorter();
   let duplicateRows = 0;
   for (const tenant of [...byTenant.keys()].sort(compareText)) {
     const { blockBytes = blockBytesDefault, buildFilter = buildSearchFilter } = options;
-    const gatherer = new BlockGatherer({ blockBytes, effort, buildFilter });
-    const merge = new TenantMerge(byTenant.get(tenant)!, options.day);
+    const gatherer = new BlockGatherer({ room, blockBytes, effort, buildFilter });
+    const merge = new TenantMerge(byTenant.get(tenant)!, options.day, sorter);
     const streams = merge.run(gatherer);
     duplicateRows += merge.duplicateRows;
     if (gatherer.blocks.length > 0) encoded.push({ tenant, streams, blocks: gatherer.blocks });
@@ -94,9 +97,10 @@ class TenantMerge {
   readonly #streamOf = new Map<string, number>();
   /** In the order of the inputs. */
   readonly #pieces: Piece[] = [];
-  readonly #sorter = new PieceSorter();
+  readonly #sorter: PieceSorter;
 
-  constructor(inputs: readonly [Segment, Section][], day: number | undefined) {
+  constructor(inputs: readonly [Segment, Section][], day: number | undefined, sorter: PieceSorter) {
+    this.#sorter = sorter;
     const firstNs = day === undefined ? undefined : BigInt(day) * dayNs;
     for (const [segment, section] of inputs) {
       if (firstNs !== undefined && (section.maxNs < firstNs || section.minNs >= firstNs + dayNs)) continue;
