@@ -1,59 +1,11 @@
 /** Protects: a push is answered as Loki answers it, and its valid entries are stored. */
 import { compressSync } from 'snappy';
-import type { Limits } from '@loki/config';
-import { parseTenantId } from '@loki/model';
 import { encodePushRequest } from '@loki/proto';
-import { NodeTimers } from '@loki/runtime';
-import { distributorMetrics, Metrics } from '@loki/telemetry';
-import { ManualTime } from '@loki/test-tools';
-import { defaultLimits, StoppedClock, storedEntries, testDistributor } from './test/distributor.ts';
-import { ConsumerLag } from './write/consumer-lag.ts';
-
-const nowMs = Date.UTC(2026, 0, 15, 12, 30);
-const nowNs = BigInt(nowMs) * 1_000_000n;
-
-type Entry = [offsetNs: number | bigint, line: string, metadata?: Record<string, string>];
-
-function jsonBody(...streams: { labels: Record<string, string>; entries: Entry[] }[]): Buffer {
-  return Buffer.from(
-    JSON.stringify({
-      streams: streams.map(({ labels, entries }) => ({
-        stream: labels,
-        values: entries.map(([offset, line, metadata]) => [
-          String(nowNs + BigInt(offset)),
-          line,
-          ...(metadata ? [metadata] : []),
-        ]),
-      })),
-    }),
-  );
-}
-
-function otlpBody(attributes: Record<string, string>, records: object[]): Buffer {
-  return Buffer.from(
-    JSON.stringify({
-      resourceLogs: [
-        {
-          resource: {
-            attributes: Object.entries(attributes).map(([key, stringValue]) => ({
-              key,
-              value: { stringValue },
-            })),
-          },
-          scopeLogs: [{ logRecords: records }],
-        },
-      ],
-    }),
-  );
-}
-
-function withLimits(limits: Partial<Limits>) {
-  const merged = { ...defaultLimits, ...limits };
-  return testDistributor({ limits: () => merged });
-}
+import { defaultLimits, storedEntries, testDistributor } from './test/distributor.ts';
+import { jsonBody, nowNs, otlpBody, withLimits } from './test/push-bodies.ts';
+import type { Entry } from './test/push-bodies.ts';
 
 const app = { app: 'a' };
-
 test('a repeated timestamp with another line moves 1 ns after the line before, when the tenant wants it', async () => {
   const { push, log } = withLimits({ incrementDuplicateTimestamp: true });
   const entries: Entry[] = [
@@ -145,89 +97,6 @@ test('labels that the tenant enforces must be there', async () => {
   ]);
 });
 
-test.each([
-  [260, `ingestion blocked for user 't' until '2026-01-15T13:30:00Z' with status code '260'\n`],
-  [456, `ingestion blocked for user 't' until '2026-01-15T13:30:00Z' with status code '456'\n`],
-  [200, undefined],
-])('a blocked tenant gets status %i and stores nothing', async (status, body) => {
-  const { push, log, metrics } = withLimits({
-    blockIngestionUntilMs: nowMs + 3_600_000,
-    blockIngestionStatusCode: status,
-  });
-  const answer = await push('t', { body: jsonBody({ labels: app, entries: [[0, 'xyz', { k: 'v' }]] }) });
-  expect([answer.status, answer.body]).toEqual([status, body]);
-  expect(log.records).toHaveLength(0);
-  expect(await metrics.text()).toContain(
-    'loki_discarded_bytes_total{format="loki",policy="",reason="blocked_ingestion",retention_hours="",tenant="t"} 5',
-  );
-});
-
-test('a tenant whose block is over may write', async () => {
-  const { push } = withLimits({ blockIngestionUntilMs: nowMs });
-  expect((await push('t', { body: jsonBody({ labels: app, entries: [[0, 'x']] }) })).status).toBe(204);
-});
-
-test('a push beyond the rate is refused whole; the bucket refills, and is shared among distributors', async () => {
-  const { push, log, clock } = testDistributor({
-    limits: () => ({ ...defaultLimits, ingestionRateBytes: 1000, ingestionBurstBytes: 1000 }),
-    deps: { healthyDistributors: () => 2 },
-  });
-  const body = jsonBody({ labels: app, entries: [[0, 'x'.repeat(600)]] });
-  expect((await push('t', { body })).status).toBe(204);
-  const refused = await push('t', { body });
-  expect([refused.status, refused.headers?.['retry-after'], refused.body]).toEqual([
-    429,
-    '1',
-    `ingestion rate limit exceeded for user t (limit: 1000 bytes/sec) while attempting to ingest '1' lines totaling '600' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased\n`,
-  ]);
-  expect((await push('other', { body })).status).toBe(204);
-  clock.ms += 500;
-  expect((await push('t', { body })).status).toBe(204);
-  expect(storedEntries(log)).toHaveLength(3);
-});
-
-test('where streams are not sharded, one beyond its own rate loses the entries that are too much', async () => {
-  const { push, log } = withLimits({
-    perStreamRateLimitBytes: 1024,
-    perStreamRateLimitBurstBytes: 2048,
-    shardStreams: { enabled: false, desiredRateBytes: 0 },
-  });
-  const entries: Entry[] = [
-    [0, 'a'.repeat(1500)],
-    [1, 'b'.repeat(1500)],
-    [2, 'c'.repeat(17)],
-  ];
-  const answer = await push('t', { body: jsonBody({ labels: app, entries }) });
-  expect(answer.status).toBe(429);
-  expect(answer.body).toBe(
-    `entry with timestamp 2026-01-15 12:30:00.000000001 +0000 UTC ignored, reason: 'Per stream rate limit exceeded (limit: 1KB/sec) while attempting to ingest for stream '{app="a", service_name="a"}' totaling 1500B, consider splitting a stream via additional labels or contact your Loki administrator to see if the limit can be increased',\n` +
-      `user 't', total ignored: 1 out of 3 for stream: {app="a", service_name="a"}\n`,
-  );
-  expect(storedEntries(log).map(({ line }) => line[0])).toEqual(['a', 'c']);
-});
-
-test('streams that are idle make room for new ones', async () => {
-  const { push, clock } = testDistributor({
-    limits: () => ({ ...defaultLimits, maxGlobalStreamsPerUser: 1 }),
-    options: { streamIdleMs: 60_000 },
-  });
-  const one = jsonBody({ labels: { app: '1' }, entries: [[0, 'x']] });
-  const two = jsonBody({ labels: { app: '2' }, entries: [[0, 'x']] });
-  expect((await push('t', { body: one })).status).toBe(204);
-  expect((await push('t', { body: two })).status).toBe(429);
-  clock.ms += 61_000;
-  expect((await push('t', { body: two })).status).toBe(204);
-});
-
-test('new limits count from the next push on, also for labels seen before', async () => {
-  let limits: Limits = defaultLimits;
-  const { push } = testDistributor({ limits: () => limits });
-  const body = jsonBody({ labels: { app: 'a', b: '1' }, entries: [[0, 'x']] });
-  expect((await push('t', { body })).status).toBe(204);
-  limits = { ...defaultLimits, maxLabelNamesPerSeries: 1 };
-  expect((await push('t', { body })).status).toBe(400);
-});
-
 test('when the write log fails the client is told to come back', async () => {
   const { push, log } = testDistributor();
   log.isBroken = true;
@@ -240,52 +109,6 @@ test('when the write log fails the client is told to come back', async () => {
   ).toBe(503);
   log.isBroken = false;
   expect((await push('t', { body })).status).toBe(204);
-});
-
-test('pushes beyond the bytes in flight wait for a while until others are answered', async () => {
-  const time = new ManualTime();
-  const { push, log } = testDistributor({
-    options: { inflightBytesMax: 300, waitMsMax: 500 },
-    deps: {
-      clock: { nowMs: () => nowMs, nowNs: () => nowNs, monotonicMs: () => time.monotonicMs() },
-      timers: time,
-    },
-  });
-  const gate = Promise.withResolvers<void>();
-  log.gate = gate.promise;
-  const body = jsonBody({ labels: app, entries: [[0, 'x'.repeat(100)]] });
-  const first = push('t', { body });
-  expect((await time.passUntil(push('t', { body }))).status).toBe(503);
-  const waiting = push('t', { body });
-  gate.resolve();
-  expect((await time.passUntil(first)).status).toBe(204);
-  expect((await time.passUntil(waiting)).status).toBe(204);
-});
-
-test('a push that waits too long for a head is told to come back; it counts for nothing any more', async () => {
-  const clock = new StoppedClock(0);
-  const timers = new NodeTimers();
-  const lag = new ConsumerLag({ clock, timers });
-  let inflight = 0;
-  const observer = {
-    ...distributorMetrics(new Metrics()),
-    inflightBytes: (bytes: number) => (inflight = bytes),
-  };
-  const { push } = testDistributor({
-    options: { waitMsMax: 10 },
-    deps: { lag, clock, timers, metrics: observer },
-  });
-  lag.wrote(parseTenantId('t'), 1e6);
-  const waiting = push('t', { body: jsonBody({ labels: app, entries: [[0, 'x']] }) });
-  expect(inflight).toBeGreaterThan(0);
-  clock.ms += 20;
-  const answer = await waiting;
-  expect([answer.status, answer.headers?.['retry-after'], answer.body]).toEqual([
-    503,
-    '1',
-    'too many pushes: this one waited 0.0 s for its turn\n',
-  ]);
-  expect(inflight).toBe(0);
 });
 
 test('a body larger than the server takes is answered 413 and counted', async () => {
