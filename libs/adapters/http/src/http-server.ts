@@ -99,7 +99,7 @@ export class HttpServer {
     });
     this.#upgrades = new Upgrades({ ...options, routes: this.#routes, failures: this.#failures });
     this.#server = this.#create();
-    this.#listeners = new Listeners(this.#server);
+    this.#listeners = new Listeners(this.#server, options.connectionsMax);
   }
 
   /** Serves a route; the last handler given wins. */

@@ -2,14 +2,14 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import type { Server } from 'node:net';
-import { Listeners } from './listeners.ts';
+import { Listeners, socketCountOf } from './listeners.ts';
 
 const host = '127.0.0.1';
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
 async function listening(port = 0): Promise<{ server: Server; listeners: Listeners; port: number }> {
   const server = createServer((_message, response) => response.end('served'));
-  const listeners = new Listeners(server);
+  const listeners = new Listeners(server, 0);
   return { server, listeners, port: await listeners.listen({ port, host }) };
 }
 
@@ -43,4 +43,8 @@ test('a port that another server has is refused, not shared', async () => {
   await listeners.close();
   const again = await listening(port);
   await again.listeners.close();
+});
+
+test('a server with few descriptors for connections takes few for sockets', () => {
+  expect([96, 384, 2_048, 16_000, 0].map(socketCountOf)).toEqual([16, 16, 32, 64, 64]);
 });

@@ -8,6 +8,9 @@ import type { AddressInfo, Server, Socket } from 'node:net';
  * in the kernel, and have left before they are served.
  */
 const socketsMax = 64;
+/** For servers with few connections: each socket takes a descriptor. */
+const socketsLeast = 16;
+const connectionsPerSocket = 64;
 
 /**
  * Backlog of each socket in the kernel: on half a busy core its connections wait for a second or two. With
@@ -30,10 +33,15 @@ interface ListenAddress {
 export class Listeners {
   readonly #server: Server;
   readonly #others: Server[] = [];
+  readonly #socketCount: number;
 
-  /** @param server HTTP or HTTPS; it gets the connections of all sockets */
-  constructor(server: Server) {
+  /**
+   * @param server HTTP or HTTPS; it gets the connections of all sockets
+   * @param connectionsMax its bound on connections; 0: none
+   */
+  constructor(server: Server, connectionsMax: number) {
     this.#server = server;
+    this.#socketCount = socketCountOf(connectionsMax);
   }
 
   /**
@@ -46,7 +54,7 @@ export class Listeners {
     // With `reusePort`, processes of one user would share a port without a warning.
     if (port !== 0) await tryAlone({ port, host });
     const shared = await listenOn(this.#server, { port, host, reusePort: true });
-    while (this.#others.length < socketsMax - 1) {
+    while (this.#others.length < this.#socketCount - 1) {
       const other = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) =>
         this.#server.emit('connection', socket),
       );
@@ -61,6 +69,13 @@ export class Listeners {
   async close(): Promise<void> {
     await Promise.all([this.#server, ...this.#others].map(closed));
   }
+}
+
+/** Sockets of a server with this bound on connections; 0: none. */
+export function socketCountOf(connectionsMax: number): number {
+  if (connectionsMax === 0) return socketsMax;
+  const fitting = Math.floor(connectionsMax / connectionsPerSocket);
+  return Math.min(Math.max(fitting, socketsLeast), socketsMax);
 }
 
 /** Rejects when another process listens on the port. */
