@@ -11,7 +11,7 @@ export { resultBytes } from './merge/result-bytes.ts';
 export { evaluate } from './root/evaluate.ts';
 export { asSampleLeaf, rangeAggOf } from './common/leaf-expr.ts';
 export type { Work } from './common/sliced-work.ts';
-export { atOnce, sorted } from './common/sliced-work.ts';
+export { atOnce, itemsPerSlice, sorted } from './common/sliced-work.ts';
 export { stepCount } from './merge/merge-samples.ts';
 export type { QueryOutcome, QueryParams, QueryResult } from './common/query-types.ts';
 export type { SamplePart } from './merge/sample-parts.ts';

@@ -24,7 +24,7 @@ function virtualThread() {
     await new Promise((resolve) => setImmediate(resolve));
     return nowMs - beganMs;
   };
-  return { thread, work, turn, waiting: () => turns.length };
+  return { thread, work, turn, waiting: () => turns.length, now: () => nowMs };
 }
 
 test('between two turns of the loop one query computes, for one slice', async () => {
@@ -37,12 +37,21 @@ test('between two turns of the loop one query computes, for one slice', async ()
   expect(turns).toBeGreaterThanOrEqual((8 * 150) / 16 - 8);
 });
 
+test('queries that begin at once share the slice of the turn', async () => {
+  const { thread, work, turn, waiting, now } = virtualThread();
+  const all = Array.from({ length: 30 }, () => thread.complete(work(6), () => undefined));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(now()).toBeLessThanOrEqual(16);
+  while (waiting() > 0) expect(await turn()).toBeLessThanOrEqual(16);
+  expect(await Promise.all(all)).toEqual(Array.from({ length: 30 }, () => 'done'));
+});
+
 test('queries take turns: a short one ends while long ones go on', async () => {
   const { thread, work, turn } = virtualThread();
   const long = Array.from({ length: 4 }, () => thread.complete(work(10_000), () => undefined));
   let isDone = false;
   void thread.complete(work(30), () => undefined).then(() => (isDone = true));
-  for (let i = 0; i < 12; i++) await turn();
+  for (let i = 0; i < 15; i++) await turn();
   expect(isDone).toBe(true);
   expect(long).toHaveLength(4);
 });

@@ -16,8 +16,13 @@ interface QueryThreadOptions {
   readonly timers?: Pick<Timers, 'sleep'>;
 }
 
-/** Longest slice of a query: the thread also answers health checks and renews leases. */
+/**
+ * Longest time that queries keep the thread between two turns of its loop, all together: the thread also
+ * answers health checks and renews leases.
+ */
 const sliceMs = 15;
+/** A longer time without a query's work has had a turn of the loop in it. */
+const gapMs = 2;
 const bytesMaxDefault = 4 * 2 ** 30;
 
 /** The resources that the queries of a shared thread have together: memory, and time in slices. */
@@ -25,6 +30,9 @@ export class QueryThread {
   readonly memory: MemoryPool;
   readonly #nowMs: () => number;
   readonly #timers: Pick<Timers, 'sleep'> | undefined;
+  /** Since when queries have kept the thread, and until when. */
+  #sliceBeganMs = 0;
+  #workedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor({ bytesMax = bytesMaxDefault, clock, timers }: QueryThreadOptions = {}) {
     this.memory = new MemoryPool(bytesMax);
@@ -32,15 +40,29 @@ export class QueryThread {
     this.#timers = timers;
   }
 
-  /** Does all of the work in slices; `checkCancelled` is called before each slice. */
+  /**
+   * Does all of the work in slices; `checkCancelled` is called before each slice. A work that begins when
+   * others have used up the slice waits for a turn: many begin at once when their answers come together.
+   */
   complete<T>(work: Work<T>, checkCancelled: CheckCancelled): Promise<T> {
-    let sinceMs = this.#nowMs();
+    const nowMs = this.#nowMs();
+    if (nowMs - this.#workedUntilMs > gapMs) this.#beginSlice(nowMs);
     const pause = (): Promise<void> | undefined => {
-      if (this.#nowMs() - sinceMs < sliceMs) return undefined;
-      return nextTurn(this.#timers!).then(() => {
-        sinceMs = this.#nowMs();
-      });
+      this.#workedUntilMs = this.#nowMs();
+      if (this.#workedUntilMs - this.#sliceBeganMs < sliceMs) return undefined;
+      return nextTurn(this.#timers!).then(() => this.#beginSlice(this.#nowMs()));
     };
-    return complete(work, pause, checkCancelled);
+    return complete(afterPause(work), pause, checkCancelled);
   }
+
+  #beginSlice(nowMs: number): void {
+    this.#sliceBeganMs = nowMs;
+    this.#workedUntilMs = nowMs;
+  }
+}
+
+/** The same work, which may have to wait before its first piece. */
+function* afterPause<T>(work: Work<T>): Work<T> {
+  yield;
+  return yield* work;
 }

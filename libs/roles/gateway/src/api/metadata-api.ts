@@ -1,8 +1,10 @@
 /** Routes about streams: labels, label values, series, index statistics and index shards. */
+import { itemsPerSlice, sorted } from '@loki/engine';
+import type { Work } from '@loki/engine';
 import { goJsonString } from '@loki/go';
 import { logExprsOf, parseExpr, parseMatchers, printSelector, selectionsMax } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { Labels, sortTexts } from '@loki/model';
+import { compareText, Labels, sortTexts } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';
 import { jsonTextResponse } from '@loki/ports';
 import type {
@@ -65,14 +67,15 @@ export class MetadataApi {
         for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
       });
       note.entries = names.size;
-      return textList([...names]);
+      return this.#textList([...names], request);
     });
   }
 
   /** `/loki/api/v1/label/:name/values` */
   async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const name = request.params.get('name') ?? '';
-    if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) return textList([...tenancy.ids]);
+    if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel)
+      return this.#textList([...tenancy.ids], request);
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const grouping = { by: 'name' as const, names: [name], withValues: true };
       const answers = await this.#labelStreams(request, tenancy, note, grouping);
@@ -81,7 +84,7 @@ export class MetadataApi {
       const texts = [...(values.get(name) ?? [])];
       note.query = `${name} ${note.query}`.trim();
       note.entries = texts.length;
-      return textList(texts);
+      return this.#textList(texts, request);
     });
   }
 
@@ -182,6 +185,10 @@ export class MetadataApi {
     return bytes;
   }
 
+  async #textList(texts: readonly string[], request: HttpRequest): Promise<HttpResponse> {
+    return jsonTextResponse(await this.#deps.frontend.complete(listJson(texts), request.signal));
+  }
+
   /** Visits streams in slices: there may be some hundred thousand. */
   #visit(
     request: HttpRequest,
@@ -239,9 +246,18 @@ export class MetadataApi {
   }
 }
 
-/** A list as JSON. Loki omits an empty `data`. */
-function textList(texts: string[]): HttpResponse {
-  if (texts.length === 0) return jsonTextResponse('{"status":"success"}');
-  const sorted = sortTexts(texts).map(goJsonString);
-  return jsonTextResponse(`{"status":"success","data":[${sorted.join(',')}]}`);
+/** Texts of one native sort: 10 ms at most, a third of the time of a sort in slices. */
+const textsOfOneSort = 32_768;
+
+/** A sorted list as JSON. Loki omits an empty `data`. */
+function* listJson(texts: readonly string[]): Work<string> {
+  if (texts.length === 0) return '{"status":"success"}';
+  const isShort = texts.length <= textsOfOneSort;
+  const list = isShort ? sortTexts([...texts]) : yield* sorted(texts, compareText);
+  let json = '';
+  for (const [i, text] of list.entries()) {
+    json += `${i === 0 ? '' : ','}${goJsonString(text)}`;
+    if (i % itemsPerSlice === 0) yield;
+  }
+  return `{"status":"success","data":[${json}]}`;
 }
