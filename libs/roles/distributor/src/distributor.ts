@@ -33,6 +33,7 @@ import { PushRoom } from './push-room.ts';
 import type { Grant } from './push-room.ts';
 import { PushScratches } from './push-scratch.ts';
 import type { Push } from './push.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { accepted, failed, formatOf } from './respond.ts';
 import type { PushFormat } from './respond.ts';
 import { Discards } from './rows/discards.ts';
@@ -84,6 +85,7 @@ export class Distributor implements DistributorService {
   readonly #placement: StreamPlacement;
   readonly #batches: PartitionBatches;
   readonly #acceptedRows: AcceptedRows;
+  readonly #refusals: RefusalLog;
 
   constructor(deps: DistributorDeps, options: Partial<DistributorOptions> = {}) {
     this.#deps = deps;
@@ -96,6 +98,7 @@ export class Distributor implements DistributorService {
     );
     this.#batches = new PartitionBatches(deps, this.#options);
     this.#acceptedRows = new AcceptedRows(deps.metrics);
+    this.#refusals = new RefusalLog(deps.logger, deps.clock);
   }
 
   async push(tenant: TenantId, request: HttpRequest): Promise<HttpResponse> {
@@ -103,7 +106,10 @@ export class Distributor implements DistributorService {
     try {
       return await this.#push(tenant, request, format);
     } catch (error) {
-      if (error instanceof LokiError) return failed(format, error.status, error.message);
+      if (error instanceof LokiError) {
+        if (error.code !== 'clientGone') this.#refusals.report(tenant, error.status, error.message);
+        return failed(format, error.status, error.message);
+      }
       this.#deps.logger.error('push failed', { tenant, path: request.path, error: String(error) });
       return failed(format, 500, 'internal error');
     }
@@ -151,7 +157,9 @@ export class Distributor implements DistributorService {
     if ('status' in acks) return acks;
     await Promise.all(acks);
     if (push.errors.isEmpty) return accepted();
-    return failed(format, push.refusedStatus, push.errors.text(), push.retryAfterMs);
+    const text = push.errors.text();
+    this.#refusals.report(tenant, push.refusedStatus, text);
+    return failed(format, push.refusedStatus, text, push.retryAfterMs);
   }
 
   /** Writes the valid rows of a push into batches. */
@@ -197,7 +205,9 @@ export class Distributor implements DistributorService {
     for (let row = 0; row < rows.rowCount; row++) bytes += rows.rowBytes(row);
     discards.add('blocked_ingestion', rows.rowCount, bytes);
     const status = limits.blockIngestionStatusCode;
-    return status === 200 ? { status } : failed(format, status, text);
+    if (status === 200) return { status };
+    this.#refusals.report(tenant, status, text);
+    return failed(format, status, text);
   }
 
   /** Checks every row. */
