@@ -74,8 +74,9 @@ export class MetadataApi {
   /** `/loki/api/v1/label/:name/values` */
   async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const name = request.params.get('name') ?? '';
-    if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel)
-      return this.#textList([...tenancy.ids], request);
+    if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) {
+      return this.#textList(tenancy.ids, request);
+    }
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const grouping = { by: 'name' as const, names: [name], withValues: true };
       const answers = await this.#labelStreams(request, tenancy, note, grouping);
