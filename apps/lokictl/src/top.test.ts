@@ -81,8 +81,8 @@ test('a page tells rates, what is near a limit, and partitions by lag', async ()
       '\n' +
       'PARTITION  LEADER      LAG  IN MEMORY  STATE\n' +
       '        2  -             ?        0 B  no leader\n' +
-      '        1  ingester-1  888    3.0 MiB  reads along\n' +
-      '        0  ingester-1    3    3.0 MiB  reads along\n',
+      '        1  ingester-1  888    3.0 MiB  caught up\n' +
+      '        0  ingester-1    3    3.0 MiB  caught up\n',
   );
   for (const line of out.split('\n').slice(1)) expect(line.length).toBeLessThanOrEqual(80);
 });

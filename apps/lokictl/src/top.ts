@@ -178,7 +178,7 @@ const partitionHeads = ['PARTITION', 'LEADER', 'LAG', 'IN MEMORY', 'STATE'];
 
 function partitionRow(each: SystemUsage['partitions'][number]): string[] {
   const { partition, leader, lag, headBytes, isCaughtUp } = each;
-  const state = leader === undefined ? 'no leader' : isCaughtUp ? 'reads along' : 'reading';
+  const state = leader === undefined ? 'no leader' : isCaughtUp ? 'caught up' : 'behind';
   return [
     String(partition),
     nameText(leader ?? '-'),
