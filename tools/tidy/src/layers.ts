@@ -54,9 +54,12 @@ export const pureNodeModules: ReadonlySet<string> = new Set([
  * The folders of a library from the bottom up: a file imports from its own folder and from those before it.
  */
 export const folderOrder: Readonly<Record<string, readonly string[]>> = {
+  'libs/engines/catalog': ['logs', 'compaction', 'deletes', 'layout', 'owner'],
   'libs/engines/engine': ['common', 'pipeline', 'series', 'merge', 'leaf', 'root'],
+  'libs/engines/segment': ['format', 'columns', 'filter', 'read', 'write', 'merge'],
   'libs/roles/distributor': ['json', 'levels', 'streams', 'rows', 'decode', 'admit', 'write'],
   'libs/roles/gateway': ['limits', 'answer', 'frontend', 'api'],
+  'libs/roles/ingester': ['common', 'head', 'dedupe'],
   'libs/testing/test-tools': ['fuzzing'],
   'libs/wiring/process': ['stores', 'cluster', 'roles', 'serve'],
 };

@@ -186,6 +186,14 @@ else {
     });
 
     test('answers that are lost lead to repeats, which carry the same writer and sequence', async () => {
+      let repeats = 0;
+      // On a slow machine no answer may be under way while a line is mute: further rounds follow.
+      for (let attempt = 0; attempt < 8 && repeats === 0; attempt++) repeats = await repeatsOfMuteLines();
+      expect(repeats).toBeGreaterThan(0);
+    });
+
+    /** Mutes the lines of the brokers in turn; records that the log has twice. */
+    async function repeatsOfMuteLines(): Promise<number> {
       const log = await open();
       const writers = new Writers(log);
       for (let round = 0; round < 30; round++) {
@@ -199,9 +207,9 @@ else {
       const verdict = await judge(log, writers);
       report({ acked: writers.count(), failures: writers.failures.length, ...verdict });
       expect(verdict.lost).toBe(0);
-      expect(verdict.repeats).toBeGreaterThan(0);
       await log.close();
-    });
+      return verdict.repeats;
+    }
 
     test('a line that stands still costs a deadline, and heals alone', async () => {
       const log = await open({ writeTimeoutMs: 3_000 });

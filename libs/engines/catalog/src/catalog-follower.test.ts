@@ -10,7 +10,7 @@ import { CatalogFollower } from './catalog-follower.ts';
 import type { CatalogNewsSource } from './catalog-follower.ts';
 import { Catalog } from './catalog.ts';
 import { partitionCommitters } from './commits.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
 import { SharedLogs } from './shared-logs.ts';
 
 const shared = { compactions: 0, deletes: 0, layout: 0 };

@@ -3,7 +3,7 @@
  */
 import type { CatalogNews, CatalogNumbers, Logger, Random, TimerHandle, Timers } from '@loki/ports';
 import type { Catalog } from './catalog.ts';
-import type { DeleteRequests } from './delete-requests.ts';
+import type { DeleteRequests } from './deletes/delete-requests.ts';
 import type { SharedLogs } from './shared-logs.ts';
 
 /**

@@ -3,22 +3,22 @@ import { crc32c } from '@loki/bytes';
 import { MemoryObjectStore } from '@loki/object-store';
 import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
-import { CatalogState } from './catalog-state.ts';
-import { decodeCheckpoint, decodePart, encodeCheckpoint, encodePart, encodeRoot } from './checkpoint.ts';
 import {
   decodeCompactionPart,
   decodeCompactions,
   encodeCompactionPart,
   encodeCompactionRoot,
-} from './compaction-checkpoint.ts';
-import { decodeCompactionManifest, encodeCompactionManifest } from './compaction-manifest.ts';
-import { CompactionState } from './compaction-state.ts';
-import { DeleteState } from './delete-state.ts';
-import { decodeManifest, encodeManifest } from './manifest.ts';
-import type { Manifest, ManifestSegment } from './manifest.ts';
-import { decodeSeal, encodeSeal } from './numbered-objects.ts';
-import { OwnerMark } from './owner-mark.ts';
-import { StreamShardsState } from './stream-shards-state.ts';
+} from './compaction/compaction-checkpoint.ts';
+import { decodeCompactionManifest, encodeCompactionManifest } from './compaction/compaction-manifest.ts';
+import { CompactionState } from './compaction/compaction-state.ts';
+import { DeleteState } from './deletes/delete-state.ts';
+import { StreamShardsState } from './layout/stream-shards-state.ts';
+import { CatalogState } from './logs/catalog-state.ts';
+import { decodeCheckpoint, decodePart, encodeCheckpoint, encodePart, encodeRoot } from './logs/checkpoint.ts';
+import { decodeManifest, encodeManifest } from './logs/manifest.ts';
+import type { Manifest, ManifestSegment } from './logs/manifest.ts';
+import { decodeSeal, encodeSeal } from './logs/numbered-objects.ts';
+import { OwnerMark } from './owner/owner-mark.ts';
 
 const key = 'catalog/x';
 const writer = 'ab'.repeat(16);

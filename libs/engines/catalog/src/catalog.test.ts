@@ -3,9 +3,9 @@ import { MemoryObjectStore } from '@loki/object-store';
 import type { ObjectStore } from '@loki/ports';
 import { Prng } from '@loki/virtual';
 import { Catalog } from './catalog.ts';
-import type { ManifestSection } from './manifest.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
-import type { SegmentRef } from './section-index.ts';
+import type { SegmentRef } from './compaction/section-index.ts';
+import type { ManifestSection } from './logs/manifest.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
 
 function section(tenant: string, minNs: bigint, maxNs: bigint): ManifestSection {
   return { tenant, minNs, maxNs, rowCount: 1, lineBytes: 1 };

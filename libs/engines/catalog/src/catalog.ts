@@ -1,22 +1,22 @@
 /** The read side of the catalog: step *select* of a query, and the plans of compactors. */
 import { LokiError } from '@loki/model';
 import type { Logger, ObjectStore, PartitionNews, Timers } from '@loki/ports';
-import { abortable } from './abortable.ts';
-import type { CatalogState } from './catalog-state.ts';
-import { CheckpointStore } from './checkpoint-store.ts';
-import { compactionCheckpoints } from './compaction-checkpoint.ts';
-import { joinCompactions } from './compaction-manifest.ts';
-import type { CompactionManifest, FlushedInput } from './compaction-manifest.ts';
-import { CompactionState } from './compaction-state.ts';
+import { compactionCheckpoints } from './compaction/compaction-checkpoint.ts';
+import { joinCompactions } from './compaction/compaction-manifest.ts';
+import type { CompactionManifest, FlushedInput } from './compaction/compaction-manifest.ts';
+import { CompactionState } from './compaction/compaction-state.ts';
+import { dayOf, daysMax, SectionIndex } from './compaction/section-index.ts';
+import type { SegmentRef } from './compaction/section-index.ts';
 import { FollowedPartitions, tellDamage } from './followed-partitions.ts';
-import { GroupedLog } from './grouped-log.ts';
-import { compactionKeys } from './keys.ts';
-import type { ManifestSection } from './manifest.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
-import { dayOf, daysMax, SectionIndex } from './section-index.ts';
-import type { SegmentRef } from './section-index.ts';
-import { TenantNames } from './section-table.ts';
-import type { LiveSegment } from './segment-groups.ts';
+import { abortable } from './logs/abortable.ts';
+import type { CatalogState } from './logs/catalog-state.ts';
+import { CheckpointStore } from './logs/checkpoint-store.ts';
+import { GroupedLog } from './logs/grouped-log.ts';
+import { compactionKeys } from './logs/keys.ts';
+import type { ManifestSection } from './logs/manifest.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
+import { TenantNames } from './logs/section-table.ts';
+import type { LiveSegment } from './logs/segment-groups.ts';
 
 interface CatalogOptions {
   readonly objectStore: ObjectStore;

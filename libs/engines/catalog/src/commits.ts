@@ -3,9 +3,9 @@ import { LokiError, usOf } from '@loki/model';
 import type { Clock, ObjectStore, Timers } from '@loki/ports';
 import { openSegment } from '@loki/segment';
 import type { Catalog } from './catalog.ts';
-import type { ManifestSection, WriterTable } from './manifest.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
-import type { SegmentRef } from './section-index.ts';
+import type { SegmentRef } from './compaction/section-index.ts';
+import type { ManifestSection, WriterTable } from './logs/manifest.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
 
 /** The end of a partition's catalog, for an owner of the partition. */
 export interface CommitState {

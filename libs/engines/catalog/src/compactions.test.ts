@@ -2,10 +2,10 @@ import { dayNs } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import type { Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
-import { CompactedDay } from './compacted-day.ts';
-import type { CompactedSegment, CompactionManifest, DayChange } from './compaction-manifest.ts';
-import { CompactionState } from './compaction-state.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
+import { CompactedDay } from './compaction/compacted-day.ts';
+import type { CompactedSegment, CompactionManifest, DayChange } from './compaction/compaction-manifest.ts';
+import { CompactionState } from './compaction/compaction-state.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
 
 const timers = { after: () => ({ cancel() {} }), sleep: () => new Promise<void>(() => {}) } as Timers;
 

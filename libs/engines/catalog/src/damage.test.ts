@@ -7,9 +7,9 @@ import { MemoryObjectStore } from '@loki/object-store';
 import type { Clock, Logger, Timers } from '@loki/ports';
 import { Catalog } from './catalog.ts';
 import { partitionCommitters } from './commits.ts';
-import { DeleteRequests } from './delete-requests.ts';
-import type { ManifestContent } from './manifest.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
+import { DeleteRequests } from './deletes/delete-requests.ts';
+import type { ManifestContent } from './logs/manifest.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
 import { repairCatalog } from './repair.ts';
 
 const clock = { nowMs: () => 1_700_000_000_000, monotonicMs: () => 0 } as Clock;

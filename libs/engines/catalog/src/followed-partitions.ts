@@ -3,8 +3,8 @@
  */
 import { LokiError } from '@loki/model';
 import type { Logger, PartitionNews } from '@loki/ports';
-import { abortable } from './abortable.ts';
-import type { PartitionCatalog } from './partition-catalog.ts';
+import { abortable } from './logs/abortable.ts';
+import type { PartitionCatalog } from './logs/partition-catalog.ts';
 
 interface Partition {
   readonly catalog: PartitionCatalog;

@@ -4,23 +4,28 @@ export { CatalogFollower } from './catalog-follower.ts';
 export type { CatalogNewsSource } from './catalog-follower.ts';
 export { committedSegments, partitionCommitters, sectionsOf } from './commits.ts';
 export type { CommitState, FlushCommit, PartitionCommitter } from './commits.ts';
-export type { ManifestSection, WriterTable } from './manifest.ts';
-export { PartitionCatalog } from './partition-catalog.ts';
-export type { LiveSegment } from './segment-groups.ts';
-export type { CompactedSegment, DayChange, FlushedInput, RecordRange } from './compaction-manifest.ts';
-export { undoableMs } from './compaction-state.ts';
-export { dayOf } from './section-index.ts';
-export type { SegmentRef } from './section-index.ts';
-export { deleteOf, DeleteRequests } from './delete-requests.ts';
-export type { DeleteRequest } from './delete-state.ts';
-export { HiddenRows } from './hidden-rows.ts';
-export { expiredRows } from './retention.ts';
-export type { RetentionLimits } from './retention.ts';
-export { fixedPartitions, PartitionLayout } from './partition-layout.ts';
-export type { Partitions } from './partition-layout.ts';
+export type { ManifestSection, WriterTable } from './logs/manifest.ts';
+export { PartitionCatalog } from './logs/partition-catalog.ts';
+export type { LiveSegment } from './logs/segment-groups.ts';
+export type {
+  CompactedSegment,
+  DayChange,
+  FlushedInput,
+  RecordRange,
+} from './compaction/compaction-manifest.ts';
+export { undoableMs } from './compaction/compaction-state.ts';
+export { dayOf } from './compaction/section-index.ts';
+export type { SegmentRef } from './compaction/section-index.ts';
+export { deleteOf, DeleteRequests } from './deletes/delete-requests.ts';
+export type { DeleteRequest } from './deletes/delete-state.ts';
+export { HiddenRows } from './deletes/hidden-rows.ts';
+export { expiredRows } from './deletes/retention.ts';
+export type { RetentionLimits } from './deletes/retention.ts';
+export { fixedPartitions, PartitionLayout } from './layout/partition-layout.ts';
+export type { Partitions } from './layout/partition-layout.ts';
 export { SharedLogs } from './shared-logs.ts';
-export { StreamShards } from './stream-shards.ts';
-export type { ShardStep } from './stream-shards-state.ts';
+export { StreamShards } from './layout/stream-shards.ts';
+export type { ShardStep } from './layout/stream-shards-state.ts';
 export { repairCatalog } from './repair.ts';
-export { ownStore } from './own-store.ts';
-export { OwnerMark } from './owner-mark.ts';
+export { ownStore } from './owner/own-store.ts';
+export { OwnerMark } from './owner/owner-mark.ts';

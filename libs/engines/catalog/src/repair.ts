@@ -4,18 +4,18 @@
  */
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
-import type { CheckpointFormat } from './checkpoint-parts.ts';
-import { CheckpointStore } from './checkpoint-store.ts';
-import { partitionCheckpoints } from './checkpoint.ts';
 import { sectionsOf } from './commits.ts';
-import { compactionCheckpoints } from './compaction-checkpoint.ts';
-import { CompactionState } from './compaction-state.ts';
-import { DeleteState } from './delete-state.ts';
-import { manifestKey, numbered } from './keys.ts';
-import { encodeManifest } from './manifest.ts';
-import type { ManifestContent } from './manifest.ts';
-import { NumberedLog } from './numbered-log.ts';
-import { PartitionCatalog } from './partition-catalog.ts';
+import { compactionCheckpoints } from './compaction/compaction-checkpoint.ts';
+import { CompactionState } from './compaction/compaction-state.ts';
+import { DeleteState } from './deletes/delete-state.ts';
+import type { CheckpointFormat } from './logs/checkpoint-parts.ts';
+import { CheckpointStore } from './logs/checkpoint-store.ts';
+import { partitionCheckpoints } from './logs/checkpoint.ts';
+import { manifestKey, numbered } from './logs/keys.ts';
+import { encodeManifest } from './logs/manifest.ts';
+import type { ManifestContent } from './logs/manifest.ts';
+import { NumberedLog } from './logs/numbered-log.ts';
+import { PartitionCatalog } from './logs/partition-catalog.ts';
 
 interface RepairOptions {
   readonly objectStore: ObjectStore;

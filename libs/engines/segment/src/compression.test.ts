@@ -1,11 +1,11 @@
 /** Protects the size of stored segments: of many small streams, and of days that are merged for good. */
 import { Labels } from '@loki/model';
-import { encodeSegment } from './encode.ts';
-import { inspectSegment } from './inspect.ts';
-import { mergeSegments } from './merge.ts';
-import { openSegment } from './open.ts';
-import { RowWriter } from './row-writer.ts';
-import { verifySegment } from './verify.ts';
+import { mergeSegments } from './merge/merge.ts';
+import { inspectSegment } from './read/inspect.ts';
+import { openSegment } from './read/open.ts';
+import { verifySegment } from './read/verify.ts';
+import { encodeSegment } from './write/encode.ts';
+import { RowWriter } from './write/row-writer.ts';
 
 const rowCount = 100_000;
 

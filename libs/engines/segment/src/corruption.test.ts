@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
-import { FilterProbe, needleOf } from './filter-probe.ts';
-import { openSegment } from './open.ts';
-import { readSegment } from './stored.ts';
+import { FilterProbe, needleOf } from './filter/filter-probe.ts';
+import { columns } from './format/types.ts';
+import type { Segment, StoredSegment } from './format/types.ts';
+import { openSegment } from './read/open.ts';
+import { readSegment } from './read/stored.ts';
+import { verifySegment } from './read/verify.ts';
 import { filteredRows, goldenNames, goldenRows, makeGolden } from './test/golden.ts';
 import { allColumns, expected, rowsOf, sortedDistinct } from './test/rows.ts';
-import { columns } from './types.ts';
-import type { Segment, StoredSegment } from './types.ts';
-import { verifySegment } from './verify.ts';
 
 const files = goldenNames.map((name) => {
   const bytes = readFileSync(join(__dirname, '../testdata', `v1-${name}.segment`));

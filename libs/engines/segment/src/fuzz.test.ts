@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { ByteReader, ByteWriter, BytesError, crc32c } from '@loki/bytes';
 import { LokiError } from '@loki/model';
-import { DecodedColumn, encodeColumns } from './dictionary.ts';
-import { readFloats, readUint32s, writeInts } from './ints.ts';
+import { DecodedColumn, encodeColumns } from './columns/dictionary.ts';
+import { readFloats, readUint32s, writeInts } from './columns/ints.ts';
+import { verifySegment } from './read/verify.ts';
 import { makeGolden } from './test/golden.ts';
-import { verifySegment } from './verify.ts';
 
 /** The only ways in which outside bytes may fail. */
 function expectOrderly(run: () => unknown): void {

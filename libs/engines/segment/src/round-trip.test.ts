@@ -1,8 +1,8 @@
 import { Labels, parseTenantId } from '@loki/model';
-import { encodeSegment } from './encode.ts';
-import { openSegment } from './open.ts';
-import { RowWriter } from './row-writer.ts';
-import { columns } from './types.ts';
+import { columns } from './format/types.ts';
+import { openSegment } from './read/open.ts';
+import { encodeSegment } from './write/encode.ts';
+import { RowWriter } from './write/row-writer.ts';
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

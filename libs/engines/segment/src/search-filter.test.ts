@@ -4,15 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { buildSearchFilter, plainPartsOf, searchFilterBytesMax } from './filter-build.ts';
-import { wasmKernel } from './filter-kernel.ts';
-import { checkSearchFilter, FilterProbe, needleOf } from './filter-probe.ts';
-import { mergeSegments } from './merge.ts';
-import { openSegment } from './open.ts';
-import { removeRows } from './remove.ts';
+import { buildSearchFilter, plainPartsOf, searchFilterBytesMax } from './filter/filter-build.ts';
+import { wasmKernel } from './filter/filter-kernel.ts';
+import { checkSearchFilter, FilterProbe, needleOf } from './filter/filter-probe.ts';
+import { mergeSegments } from './merge/merge.ts';
+import { removeRows } from './merge/remove.ts';
+import { openSegment } from './read/open.ts';
+import { verifySegment } from './read/verify.ts';
 import { makeGolden } from './test/golden.ts';
 import { NaiveKernel } from './test/naive-filter.ts';
-import { verifySegment } from './verify.ts';
 
 const words = [
   'level=info',

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs';
 import { BytesError, crc32c } from '@loki/bytes';
 import { refusalOf } from '@loki/test-tools';
 import type { FuzzTarget, GoldenFile } from '@loki/test-tools';
-import { searchFilterKind } from './filter-build.ts';
-import { checkSearchFilter, FilterProbe, needleOf } from './filter-probe.ts';
-import { inspectSegment } from './inspect.ts';
-import { mergeSegments } from './merge.ts';
-import { openSegment } from './open.ts';
+import { searchFilterKind } from './filter/filter-build.ts';
+import { checkSearchFilter, FilterProbe, needleOf } from './filter/filter-probe.ts';
+import { columns } from './format/types.ts';
+import { mergeSegments } from './merge/merge.ts';
+import { inspectSegment } from './read/inspect.ts';
+import { openSegment } from './read/open.ts';
+import { verifySegment } from './read/verify.ts';
 import { goldenNames } from './test/golden.ts';
 import { rowsOf } from './test/rows.ts';
-import { columns } from './types.ts';
-import { verifySegment } from './verify.ts';
 
 const fileOf = (name: string) => readFileSync(new URL(`../testdata/v1-${name}.segment`, import.meta.url));
 

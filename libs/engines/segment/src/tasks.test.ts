@@ -1,10 +1,10 @@
 import type { WorkerEnv } from '@loki/ports';
-import { encodeSegment } from './encode.ts';
-import { openSegment } from './open.ts';
+import { openSegment } from './read/open.ts';
+import { verifySegment } from './read/verify.ts';
 import { encodeRecordsTask, mergeTask } from './tasks.ts';
 import { expected, rowsOf, sortedDistinct, writeRows } from './test/rows.ts';
 import type { InputRow } from './test/rows.ts';
-import { verifySegment } from './verify.ts';
+import { encodeSegment } from './write/encode.ts';
 
 const rows = Array.from({ length: 500 }, (_, i): InputRow => {
   return {

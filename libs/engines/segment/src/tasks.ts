@@ -1,11 +1,11 @@
 /** Encoding and merging as tasks of worker threads. */
 import { freeMemory } from '@loki/model';
 import type { Task } from '@loki/ports';
-import type { SectionSummary } from './assemble.ts';
-import { mergeSegments } from './merge.ts';
-import type { MergeOptions } from './merge.ts';
-import { encodeRecords } from './records.ts';
-import type { RawSection } from './types.ts';
+import type { RawSection } from './format/types.ts';
+import { mergeSegments } from './merge/merge.ts';
+import type { MergeOptions } from './merge/merge.ts';
+import type { SectionSummary } from './write/assemble.ts';
+import { encodeRecords } from './write/records.ts';
 
 interface EncodeInput {
   readonly sections: readonly RawSection[];

@@ -1,7 +1,7 @@
 /** Comparing the rows of one tenant may take long: records of others enter the head meanwhile. */
 import { parseTenantId } from '@loki/model';
 import type { LogLeafResult, TailFrame } from '@loki/ports';
-import type { CommittedSegments } from './committed-rows.ts';
+import type { CommittedSegments } from './dedupe/committed-rows.ts';
 import type { Ingester } from './ingester.ts';
 import { rowText } from './test/records.ts';
 import type { Row } from './test/records.ts';

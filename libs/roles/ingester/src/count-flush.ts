@@ -3,7 +3,7 @@ import { nsPerSecond } from '@loki/model';
 import type { MergeTaskOutput } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import type { FlushPlan } from './flush-plan.ts';
-import type { HeadRecord } from './head-record.ts';
+import type { HeadRecord } from './head/head-record.ts';
 
 /** A segment of the head's records; at least one section. */
 export interface MergedSegment extends MergeTaskOutput {

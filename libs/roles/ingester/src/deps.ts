@@ -5,7 +5,7 @@ import type { QueryThread } from '@loki/engine';
 import type { LokiError, Semaphore } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { IngesterMetrics } from '@loki/telemetry';
-import type { CommittedSegments } from './committed-rows.ts';
+import type { CommittedSegments } from './dedupe/committed-rows.ts';
 import type { IngesterOptions } from './options.ts';
 import type { PatternSource } from './pattern-ingester.ts';
 import type { TailTurns } from './tail-turns.ts';

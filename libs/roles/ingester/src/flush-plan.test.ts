@@ -1,7 +1,7 @@
 /** Protects: a head is flushed by size, age, idleness or on request, in bounded pieces. */
 import { planFlush } from './flush-plan.ts';
 import type { FlushInput } from './flush-plan.ts';
-import type { HeadRecord } from './head-record.ts';
+import type { HeadRecord } from './head/head-record.ts';
 
 const limits = { flushRawBytes: 100, headBytesPartitionMax: 1000, flushAgeMs: 1000, flushIdleMs: 100 };
 

@@ -1,5 +1,5 @@
 /** Decides when a head is flushed, and how much of it: step *flush* of a written line, as a pure function. */
-import type { HeadRecord } from './head-record.ts';
+import type { HeadRecord } from './head/head-record.ts';
 
 /** Why a flush happens, in the words of `loki_ingester_chunks_flushed_total`. */
 type FlushReason = 'full' | 'max_age' | 'idle' | 'forced';

@@ -8,7 +8,7 @@ import type { MergedSegment } from './count-flush.ts';
 import type { PartitionDeps } from './deps.ts';
 import { planFlush } from './flush-plan.ts';
 import type { FlushPlan } from './flush-plan.ts';
-import type { HeadRecord } from './head-record.ts';
+import type { HeadRecord } from './head/head-record.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import { isUnreadable, quarantine } from './quarantine.ts';
 import { foreignCommit } from './rescue.ts';

@@ -1,8 +1,8 @@
 /** A query that tails follow: equal tails test a new record once. */
 import { isDeepStrictEqual } from 'node:util';
 import type { LogLeafRequest } from '@loki/ports';
-import type { HeadRecord } from './head-record.ts';
-import { selectionOfLeaf } from './select.ts';
+import type { HeadRecord } from './head/head-record.ts';
+import { selectionOfLeaf } from './head/select.ts';
 import { StreamFilter } from './stream-filter.ts';
 
 /** A new record with the number of rows that a query may want. */

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
 import type { PartitionDeps } from './deps.ts';
-import { EntryHasher } from './entry-hasher.ts';
-import { FlushedBounds } from './flushed-bounds.ts';
-import type { HeadRecord } from './head-record.ts';
-import { Head } from './head.ts';
+import { EntryHasher } from './head/entry-hasher.ts';
+import { FlushedBounds } from './head/flushed-bounds.ts';
+import type { HeadRecord } from './head/head-record.ts';
+import { Head } from './head/head.ts';
 import { Writers } from './writers.ts';
 
 interface Waiter {

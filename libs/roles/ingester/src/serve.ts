@@ -12,18 +12,18 @@ import type {
   StreamVolume,
 } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
-import { headLabels } from './head-labels.ts';
-import type { HeadRecord } from './head-record.ts';
-import { HeadVolumes } from './head-volumes.ts';
-import type { PartitionProgress } from './partition-progress.ts';
+import { headLabels } from './head/head-labels.ts';
+import type { HeadRecord } from './head/head-record.ts';
+import { HeadVolumes } from './head/head-volumes.ts';
 import {
   selectionOfLeaf,
   selectionOfStreams,
   selectRecords,
   selectStreams,
   testedSelection,
-} from './select.ts';
-import type { HeadSelection } from './select.ts';
+} from './head/select.ts';
+import type { HeadSelection } from './head/select.ts';
+import type { PartitionProgress } from './partition-progress.ts';
 import type { ScanOptions } from './tail-turns.ts';
 
 /**

@@ -5,7 +5,7 @@
 import { BoundedMap, LokiError } from '@loki/model';
 import { emptyLogResult } from '@loki/ports';
 import type { Clock, LeafResult, LogLeafRequest, Timers } from '@loki/ports';
-import type { HeadRecord } from './head-record.ts';
+import type { HeadRecord } from './head/head-record.ts';
 
 /**
  * Scans of one tenant side by side. A scan that waits among queries does not stop the tenant's other tails.

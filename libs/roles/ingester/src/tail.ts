@@ -1,7 +1,7 @@
 /** The unread records of one tail, within its bound. */
 import type { PartitionDeps } from './deps.ts';
 import type { FollowedQuery, FollowedRecord } from './followed-query.ts';
-import type { HeadRecord } from './head-record.ts';
+import type { HeadRecord } from './head/head-record.ts';
 import type { FrameBatch, FrameSource } from './tail-turns.ts';
 
 /** Number of records without a matching line after which a follower gets its new offset. */

@@ -6,7 +6,7 @@ import { openSegment } from '@loki/segment';
 import type { PartitionDeps } from './deps.ts';
 import { FollowedQueries } from './followed-query.ts';
 import type { FollowedQuery, FollowedRecord } from './followed-query.ts';
-import { HeadRecord } from './head-record.ts';
+import { HeadRecord } from './head/head-record.ts';
 import type { PartitionProgress } from './partition-progress.ts';
 import type { FrameSource } from './tail-turns.ts';
 import { Tail, takeFrame } from './tail.ts';

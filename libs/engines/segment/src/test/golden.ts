@@ -1,8 +1,8 @@
 // For tests: the rows behind testdata/v1-*.segment. The files were written once by these functions and are
 // never written again; readers of every later version must give back the same rows.
-import { encodeSegment } from '../encode.ts';
-import type { FilteredColumns } from '../filter-build.ts';
-import { mergeSegments } from '../merge.ts';
+import type { FilteredColumns } from '../filter/filter-build.ts';
+import { mergeSegments } from '../merge/merge.ts';
+import { encodeSegment } from '../write/encode.ts';
 import { writeRows } from './rows.ts';
 import type { InputRow } from './rows.ts';
 

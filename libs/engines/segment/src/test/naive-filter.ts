@@ -7,9 +7,9 @@ import {
   placeMask,
   windowGrams,
   wordPlace,
-} from '../filter-grams.ts';
-import { chunksOf } from '../filter-kernel.ts';
-import type { Kernel } from '../filter-kernel.ts';
+} from '../filter/filter-grams.ts';
+import { chunksOf } from '../filter/filter-kernel.ts';
+import type { Kernel } from '../filter/filter-kernel.ts';
 
 /** Zero bytes behind a text. */
 const padding = 64;

@@ -1,8 +1,8 @@
 // For tests: segments as plain rows, and the naive ways to make, sort and compare them.
 import { Labels } from '@loki/model';
-import { RowWriter } from '../row-writer.ts';
-import { columns } from '../types.ts';
-import type { Section, Segment, RawSection } from '../types.ts';
+import { columns } from '../format/types.ts';
+import type { Section, Segment, RawSection } from '../format/types.ts';
+import { RowWriter } from '../write/row-writer.ts';
 
 export const allColumns = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

@@ -5,13 +5,13 @@
 // SEGMENT is a stored segment whose lines are taken; default: 16 MB of lines made here.
 import { readFileSync } from 'node:fs';
 import { loadHash } from '@loki/model';
-import { buildSearchFilter } from '../filter-build.ts';
-import type { FilteredColumns } from '../filter-build.ts';
-import { wasmKernel } from '../filter-kernel.ts';
-import { FilterProbe, needleOf } from '../filter-probe.ts';
-import { openSegment } from '../open.ts';
-import { columns } from '../types.ts';
-import { pack } from '../unit.ts';
+import { pack } from '../columns/unit.ts';
+import { buildSearchFilter } from '../filter/filter-build.ts';
+import type { FilteredColumns } from '../filter/filter-build.ts';
+import { wasmKernel } from '../filter/filter-kernel.ts';
+import { FilterProbe, needleOf } from '../filter/filter-probe.ts';
+import { columns } from '../format/types.ts';
+import { openSegment } from '../read/open.ts';
 import { NaiveKernel } from './naive-filter.ts';
 
 const probes = 200;

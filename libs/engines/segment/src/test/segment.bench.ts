@@ -6,12 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Labels, loadHash } from '@loki/model';
-import { encodeSegment } from '../encode.ts';
-import { mergeSegments } from '../merge.ts';
-import { openSegment } from '../open.ts';
-import { RowWriter } from '../row-writer.ts';
-import { columns } from '../types.ts';
-import type { RawSection } from '../types.ts';
+import { columns } from '../format/types.ts';
+import type { RawSection } from '../format/types.ts';
+import { mergeSegments } from '../merge/merge.ts';
+import { openSegment } from '../read/open.ts';
+import { encodeSegment } from '../write/encode.ts';
+import { RowWriter } from '../write/row-writer.ts';
 
 const all = columns.timestamps | columns.lineLengths | columns.lines | columns.metadata;
 

@@ -4,10 +4,10 @@ import type { LabelPair } from '@loki/model';
 import { atOnce } from '@loki/ports';
 import { columns, encodeSegment, openSegment, RowWriter } from '@loki/segment';
 import type { Segment } from '@loki/segment';
-import { EntryHasher } from '../entry-hasher.ts';
-import { HeadRecord } from '../head-record.ts';
-import type { Head } from '../head.ts';
-import { SectionStreams } from '../section-streams.ts';
+import { EntryHasher } from '../head/entry-hasher.ts';
+import { HeadRecord } from '../head/head-record.ts';
+import type { Head } from '../head/head.ts';
+import { SectionStreams } from '../head/section-streams.ts';
 
 /** One entry of a test, as plain as can be. */
 export interface Row {

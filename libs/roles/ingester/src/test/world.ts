@@ -9,7 +9,7 @@ import { ingesterMetrics, Metrics } from '@loki/telemetry';
 import type { IngesterMetrics } from '@loki/telemetry';
 import { VirtualBucket, VirtualDisk, VirtualProcess, VirtualScheduler, VirtualWorkers } from '@loki/virtual';
 import { EmbeddedWriteLog } from '@loki/write-log';
-import type { CommittedSegments } from '../committed-rows.ts';
+import type { CommittedSegments } from '../dedupe/committed-rows.ts';
 import type { IngesterDeps } from '../deps.ts';
 import { Ingester } from '../ingester.ts';
 import type { IngesterOptions } from '../options.ts';
