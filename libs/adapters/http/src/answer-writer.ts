@@ -44,7 +44,7 @@ export class AnswerWriter {
     let body = answer.body;
     let bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const isPlain = headers['content-encoding'] === undefined;
-    if (body !== undefined && isPlain && this.#isPacked(message, answer, bytes)) {
+    if (body !== undefined && isPlain && this.#wantsCompression(message, answer, bytes)) {
       body = await gzipBody(body);
       bytes = body.length;
       headers['content-encoding'] = 'gzip';
@@ -67,7 +67,7 @@ export class AnswerWriter {
     pieces: NonNullable<HttpResponse['stream']>,
   ): Promise<number> {
     const { timers, writeTimeoutMs } = this.#deps;
-    const gzip = this.#isPacked(message, answer, Infinity);
+    const gzip = this.#wantsCompression(message, answer, Infinity);
     try {
       return await writeStream(response, answer, pieces, { gzip, timers, stallMs: writeTimeoutMs });
     } catch (error) {
@@ -76,7 +76,7 @@ export class AnswerWriter {
     }
   }
 
-  #isPacked({ headers }: IncomingMessage, answer: HttpResponse, bytes: number): boolean {
+  #wantsCompression({ headers }: IncomingMessage, answer: HttpResponse, bytes: number): boolean {
     if (!this.#deps.compressResponses) return false;
     return wantsGzip(headers['accept-encoding'], answer.headers?.['content-type'], bytes);
   }

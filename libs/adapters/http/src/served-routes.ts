@@ -13,7 +13,7 @@ interface RequestTarget {
   /** Below the prefix, decoded; as it came when it is not below the prefix, or does not decode. */
   readonly path: string;
   readonly queryText: string;
-  /** Undefined: `unserved` has the answer. */
+  /** Undefined: no route; see `unserved`. */
   readonly match: RouteMatch | undefined;
   /** The answer to a request without a route; undefined: its path is unknown. */
   readonly unserved?: HttpResponse;

@@ -24,19 +24,19 @@ export async function writeStream(
   pieces: AsyncIterable<Uint8Array | string>,
   options: WriteStreamOptions,
 ): Promise<number> {
-  const packing = options.gzip
+  const headers = options.gzip
     ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding', ...answer.headers }
     : answer.headers;
-  if (!response.destroyed) response.writeHead(answer.status, packing);
+  if (!response.destroyed) response.writeHead(answer.status, headers);
   let bytes = 0;
   let sink: Writable = response;
   if (options.gzip) {
     // Each piece is flushed at once: the client should not wait for a full buffer.
-    const pack = createGzip({ level: constants.Z_BEST_SPEED, flush: constants.Z_SYNC_FLUSH });
-    pack.on('data', (chunk: Buffer) => (bytes += chunk.length));
-    pack.pipe(response, { end: false });
-    response.once('close', () => pack.destroy());
-    sink = pack;
+    const gzip = createGzip({ level: constants.Z_BEST_SPEED, flush: constants.Z_SYNC_FLUSH });
+    gzip.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    gzip.pipe(response, { end: false });
+    response.once('close', () => gzip.destroy());
+    sink = gzip;
   }
   try {
     for await (const piece of pieces) {
@@ -45,13 +45,13 @@ export async function writeStream(
       if (!sink.write(piece)) await settled(sink, 'drain', response, options);
       if (response.destroyed) break;
     }
-    await endPacking(sink, response, options);
+    await endCompression(sink, response, options);
     response.end();
     if (!response.writableFinished) await settled(response, 'finish', response, options);
   } catch (error) {
     if (response.destroyed) return bytes;
     // Written bytes are still sent; the missing end of the body shows the failure to the client.
-    await endPacking(sink, response, options);
+    await endCompression(sink, response, options);
     response.socket?.destroySoon();
     throw error;
   }
@@ -59,7 +59,7 @@ export async function writeStream(
 }
 
 /** Resolves when all compressed bytes have been passed to the response. */
-async function endPacking(
+async function endCompression(
   sink: Writable,
   response: ServerResponse,
   options: WriteStreamOptions,
@@ -70,7 +70,9 @@ async function endPacking(
   await endEvent;
 }
 
-/** Resolves at `event`, or when the client is gone or given up. */
+/**
+ * Resolves at `event`, or when the connection is closed: by its client, or after `stallMs` without the event.
+ */
 function settled(
   sink: Writable,
   event: 'drain' | 'end' | 'finish',

@@ -54,9 +54,12 @@ interface SourceOptions {
 }
 
 /**
- * The credentials of a bucket: those of the configuration, else those in the environment of the process.
+ * The credentials of a bucket, by the first source that has some: keys of the configuration, keys in
+ * variables of the environment, a web identity, the file of profiles, the container's service, and, for
+ * servers of Amazon alone, the service of the machine unless the environment disables it. Without a source
+ * requests are anonymous.
  *
- * @throws Error for an environment that contradicts itself, saying which variable is wrong
+ * @throws Error that names the variable when the environment is incomplete or wrong
  */
 export function credentialSource({ configured, env, readFile, isAmazon }: SourceOptions): CredentialSource {
   const value = (name: string) => env[name] ?? '';

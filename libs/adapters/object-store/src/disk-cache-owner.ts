@@ -15,7 +15,7 @@ interface DiskCacheOwnerOptions {
   readonly observer: DiskCacheObserver;
 }
 
-interface HeldFile {
+interface CachedFile {
   readonly id: FileId;
   readonly bytes: number;
 }
@@ -37,7 +37,7 @@ export class DiskCacheOwner implements DiskCacheReports {
   readonly index: DiskCacheIndex;
   readonly #options: DiskCacheOwnerOptions;
   /** Files by slot. */
-  readonly #files = new Map<number, HeldFile>();
+  readonly #files = new Map<number, CachedFile>();
   #bytes = 0;
   #damages = 0;
 
@@ -113,7 +113,7 @@ export class DiskCacheOwner implements DiskCacheReports {
     }
   }
 
-  #hold(file: HeldFile, entries: readonly RangeEntry[]): void {
+  #hold(file: CachedFile, entries: readonly RangeEntry[]): void {
     const { bytesMax, clock, observer } = this.#options;
     while (this.#files.size > 0 && this.#bytes + file.bytes > bytesMax) this.#evict();
     let slot = this.index.freeSlot();

@@ -1,4 +1,7 @@
-/** Objects in a directory: the store of one process. */
+/**
+ * Objects as files of a directory: the store of one process, or of several where the file system has
+ * hard links.
+ */
 import { randomBytes } from 'node:crypto';
 import { hasCode, LokiError } from '@loki/model';
 import type { Disk, ObjectInfo, ObjectStore, Random } from '@loki/ports';
@@ -76,17 +79,17 @@ export class FilesystemObjectStore implements ObjectStore {
     checkKey(key);
     const path = pathOf(key);
     return this.#withTemporary(key, bytes, signal, async (temporary) => {
-      let isMade = true;
+      let isCreated = true;
       try {
         await this.#disk.link(temporary, path);
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error;
-        isMade = false;
+        isCreated = false;
       }
       // Also if another process created it: the caller relies on the name being durable.
       await this.#disk.syncDirectory(parentOf(path));
       await this.#disk.remove(temporary);
-      return isMade;
+      return isCreated;
     });
   }
 

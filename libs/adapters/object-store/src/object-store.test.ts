@@ -68,10 +68,10 @@ describe('objects in files', () => {
           const before = expected.get(key) ?? new Set([undefined]);
           const isCreate = random.chance(0.5);
           try {
-            const isMade = isCreate ? await store.putIfAbsent(key, Buffer.from(text)) : undefined;
+            const isCreated = isCreate ? await store.putIfAbsent(key, Buffer.from(text)) : undefined;
             if (!isCreate) await store.put(key, Buffer.from(text));
-            if (isMade === false) expect([...before].some((each) => each !== undefined)).toBe(true);
-            if (isMade !== false) expected.set(key, new Set([text]));
+            if (isCreated === false) expect([...before].some((each) => each !== undefined)).toBe(true);
+            if (isCreated !== false) expected.set(key, new Set([text]));
             else expected.set(key, new Set([...before].filter((each) => each !== undefined)));
           } catch (error) {
             expect(error).toMatchObject({ code: 'unavailable' });

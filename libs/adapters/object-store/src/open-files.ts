@@ -46,7 +46,7 @@ export class OpenFiles {
     if (open) this.#closeIfDone(open);
   }
 
-  /** Closes all files that are not in use. */
+  /** Forgets all files: those in use are closed after their last reader, the others at once. */
   clear(): void {
     for (const path of this.#files.keys()) this.forget(path);
   }
@@ -66,7 +66,7 @@ export class OpenFiles {
   #closeIfDone(open: OpenFile): void {
     if (!open.isForgotten || open.users > 0) return;
     open.users = Number.NEGATIVE_INFINITY; // closed once
-    // A file that did not open was reported to who asked; one that does not close has nothing left to lose.
+    // A failure to open rejects the call of `use`. A failure to close loses nothing: the file was only read.
     open.file.then((file) => file.close()).catch(() => undefined);
   }
 }

@@ -81,7 +81,7 @@ describe('keys of a role', () => {
 
   test('that are over when they come are told', async () => {
     const world = virtualRole(async (call, nowMs) => keysOf(call, nowMs - 1));
-    await expect(world.keys()).rejects.toThrow('its keys are over since');
+    await expect(world.keys()).rejects.toThrow('the keys expired at');
   });
 
   test('that the server refuses are replaced, newer ones are not', async () => {

@@ -79,7 +79,7 @@ export class RoleCredentials {
     });
     try {
       const keys = await Promise.race([fetchKeys(this.#role, abort.signal), timeout.promise]);
-      if (this.#restMs(keys) <= 0) throw new Error(`its keys are over since ${expiryText(keys)}`);
+      if (this.#restMs(keys) <= 0) throw new Error(`the keys expired at ${expiryText(keys)}`);
       this.#keys = keys;
       this.#failure = undefined;
       return keys;

@@ -7,7 +7,7 @@ import type { ObjectInfo } from '@loki/ports';
  * Largest object that is read completely. The largest written ones are compacted segments, an eighth of this.
  */
 export const objectBytesMax = 1024 * mib;
-/** A page of a listing: 1,000 keys of 1 KiB, and what XML adds. */
+/** Most bytes of a page of a listing: 1,000 keys of 1 KiB, and their XML elements. */
 const pageBytesMax = 8 * mib;
 /** Most bytes of an error's body that are read. */
 const errorBytesMax = 64 * 1024;
@@ -141,22 +141,24 @@ export async function readListing(response: IncomingMessage, signal: AbortSignal
  */
 export function parseListing(text: string): ListingPage {
   if (!text.includes('<ListBucketResult') || !text.includes('</ListBucketResult>')) {
-    throw new Error('an answer that is not a listing');
+    throw new Error('S3 listing: the answer has no ListBucketResult');
   }
   const objects: ObjectInfo[] = [];
   let end = 0;
   for (let each = elementOf(text, 'Contents', 0); each; each = elementOf(text, 'Contents', each.end)) {
     const key = elementOf(each.raw, 'Key', 0);
     const size = elementOf(each.raw, 'Size', 0);
-    if (!key || !size || !/^\d{1,15}$/.test(size.text)) throw new Error('an object without name or size');
+    if (!key || !size || !/^\d{1,15}$/.test(size.text)) {
+      throw new Error('S3 listing: an object has no key or no size');
+    }
     objects.push({ key: unescaped(key.text), sizeBytes: Number(size.text) });
     end = each.end;
   }
-  if (text.indexOf('<Contents>', end) >= 0) throw new Error('a listing that is cut');
+  if (text.indexOf('<Contents>', end) >= 0) throw new Error('S3 listing: the last object is cut short');
   const hasNext = elementOf(text, 'IsTruncated', 0)?.text === 'true';
   const token = elementOf(text, 'NextContinuationToken', 0)?.text;
   if (hasNext && objects.length === 0 && !token) {
-    throw new Error('a page of a listing without the place of the next page');
+    throw new Error('S3 listing: no token of the next page');
   }
   return { objects, hasNext, token };
 }
@@ -164,7 +166,7 @@ export function parseListing(text: string): ListingPage {
 /** Checks that keys ascend; other orders could make a listing endless or incomplete. */
 export function checkOrder(key: string, prefix: string, after: string): void {
   if (!key.startsWith(prefix) || (after !== '' && compareText(key, after) <= 0)) {
-    throw new Error(`a listing out of order: ${JSON.stringify(key.slice(0, 200))}`);
+    throw new Error(`S3 listing: keys out of order: ${JSON.stringify(key.slice(0, 200))}`);
   }
 }
 
@@ -213,6 +215,6 @@ function unescaped(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch (cause) {
-    throw new Error('a name that is not a text', { cause });
+    throw new Error('S3 listing: a key does not decode as a URL', { cause });
   }
 }

@@ -157,7 +157,7 @@ export class KafkaReader {
         return;
       }
       if (cursors.length === 0) {
-        await timers.sleep(pauseMs / 4); // all of them wait after an error of their own
+        await timers.sleep(pauseMs / 4); // Each cursor pauses after an error, or is in a fetch.
         continue;
       }
       try {
@@ -213,7 +213,7 @@ export class KafkaReader {
 
   async #deliver(cursors: readonly Cursor[], answer: FetchAnswer): Promise<void> {
     const byPartition = new Map(cursors.map((cursor) => [cursor.partition, cursor]));
-    let moved = false;
+    let hasMovedLeader = false;
     for (const { partition, errorCode, records, highWatermark } of answer.partitions) {
       const cursor = byPartition.get(partition);
       if (!cursor) continue;
@@ -229,9 +229,9 @@ export class KafkaReader {
       this.#failed(cursor, new Error(kafkaErrorName(errorCode)));
       cursor.notBeforeMs = this.#options.clock.monotonicMs() + pauseMs;
       if (errorCode === kafkaErrors.offsetOutOfRange) await this.#findPlace(cursor);
-      else moved = true;
+      else hasMovedLeader = true;
     }
-    if (moved) await this.#options.cluster.refresh();
+    if (hasMovedLeader) await this.#options.cluster.refresh();
   }
 
   /** Queues the records of a fetch. */

@@ -116,14 +116,14 @@ async function createTopic(admin: Admin, options: KafkaTopicOptions): Promise<vo
     { name: 'cleanup.policy', value: 'delete' },
   ];
   // False: another process created it first, which is fine.
-  const isMade = await admin.createTopics({
+  const isCreated = await admin.createTopics({
     waitForLeaders: true,
     timeout: 30_000,
     topics: [
       { topic, numPartitions: partitionCount, replicationFactor: replicationFactor ?? -1, configEntries },
     ],
   });
-  if (isMade) logger?.info('kafka: made the topic', { topic, partitions: partitionCount });
+  if (isCreated) logger?.info('kafka: made the topic', { topic, partitions: partitionCount });
 }
 
 async function addPartitions(admin: Admin, options: KafkaTopicOptions, present: number): Promise<void> {

@@ -1,7 +1,7 @@
-/** Tenant ids: the one place where a header becomes one. */
+/** Tenant ids: each id of a header is checked by this file alone. */
 import { LokiError } from './errors.ts';
 
-/** Proven tenant id: 1..150 bytes of the allowed set, not "." or "..". Only `parseTenantId` makes one. */
+/** A checked tenant id: 1 to 150 allowed characters, not "." or "..". Only `parseTenantId` returns one. */
 export type TenantId = string & { readonly __brand: 'TenantId' };
 
 /** Loki's own maximum; longer ids are refused with Loki's text. */
@@ -10,7 +10,7 @@ const tenantIdBytesMax = 150;
 const allowed = /^[A-Za-z0-9!\-_.*'()]$/;
 
 /**
- * The one gate through which text becomes a tenant id.
+ * Checks a text and returns it as a tenant id. No other function makes tenant ids.
  *
  * @param text one id, already split from a multi-tenant header and stripped of its `:metadata` suffix
  * @throws LokiError 401 for an empty id, 400 with Loki's text otherwise

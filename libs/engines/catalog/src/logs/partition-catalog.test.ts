@@ -39,9 +39,9 @@ function flaky(store: ObjectStore, fate: () => 'ok' | 'fails' | 'answer lost'): 
     async putIfAbsent(key, bytes) {
       const now = fate();
       if (now === 'fails') throw failure;
-      const isMade = await store.putIfAbsent(key, bytes);
+      const isCreated = await store.putIfAbsent(key, bytes);
       if (now === 'answer lost') throw failure;
-      return isMade;
+      return isCreated;
     },
     get: (key) => store.get(key),
     getRange: (key, offset, length) => store.getRange(key, offset, length),

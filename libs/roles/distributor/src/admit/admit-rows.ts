@@ -28,7 +28,7 @@ interface Share {
   readonly lateRows: ReadonlySet<number> | undefined;
 }
 
-/** Adds up the rows that are not too far behind, and refuses the others. */
+/** Adds up the bytes of the rows that are not too far behind, and refuses the other rows. */
 export function shareOf(
   { stream, state, rows, refused, reachNs }: Admission,
   storedRetries: PartlyStoredRows | undefined,

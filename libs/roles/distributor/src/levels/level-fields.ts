@@ -1,3 +1,5 @@
+/** The fields of a line that may state its level, found by their bytes: step *decode* of a written line. */
+
 /** One field name as bytes, with its rank in the tenant's list (0 is preferred). */
 interface Field {
   readonly exact: Uint8Array;

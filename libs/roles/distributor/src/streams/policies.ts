@@ -30,7 +30,7 @@ export function enforcedLabels(limits: Limits, policy: string): readonly string[
   return [...new Set([...limits.enforcedLabels, ...(policyEnforcedLabels.get('*') ?? []), ...ofPolicy])];
 }
 
-/** Ingestion of a policy is blocked until then, in Unix ms; 0: not blocked. */
+/** The time until which ingestion of a policy is blocked, in Unix ms; 0: not blocked. */
 export function policyBlockedUntilMs(limits: Limits, policy: string): number {
   const { blockIngestionPolicyUntilMs: until } = limits;
   if (until.size === 0) return 0;

@@ -41,7 +41,9 @@ export class HttpPorts {
     for (const [id, handler] of Object.entries(handlers)) this.handle(id as RouteId, handler);
   }
 
-  /** False: every route has its handler. */
+  /**
+   * True: handlers are still to come, and a path without a route is answered 503. False: it is answered 404.
+   */
   set isStarting(isStarting: boolean) {
     this.#clients.isStarting = isStarting;
     if (this.#operators) this.#operators.isStarting = isStarting;
@@ -67,7 +69,10 @@ export class HttpPorts {
     return adminPort === undefined ? { port } : { port, adminPort };
   }
 
-  /** Clients still get answers, with a request to open new connections elsewhere. */
+  /**
+   * Further requests of clients are answered; each answer closes its connection, so that clients open the
+   * next one to another process.
+   */
   drainClients(): void {
     this.#clients.isDraining = true;
   }
@@ -91,7 +96,7 @@ function optionsOf(
   deps: HttpDeps,
 ): Omit<HttpServerOptions, 'port'> {
   const inflightBodyBytesMax = distributor.maxInflightBytes > 0 ? distributor.maxInflightBytes : bodyBytesMax;
-  // With a larger share, a body could be refused with 503 at every attempt.
+  // A body larger than the share of one holder would be refused with 503 at every attempt.
   const shareBytes = SharedBytes.shareOf(inflightBodyBytesMax);
   return {
     ...deps,
