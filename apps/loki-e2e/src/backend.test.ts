@@ -1,6 +1,6 @@
 /**
- * Protects compactors and rulers as processes of their own: they share their work, and take over what a
- * killed one had.
+ * Protects compactors and rulers as processes of their own: they share their work, and take over the work of
+ * a killed one.
  */
 import fs from 'node:fs';
 import http from 'node:http';

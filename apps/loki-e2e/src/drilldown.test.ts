@@ -1,6 +1,6 @@
 /**
  * Protects people who look around in their logs with Grafana's Logs Drilldown: each of its requests, exactly
- * as it sends it, is answered with what it reads of the answer.
+ * as it sends it, is answered with the fields that it reads.
  */
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * Protects people who ask what a query would cost: the answer agrees with what the query then reads, and
- * reads nothing.
+ * Protects people who ask for the cost of a query: the answer agrees with the bytes that the query then
+ * reads, and reads nothing itself.
  */
 import { goQuery, sendRaw } from './test/raw-client.ts';
 import { TestServer } from './test/server.ts';

@@ -1,6 +1,6 @@
 /**
  * Protects people with Grafana: each request that its Loki data source sends, exactly as it sends it, is
- * answered with what the data source reads of the answer. The tenants are KubeSphere's, filled as its Vector
+ * answered with the fields that the data source reads. The tenants are KubeSphere's, filled as its Vector
  * agents fill them.
  */
 import fs from 'node:fs';

@@ -16,7 +16,7 @@ const { datasources } = YAML.parse(
 ) as { datasources: (ConstructorParameters<typeof DashboardClient>[0]['source'] & { type: string })[] };
 const sources = datasources.filter(({ type }) => type === 'loki');
 
-/** Labels of the pipeline's sinks; the second list is absent on what belongs to a node or a cluster. */
+/** Labels of the pipeline's sinks; the second list is absent on lines of a node or a cluster. */
 const labelsOf: Readonly<Record<string, readonly [always: readonly string[], often: readonly string[]]>> = {
   'whizard-logs-ks': [
     ['cluster', 'container'],

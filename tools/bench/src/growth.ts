@@ -1,6 +1,6 @@
 /**
- * How costs grow with what there is: each measure at sizes a decade apart, by CPU time and memory of the real
- * process, its exponent, and a failure past its bar.
+ * How costs grow with amounts of data: each measure at sizes a decade apart, by CPU time and memory of the
+ * real process, its exponent, and a failure past its bar.
  *
  *     npm run bench:growth -- [--rows streams,catalog,tenants,live,merges,compaction,ring,news,commits,appends,heads] [--sizes 1000,10000,100000] [--json FILE]
  */

@@ -62,7 +62,7 @@ function run(args: readonly string[]): ChildProcess {
   return spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
-/** The first match in what `child` logs. */
+/** The first match in the log of `child`. */
 function logOf(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {
     let text = '';

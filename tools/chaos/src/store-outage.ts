@@ -8,7 +8,7 @@ const mib = 2 ** 20;
 const lookMs = 5_000;
 /** The least bound of all heads of a process with 2 GiB and more; see `memoryBoundsOf`. */
 const headBytesMax = 512 * mib;
-/** Heads may exceed their bound by what one read of the log brings. */
+/** Heads may exceed their bound by the records of one read of the log. */
 const tolerance = 1.1;
 /** No record waits for longer when flushes work; heads are flushed after 24 s at the latest here. */
 const usualAgeSeconds = 45;

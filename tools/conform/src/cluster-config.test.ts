@@ -1,6 +1,6 @@
 /**
- * Protects the comparison with the recorded server: processes differ from it in what makes them several, and
- * in nothing else.
+ * Protects the comparison with the recorded server: processes differ from it only in the keys that make them
+ * several.
  */
 import { loadConfig } from '@loki/config';
 import type { Config } from '@loki/config';

@@ -3,8 +3,8 @@
  * storage. Options that are not named here go to the corpus's runner.
  *
  *     npm run conform -- --area '^log-' --show 10     one process, everything in memory
- *     npm run conform -- --phases                     one process: every area in memory, then what only reads again of what
- *                                                     was flushed, and of what was compacted
+ *     npm run conform -- --phases                     one process: every area in memory, then the read-only cases again after
+ *                                                     a flush, and after compaction
  *     npm run conform -- --cluster                    the same of the separate apps on Kafka, Redis and MinIO
  *
  * --cached turns every cache of results on (the separate apps always have them on), and asks again from them;

@@ -32,7 +32,7 @@ interface Started {
 
 interface Place {
   readonly directory: string;
-  /** Names of hosts with their ports, by what they are on this machine. */
+  /** Addresses on this machine, by names of hosts with their ports. */
   readonly addresses: ReadonlyMap<string, string>;
   readonly env: Readonly<Record<string, string>>;
 }

@@ -1,6 +1,6 @@
 /**
- * Tests of the image: builds deploy/docker/Dockerfile of what is committed, by buildah on a stand-in for the
- * image it begins with, judges its contents and sizes, and runs it under runc.
+ * Tests of the image: builds deploy/docker/Dockerfile from the committed tree, by buildah on a stand-in for
+ * the image it begins with, judges its contents and sizes, and runs it under runc.
  *
  *     npm run test:image -- [--save FILE] [--archive FILE]
  *

@@ -1,4 +1,4 @@
-/** The image as tests have it: of what is committed, on a stand-in. */
+/** The image as tests have it: of the committed tree, on a stand-in. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -116,3 +116,33 @@ test('each tool is on the page of tools', () => {
     .map(({ name }) => name);
   expect(tools.filter((name) => !page.includes(`| [${name}](${name}/`))).toEqual([]);
 });
+
+/**
+ * Source files that the stories of ARCHITECTURE link, with the names of their step, or of their story without
+ * steps.
+ */
+function filesOfSteps(): { file: string; names: readonly string[] }[] {
+  const stories = [...textOf('ARCHITECTURE.md').matchAll(/^## (The story of a .*)\n([^]*?)(?=^## )/gm)];
+  return stories.flatMap(([, story, text]) => {
+    const steps = text.split(/^(?=\d+\. \*\*)/m);
+    return steps.flatMap((step) => {
+      const title = /^\d+\. \*\*(.*?)\*\*/.exec(step)?.[1];
+      const names =
+        title === undefined
+          ? [story.replace('The', 'the')]
+          : [title, ...title.split(', ')].map((name) => `*${name}*`);
+      return [...step.matchAll(/\]\(((?:libs|apps)\/[^)#]+\.ts)\)/g)].map(([, file]) => ({ file, names }));
+    });
+  });
+}
+
+test('the first comment of each file that a story links names its step', () => {
+  const files = filesOfSteps();
+  expect(files.length).toBeGreaterThan(40);
+  const nameless = files.filter(({ file, names }) => {
+    const comment = /^\/\*\*[^]*?\*\//.exec(textOf(file))?.[0] ?? '';
+    const sentence = comment.replaceAll(/\s+\*\s+/g, ' ');
+    return !names.some((name) => sentence.includes(name));
+  });
+  expect(nameless.map(({ file, names }) => `${file}: ${names[0]}`)).toEqual([]);
+});

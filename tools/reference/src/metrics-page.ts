@@ -158,8 +158,8 @@ export async function metricsPage(files: ReadonlyMap<string, ProductFile>): Prom
     opening(
       'Metrics',
       `\`GET /metrics\` of each process. Names are Loki’s wherever Loki has the metric; \`metrics_namespace\` replaces \`loki\` in them.
-A histogram shows \`_bucket\`, \`_sum\` and \`_count\`, a summary its quantiles. Series of tenants of whom nothing is counted for 30 minutes
-are taken off. [Alerts](../alerts.md) and [dashboards](../../deploy/mixin/README.md) are made of these.`,
+A histogram shows \`_bucket\`, \`_sum\` and \`_count\`, a summary its quantiles. Series of tenants without a counted event for 30 minutes
+are removed. [Alerts](../alerts.md) and [dashboards](../../deploy/mixin/README.md) are made of these.`,
     ),
     ...parts,
   ].join('\n');

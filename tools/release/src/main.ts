@@ -1,5 +1,5 @@
 /**
- * Makes a release of what is committed, into a folder:
+ * Makes a release of the committed tree in a folder:
  *
  *     npm run release -- [--out release] [--platforms linux/amd64,linux/arm64] [--node-image IMAGE] [--no-image]
  *

@@ -3,16 +3,33 @@ import { maskComments } from './mask.ts';
 import { lineAt } from './tree.ts';
 import type { Fault, Tree } from './tree.ts';
 
+/** Between two words of a sentence, in one line or over two of a comment. */
+const gap = '\\s+(?:(?:\\*|//)\\s+)?';
 /** Words that begin a clause where the name of a thing should stand. */
 const nameless = 'What|Whatever|Who|Whoever|Whom|Whose|Nobody|Somebody|So many';
+/**
+ * A clause as a subject ("That it waits is right"). "That" before a noun or a verb points to the sentence
+ * before, and stays.
+ */
+const clause =
+  `That(?=${gap}(?:(?:a|all|an|any|both|each|every|he|it|its|no|nothing|our|she|some|the|their|there|these|they` +
+  `|this|those|we|you)\\b|\\w+s (?:are|have|were)\\b))`;
 /** A sentence of a comment: its first one, or one after another. Only the word is part of the match. */
 const ofComment = new RegExp(
-  `(?<=/\\*\\*?\\s+(?:\\*\\s)?|//\\s|[.:;!?]\\s+(?:\\*\\s+|//\\s+)?)(${nameless})\\b`,
+  `(?<=/\\*\\*?\\s+(?:\\*\\s)?|//\\s|[.:;!?]\\s+(?:\\*\\s+|//\\s+)?)(${nameless}|${clause})\\b`,
   'g',
 );
 /** A sentence of a page: of a paragraph, an item, a cell or a heading. */
-const ofPage = new RegExp(`(?<=^|^#+ |^\\s*(?:[-*]|\\d+\\.) |[|.:;!?] |\\*\\* |\\[)(${nameless})\\b`, 'gm');
+const ofPage = new RegExp(
+  `(?<=^|^#+ |^\\s*(?:[-*]|\\d+\\.) |[|.:;!?] |\\*\\* |\\[)(${nameless}|${clause})\\b`,
+  'gm',
+);
 
+/** A clause after a preposition, in place of a noun. */
+const object = new RegExp(
+  `\\b(?:about|after|at|before|behind|by|for|from|in|into|of|on|over|than|to|with)${gap}(what|who|whom)\\b`,
+  'gi',
+);
 /** Words for an actor or a number that the sentence does not name, wherever they stand. */
 const vague = /\b(nobody|somebody|whoever|whomever|so long|so many)\b/gi;
 /** Idioms that readers with another first language have to guess, each with a plain word for it. */
@@ -64,6 +81,10 @@ function* wordsOf(text: string, start: RegExp): Generator<{ index: number; word:
   for (const { index, 1: word } of text.matchAll(vague)) {
     if (starts.has(index)) continue;
     yield { index, word, fault: `a sentence names the actor or the number: not "${word}"` };
+  }
+  for (const { index, 0: words, 1: word } of text.matchAll(object)) {
+    const fault = `a preposition has a noun: not "${words.replace(/\s[^]*\s|\s/, ' ')}"`;
+    yield { index: index + words.length - word.length, word, fault };
   }
   for (const { index, 1: word } of text.matchAll(idiom)) {
     yield { index, word, fault: `not "${word}": say ${idioms.get(word.toLowerCase())}` };

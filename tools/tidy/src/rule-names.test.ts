@@ -22,6 +22,7 @@ test.each([
   ['names.sort((a, wanted) => a - wanted);', refused('wanted')],
   ['const either = AbortSignal.any([a, b]);', refused('either')],
   ['let looks = 0;', refused('looks')],
+  ['let moved = false;', refused('moved')],
   ['const match = index.get(key);', []],
   ['const foundRows = index.get(key);', []],
   ['const { a, ...rest } = value;', []],

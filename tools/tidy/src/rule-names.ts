@@ -5,7 +5,7 @@ import type { Fault, Tree } from './tree.ts';
 /** Names for the event that produced a value, instead of the value. */
 const riddles =
   'again|ahead|alone|apart|asked|away|begun|behind|beyond|both|chosen|drawn|either|enough|few|forgotten|found|' +
-  'given|gone|heard|held|here|how|kept|known|late|looked|looks|lost|made|many|mine|past|rest|said|seen|sent|' +
+  'given|gone|heard|held|here|how|kept|known|late|looked|looks|lost|made|many|mine|moved|past|rest|said|seen|sent|' +
   'shown|some|spared|spoken|standing|taken|those|thrown|told|touched|tried|wanted|watched|what|who|whom|why';
 /** A declared variable, the first parameter of a function, a parameter of an arrow function. */
 const declaration = new RegExp(

@@ -8,8 +8,8 @@ import path from 'node:path';
 import { freePort } from '@loki/test-tools';
 
 /**
- * A server of another project on a port of its own, which may be stopped and started again with what it
- * stored.
+ * A server of another project on a port of its own, which may be stopped and started again with its stored
+ * data.
  */
 export class OtherServer {
   readonly url: string;

@@ -1,6 +1,6 @@
 /**
- * Protects against a Redis, or what stands in its place, that answers whatever it likes: each question ends
- * by its deadline with an error of the catalogue, the process lives, and little of what comes is held.
+ * Protects against a hostile server in the place of Redis: each request ends by its deadline with an error of
+ * the catalogue, the process lives, and keeps few bytes of the answers.
  */
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';

@@ -139,7 +139,7 @@ test('groups of streams travel with the values of their labels', () => {
   for (const values of [[], ['x'], ['', 'ab', 'é', '日本'], ['plain', 'ascii', '']]) {
     expect(through(groupOf(...values))).toEqual(groupOf(...values));
   }
-  // Halves of a pair stay apart, each as the mark of what is no text.
+  // Halves of a surrogate pair stay separate, each as the replacement character.
   expect(through(groupOf('\ud83d', '\ude00'))).toEqual(groupOf('\ufffd', '\ufffd'));
 });
 

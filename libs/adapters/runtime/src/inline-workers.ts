@@ -29,8 +29,8 @@ export class InlineWorkers implements Workers {
       signal?.throwIfAborted();
       return output;
     }
-    const moved = structuredClone(input, { transfer: movable(task.transfer?.(input)) });
-    const output = await task.run(moved, this.#env, checkCancelled);
+    const inputCopy = structuredClone(input, { transfer: movable(task.transfer?.(input)) });
+    const output = await task.run(inputCopy, this.#env, checkCancelled);
     signal?.throwIfAborted();
     return structuredClone(output, { transfer: movable(task.transferOutput?.(output)) });
   }

@@ -106,9 +106,9 @@ export class PoolWorker {
     clearTimeout(this.#rest);
     const call: TaskCall = { id, name, input, cancelled, pulse: this.#pulse };
     try {
-      const moved = movable(job.transfer?.(input as never));
-      this.#thread!.postMessage(call, moved);
-      job.isRepeatable = moved.length === 0;
+      const transferList = movable(job.transfer?.(input as never));
+      this.#thread!.postMessage(call, transferList);
+      job.isRepeatable = transferList.length === 0;
     } catch (error) {
       settle(job);
       job.reject(error);

@@ -22,7 +22,7 @@ function framed(request: Buffer, body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** The answer to ApiVersions 0 and higher: no error, and all versions of what is used. */
+/** The answer to ApiVersions 0 and higher: no error, and all versions of the APIs in use. */
 function versions(): Buffer {
   const rows = [...apiVersionsUsed.keys(), 18].map((apiKey) => {
     const row = Buffer.alloc(6);

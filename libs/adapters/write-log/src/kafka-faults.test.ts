@@ -1,7 +1,7 @@
 /**
- * Protects what is acknowledged from what brokers and lines do: three real brokers are killed and revived,
- * answers are lost, lines stand still. `LOKI_TEST_KAFKA_CONTROL` breaks them; `npm run test:services` sets
- * it.
+ * Protects acknowledged records from faults of brokers and connections: three real brokers are killed and
+ * revived, answers are lost, connections stand still. `LOKI_TEST_KAFKA_CONTROL` breaks them;
+ * `npm run test:services` sets it.
  */
 import { NodeClock, NodeRandom, NodeTimers } from '@loki/runtime';
 import type { KafkaWriteLogOptions } from './kafka-write-log-options.ts';

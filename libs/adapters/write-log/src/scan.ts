@@ -18,7 +18,7 @@ export interface ScanResult {
   readonly endPosition: number;
   readonly damage: readonly DamagedRange[];
   /**
-   * Start of the newest commit, or of what can be read of it. Bytes before it are certainly durable; the
+   * Start of the newest commit, or of its readable part. Bytes before it are certainly durable; the
    * commit itself may be in the system's cache only. No damage lies behind this place.
    */
   readonly lastCommit: { readonly offset: number; readonly position: number };

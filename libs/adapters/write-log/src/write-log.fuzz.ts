@@ -81,7 +81,7 @@ async function readLog(bytes: Buffer): Promise<{ texts: string[]; damage: number
 
 const isRefusal = refusalOf('corrupt');
 
-/** Each record's checksum over what now stands there, and the header's. */
+/** Makes the checksum of each record, and that of the header, match the present bytes. */
 function mendFile(input: Buffer): Buffer {
   const bytes = Buffer.from(input);
   if (bytes.length >= fileHeaderBytes) bytes.writeUInt32LE(crc32c(bytes, 0, 28), 28);
@@ -101,7 +101,7 @@ function batch(): Buffer {
   return writer.bytes;
 }
 
-/** A batch's checksum over what now stands in it. */
+/** Makes the checksum of a batch match its present bytes. */
 function mendBatch(input: Buffer): Buffer {
   if (input.length < 61) return input;
   const bytes = Buffer.from(input);

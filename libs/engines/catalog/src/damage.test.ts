@@ -1,6 +1,6 @@
 /**
- * Protects what is sound from what is damaged: one object must not take other tenants, partitions or the
- * start with it.
+ * Protects sound objects from damaged ones: one damaged object must not fail other tenants, partitions or the
+ * start.
  */
 import { ByteWriter, crc32c } from '@loki/bytes';
 import { MemoryObjectStore } from '@loki/object-store';

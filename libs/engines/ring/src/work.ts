@@ -1,4 +1,7 @@
-/** Shares of work by the ring: days of compactors, groups of rulers. */
+/**
+ * Shares of work by the ring: days of compactors (step *share* of a stored day), groups of rulers (the story
+ * of a rule).
+ */
 import type { RingView } from './ring-view.ts';
 import type { Ring } from './ring.ts';
 import { shuffleShard } from './shuffle-shard.ts';

@@ -1,6 +1,6 @@
 /**
  * Protects large pushes, which another thread decodes, from being read in another way than small ones; and
- * memory from what is accepted.
+ * memory from accepted pushes.
  */
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { compressFrameSync } from 'lz4-napi';

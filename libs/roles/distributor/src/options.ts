@@ -47,7 +47,7 @@ export interface DistributorOptions {
   readonly removesExpired: boolean;
 }
 
-/** Loki's default of `distributor.max_decompressed_size`: larger than what any process could hold. */
+/** Loki's default of `distributor.max_decompressed_size`: more than any process could hold. */
 const unboundedBytes = 5000 * mib;
 const decompressedBytesDefault = 256 * mib;
 const decompressedBytesMost = 1024 * mib;

@@ -1,4 +1,4 @@
-/** Admits rows of a push by what its tenant sent before: step *limit* of a written line. */
+/** Admits rows of a push by the earlier rows of its tenant: step *limit* of a written line. */
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, Random, Timers } from '@loki/ports';
 import type { DistributorMetrics } from '@loki/telemetry';

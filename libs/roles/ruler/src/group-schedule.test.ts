@@ -1,4 +1,4 @@
-/** Protects when groups are evaluated: regularly, spread, at moments that do not depend on who does it. */
+/** Protects the schedule of groups: regular, spread, the same on each ruler. */
 import fc from 'fast-check';
 import { firstTickMs, tickAfter } from './group-schedule.ts';
 

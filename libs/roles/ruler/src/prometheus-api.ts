@@ -1,4 +1,4 @@
-/** Prometheus' API for the state of rules and alerts, over all rulers. */
+/** Prometheus' API for the state of rules and alerts, over all rulers: the end of the story of a rule. */
 import { formatFloat } from '@loki/go';
 import { LokiError } from '@loki/model';
 import type { LabelPair, TenantId } from '@loki/model';

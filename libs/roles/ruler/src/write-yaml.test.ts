@@ -12,8 +12,7 @@ import { compareNatural, writeGroup, writeNamespaces } from './write-yaml.ts';
 
 interface Golden {
   /**
-   * A text used as name, expression and label, with what gopkg.in/yaml.v3 3.0.1 made of it in a list and
-   * alone.
+   * A text used as name, expression and label, as gopkg.in/yaml.v3 3.0.1 wrote it in a list and alone.
    */
   readonly cases: readonly [string, string][];
   /** Keys of a map, and the map. */

@@ -1,6 +1,5 @@
 /**
- * Protects tests from what they stand on: ports that are free, waiting that ends, certificates that are
- * trusted.
+ * Protects tests from faults of their helpers: ports are free, waits end, certificates are trusted.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -21,7 +21,7 @@ function sourcesOf(directory: string): string[] {
   });
 }
 
-/** Fields that are read for what follows from them before the program starts. */
+/** Fields that are read before the program starts, to derive other values. */
 const settledHere = new Set([
   // The owners of a partition are in different zones wherever there are any.
   'zoneAwarenessEnabled',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { SharedBytes } from './shared-bytes.ts';
 
-// Protects tenants from one that takes all the room that there is for what is received and not stored yet.
+// Protects tenants from one that takes all the room for received bytes that are not stored yet.
 
 test('one holder has three quarters at most, and another still finds room', () => {
   const budget = new SharedBytes(1000);
@@ -37,7 +37,7 @@ test('whatever holders do, the bound holds, and what is given back is free again
       const taken = takes.filter(([holder, bytes]) => budget.take(holder, bytes));
       expect(budget.bytes).toBe(taken.reduce((sum, [, bytes]) => sum + bytes, 0));
       expect(budget.bytes).toBeLessThanOrEqual(1000);
-      // A holder that has nothing yet finds three quarters of what is free.
+      // A holder that has nothing yet finds three quarters of the free bytes.
       const share = SharedBytes.shareOf(1000 - budget.bytes);
       expect(budget.take('new', share)).toBe(true);
       for (const [holder, bytes] of [...taken, ['new', share] as const]) budget.give(holder, bytes);

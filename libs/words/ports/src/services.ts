@@ -207,7 +207,9 @@ export interface PatternsRequest {
   readonly stepNs: bigint;
 }
 
-/** A pattern in LogQL's form, `<_>` for what differs, with its lines by step: [Unix seconds, lines]. */
+/**
+ * A pattern in LogQL's form, `<_>` for the parts that differ, with its lines by step: [Unix seconds, lines].
+ */
 export interface PatternSeries {
   readonly pattern: string;
   readonly level: string;

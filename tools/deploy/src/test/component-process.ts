@@ -39,8 +39,8 @@ export class ComponentProcess {
     const { pod } = podsOf(objects).find(({ object }) => object.metadata.name === workload)!;
     this.container = pod.spec.containers[0] as KubeObject;
     const here = (text: string): string => {
-      const moved = text.replaceAll(/\/(?:etc|var)\/loki/g, (place) => directory + place);
-      return [...addresses].reduce((before, [from, to]) => before.replaceAll(from, to), moved);
+      const local = text.replaceAll(/\/(?:etc|var)\/loki/g, (place) => directory + place);
+      return [...addresses].reduce((before, [from, to]) => before.replaceAll(from, to), local);
     };
     for (const { name, configMap } of pod.spec.volumes as KubeObject[]) {
       if (!configMap) continue;

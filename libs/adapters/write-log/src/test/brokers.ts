@@ -28,7 +28,7 @@ export class VirtualBrokers implements KafkaBrokers {
   #producerIds = 0n;
   requests: string[] = [];
   refreshes = 0;
-  /** Known to who asked last; leaders may have moved since. */
+  /** The leaders of the last answer; they may have moved since. */
   #leaders: (number | undefined)[];
   #listeners: (() => void)[] = [];
   #waiting = new Set<() => void>();

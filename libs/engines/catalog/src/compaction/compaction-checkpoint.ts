@@ -53,7 +53,7 @@ interface PartContent {
 interface StoredCompactions {
   number: number;
   readonly dead: Map<string, DeadSegment>;
-  /** About what all days take in a checkpoint. */
+  /** About the bytes of all days in a checkpoint. */
   readonly dayBytes: number;
   tenants(): readonly string[];
   days(tenant: string): readonly number[];

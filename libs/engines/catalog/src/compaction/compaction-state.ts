@@ -26,7 +26,7 @@ export class CompactionState implements FoldedLog<CompactionManifest> {
   #replaced = new Map<string, { tenant: string; day: number }[]>();
   #dayBytes = 0;
 
-  /** About what all days take in a checkpoint. */
+  /** About the bytes of all days in a checkpoint. */
   get dayBytes(): number {
     return this.#dayBytes;
   }

@@ -39,7 +39,7 @@ export interface CheckpointFormat<State extends { readonly number: number }> {
   encodeWhole(state: State): Buffer | undefined;
   encodeRoot(state: State, parts: readonly PartRef[]): Buffer;
   /**
-   * Fills an empty state from a checkpoint, but for what its parts have.
+   * Fills an empty state from a checkpoint, without the contents of its parts.
    *
    * @returns its parts, in order; undefined: everything was in the object (version 1)
    * @throws LokiError `corrupt`, with `key`

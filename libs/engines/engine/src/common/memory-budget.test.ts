@@ -1,4 +1,4 @@
-/** Protects processes from the sum of what queries hold, and small queries from large ones. */
+/** Protects processes from the sum of the memory of queries, and small queries from large ones. */
 import { parseExpr } from '@loki/logql';
 import { leafTask } from '../leaf/leaf-task.ts';
 import { evaluate } from '../root/evaluate.ts';

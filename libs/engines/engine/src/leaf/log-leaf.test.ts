@@ -60,7 +60,7 @@ describe('line filters', () => {
     ['|> "<_>dog"', ['a dog', 'cat and dog']],
     ['|> ""', ['']],
     ['!> "<_> <_>"', ['']],
-    // A filter may run before a parser, but not before what changes the line.
+    // A filter may run before a parser, but not before a stage that changes the line.
     ['| logfmt |= "dog" | logfmt', ['a dog', 'cat and dog']],
   ])('%s', async (filter, lines) => expect(await linesFor(`{app="api"} ${filter}`, rows)).toEqual(lines));
 

@@ -96,16 +96,16 @@ export function* embedSampleResult(
   const series: SeriesState[] = [];
   for (const { labels, columns, samples } of result.series) {
     if ((series.length * steps) % itemsPerSlice < steps) yield;
-    const moved = columns.map((column, index) => {
+    const outColumns = columns.map((column, index) => {
       const out = new Float64Array(steps);
       const isTime = index === 1 && (op === 'first_over_time' || op === 'last_over_time');
       for (let k = 0; k < column.length; k++) out[first + k] = isTime ? column[k] + shiftNs : column[k];
       return out;
     });
-    if (!samples) series.push({ labels, columns: moved });
+    if (!samples) series.push({ labels, columns: outColumns });
     else {
       const times = samples.times.map((time) => time + shiftNs);
-      series.push({ labels, columns: moved, samples: { times, values: samples.values } });
+      series.push({ labels, columns: outColumns, samples: { times, values: samples.values } });
     }
   }
   return { kind: 'samples', steps, series, stats: result.stats };

@@ -53,7 +53,7 @@ export function testEnv(
   };
 }
 
-/** The reading half of an object store over a map, with a count of what was asked. */
+/** The reading half of an object store over a map, with a count of the requests. */
 class ReadOnlyStore {
   readonly #objects: ReadonlyMap<string, Buffer>;
 

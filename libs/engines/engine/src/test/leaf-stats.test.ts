@@ -35,7 +35,7 @@ async function statsOf(
 }
 
 test.each([
-  // The index answers, for what no line is read.
+  // The index has the answer: no line is read.
   ['sum(count_over_time({app="b"}[1h]))', { linesProcessed: 100, lineBytes: 2000, metadataBytes: 0 }],
   ['sum(bytes_over_time({app=~"a|b"}[1h]))', { linesProcessed: 200, lineBytes: 4000, metadataBytes: 0 }],
   // Times alone are read: of a run that lies in the range in part, its share.

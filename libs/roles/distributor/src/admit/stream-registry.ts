@@ -1,4 +1,7 @@
-/** Limits of streams: the number of a tenant's streams (`stream_limit`), the rate and the order of each. */
+/**
+ * Limits of streams: the number of a tenant's streams (`stream_limit`), the rate and the order of each: step
+ * *limit* of a written line.
+ */
 import type { Limits } from '@loki/config';
 import type { TenantId } from '@loki/model';
 import type { ResolvedStream } from '../streams/resolve-stream.ts';

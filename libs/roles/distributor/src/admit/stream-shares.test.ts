@@ -120,7 +120,7 @@ describe.each(Object.entries(formats))('%s', (_, requestOf) => {
 
   test('two streams of a push do not keep each other out', async () => {
     const { push, clock, ...rest } = world();
-    // Each is larger than what comes in a second, and b has nothing now.
+    // Each is larger than the bytes that a bucket gains in a second, and the bucket of b is empty.
     expect((await push('t', requestOf(rowsOf('b', 4, 'x')))).status).toBe(204);
     const request = requestOf([...rowsOf('a', 3, 'a'), ...rowsOf('b', 3, 'b')]);
     let attempts = 1;

@@ -238,9 +238,9 @@ function moveRepeatedTimestamps(rows: PushRows, from: number, to: number): void 
     const seconds = rows.seconds[row];
     const nanos = rows.nanos[row];
     if (seconds === lastSeconds && nanos === lastNanos && !isSameLine(rows, row, last)) {
-      const moved = rows.nanos[last] + 1;
-      rows.seconds[row] = rows.seconds[last] + (moved === 1_000_000_000 ? 1 : 0);
-      rows.nanos[row] = moved % 1_000_000_000;
+      const nextNanos = rows.nanos[last] + 1;
+      rows.seconds[row] = rows.seconds[last] + (nextNanos === 1_000_000_000 ? 1 : 0);
+      rows.nanos[row] = nextNanos % 1_000_000_000;
     }
     lastSeconds = seconds;
     lastNanos = nanos;

@@ -59,9 +59,9 @@ interface TenantLag {
   readonly appended: Map<number, AppendedRows[]>;
   readonly consumedOffsets: Map<number, number>;
   /** Time at which the head last consumed rows, or had none to consume. */
-  movedMs: number;
+  progressMs: number;
   /** Resolves when the head consumes rows. */
-  moved: PromiseWithResolvers<void> | undefined;
+  progress: PromiseWithResolvers<void> | undefined;
 }
 
 /**
@@ -83,8 +83,8 @@ export class ConsumerLag {
   wrote(tenant: TenantId, micros: number): void {
     let lag = this.#tenants.get(tenant);
     if (!lag) {
-      const movedMs = this.#clock.monotonicMs();
-      lag = { micros: 0, appended: new Map(), consumedOffsets: new Map(), movedMs, moved: undefined };
+      const progressMs = this.#clock.monotonicMs();
+      lag = { micros: 0, appended: new Map(), consumedOffsets: new Map(), progressMs, progress: undefined };
       this.#tenants.set(tenant, lag);
     }
     lag.micros += micros;
@@ -138,12 +138,12 @@ export class ConsumerLag {
   async #waitForRoom(tenant: TenantId): Promise<void> {
     while (!this.#hasRoom(tenant)) {
       const lag = this.#tenants.get(tenant)!;
-      const moved = (lag.moved ??= Promise.withResolvers());
+      const progress = (lag.progress ??= Promise.withResolvers());
       const timer = this.#timers.after(standstillMs, () => {
-        if (lag.moved === moved) lag.moved = undefined;
-        moved.resolve();
+        if (lag.progress === progress) lag.progress = undefined;
+        progress.resolve();
       });
-      await moved.promise;
+      await progress.promise;
       timer.cancel();
     }
   }
@@ -151,15 +151,15 @@ export class ConsumerLag {
   #hasRoom(tenant: TenantId): boolean {
     const lag = this.#tenants.get(tenant);
     if (!lag || lag.micros < tenantMicrosMax) return true;
-    return this.#clock.monotonicMs() - lag.movedMs >= standstillMs;
+    return this.#clock.monotonicMs() - lag.progressMs >= standstillMs;
   }
 
   #take(tenant: TenantId, lag: TenantLag, micros: number): void {
     lag.micros -= micros;
-    lag.movedMs = this.#clock.monotonicMs();
+    lag.progressMs = this.#clock.monotonicMs();
     // Sums of fractions may end slightly off zero.
     if (lag.micros < 1) this.#tenants.delete(tenant);
-    lag.moved?.resolve();
-    lag.moved = undefined;
+    lag.progress?.resolve();
+    lag.progress = undefined;
   }
 }

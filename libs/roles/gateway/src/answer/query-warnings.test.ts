@@ -1,4 +1,7 @@
-/** Protects people from taking a part for the whole, and clients of Loki from what Loki would not say. */
+/**
+ * Protects people from taking a part for the whole, and clients of Loki from warnings that Loki would not
+ * give.
+ */
 import type { Limits } from '@loki/config';
 import { loadHash } from '@loki/model';
 import { QueryApi } from '../api/query-api.ts';

@@ -1,4 +1,7 @@
-/** The queue in which parts of queries wait for queriers; tenants and their actors take turns. */
+/**
+ * The queue in which parts of queries wait for queriers; tenants and their actors take turns: step *admit* of
+ * a query.
+ */
 import { fnv1a32, LokiError } from '@loki/model';
 import { ActorQueue } from './actor-queue.ts';
 import type { ActorPath } from './actor-queue.ts';

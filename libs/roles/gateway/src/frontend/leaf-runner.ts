@@ -1,5 +1,6 @@
 /**
- * Runs one leaf of a query: cuts it, runs the parts in parallel, merges: steps *cut* and *merge* of a query.
+ * Runs one leaf of a query: cuts it, asks heads for their bounds, runs the parts in parallel, merges: steps
+ * *cut*, *select* and *merge* of a query.
  */
 import type { Limits } from '@loki/config';
 import {

@@ -1,5 +1,5 @@
 /**
- * Protects: limits are kept in Loki's words, caches are asked for what is old enough only, and a query reads
+ * Protects: limits are kept in Loki's words, caches are used for old enough intervals only, and a query reads
  * no further than it has to.
  */
 import type { Limits } from '@loki/config';

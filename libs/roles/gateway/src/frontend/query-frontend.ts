@@ -1,4 +1,4 @@
-/** A query from its text to its result: the story of a query. */
+/** A query from its text to its result: steps *admit* to *respond* of a query. */
 import type { Limits } from '@loki/config';
 import { QueryThread, evaluate } from '@loki/engine';
 import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine';

@@ -1,4 +1,4 @@
-// Late rows are compared with what is committed: exactly, and at a cost that does not grow with their number.
+// Late rows are compared with committed rows: exactly, and at a cost that does not grow with their number.
 import fc from 'fast-check';
 import type { Clock, ObjectStore, Timers } from '@loki/ports';
 import { columns, mergeSegments, openSegment, readSegment } from '@loki/segment';

@@ -13,7 +13,7 @@ import { selectedStreams, testedMatchers } from './stream-selection.ts';
 
 const byNumber = (a: number, b: number) => a - b;
 
-/** The streams of one tenant, with what the head makes of a record's labels. */
+/** The streams of one tenant, with the parts of a record's labels as the head makes them. */
 class TestStreams {
   readonly streams = new HeadStreams(hasher());
 

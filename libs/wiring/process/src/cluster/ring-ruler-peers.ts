@@ -1,4 +1,4 @@
-/** The other rulers of the ring, for APIs that show all groups. */
+/** The other rulers of the ring, for APIs that show all groups: the end of the story of a rule. */
 import type { TenantId } from '@loki/model';
 import type { Clock, Logger, RulerService } from '@loki/ports';
 import type { RingView } from '@loki/ring';

@@ -1,4 +1,7 @@
-/** Connects each HTTP route with its handler. */
+/**
+ * Connects each HTTP route with its handler, and determines the tenant: step *admit* of a written line and of
+ * a query.
+ */
 import { renderConfig, renderLimitsYaml, visibleLimits } from '@loki/config';
 import type { RuntimeConfig, Settings, Component, Config } from '@loki/config';
 import { refusedPush } from '@loki/distributor';

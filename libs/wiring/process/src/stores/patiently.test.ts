@@ -1,5 +1,5 @@
 /**
- * Protects a start beside services that are away: it waits, and says for what.
+ * Protects a start beside services that are away: it waits, and names the service.
  */
 import { LokiError } from '@loki/model';
 import type { Logger } from '@loki/ports';
