@@ -6,6 +6,7 @@ import { inSlices } from '@loki/ports';
 import type {
   HeadAnswer,
   PartitionHead,
+  SlicedWork,
   LeafRequest,
   LeafResult,
   StreamsRequest,
@@ -88,29 +89,41 @@ export async function headStreams(
   signal?: AbortSignal,
 ): Promise<HeadAnswer<readonly StreamVolume[]>> {
   await catchUp(progress, deps, request.tenant, signal);
+  if (!request.volume) {
+    return deps.queryThread.complete(
+      streamsWork(progress, request),
+      () => signal?.throwIfAborted(),
+      request.tenant,
+    );
+  }
   const selection = await tested(progress, deps, selectionOfStreams(request), signal);
-  if (request.volume) {
-    const { committedOffset } = progress;
-    // Counts rows of selected streams outside of the range too: the volume is divided by time.
-    const records = selectRecords(progress.head, { ...selection, ...allTime });
-    const { head } = progress;
-    const sources = sourcesOf(records, progress.id, deps).map((source, i) => ({
-      ...source,
-      streams: head.streamsOf(records[i], request.tenant),
-    }));
-    const input = { request, sources };
-    const result = await deps.workers.run(volumeTask, input, {
-      affinity: progress.id,
-      signal,
-      tenant: request.tenant,
-    });
-    return { committedOffset, result };
-  }
+  const { committedOffset } = progress;
+  // Counts rows of selected streams outside of the range too: the volume is divided by time.
+  const records = selectRecords(progress.head, { ...selection, ...allTime });
   const { head } = progress;
+  const sources = sourcesOf(records, progress.id, deps).map((source, i) => ({
+    ...source,
+    streams: head.streamsOf(records[i], request.tenant),
+  }));
+  const input = { request, sources };
+  const result = await deps.workers.run(volumeTask, input, {
+    affinity: progress.id,
+    signal,
+    tenant: request.tenant,
+  });
+  return { committedOffset, result };
+}
+
+/** There is no pause after the selection: offset and streams belong together. */
+function* streamsWork(
+  progress: PartitionProgress,
+  request: StreamsRequest,
+): SlicedWork<HeadAnswer<readonly StreamVolume[]>> {
+  const { head } = progress;
+  const selection = yield* testedSelection(head, selectionOfStreams(request));
+  const { committedOffset } = progress;
   const { group } = request;
-  if (group?.by === 'name') {
-    return { committedOffset: progress.committedOffset, result: headLabels(head, selection, group) };
-  }
+  if (group?.by === 'name') return { committedOffset, result: headLabels(head, selection, group) };
   const result: StreamVolume[] = [];
   const volumes = new HeadVolumes(head, selection);
   const pairs = new Map<number, LabelPair>();
@@ -118,7 +131,7 @@ export async function headStreams(
     const volume = volumes.of(stream);
     if (volume.entries > 0) result.push({ labels: head.streams.pairs(stream, pairs), ...volume });
   }
-  return { committedOffset: progress.committedOffset, result };
+  return { committedOffset, result };
 }
 
 /** A leaf over records of a partition's head. */

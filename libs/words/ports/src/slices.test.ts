@@ -88,7 +88,7 @@ test('works go first while a thousand tails wait, and tails go on', async () => 
   const timers = new HandTimers();
   const turns: string[] = [];
   const wait = (name: string, rank: 'work' | 'tail') =>
-    nextTurn(timers, rank).then(() => void turns.push(name));
+    nextTurn(timers, { rank }).then(() => void turns.push(name));
   const tails = Array.from({ length: 1_000 }, () => wait('tail', 'tail'));
   const works = Array.from({ length: 20 }, (_, i) => wait(`work ${i}`, 'work'));
   for (let turn = 0; turn < 24; turn++) await timers.turn();
@@ -98,4 +98,16 @@ test('works go first while a thousand tails wait, and tails go on', async () => 
   expect(turns.filter((name) => name === 'tail').length).toBeGreaterThanOrEqual(2);
   for (let turn = 0; turn < 1_000; turn++) await timers.turn();
   await Promise.all(tails);
+});
+
+test('tenants take turns: one work of a tenant does not wait for all works of another', async () => {
+  const timers = new HandTimers();
+  const turns: string[] = [];
+  const wait = (name: string, tenant?: string) =>
+    nextTurn(timers, { tenant }).then(() => void turns.push(name));
+  const works = [1, 2, 3, 4].map((i) => wait(`loud ${i}`, 'loud'));
+  works.push(wait('quiet', 'quiet'), wait('without'));
+  for (let turn = 0; turn < 6; turn++) await timers.turn();
+  expect(turns).toEqual(['loud 1', 'quiet', 'without', 'loud 2', 'loud 3', 'loud 4']);
+  await Promise.all(works);
 });

@@ -38,9 +38,10 @@ export async function inSlices<T>(
 
 type Sleeper = Pick<Timers, 'sleep'>;
 
-/** Works that wait for their next slice, in order. */
+/** Works that wait for their next slice. */
 interface Waiting {
-  readonly works: (() => void)[];
+  /** By tenant, in the order of the tenants' next turns; '': works without a tenant. */
+  readonly works: Map<string, (() => void)[]>;
   /** Messages of tails: a thousand may be due at the same moment. */
   readonly tails: (() => void)[];
   /** Turns of works since the last one of a tail. */
@@ -53,18 +54,24 @@ const turnsPerTail = 8;
 /** By thread: its timers identify it. */
 const waitingByThread = new WeakMap<Sleeper, Waiting>();
 
+interface TurnOptions {
+  /** `tail`: works of pushes and queries go first. */
+  readonly rank?: 'work' | 'tail';
+  /** Tenants take turns, works of one tenant go in order. Works without a tenant count as one. */
+  readonly tenant?: string;
+}
+
 /**
  * Lets other work run. Each turn of the event loop continues one sliced work, so a request waits for one
  * slice even when many works are in progress.
- *
- * @param rank `tail`: works of pushes and queries go first
  */
-export function nextTurn(timers: Sleeper, rank: 'work' | 'tail' = 'work'): Promise<void> {
+export function nextTurn(timers: Sleeper, { rank = 'work', tenant = '' }: TurnOptions = {}): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let waiting = waitingByThread.get(timers);
   const isFirst = !waiting;
-  if (!waiting) waitingByThread.set(timers, (waiting = { works: [], tails: [], worksInARow: 0 }));
-  (rank === 'tail' ? waiting.tails : waiting.works).push(resolve);
+  if (!waiting) waitingByThread.set(timers, (waiting = { works: new Map(), tails: [], worksInARow: 0 }));
+  if (rank === 'tail') waiting.tails.push(resolve);
+  else queueOf(waiting.works, tenant).push(resolve);
   if (isFirst) giveTurns(timers, waiting);
   return promise;
 }
@@ -72,10 +79,26 @@ export function nextTurn(timers: Sleeper, rank: 'work' | 'tail' = 'work'): Promi
 function giveTurns(timers: Sleeper, waiting: Waiting): void {
   void timers.sleep(0).then(() => {
     const { works, tails } = waiting;
-    const isTails = works.length === 0 || (tails.length > 0 && waiting.worksInARow + 1 >= turnsPerTail);
+    const isTails = works.size === 0 || (tails.length > 0 && waiting.worksInARow + 1 >= turnsPerTail);
     waiting.worksInARow = isTails ? 0 : waiting.worksInARow + 1;
-    (isTails ? tails : works).shift()!();
-    if (works.length + tails.length > 0) giveTurns(timers, waiting);
+    const resume = isTails ? tails.shift()! : nextOf(works);
+    resume();
+    if (works.size + tails.length > 0) giveTurns(timers, waiting);
     else waitingByThread.delete(timers);
   });
+}
+
+function queueOf(works: Waiting['works'], tenant: string): (() => void)[] {
+  let queue = works.get(tenant);
+  if (!queue) works.set(tenant, (queue = []));
+  return queue;
+}
+
+/** The oldest work of the tenant whose turn it is. */
+function nextOf(works: Waiting['works']): () => void {
+  const [[tenant, queue]] = works;
+  const resume = queue.shift()!;
+  works.delete(tenant);
+  if (queue.length > 0) works.set(tenant, queue);
+  return resume;
 }

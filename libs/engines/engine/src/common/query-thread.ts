@@ -21,8 +21,6 @@ interface QueryThreadOptions {
  * answers health checks and renews leases.
  */
 const sliceMs = 15;
-/** A longer time without a query's work has had a turn of the loop in it. */
-const gapMs = 2;
 const bytesMaxDefault = 4 * 2 ** 30;
 
 /** The resources that the queries of a shared thread have together: memory, and time in slices. */
@@ -30,9 +28,9 @@ export class QueryThread {
   readonly memory: MemoryPool;
   readonly #nowMs: () => number;
   readonly #timers: Pick<Timers, 'sleep'> | undefined;
-  /** Since when queries have kept the thread, and until when. */
-  #sliceBeganMs = 0;
-  #workedUntilMs = Number.NEGATIVE_INFINITY;
+  /** Time that works have taken in the present turn of the loop. */
+  #usedMs = 0;
+  #hasSlice = false;
 
   constructor({ bytesMax = bytesMaxDefault, clock, timers }: QueryThreadOptions = {}) {
     this.memory = new MemoryPool(bytesMax);
@@ -43,26 +41,40 @@ export class QueryThread {
   /**
    * Does all of the work in slices; `checkCancelled` is called before each slice. A work that begins when
    * others have used up the slice waits for a turn: many begin at once when their answers come together.
+   *
+   * @param tenant tenants take turns; works without one count as one tenant
    */
-  complete<T>(work: Work<T>, checkCancelled: CheckCancelled): Promise<T> {
-    const nowMs = this.#nowMs();
-    if (nowMs - this.#workedUntilMs > gapMs) this.#beginSlice(nowMs);
-    const pause = (): Promise<void> | undefined => {
-      this.#workedUntilMs = this.#nowMs();
-      if (this.#workedUntilMs - this.#sliceBeganMs < sliceMs) return undefined;
-      return nextTurn(this.#timers!).then(() => this.#beginSlice(this.#nowMs()));
+  complete<T>(work: Work<T>, checkCancelled: CheckCancelled, tenant?: string): Promise<T> {
+    if (!this.#hasSlice) this.#beginSlice();
+    let sinceMs = this.#nowMs();
+    const count = (): void => {
+      const nowMs = this.#nowMs();
+      this.#usedMs += nowMs - sinceMs;
+      sinceMs = nowMs;
     };
-    return complete(afterPause(work), pause, checkCancelled);
+    const pause = (): Promise<void> | undefined => {
+      count();
+      if (this.#usedMs < sliceMs) return undefined;
+      return nextTurn(this.#timers!, { tenant }).then(() => {
+        this.#beginSlice();
+        sinceMs = this.#nowMs();
+      });
+    };
+    return complete(counted(work, count), pause, checkCancelled);
   }
 
-  #beginSlice(nowMs: number): void {
-    this.#sliceBeganMs = nowMs;
-    this.#workedUntilMs = nowMs;
+  #beginSlice(): void {
+    this.#usedMs = 0;
+    if (this.#hasSlice || !this.#timers) return;
+    this.#hasSlice = true;
+    void this.#timers.sleep(0).then(() => (this.#hasSlice = false));
   }
 }
 
-/** The same work, which may have to wait before its first piece. */
-function* afterPause<T>(work: Work<T>): Work<T> {
+/** The same work, which may have to wait before its first piece, and whose last piece counts, too. */
+function* counted<T>(work: Work<T>, count: () => void): Work<T> {
   yield;
-  return yield* work;
+  const result = yield* work;
+  count();
+  return result;
 }

@@ -72,6 +72,7 @@ export class ExploreApi {
     const labels = await this.#deps.frontend.complete(
       detectLabels(answers.flatMap(({ streams }) => streams)),
       request.signal,
+      tenancy,
     );
     if (labels.length === 0) return jsonTextResponse('{}');
     const items = labels.map(
@@ -161,7 +162,11 @@ export class ExploreApi {
     );
     if (answer.result.type !== 'streams') return { fields: [], limit };
     const { labelSets, labelSet, lineEnds, lines } = answer.result.rows;
-    const streams = await frontend.complete(groupStreams(answer.result.rows, 'categorized'), request.signal);
+    const streams = await frontend.complete(
+      groupStreams(answer.result.rows, 'categorized'),
+      request.signal,
+      tenancy,
+    );
     const order = Uint32Array.from(streams.flatMap(({ rows }) => rows));
     const input = {
       labelSets,
@@ -180,7 +185,7 @@ export class ExploreApi {
           (signal) => this.#deps.workers!.run(fieldsTask, input, { signal, tenant: tenancy.ids[0] }),
           limits,
         )
-      : await frontend.complete(collectFields(input), request.signal);
+      : await frontend.complete(collectFields(input), request.signal, tenancy);
     return { fields, limit };
   }
 }

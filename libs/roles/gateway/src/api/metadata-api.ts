@@ -63,11 +63,11 @@ export class MetadataApi {
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const answers = await this.#labelStreams(request, tenancy, note, { by: 'name' });
       const names = new Set<string>(tenancy.isMulti ? [tenantLabel] : []);
-      await this.#visit(request, answers, ({ labels }) => {
+      await this.#visit(request, tenancy, answers, ({ labels }) => {
         for (const [name] of labels) if (!isHiddenLabel(name)) names.add(name);
       });
       note.entries = names.size;
-      return this.#textList([...names], request);
+      return this.#textList([...names], request, tenancy);
     });
   }
 
@@ -75,17 +75,17 @@ export class MetadataApi {
   async labelValues(request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
     const name = request.params.get('name') ?? '';
     if (this.#deps.multiTenantQueriesEnabled && name === tenantLabel) {
-      return this.#textList(tenancy.ids, request);
+      return this.#textList(tenancy.ids, request, tenancy);
     }
     return reported(this.#deps, { type: 'labels', request, tenancy }, async (note) => {
       const grouping = { by: 'name' as const, names: [name], withValues: true };
       const answers = await this.#labelStreams(request, tenancy, note, grouping);
       const streams = answers.flatMap((each) => each.streams);
-      const values = await this.#deps.frontend.complete(valuesByLabel(streams), request.signal);
+      const values = await this.#deps.frontend.complete(valuesByLabel(streams), request.signal, tenancy);
       const texts = [...(values.get(name) ?? [])];
       note.query = `${name} ${note.query}`.trim();
       note.entries = texts.length;
-      return this.#textList(texts, request);
+      return this.#textList(texts, request, tenancy);
     });
   }
 
@@ -110,7 +110,7 @@ export class MetadataApi {
       };
       for (const matchers of groups.length > 0 ? groups : [[]]) {
         const selection = await this.#streams(tenancy, request, { matchers, range, kind: 'series' });
-        await this.#visit(request, selection, ({ labels }, tenant) => {
+        await this.#visit(request, tenancy, selection, ({ labels }, tenant) => {
           const isHidden = labels.some(([name]) => isHiddenLabel(name));
           const visible = isHidden ? labels.filter(([name]) => !isHiddenLabel(name)) : labels;
           // Sorted labels have exactly one text, which identifies a series.
@@ -159,7 +159,7 @@ export class MetadataApi {
       const streams = new Map<string, StreamVolume>();
       for (const matchers of selectors.values()) {
         const selection = await this.#streams(tenancy, request, { matchers, range, kind: 'stats' });
-        await this.#visit(request, selection, (stream, tenant) => {
+        await this.#visit(request, tenancy, selection, (stream, tenant) => {
           // Streams that two selectors of a query have in common are read once.
           streams.set(`${tenant}\0${Labels.fromPairs(stream.labels).toString()}`, stream);
         });
@@ -186,17 +186,18 @@ export class MetadataApi {
     return bytes;
   }
 
-  async #textList(texts: readonly string[], request: HttpRequest): Promise<HttpResponse> {
-    return jsonTextResponse(await this.#deps.frontend.complete(listJson(texts), request.signal));
+  async #textList(texts: readonly string[], request: HttpRequest, tenancy: Tenancy): Promise<HttpResponse> {
+    return jsonTextResponse(await this.#deps.frontend.complete(listJson(texts), request.signal, tenancy));
   }
 
   /** Visits streams in slices: there may be some hundred thousand. */
   #visit(
     request: HttpRequest,
+    tenancy: Tenancy,
     answers: readonly TenantStreams[],
     visit: (stream: StreamVolume, tenant: TenantId) => void,
   ): Promise<void> {
-    return this.#deps.frontend.complete(visitStreams(answers, visit), request.signal);
+    return this.#deps.frontend.complete(visitStreams(answers, visit), request.signal, tenancy);
   }
 
   #range(params: Params, tenancy: Tenancy, request: HttpRequest): TimeRange {

@@ -138,7 +138,7 @@ export class TailSender {
    */
   async #send(outgoing: Outgoing, without: ReadonlySet<string>): Promise<void> {
     for (;;) {
-      await nextTurn(this.#timers, 'tail');
+      await nextTurn(this.#timers, { rank: 'tail' });
       const text = outgoing.next(without);
       if (text === undefined) return;
       const sending = this.#socket.send(text);

@@ -70,8 +70,8 @@ export class VolumeApi {
       );
       const max = limits.volumeMaxSeries > 0 ? Math.min(limit, limits.volumeMaxSeries) : limit;
       const { frontend } = this.#deps;
-      const groups = await frontend.complete(groupVolumes(answers, grouping), request.signal);
-      const series = await frontend.complete(largestOfSteps(groups, max), request.signal);
+      const groups = await frontend.complete(groupVolumes(answers, grouping), request.signal, tenancy);
+      const series = await frontend.complete(largestOfSteps(groups, max), request.signal, tenancy);
       note.entries = series.length;
       const stats = lokiStats(emptyLeafStats(), {
         execSeconds: (this.#deps.clock.monotonicMs() - startedMs) / 1000,
@@ -84,6 +84,7 @@ export class VolumeApi {
       const volumes = await frontend.complete(
         encodeVolumes(series, bucketTimes(range, stepNs)),
         request.signal,
+        tenancy,
       );
       return jsonTextResponse(`{"status":"success","data":{${volumes},"stats":${JSON.stringify(stats)}}}`);
     });

@@ -251,10 +251,11 @@ export class QueryFrontend {
   }
 
   /** Runs sliced work for a client on the main thread; it ends when the client has gone. */
-  complete<T>(work: Work<T>, client: AbortSignal): Promise<T> {
-    return this.#thread.complete(work, () => {
+  complete<T>(work: Work<T>, client: AbortSignal, tenancy?: Tenancy): Promise<T> {
+    const checkClient = () => {
       if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
-    });
+    };
+    return this.#thread.complete(work, checkClient, tenancy?.ids.join('|'));
   }
 
   /** A memory budget for an answer, from its writing until the client has received it. */
