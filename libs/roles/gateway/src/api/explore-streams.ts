@@ -3,7 +3,7 @@ import type { Limits } from '@loki/config';
 import type { Work } from '@loki/engine';
 import { printLeaf } from '@loki/logql';
 import type { Matcher } from '@loki/logql';
-import { dayNs } from '@loki/model';
+import { dayNs, hourNs } from '@loki/model';
 import type { TenantId } from '@loki/model';
 import type { QuerierService, StreamsRequest, StreamVolume, Tenancy } from '@loki/ports';
 import type { QueryFrontend } from '../frontend/query-frontend.ts';
@@ -110,8 +110,15 @@ export function isHiddenLabel(name: string): boolean {
   return name === '__stream_shard__' || name === '__time_shard__';
 }
 
-/** Widens a range to whole days: label names and values are indexed by day. */
+/** Loki asks ingesters for the labels of all that they hold: lines of this time before the range, too. */
+const heldNs = 3n * hourNs;
+
+/**
+ * Widens a range to whole days: label names and values are indexed by day. In the first hours of a day the
+ * day before counts, or the labels of all lines would be gone at midnight.
+ */
 export function wholeDays(range: { readonly startNs: bigint; readonly endNs: bigint }) {
   const { startNs, endNs } = range;
-  return { startNs: startNs - (startNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };
+  const heldFromNs = startNs - heldNs;
+  return { startNs: heldFromNs - (heldFromNs % dayNs), endNs: endNs - (endNs % dayNs) + dayNs };
 }
