@@ -3,7 +3,7 @@ import { repairCatalog } from '@loki/catalog';
 import { NodeClock } from '@loki/runtime';
 import type { Command } from './command.ts';
 import { configFlags, openStore } from './configured-store.ts';
-import { countPartitions } from './retention.ts';
+import { countPartitions } from './stored-catalog.ts';
 
 /** `lokictl repair [--dry-run] [DIR]` */
 export const repair: Command = {

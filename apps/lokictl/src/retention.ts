@@ -1,17 +1,16 @@
 /** `lokictl retention --dry-run`: entries that retention and delete requests will remove. */
-import { Catalog, DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
-import type { DeleteRequest, SegmentRef } from '@loki/catalog';
+import { DeleteRequests, deleteOf, expiredRows } from '@loki/catalog';
+import type { Catalog, DeleteRequest, SegmentRef } from '@loki/catalog';
 import { RuntimeConfig } from '@loki/config';
 import type { Config, LimitSyntaxChecks, LimitsSource } from '@loki/config';
 import { findDeletedRows } from '@loki/engine';
-import type { LeafDelete, Logger, ObjectStore, WorkerEnv } from '@loki/ports';
+import type { LeafDelete, Logger, WorkerEnv } from '@loki/ports';
 import { NodeClock, NodeTimers } from '@loki/runtime';
 import { UsageError } from './command.ts';
 import type { Command, CommandIo } from './command.ts';
 import { configFlags, openConfiguredStore, openStore, readConfig, textReader } from './configured-store.ts';
+import { allTime, readCatalog } from './stored-catalog.ts';
 
-const timeMinNs = -(1n << 63n);
-const timeMaxNs = (1n << 63n) - 1n;
 const cacheBytesMax = 64 << 20;
 
 /** `lokictl retention --dry-run [DIR]` */
@@ -32,9 +31,7 @@ export const retention: Command = {
     const { store } =
       directory === undefined ? await openConfiguredStore(config) : await openStore(directory, flags, io);
     const [clock, timers] = [new NodeClock(), new NodeTimers()];
-    const partitionCount = await countPartitions(store);
-    const catalog = new Catalog({ objectStore: store, timers, partitionCount });
-    await catalog.refresh();
+    const catalog = await readCatalog(store);
     const requests = new DeleteRequests({ objectStore: store, clock, timers });
     await requests.load();
     const env: WorkerEnv = { objectStore: store, cache: new Map(), cacheBytesMax };
@@ -78,7 +75,7 @@ class Report {
 
   /** Prints the entries that several removals together take. */
   async count(tenant: string, removals: readonly LeafDelete[]): Promise<void> {
-    for (const ref of this.#catalog.segmentsFor(tenant, timeMinNs, timeMaxNs)) {
+    for (const ref of this.#catalog.segmentsFor(tenant, allTime.startNs, allTime.endNs)) {
       this.#rows += await this.#rowsOf(tenant, removals, ref);
     }
   }
@@ -108,16 +105,9 @@ function requestText(request: DeleteRequest, mode: string): string {
 }
 
 function timeText(ns: bigint): string {
-  const clamped = ns < timeMinNs ? timeMinNs : ns > timeMaxNs ? timeMaxNs : ns;
+  const { startNs, endNs } = allTime;
+  const clamped = ns < startNs ? startNs : ns > endNs ? endNs : ns;
   return new Date(Number(clamped / 1_000_000n)).toISOString();
-}
-
-export async function countPartitions(store: ObjectStore): Promise<number> {
-  let count = 0;
-  for await (const { key } of store.list('catalog/partitions/')) {
-    count = Math.max(count, Number(key.split('/')[2]) + 1);
-  }
-  return count;
 }
 
 async function limitsOf(

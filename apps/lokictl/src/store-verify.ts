@@ -1,16 +1,13 @@
 /** `lokictl store verify`: checks that a store is whole, for instance one that was restored from a backup. */
-import { Catalog, repairCatalog } from '@loki/catalog';
-import type { SegmentRef } from '@loki/catalog';
+import { repairCatalog } from '@loki/catalog';
+import type { Catalog, SegmentRef } from '@loki/catalog';
 import type { ObjectStore } from '@loki/ports';
-import { NodeClock, NodeTimers } from '@loki/runtime';
+import { NodeClock } from '@loki/runtime';
 import { verifySegment } from '@loki/segment';
 import type { Command, CommandIo } from './command.ts';
 import { configFlags, openStore } from './configured-store.ts';
 import { failureText } from './failure-text.ts';
-import { countPartitions } from './retention.ts';
-
-const timeMinNs = -(1n << 63n);
-const timeMaxNs = (1n << 63n) - 1n;
+import { allTime, countPartitions, readCatalog } from './stored-catalog.ts';
 
 /** `lokictl store verify [DIR]` */
 export const storeVerify: Command = {
@@ -21,16 +18,14 @@ export const storeVerify: Command = {
   flags: [...configFlags, { name: 'quiet', summary: 'print missing and damaged objects only' }],
   async run({ positional: [directory], flags }, io) {
     const { store, place } = await openStore(directory, flags, io);
-    const partitionCount = await countPartitions(store);
     const damages = await repairCatalog({
       objectStore: store,
-      partitionCount,
+      partitionCount: await countPartitions(store),
       nowMs: new NodeClock().nowMs(),
       isDryRun: true,
     });
     for (const { text } of damages) io.err(`damaged: ${text}\n`);
-    const catalog = new Catalog({ objectStore: store, timers: new NodeTimers(), partitionCount });
-    await catalog.refresh();
+    const catalog = await readCatalog(store);
     const sum = { segments: 0, unsound: 0, rows: 0, bytes: 0 };
     for (const [key, tenants] of tenantsBySegment(catalog)) {
       sum.segments++;
@@ -56,7 +51,7 @@ export const storeVerify: Command = {
 function tenantsBySegment(catalog: Catalog): Map<string, string[]> {
   const segments = new Map<string, string[]>();
   for (const tenant of [...catalog.tenants()].sort()) {
-    for (const { key } of distinctSegments(catalog.segmentsFor(tenant, timeMinNs, timeMaxNs))) {
+    for (const { key } of distinctSegments(catalog.segmentsFor(tenant, allTime.startNs, allTime.endNs))) {
       const tenants = segments.get(key);
       if (tenants) tenants.push(tenant);
       else segments.set(key, [tenant]);

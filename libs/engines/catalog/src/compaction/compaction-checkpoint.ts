@@ -1,5 +1,6 @@
 /** Checkpoints of the compactors' log (FORMAT.md): a root that names parts, or everything in one object. */
-import { ByteReader, ByteWriter, crc32c } from '@loki/bytes';
+import { ByteWriter, crc32c } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import type { DeadSegment } from '../logs/catalog-state.ts';
 import {
   deadParts,
@@ -11,12 +12,12 @@ import {
 } from '../logs/checkpoint-parts.ts';
 import type { CheckpointFormat, CheckpointPart, PartRef } from '../logs/checkpoint-parts.ts';
 import { compactionKeys, compactionPartPrefix } from '../logs/keys.ts';
-import { appendChecksum, decode } from '../logs/manifest.ts';
+import { appendChecksum, decode, getList, isOfKind } from '../logs/manifest.ts';
 import { packed, partBytesMax, unpacked, wholeBytesMax } from '../logs/packed-body.ts';
 import { groupBytesDefault } from '../logs/segment-groups.ts';
 import type { PartIdentity } from '../logs/segment-groups.ts';
 import type { CompactedDay, DayPart, ReplacedInput } from './compacted-day.ts';
-import { getCompacted, getList, getRange, putCompacted, putRange } from './compaction-manifest.ts';
+import { getCompacted, getRange, putCompacted, putRange } from './compaction-manifest.ts';
 import type { CompactedSegment } from './compaction-manifest.ts';
 
 /** `LMC1`: everything in one object. The last byte is the version. */
@@ -119,7 +120,7 @@ export function decodeCompactions(
   key: string,
   state: StoredCompactions,
 ): PartRef[] | undefined {
-  if (bytes.length >= 4 && new ByteReader(bytes).u32() === rootMagic) {
+  if (isOfKind(bytes, rootMagic)) {
     return decode(bytes, key, rootMagic, (reader) => {
       state.number = reader.uvarint();
       return getPartRefs(reader);

@@ -1,7 +1,7 @@
 /** Manifests of the compactors' log (FORMAT.md). */
 import { ByteWriter } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
-import { decode, getTexts, putTexts, appendChecksum } from '../logs/manifest.ts';
+import { appendChecksum, decode, getList, getTexts, putTexts } from '../logs/manifest.ts';
 
 /** A range of the write log's records of one partition. */
 export interface RecordRange {
@@ -63,7 +63,6 @@ export function joinCompactions(manifests: readonly CompactionManifest[]): Compa
 
 /** `LME1`. The last byte is the version. */
 const magic = 0x3145_4d4c;
-const listMax = 1_000_000;
 
 export function encodeCompactionManifest(manifest: CompactionManifest): Buffer {
   const writer = new ByteWriter(512);
@@ -130,12 +129,6 @@ export function getCompacted(reader: ByteReader): CompactedSegment {
     createdMs: reader.uvarint(),
     sources: getList(reader, () => getRange(reader)),
   };
-}
-
-export function getList<T>(reader: ByteReader, read: () => T, max = listMax): T[] {
-  const list: T[] = [];
-  for (let remaining = reader.count(max); remaining > 0; remaining--) list.push(read());
-  return list;
 }
 
 export function putRange(writer: ByteWriter, range: RecordRange): void {

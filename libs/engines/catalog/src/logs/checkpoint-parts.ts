@@ -1,6 +1,7 @@
 /** Elements that all checkpoints in parts share (FORMAT.md): names of parts, and dead segments. */
 import type { ByteReader, ByteWriter } from '@loki/bytes';
 import type { DeadSegment } from './catalog-state.ts';
+import { getList } from './manifest.ts';
 import type { PartIdentity } from './segment-groups.ts';
 
 /** Bytes of a SHA-256 that name a part. */
@@ -61,13 +62,12 @@ export function putPartRefs(writer: ByteWriter, parts: readonly PartRef[]): void
 }
 
 export function getPartRefs(reader: ByteReader): PartRef[] {
-  const parts: PartRef[] = [];
-  for (let remaining = reader.count(partsMax); remaining > 0; remaining--) {
+  const read = (): PartRef => {
     const number = reader.uvarint();
     const hash = reader.bytes(hashBytes).toString('hex');
-    parts.push({ number, hash, sizeBytes: reader.uvarint() });
-  }
-  return parts;
+    return { number, hash, sizeBytes: reader.uvarint() };
+  };
+  return getList(reader, read, partsMax);
 }
 
 /** Dead segments in parts, in their order. */
@@ -91,9 +91,5 @@ export function putDead(writer: ByteWriter, segments: readonly DeadSegment[]): v
 }
 
 export function getDead(reader: ByteReader): DeadSegment[] {
-  const segments: DeadSegment[] = [];
-  for (let remaining = reader.count(listMax); remaining > 0; remaining--) {
-    segments.push({ key: reader.sizedText(), droppedMs: reader.uvarint() });
-  }
-  return segments;
+  return getList(reader, () => ({ key: reader.sizedText(), droppedMs: reader.uvarint() }), listMax);
 }

@@ -1,11 +1,20 @@
 /** Checkpoints of a partition's catalog (FORMAT.md): a root that names parts, or everything in one object. */
-import { ByteReader, ByteWriter } from '@loki/bytes';
+import { ByteWriter } from '@loki/bytes';
+import type { ByteReader } from '@loki/bytes';
 import { CatalogState } from './catalog-state.ts';
 import type { DeadSegment } from './catalog-state.ts';
 import { deadParts, deadPerPart, getDead, getPartRefs, putDead, putPartRefs } from './checkpoint-parts.ts';
 import type { CheckpointFormat, CheckpointPart, PartRef } from './checkpoint-parts.ts';
 import { checkpointPartPrefix, checkpointPrefix } from './keys.ts';
-import { decode, getSegment, getWriters, putSegment, putWriters, appendChecksum } from './manifest.ts';
+import {
+  appendChecksum,
+  decode,
+  getSegment,
+  getWriters,
+  isOfKind,
+  putSegment,
+  putWriters,
+} from './manifest.ts';
 import { packed, partBytesMax, unpacked, wholeBytesMax } from './packed-body.ts';
 import type { LiveSegment, PartIdentity, SegmentGroup } from './segment-groups.ts';
 
@@ -85,7 +94,7 @@ export function encodePart({ live, dead }: PartContent): Buffer {
  * @throws LokiError `corrupt`, with `key`
  */
 export function decodeCheckpoint(bytes: Uint8Array, key: string, state: CatalogState): PartRef[] | undefined {
-  if (bytes.length >= 4 && new ByteReader(bytes).u32() === rootMagic) {
+  if (isOfKind(bytes, rootMagic)) {
     return decode(bytes, key, rootMagic, (reader) => {
       getHead(reader, state);
       return getPartRefs(reader);
