@@ -7,6 +7,22 @@ import type { Answer } from './test/server.ts';
 
 afterEach(stopAll);
 
+/** A server that answers no push before `release`. */
+async function startHolding(inflightBodyBytesMax: number, timers: ManualTime) {
+  const held = Promise.withResolvers<void>();
+  let begun = 0;
+  const { port } = await start(
+    (server) =>
+      server.handle('push', async () => {
+        begun++;
+        await held.promise;
+        return { status: 204 };
+      }),
+    { inflightBodyBytesMax, timers },
+  );
+  return { port, begunCount: () => begun, release: () => held.resolve() };
+}
+
 describe('bodies', () => {
   test('arrive whole, also in chunks of unknown number', async () => {
     const { port } = await start((server) =>
@@ -45,22 +61,12 @@ describe('bodies', () => {
 
   test('together they are bounded: overload is told, and passes', async () => {
     const time = new ManualTime();
-    const held = Promise.withResolvers<void>();
-    let begun = 0;
-    const { port } = await start(
-      (server) =>
-        server.handle('push', async () => {
-          begun++;
-          await held.promise;
-          return { status: 204 };
-        }),
-      { inflightBodyBytesMax: 1500, timers: time },
-    );
+    const { port, begunCount, release } = await startHolding(1500, time);
     const post = () => send(port, '/loki/api/v1/push', { method: 'POST', body: Buffer.alloc(800) });
     const first = post();
-    await eventually(() => begun >= 1);
+    await eventually(() => begunCount() >= 1);
     expect(await time.passUntil(post(), 100)).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
-    held.resolve();
+    release();
     expect(await first).toMatchObject({ status: 204, text: '' });
     expect(await post()).toMatchObject({ status: 204 });
   });
@@ -94,17 +100,7 @@ describe('bodies', () => {
 
   test('of one tenant they leave room for those of another', async () => {
     const time = new ManualTime();
-    const held = Promise.withResolvers<void>();
-    let begun = 0;
-    const { port } = await start(
-      (server) =>
-        server.handle('push', async () => {
-          begun++;
-          await held.promise;
-          return { status: 204 };
-        }),
-      { inflightBodyBytesMax: 4000, timers: time },
-    );
+    const { port, begunCount, release } = await startHolding(4000, time);
     const post = (tenant: string, bytes: number) =>
       send(port, '/loki/api/v1/push', {
         method: 'POST',
@@ -112,11 +108,11 @@ describe('bodies', () => {
         headers: { 'x-scope-orgid': tenant },
       });
     const first = [post('a', 1500), post('a', 1500)];
-    await eventually(() => begun >= 2);
+    await eventually(() => begunCount() >= 2);
     expect(await time.passUntil(post('a', 100), 100)).toMatchObject({ status: 503 });
     const other = post('b', 700);
-    await eventually(() => begun >= 3);
-    held.resolve();
+    await eventually(() => begunCount() >= 3);
+    release();
     expect(await other).toMatchObject({ status: 204 });
     expect(await Promise.all(first)).toMatchObject([{ status: 204 }, { status: 204 }]);
     expect(await post('a', 3000)).toMatchObject({ status: 204 });

@@ -45,6 +45,7 @@ export type {
   VolumeBuckets,
 } from './services.ts';
 export type { Tenancy } from './tenancy.ts';
+export { tenantsText } from './tenancy.ts';
 export { storedIntervalsMax } from './services.ts';
 export type { Clock, Random, TimerHandle, Timers } from './time.ts';
 export type { CheckCancelled, Task, TaskOptions, WorkerEnv, Workers } from './workers.ts';

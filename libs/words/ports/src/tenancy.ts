@@ -7,3 +7,8 @@ export interface Tenancy {
   readonly ids: readonly TenantId[];
   readonly isMulti: boolean;
 }
+
+/** The tenants of a request as one text, as the tenant header names them: for logs, traces, and as a key. */
+export function tenantsText({ ids }: Pick<Tenancy, 'ids'>): string {
+  return ids.join('|');
+}

@@ -9,20 +9,22 @@ import { volumeTask } from './volume-task.ts';
 
 const second = 1_000_000_000n;
 
+/** The volume of all streams in one step. */
+const ofAll: StreamsRequest = {
+  tenant,
+  selector: '',
+  startNs: 0n,
+  endNs: 1000n * second,
+  volume: { stepNs: 0n },
+};
+
 function ask(
   rows: readonly TestRow[],
   request: Partial<StreamsRequest> = {},
   from: 'head' | 'store' = 'head',
 ) {
   const bytes = segmentOf(rows);
-  const full: StreamsRequest = {
-    tenant,
-    selector: '',
-    startNs: 0n,
-    endNs: 1000n * second,
-    volume: { stepNs: 0n },
-    ...request,
-  };
+  const full: StreamsRequest = { ...ofAll, ...request };
   const source =
     from === 'head' ? ({ kind: 'bytes', bytes } as const) : ({ kind: 'object', key: 'k' } as const);
   const result = volumeTask.run({ request: full, sources: [source] }, testEnv(new Map([['k', bytes]])));
@@ -91,13 +93,7 @@ test.each([
 
 test('runs of one stream in several records are one stretch with one table of symbols', async () => {
   const sources = three.map((row) => ({ kind: 'bytes' as const, bytes: segmentOf([row]) }));
-  const request: StreamsRequest = {
-    tenant,
-    selector: '{app="a"}',
-    startNs: 0n,
-    endNs: 60n * second,
-    volume: { stepNs: 0n },
-  };
+  const request: StreamsRequest = { ...ofAll, selector: '{app="a"}', endNs: 60n * second };
   const volumes = await volumeTask.run({ request, sources }, testEnv());
   expect(volumes).toHaveLength(1);
   expect(bytesOf(volumes)).toEqual({ 0: 32 });
@@ -117,13 +113,7 @@ test('of many blocks a sample is read, and the rest is taken to be as dense', as
     metadata: level,
   }));
   const bytes = segmentOf(rows, 2048);
-  const request: StreamsRequest = {
-    tenant,
-    selector: '',
-    startNs: 0n,
-    endNs: 4000n * second,
-    volume: { stepNs: 0n },
-  };
+  const request: StreamsRequest = { ...ofAll, endNs: 4000n * second };
   const env = testEnv(new Map([['k', bytes]]));
   const volumes = await volumeTask.run({ request, sources: [{ kind: 'object', key: 'k' }] }, env);
   const lineBytes = 4000 * 60;
@@ -178,8 +168,7 @@ describe('groups of streams', () => {
         );
         const env = () => testEnv(new Map(segments.map((bytes, i) => [`${i}`, bytes])));
         const request: StreamsRequest = {
-          tenant,
-          selector: '',
+          ...ofAll,
           startNs: 100n * second,
           endNs: 1500n * second,
           volume: { stepNs: 400n * second },
@@ -201,14 +190,7 @@ describe('groups of streams', () => {
       // In the order of runs; the last record has them at other places.
       streams: i < 2 ? Int32Array.of(7, 3) : Int32Array.of(3, 7),
     }));
-    const request: StreamsRequest = {
-      tenant,
-      selector: '',
-      startNs: 0n,
-      endNs: 1000n * second,
-      volume: { stepNs: 0n },
-    };
-    const volumes = await volumeTask.run({ request, sources }, testEnv());
+    const volumes = await volumeTask.run({ request: ofAll, sources }, testEnv());
     expect(volumes.map((each) => [each.labels[0][1], each.entries, each.volume!.bytes])).toEqual([
       ['a', 3, [21 + 3 * 8 + 14 + 7]],
       ['b', 3, [21 + 3 * 8 + 14 + 7]],
@@ -217,34 +199,27 @@ describe('groups of streams', () => {
 });
 
 describe('stored volumes that are asked again', () => {
-  const tenants: StreamsRequest = {
-    tenant,
-    selector: '{app="a"}',
-    startNs: 0n,
-    endNs: 1000n * second,
-    volume: { stepNs: 0n },
-  };
+  const ofOneApp: StreamsRequest = { ...ofAll, selector: '{app="a"}' };
   const rows: TestRow[] = [...three, ...three.map((each) => ({ ...each, labels: { app: 'b' } }))];
   const sources = [{ kind: 'object', key: 'k' } as const];
 
   test('are the same, also of streams that were not selected at first', async () => {
     const stored = new Map([['k', segmentOf(rows)]]);
     const env = testEnv(stored);
-    await volumeTask.run({ request: tenants, sources }, env);
-    const all = { ...tenants, selector: '' };
-    const again = await volumeTask.run({ request: all, sources }, env);
-    expect(again).toEqual(await volumeTask.run({ request: all, sources }, testEnv(stored)));
+    await volumeTask.run({ request: ofOneApp, sources }, env);
+    const again = await volumeTask.run({ request: ofAll, sources }, env);
+    expect(again).toEqual(await volumeTask.run({ request: ofAll, sources }, testEnv(stored)));
     expect(again).toHaveLength(2);
-    expect(await volumeTask.run({ request: all, sources }, env)).toEqual(again);
+    expect(await volumeTask.run({ request: ofAll, sources }, env)).toEqual(again);
   });
 
   test('need no block', async () => {
     const env = testEnv(new Map([['k', segmentOf(rows)]]));
-    const volumes = await volumeTask.run({ request: tenants, sources }, env);
+    const volumes = await volumeTask.run({ request: ofOneApp, sources }, env);
     LeafCache.of(env).blocks.clear();
-    expect(await volumeTask.run({ request: tenants, sources }, env)).toEqual(volumes);
+    expect(await volumeTask.run({ request: ofOneApp, sources }, env)).toEqual(volumes);
     expect(LeafCache.of(env).blocks.bytes).toBe(0);
-    await volumeTask.run({ request: { ...tenants, selector: '' }, sources }, env);
+    await volumeTask.run({ request: ofAll, sources }, env);
     expect(LeafCache.of(env).blocks.bytes).toBeGreaterThan(0);
   });
 });

@@ -2,6 +2,7 @@
 import { goJsonString } from '@loki/go';
 import { parseExpr, printLeaf } from '@loki/logql';
 import { LokiError, mib } from '@loki/model';
+import { tenantsText } from '@loki/ports';
 import type { Clock, HttpRequest, HttpResponse, Logger, LogLeafResult, Tenancy } from '@loki/ports';
 import { lineText, pairsJson } from '../answer/encode-result.ts';
 import { runForTenants } from '../frontend/multi-tenant.ts';
@@ -110,7 +111,7 @@ export class ExportApi {
 
   /** @returns a function that frees the place */
   #take(tenancy: Tenancy): () => void {
-    const tenant = tenancy.ids.join('|');
+    const tenant = tenantsText(tenancy);
     const running = this.#running.get(tenant) ?? 0;
     if (running >= exportsMaxPerTenant) {
       throw new LokiError('tooManyRequests', `too many exports at a time (limit: ${exportsMaxPerTenant})`);
@@ -150,7 +151,7 @@ export class ExportApi {
     } finally {
       release();
       logger.info('export', {
-        org_id: request.tenancy.ids.join('|'),
+        org_id: tenantsText(request.tenancy),
         query: request.query,
         entries,
         duration_ms: Math.round(clock.monotonicMs() - startedMs),

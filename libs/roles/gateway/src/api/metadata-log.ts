@@ -1,6 +1,7 @@
 /** Metrics and log line of one request about streams. */
 import { formatGoDuration } from '@loki/go';
 import { fnv1Hash32, LokiError } from '@loki/model';
+import { tenantsText } from '@loki/ports';
 import type { Clock, HttpRequest, HttpResponse, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { parseTags } from '../limits/check-query-limits.ts';
@@ -35,7 +36,7 @@ export async function reported(
   const report = (status: number, failure: object = {}) => {
     const seconds = (clock.monotonicMs() - startedMs) / 1000;
     const { query, range, entries } = note;
-    const tenant = tenancy.ids.join('|');
+    const tenant = tenantsText(tenancy);
     queryMetrics?.answered({
       tenant,
       type,

@@ -4,7 +4,7 @@ import { formatGoDuration } from '@loki/go';
 import { logExprsOf, stageTraits } from '@loki/logql';
 import type { Expr } from '@loki/logql';
 import { fnv1Hash32, LokiError } from '@loki/model';
-import { emptyLeafStats } from '@loki/ports';
+import { emptyLeafStats, tenantsText } from '@loki/ports';
 import type { LeafStats, LogFields, Logger, Tenancy } from '@loki/ports';
 import type { QueryMetrics } from '@loki/telemetry';
 import { cacheNameOf, entriesOf } from '../answer/stats.ts';
@@ -56,7 +56,7 @@ export function reportQuery(
 function countQuery(query: AskedQuery, answer: Answer, metrics: QueryMetrics): void {
   const { stats, result } = answer;
   metrics.answered({
-    tenant: query.tenancy.ids.join('|'),
+    tenant: tenantsText(query.tenancy),
     type: kindOf(query.expr),
     range: query.isInstant ? 'instant' : 'range',
     statusCode: '200',
@@ -83,7 +83,7 @@ function bytesOf({ lineBytes, metadataBytes }: Answer['stats']): number {
 /** The query: its text, type and times. */
 function queryFields(query: AskedQuery, { execSeconds, result }: Answer, nowNs: bigint) {
   return {
-    org_id: query.tenancy.ids.join('|'),
+    org_id: tenantsText(query.tenancy),
     latency: execSeconds > slowSeconds ? 'slow' : 'fast',
     query: query.text,
     query_hash: fnv1Hash32(query.text),
@@ -167,7 +167,7 @@ export function reportFailure(
   const status = error instanceof LokiError ? error.status : 500;
   const type = kindOf(query.expr);
   const range = query.isInstant ? 'instant' : 'range';
-  const tenant = query.tenancy.ids.join('|');
+  const tenant = tenantsText(query.tenancy);
   out.metrics?.answered({
     tenant,
     type,

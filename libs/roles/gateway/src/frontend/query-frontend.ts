@@ -4,6 +4,7 @@ import { QueryThread, evaluate } from '@loki/engine';
 import type { MemoryBudget, QueryOutcome, QueryParams, Work } from '@loki/engine';
 import type { Expr } from '@loki/logql';
 import { LokiError } from '@loki/model';
+import { tenantsText } from '@loki/ports';
 import type {
   CachePolicy,
   HttpRequest,
@@ -255,7 +256,7 @@ export class QueryFrontend {
     const checkClient = () => {
       if (client.aborted) throw new LokiError('clientGone', 'the request was cancelled by the client');
     };
-    return this.#thread.complete(work, checkClient, tenancy?.ids.join('|'));
+    return this.#thread.complete(work, checkClient, tenancy && tenantsText(tenancy));
   }
 
   /** A memory budget for an answer, from its writing until the client has received it. */

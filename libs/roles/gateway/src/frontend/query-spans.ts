@@ -1,6 +1,7 @@
 /** Attributes of the spans of a query and of its parts, for traces: steps *plan* and *cut* of a query. */
 import { printExpr } from '@loki/logql';
 import type { Expr } from '@loki/logql';
+import { tenantsText } from '@loki/ports';
 import type { LeafRequest, Tenancy } from '@loki/ports';
 import type { SpanAttributes } from '@loki/telemetry';
 
@@ -10,7 +11,7 @@ const spanQueryCharsMax = 1024;
 /** Attributes of a query's span. */
 export function queryAttributes(tenancy: Tenancy, expr: Expr): SpanAttributes {
   return {
-    'loki.tenant': tenancy.ids.join('|'),
+    'loki.tenant': tenantsText(tenancy),
     'loki.query': printExpr(expr).slice(0, spanQueryCharsMax),
   };
 }
