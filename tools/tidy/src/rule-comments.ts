@@ -45,13 +45,15 @@ const idioms: ReadonlyMap<string, string> = new Map([
   ['all the same', 'nevertheless'],
   ['at hand', 'available'],
 ]);
+/** A tag behind other words of a line of a block, where no reader and no tool takes it for a tag. */
+const tagBehind = /^\s*\*(?!\/)[^\n@`]*[^\s*@`][^\n@`]* (@(?:param|returns|throws))\b/gm;
 const idiom = new RegExp(`\\b(${[...idioms.keys()].join('|')})\\b`, 'gi');
 
 /** Sentences name their subject, actors and numbers: in all comments and pages. */
 export function checkComments({ files, pages }: Tree): Fault[] {
   const faults: Fault[] = [];
   for (const { path, text } of files) {
-    const words = [...wordsOf(text, ofComment)];
+    const words = [...wordsOf(text, ofComment), ...tagsBehind(text)];
     if (words.length === 0) continue;
     const code = maskComments(text);
     for (const { index, word, fault } of words) {
@@ -69,6 +71,12 @@ export function checkComments({ files, pages }: Tree): Fault[] {
     }
   }
   return faults;
+}
+
+function* tagsBehind(text: string): ReturnType<typeof wordsOf> {
+  for (const { index, 0: line, 1: word } of text.matchAll(tagBehind)) {
+    yield { index: index + line.length - word.length, word, fault: `${word} begins its line` };
+  }
 }
 
 /** The words that stand for a name: at the start of a sentence, and the vague ones anywhere else. */

@@ -103,8 +103,8 @@ export class Admittance {
   /**
    * Takes a place for a request; undefined: it must be refused.
    *
-   * @param holder the tenant; the caller has verified its name, because each holder has a queue of its
-   *   own @param connection of the request
+   * @param holder the tenant; the caller has verified its name, because each holder has a queue of its own
+   * @param connection of the request
    */
   enter(holder: string, connection: Connection): Place | undefined {
     const nowMs = this.#clock.monotonicMs();

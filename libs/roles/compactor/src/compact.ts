@@ -92,7 +92,9 @@ export async function compactDays(
 }
 
 /**
- * Runs batches within a number and a sum of bytes; a batch of more bytes runs alone. @throws the first error
+ * Runs batches within a number and a sum of bytes; a batch of more bytes runs alone.
+ *
+ * @throws the first error
  */
 async function sideBySide(
   batches: readonly MergeBatch<PlannedMerge>[],

@@ -200,12 +200,12 @@ test('a merge of another compactor during the removal: the request waits for the
 });
 
 test('partitions that were added since the last look at their number are waited for, too', async () => {
-  let known = 1;
+  let partitionCount = 1;
   const world: OpenDay = new OpenDay(
     {},
     {
-      partitions: () => world.reader.partitions().slice(0, known),
-      currentPartitions: async () => void (known = 2),
+      partitions: () => world.reader.partitions().slice(0, partitionCount),
+      currentPartitions: async () => void (partitionCount = 2),
       writeLog: { endOffset: async (partition) => partition },
     },
   );

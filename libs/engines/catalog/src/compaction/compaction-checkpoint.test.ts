@@ -146,10 +146,10 @@ test('a part that did not change is not encoded', async () => {
   const { write } = storeOf();
   await write(state);
   fold(state, { changes: [change('tenant-0', 19, 1_000)] });
-  const known = [...format.parts(state)].filter((part) => part?.identity);
-  const unknown = [...format.parts(state)].filter((part) => part && !part.identity);
-  expect(known.length).toBeGreaterThan(30);
-  expect(unknown.length).toBeLessThanOrEqual(3);
+  const unchangedParts = [...format.parts(state)].filter((part) => part?.identity);
+  const changedParts = [...format.parts(state)].filter((part) => part && !part.identity);
+  expect(unchangedParts.length).toBeGreaterThan(30);
+  expect(changedParts.length).toBeLessThanOrEqual(3);
 });
 
 test('an erased segment changes its day, and no longer counts', async () => {

@@ -161,8 +161,8 @@ export class PartitionLayout implements Partitions {
    * store has none, or the next stage of a change. Each process that writes calls it periodically.
    *
    * @param countedMs time at which the write log stated its number, on the monotonic clock. When all of its
-   *   partitions are in use, no later manifest can exist, and the store is read rarely. @returns whether all
-   *   steps are done
+   *   partitions are in use, no later manifest can exist, and the store is read rarely
+   * @returns whether all steps are done
    */
   async advance(logPartitions: number, countedMs = Number.NEGATIVE_INFINITY): Promise<boolean> {
     const { clock, logger } = this.#options;

@@ -60,7 +60,8 @@ export class NumberedObjects {
    * get. The first gets run one by one, because mostly no or one object is new; later ones run side by side.
    *
    * @returns `sealed` when the next objects may have been removed: a checkpoint covers them. Objects read
-   *   before are sound. @throws the failure of a get, after the objects before it were read
+   *   before are sound
+   * @throws the failure of a get, after the objects before it were read
    */
   async read(
     first: number,

@@ -120,10 +120,13 @@ export class ResolvedStreams {
       this.#rows = longer;
     }
     this.#double[0] = hash;
-    const [high, low] = this.#words;
+    const [firstWord, secondWord] = this.#words;
     const shape = this.#shape({ ...rest, names: labels.names });
     const sizes = [at, end - start, textBytes.length];
-    this.#rows.set([key.hash, scope, shape, ...sizes, form, placementHash, high, low], row * fieldCount);
+    this.#rows.set(
+      [key.hash, scope, shape, ...sizes, form, placementHash, firstWord, secondWord],
+      row * fieldCount,
+    );
   }
 
   /** Frees the texts at once. Nothing can be found afterwards. */

@@ -40,7 +40,7 @@ export class StreamCache {
   readonly #generationBytesMax: number;
   #young = new ResolvedStreams();
   #old: ResolvedStreams | undefined;
-  /** Numbers of tenants, backfills and forms; the map starts anew with a generation. */
+  /** Numbers of tenants, backfills and forms; dropped when their texts take half of a generation. */
   readonly #scopes = new Map<string, number>();
   #scopeBytes = 0;
   #nextScope = 0;
