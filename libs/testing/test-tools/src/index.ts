@@ -1,5 +1,6 @@
 /** Public exports of the helpers of tests. */
 export { certify } from './certificates.ts';
+export { collectGarbage } from './collect-garbage.ts';
 export { expectCost, expectCostGrowth, unitOfCost } from './cost.ts';
 export { DashboardClient } from './dashboard-client.ts';
 export { eventually, eventuallyHolds } from './eventually.ts';

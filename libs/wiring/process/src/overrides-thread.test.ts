@@ -6,6 +6,7 @@ import { ConfigError, RuntimeConfig } from '@loki/config';
 import type { OverridesRequest } from '@loki/config';
 import type { Logger } from '@loki/ports';
 import { NodeTimers } from '@loki/runtime';
+import { collectGarbage } from '@loki/test-tools';
 import { overridesReader } from './overrides-thread.ts';
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
@@ -32,6 +33,7 @@ const cpuMs = () => {
 
 /** The most CPU time that this thread spent on one turn of its loop while `work` went on. */
 async function longestTurn(work: () => Promise<void>): Promise<number> {
+  collectGarbage();
   let longestMs = 0;
   let beforeMs = cpuMs();
   const endTurn = () => {

@@ -2,12 +2,10 @@
  * Protects tails: each line once, in Loki's frames, over history and what comes in; and this process from
  * clients that are slow, many, or never leave.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Limits } from '@loki/config';
 import { loadHash } from '@loki/model';
 import type { LeafRequest, LogLeafResult, StreamVolume, TailFrame, Timers } from '@loki/ports';
-import { eventually } from '@loki/test-tools';
+import { collectGarbage, eventually } from '@loki/test-tools';
 import { clock, getRequest, logResult, nowNs, tenancyOf, testFrontend } from '../test/gateway.ts';
 import type { TestRow } from '../test/gateway.ts';
 import { TailApi } from './tail-api.ts';
@@ -267,8 +265,6 @@ test('each message has a turn of the event loop', async () => {
 });
 
 test('a client that stands still holds one message: the rest of its rows is let go, and told', async () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const source = new Source();
   const timers = new Later();
   const { client } = open(apiOf(source, timers));
@@ -279,7 +275,7 @@ test('a client that stands still holds one message: the rest of its rows is let 
   await eventually(() => timers.delays.includes(1_000));
   const isHeld = async () => {
     await new Promise((resolve) => setImmediate(resolve));
-    collect();
+    collectGarbage();
     return lines.deref() !== undefined;
   };
   expect(await isHeld()).toBe(true);
