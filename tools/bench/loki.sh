@@ -41,12 +41,18 @@ stop() {
   rm -f "$data/pid"
 }
 
+# Merges what was flushed, as the peers' drivers do, and waits for the end.
+merge() {
+  curl -sf -X POST "$url/compactor/merge" >/dev/null
+  while curl -sf "$url/compactor/status" | grep -q '"isRunning":true'; do sleep 0.2; done
+}
+
 case ${1:-} in
   info) printf '{"name":"ours","url":"%s","dialect":"loki","push":"/loki/api/v1/push","tenant":"fake"}\n' "$url" ;;
   start) start ;;
   stop) stop ;;
   pids) cat "$data/pid" ;;
-  flush) curl -sf -X POST "$url/flush" >/dev/null; stop; start ;;
+  flush) curl -sf -X POST "$url/flush" >/dev/null; merge; stop; start ;;
   dirs) echo "$data/data" ;;
   dirs_aux) echo "$data/log" ;;
   wipe) stop; rm -rf "$data" ;;

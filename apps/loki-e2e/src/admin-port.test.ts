@@ -44,6 +44,7 @@ test.each([
 
 test('a flush is a route of the admin port only', async () => {
   expect(await statuses('/flush', 'POST')).toEqual({ clients: 404, operators: 204 });
+  expect(await statuses('/compactor/merge', 'POST')).toEqual({ clients: 404, operators: 202 });
 });
 
 test.each(['/ready', '/healthz', '/loki/api/v1/status/buildinfo'])('%s is answered on both', async (path) => {

@@ -124,6 +124,7 @@ export const routes = {
   ingesterShutdown: act('/ingester/shutdown', getPost),
   ingesterPartitions: admin('/ingester/partitions'),
   compactorStatus: admin('/compactor/status'),
+  compactorMerge: act('/compactor/merge', post),
   partitions: admin('/partitions'),
   processUsage: admin('/usage/process'),
   usage: admin('/usage'),

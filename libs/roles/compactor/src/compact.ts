@@ -59,12 +59,14 @@ function unique<T extends { readonly key: string }>(refs: readonly T[]): T[] {
  * Merges the segments of many days until no merge is planned. Merges with the same inputs read them once and
  * are committed together; several such batches run side by side.
  *
+ * @param isForced all flushed segments are merged, even if they are few or young
  * @returns the days that failed; the others are done
  */
 export async function compactDays(
   deps: CompactorDeps,
   works: readonly DayWork[],
   signal?: AbortSignal,
+  isForced = false,
 ): Promise<FailedDay[]> {
   const { clock, options } = deps;
   const failures: FailedDay[] = [];
@@ -72,7 +74,7 @@ export async function compactDays(
   for (let round = 0; round < mergesMax && remaining.length > 0; round++) {
     const plans = remaining.flatMap((work): PlannedMerge[] => {
       const inventory = inventoryOf(deps, work.tenant, work.day);
-      const plan = planDay(inventory, clock.nowMs(), options);
+      const plan = planDay(inventory, clock.nowMs(), options, isForced);
       return plan ? [{ ...plan, work }] : [];
     });
     const parallelism = Math.max(1, Math.min(batchesMax, deps.workers.parallelism));

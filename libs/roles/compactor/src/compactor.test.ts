@@ -83,6 +83,35 @@ describe('compaction', () => {
     expect(world.bucket.overwritten).toEqual([]);
   });
 
+  test('a merge on request takes few and young segments of an open day, also while a round runs', async () => {
+    const world = new TestWorld(17);
+    await world.do(world.reader.refresh());
+    const { compactor } = world.compactor();
+    compactor.start();
+    for (const duringRound of [false, true]) {
+      world.append(randomRows(world.random, 30, [0]));
+      await world.flush(0);
+      await world.flush(1);
+      await world.do(compactor.runOnce());
+      const before = compactor.status().merges;
+      if (duringRound) void compactor.runOnce();
+      compactor.mergeAll();
+      expect(compactor.status().isRunning).toBe(true);
+      // Less than the interval: an ordinary round cannot be the one that merges.
+      for (let seconds = 0; compactor.status().isRunning && seconds < 500; seconds++) await world.pass(1_000);
+      expect(compactor.status().isRunning).toBe(false);
+      expect(compactor.status().merges).toBeGreaterThan(before);
+      await world.do(world.reader.refresh());
+      const flushed = world.reader
+        .tenants()
+        .flatMap((tenant) => world.reader.segmentsFor(tenant, 0n, epochNs * 2n));
+      expect(flushed.map(({ key }) => key).filter((key) => key.startsWith('segments/'))).toEqual([]);
+      await expectSameAnswers(world, 10, `during a round: ${duringRound}`);
+    }
+    expect(world.errors).toEqual([]);
+    await world.do(compactor.stop());
+  });
+
   test('needles are found by the filters of flushed and of compacted blocks', async () => {
     const world = new TestWorld(9);
     await world.do(world.reader.refresh());

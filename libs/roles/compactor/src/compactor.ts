@@ -37,6 +37,8 @@ export class Compactor {
   readonly #stopping = new AbortController();
   #timer: TimerHandle | undefined;
   #round: Promise<void> | undefined;
+  /** An operator asked for a round of all merges that has not begun. */
+  #isMergeRequested = false;
   #lastRound: CompactorStatus['lastRound'];
   #done = { merges: 0, inputBytes: 0, outputBytes: 0 };
 
@@ -88,6 +90,21 @@ export class Compactor {
     return this.#round;
   }
 
+  /**
+   * Begins a round that merges all flushed segments, even few and young ones, as soon as the current round
+   * ends. Reads and writes the merged segments once: the outputs of an open day are merged again when it
+   * closes.
+   */
+  mergeAll(): void {
+    this.#isMergeRequested = true;
+    const begin = () => {
+      this.#timer?.cancel();
+      this.#plan(0);
+    };
+    if (this.#round) void this.#round.then(begin, begin);
+    else begin();
+  }
+
   /** Days with pending merges: the backlog. */
   backlog(): number {
     return this.#waiting().length;
@@ -99,7 +116,7 @@ export class Compactor {
       backlogMerges: waiting.length,
       backlogBytes: waiting.reduce((sum, { bytes }) => sum + bytes, 0),
       waiting: waiting.sort((a, b) => b.bytes - a.bytes).slice(0, waitingDaysMax),
-      isRunning: this.#round !== undefined,
+      isRunning: this.#round !== undefined || this.#isMergeRequested,
       ...(this.#lastRound ? { lastRound: this.#lastRound } : {}),
       ...this.#done,
       intervalMs: this.#deps.options.intervalMs,
@@ -118,17 +135,17 @@ export class Compactor {
 
   #plan(delayMs: number): void {
     if (this.#stopping.signal.aborted) return;
+    const planNext = () => this.#plan(this.#deps.options.intervalMs);
     this.#timer = this.#deps.timers.after(delayMs, () => {
-      void this.runOnce().then(
-        () => this.#plan(this.#deps.options.intervalMs),
-        () => this.#plan(this.#deps.options.intervalMs),
-      );
+      void this.runOnce().then(planNext, planNext);
     });
   }
 
   async #run(): Promise<void> {
     const { catalog, catchUp, requests, metrics } = this.#deps;
     const { signal } = this.#stopping;
+    const isForced = this.#isMergeRequested;
+    this.#isMergeRequested = false;
     metrics.running(this.#sweeps());
     await this.#timed(
       (outcome) => metrics.compacted(outcome),
@@ -138,7 +155,8 @@ export class Compactor {
         const works = this.#days().map(([tenant, day]) => {
           return { tenant, day, removals: this.#remover.expiry(tenant).removals };
         });
-        const failures = await compactDays(this.#deps, works, signal);
+        const failures = isForced ? await compactDays(this.#deps, works, signal, true) : [];
+        failures.push(...(await compactDays(this.#deps, works, signal)));
         for (const { tenant, day, error } of failures) {
           this.#report('a day could not be compacted', error, { tenant, day: dayText(day) });
         }

@@ -61,6 +61,8 @@ export interface CompactorRole {
   /** Absent unless retention is on. */
   readonly deletes?: DeletesApi;
   status(): CompactorStatus;
+  /** Begins a merge of all flushed segments of this process's share. */
+  mergeAll(): void;
   stop(): Promise<void>;
 }
 
@@ -103,6 +105,7 @@ export function startCompactor(deps: CompactorRoleDeps): CompactorRole {
   return {
     deletes,
     status: () => compactor.status(),
+    mergeAll: () => compactor.mergeAll(),
     async stop() {
       await Promise.all([ends?.close(), compactor.stop()]);
     },

@@ -1,4 +1,7 @@
-/** `/partitions` and `/compaction`: the state of the whole system, from any process. */
+/**
+ * `/partitions` and `/compaction`: the state of the whole system, from any process; `/compactor/merge`: work
+ * of one.
+ */
 import type { CompactorStatus } from '@loki/compactor';
 import type { Config } from '@loki/config';
 import type { PartitionStatus } from '@loki/ingester';
@@ -15,6 +18,17 @@ export function ownStatusHandlers({ ingester, compactor }: Roles): Handlers {
       ? { ingesterPartitions: async () => jsonResponse({ partitions: await ingester.status() }) }
       : {}),
     ...(compactor ? { compactorStatus: () => jsonResponse(compactor.status()) } : {}),
+  };
+}
+
+/** Work of this process alone that operators request. */
+export function ownWorkHandlers({ compactor }: Roles): Handlers {
+  if (!compactor) return {};
+  return {
+    compactorMerge: () => {
+      compactor.mergeAll();
+      return Promise.resolve({ status: 202, headers: {}, body: '' });
+    },
   };
 }
 

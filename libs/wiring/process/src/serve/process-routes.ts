@@ -21,7 +21,7 @@ import { ruleHandlers, ruleRoutes } from '../roles/ruler-role.ts';
 import type { MemoryBounds } from '../stores/memory-bounds.ts';
 import { withinDeadline } from './flush-deadline.ts';
 import type { HttpPorts } from './http-ports.ts';
-import { ownStatusHandlers, systemStatusHandlers } from './operator-routes.ts';
+import { ownStatusHandlers, ownWorkHandlers, systemStatusHandlers } from './operator-routes.ts';
 import { ownUsageHandlers, systemUsageHandlers } from './usage-routes.ts';
 
 interface RouteDeps {
@@ -83,7 +83,7 @@ export function routeProcess(deps: RouteDeps): void {
   routeRings(deps);
   const usage = { ...deps, instance: deps.rings.id };
   const own = { ...ownStatusHandlers(roles), ...ownUsageHandlers(usage) };
-  server.handleAll(own);
+  server.handleAll({ ...own, ...ownWorkHandlers(roles) });
   server.handleAll(systemStatusHandlers({ ...deps, own }));
   server.handleAll(systemUsageHandlers({ ...usage, own }));
   serveOthers(deps, own);
