@@ -45,6 +45,15 @@ stop() {
 merge() {
   curl -sf -X POST "$url/compactor/merge" >/dev/null
   while curl -sf "$url/compactor/status" | grep -q '"isRunning":true'; do sleep 0.2; done
+  find "$data/data/chunks/segments" -type f >"$data/replaced"
+}
+
+# The stored data without the segments that the merge replaced: a compactor deletes these after three hours.
+live() {
+  rm -rf "$data/live"
+  cp -al "$data/data" "$data/live"
+  [ ! -f "$data/replaced" ] || sed "s|^$data/data/|$data/live/|" "$data/replaced" | xargs -r rm -f
+  echo "$data/live"
 }
 
 case ${1:-} in
@@ -53,7 +62,7 @@ case ${1:-} in
   stop) stop ;;
   pids) cat "$data/pid" ;;
   flush) curl -sf -X POST "$url/flush" >/dev/null; merge; stop; start ;;
-  dirs) echo "$data/data" ;;
+  dirs) live ;;
   dirs_aux) echo "$data/log" ;;
   wipe) stop; rm -rf "$data" ;;
   *) echo "usage: $0 info|start|stop|pids|flush|dirs|dirs_aux|wipe" >&2; exit 2 ;;
