@@ -1,5 +1,6 @@
 /** Counts requests to an object store during a benchmark. */
 import type { Protocol } from '@loki/services';
+import { isSegmentRead } from './store-weather.ts';
 
 /** Requests to a bucket during one query. */
 export interface StoreUse {
@@ -37,9 +38,8 @@ export class CountedRequests {
     return {
       // A request without a body is written at once.
       observe: (chunk) => {
-        const [line] = chunk.toString('latin1', 0, 1024).split('\r\n', 1);
         exchange = undefined;
-        if (!/^GET \/[^/?]+\/(?:segments|compacted)\//.test(line)) return;
+        if (!isSegmentRead(chunk)) return;
         this.#requests++;
         exchange = { trip: this.#trips + 1, bytesLeft: undefined };
       },

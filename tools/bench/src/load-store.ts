@@ -19,16 +19,27 @@ interface Batch {
   readonly l: number;
 }
 
+/** How the data lies in the bucket. */
+interface StoreLayout {
+  /** After this many batches everything is flushed; 0: once at the end, and then compacted. */
+  readonly batchesPerFlush: number;
+}
+
 /**
- * Pushes a data set unless the work directory says that it was, and waits until compaction has nothing to do
- * any more.
+ * Pushes a data set unless the work directory says that it was. A layout without flushes in between waits
+ * until compaction has nothing to do any more.
  */
-export async function loadStore(server: StoreProcess, set: DataSet, work: string): Promise<void> {
+export async function loadStore(
+  server: StoreProcess,
+  set: DataSet,
+  { work, batchesPerFlush }: StoreLayout & { readonly work: string },
+): Promise<void> {
   const marker = path.join(work, 'loaded.json');
-  const identity = JSON.stringify({ startMs: set.startMs, endMs: set.endMs, needle: set.needles.uuid });
+  const { startMs, endMs, needles } = set;
+  const identity = JSON.stringify({ startMs, endMs, needle: needles.uuid, batchesPerFlush });
   if (fs.existsSync(marker)) {
     if (fs.readFileSync(marker, 'utf8') === identity) return;
-    throw new Error(`${work} holds another data set: give another --work directory`);
+    throw new Error(`${work} holds another data set or layout: give another --work directory`);
   }
   await server.start(0);
   const file = path.join(set.directory, 'main.proto');
@@ -39,10 +50,11 @@ export async function loadStore(server: StoreProcess, set: DataSet, work: string
     fs.readSync(bodies, body, 0, l, o);
     await server.push(body, storeTenant);
     if (number % warmEvery === 0) await server.push(body, warmTenant);
+    if (batchesPerFlush > 0 && (number + 1) % batchesPerFlush === 0) await server.flush();
   }
   fs.closeSync(bodies);
   await server.flush();
-  await untilCompacted(server);
+  if (batchesPerFlush === 0) await untilCompacted(server);
   await server.stop();
   fs.writeFileSync(marker, identity);
 }

@@ -3,10 +3,11 @@
  * with filled caches. One process on MinIO behind a link that delays each request.
  *
  *     npm run bench:store -- --data DIR [--work DIR] [--delay-ms 30] [--cache-mb 512] [--only needle_all,...]
- *         [--tree DIR]
+ *         [--tree DIR] [--batches-per-flush N --partitions P] [--day slow|refusing|narrow]
  *
  * DIR holds a data set of the benchmark harness that ends before today, so that its day is compacted whole.
- * The stored data stays in the work directory, and the next run uses it again.
+ * The stored data stays in the work directory, and the next run uses it again. With --batches-per-flush it is
+ * flushed so often and not compacted: P segments for each N batches of 1 MB.
  *
  * - `first`: the first query of a process, which also compiles its code.
  * - `cold`: the caches are empty; a query of another tenant has compiled the code.
@@ -24,6 +25,7 @@ import { loadStore, storeTenant, warmTenant } from './load-store.ts';
 import { StoreProcess } from './store-process.ts';
 import { readDataSet, storeQueries } from './store-queries.ts';
 import type { StoreQuery } from './store-queries.ts';
+import { isStoreDay, storeDays, weatherOf } from './store-weather.ts';
 
 const { values: options } = readOptions(import.meta.filename, {
   options: {
@@ -35,12 +37,19 @@ const { values: options } = readOptions(import.meta.filename, {
     /** Another checkout whose process is measured. */
     tree: { type: 'string', default: path.join(import.meta.dirname, '../../..') },
     json: { type: 'string', default: '' },
+    'batches-per-flush': { type: 'string', default: '0' },
+    partitions: { type: 'string', default: '1' },
+    /** Queries run on such a day of the store (store-weather.ts). */
+    day: { type: 'string', default: 'fine' },
   },
 });
 
 if (options.data === undefined) {
   endWithUsageError('--data DIR, a data set of the benchmark harness, is missing');
 }
+const { day } = options;
+if (!isStoreDay(day)) endWithUsageError(`--day ${day} is none of ${storeDays.join(', ')}`);
+const batchesPerFlush = Number(options['batches-per-flush']);
 const binary = findMinio(servicesCache);
 if (binary === undefined) {
   console.log('skipped: there is no MinIO; set MINIO_BINARY');
@@ -63,12 +72,15 @@ const server = new StoreProcess({
   directory: work,
   endpoint: `http://127.0.0.1:${linkPort}`,
   bucket,
+  partitions: Number(options.partitions),
+  compacts: batchesPerFlush === 0,
 });
 
 try {
   const set = readDataSet(data);
-  await loadStore(server, set, work);
+  await loadStore(server, set, { work, batchesPerFlush });
   link.delayMs = Number(options['delay-ms']);
+  link.weather = weatherOf(day);
   const queries = storeQueries(set).filter(({ id }) => only === '' || only.split(',').includes(id));
   const cacheMib = Number(options['cache-mb']);
   const rows = [];

@@ -11,6 +11,9 @@ interface StoreProcessOptions {
   readonly directory: string;
   readonly endpoint: string;
   readonly bucket: string;
+  readonly partitions: number;
+  /** False: flushed segments stay as they are. */
+  readonly compacts: boolean;
 }
 
 /** The answer of `/compaction`. */
@@ -97,7 +100,7 @@ export class StoreProcess {
   }
 
   #config(port: number, grpcPort: number, cacheMib: number): unknown {
-    const { directory, endpoint, bucket } = this.#options;
+    const { directory, endpoint, bucket, partitions, compacts } = this.#options;
     return {
       auth_enabled: true,
       server: { http_listen_port: port, grpc_listen_port: grpcPort },
@@ -106,7 +109,8 @@ export class StoreProcess {
       storage_config: {
         aws: { endpoint, bucketnames: bucket, access_key_id: minioUser, secret_access_key: minioPassword },
       },
-      compactor: { compaction_interval: '5s' },
+      write_log: { partitions },
+      compactor: { compaction_interval: compacts ? '5s' : '1000h' },
       limits_config: {
         ingestion_rate_mb: 1024,
         ingestion_burst_size_mb: 1024,

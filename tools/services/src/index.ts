@@ -2,7 +2,7 @@
 export { Daemon } from './daemon.ts';
 export { installJars, KafkaBrokers, kafkaLacks } from './kafka.ts';
 export { Link } from './link.ts';
-export type { Protocol } from './link.ts';
+export type { Protocol, Weather } from './link.ts';
 export { findMinio, makeBucket, minioPassword, minioUser, startMinio } from './minio.ts';
 export type { RunningMinio } from './minio.ts';
 export { PushAnswers } from './protocols.ts';

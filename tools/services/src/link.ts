@@ -18,6 +18,14 @@ export interface Protocol {
   answers(chunk: Buffer): boolean;
 }
 
+/** Bad days of a server behind a link. */
+export interface Weather {
+  /** Before bytes of a client go on: a further delay in ms, or an answer in the server's place. */
+  request(chunk: Buffer): { readonly delayMs: number; readonly answer?: Buffer };
+  /** Milliseconds until a client has received that many bytes of the server, behind all earlier ones. */
+  answerMs(bytes: number): number;
+}
+
 interface Cuts {
   left: number;
   readonly every: number;
@@ -29,6 +37,8 @@ interface Cuts {
 export class Link {
   /** Delay of each chunk of a client to the server: an HTTP request without a body is delayed once. */
   delayMs = 0;
+  /** Absent: a fine day. */
+  weather: Weather | undefined;
   #mode: LinkMode = 'pass';
   readonly #target: number;
   readonly #server: net.Server;
@@ -93,12 +103,16 @@ export class Link {
     const protocol = this.#protocol?.();
     client.on('data', (chunk: Buffer) => {
       protocol?.observe(chunk);
-      if (this.delayMs === 0) target.write(chunk);
-      else setTimeout(() => target.write(chunk), this.delayMs);
+      const { delayMs = 0, answer } = this.weather?.request(chunk) ?? {};
+      const send = (): void => void (answer ? client.write(answer) : target.write(chunk));
+      if (this.delayMs + delayMs === 0) send();
+      else setTimeout(send, this.delayMs + delayMs);
     });
     target.on('data', (chunk: Buffer) => {
       const matters = protocol?.answers(chunk) ?? false;
+      const delayMs = this.weather?.answerMs(chunk.length) ?? 0;
       if (this.#mode === 'mute' || (matters && this.#isCut())) end();
+      else if (delayMs > 0) setTimeout(() => client.write(chunk), delayMs);
       else client.write(chunk);
     });
     if (this.#mode === 'stop') {

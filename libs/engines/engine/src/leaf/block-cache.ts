@@ -1,6 +1,7 @@
 /** A worker's cache of decoded blocks: step *fetch, scan* of a query. */
 import type { BlockInfo } from '@loki/segment';
 import { PartedBlock } from './parted-block.ts';
+import type { Fetch } from './parted-block.ts';
 
 /** Share of the cache for young blocks, which have not yet been read repeatedly. */
 const youngShare = 1 / 8;
@@ -35,6 +36,8 @@ export class BlockCache {
   readonly #bytesMax: number;
   /** Prefetched blocks that no scan has used yet. */
   readonly #ahead = new Map<string, PartedBlock>();
+  /** Blocks of which columns are being fetched: other scans wait for these, and do not fetch them again. */
+  readonly #fetching = new Map<string, PartedBlock>();
   /**
    * Young blocks in order of arrival. Uses close together, by panels that read at the same time, count as one
    * use: they do not predict when the block will be read again.
@@ -58,7 +61,7 @@ export class BlockCache {
 
   /** The block of `key`, created without columns if it is not cached. */
   entry(key: string, info: BlockInfo): PartedBlock {
-    let block = this.peek(key) ?? this.#ahead.get(key);
+    let block = this.peek(key) ?? this.#ahead.get(key) ?? this.#fetching.get(key);
     if (!block) {
       block = new PartedBlock(info);
       this.#ahead.set(key, block);
@@ -72,9 +75,24 @@ export class BlockCache {
     return (this.#old.get(key) ?? this.#young.get(key))?.block;
   }
 
+  /** The block of `key` of which columns are being fetched, whether or not it will be cached. */
+  fetching(key: string): PartedBlock | undefined {
+    return this.#fetching.get(key);
+  }
+
+  /** Notes that a part of the block is being fetched, for scans that need the same part meanwhile. */
+  fetch(key: string, block: PartedBlock, part: Omit<Fetch, 'done'>, done: Promise<void>): void {
+    this.#fetching.set(key, block);
+    block.expect({ ...part, done });
+    const end = (): void => {
+      if (this.#fetching.get(key) === block && !block.isFetching) this.#fetching.delete(key);
+    };
+    done.then(end, end);
+  }
+
   /** Empties the cache. */
   clear(): void {
-    for (const blocks of [this.#ahead, this.#young, this.#old, this.#uses]) blocks.clear();
+    for (const blocks of [this.#ahead, this.#fetching, this.#young, this.#old, this.#uses]) blocks.clear();
     this.#youngBytes = this.#oldBytes = 0;
   }
 

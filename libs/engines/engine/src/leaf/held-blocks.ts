@@ -1,7 +1,7 @@
 /** Decoded blocks of one scan, held in the worker's cache until the scan releases them. */
 import type { BlockInfo, Section } from '@loki/segment';
 import type { BlockCache } from './block-cache.ts';
-import type { PartedBlock } from './parted-block.ts';
+import type { Fetch, PartedBlock } from './parted-block.ts';
 
 export function blockKey(segment: string, section: Section, info: BlockInfo): string {
   return `${segment}\u0000${section.tenant}\u0000${info.index}`;
@@ -37,6 +37,11 @@ export class HeldBlocks {
       entry.holders++;
     }
     return entry;
+  }
+
+  /** Notes that columns of a held block are being fetched. */
+  fetch(info: BlockInfo, part: Omit<Fetch, 'done'>, done: Promise<void>): void {
+    this.#cache.fetch(this.#keyOf(info), this.hold(info), part, done);
   }
 
   release(info: BlockInfo): void {

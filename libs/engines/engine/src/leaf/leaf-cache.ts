@@ -27,6 +27,8 @@ export class LeafCache {
   readonly #plans = new Map<string, LeafPlan>();
   readonly #selections = new Map<string, LogPlan>();
   readonly #segments = new Map<string, OpenedSegment>();
+  /** Footers that are being read. */
+  readonly opening = new Map<string, Promise<StoredSegment>>();
   readonly #segmentBytesMax: number;
   #segmentBytes = 0;
   readonly blocks: BlockCache;

@@ -52,13 +52,24 @@ export async function openSection(
   return section && new StoreReader({ segment, section, clip: source.clip }, env, stats);
 }
 
-/** The footer of a stored segment, read once and cached for all leaves of this worker. */
+/**
+ * The footer of a stored segment, read once and cached for all leaves of this worker. Leaves that need it
+ * while it is read share the read.
+ */
 export async function openStored(key: string, env: WorkerEnv): Promise<StoredSegment> {
   const cache = LeafCache.of(env);
   const cached = cache.segment(key) as StoredSegment | undefined;
   if (cached) return cached;
+  const pending = cache.opening.get(key);
+  if (pending) return pending;
   const { tailGuess } = cache;
-  const segment = await readSegment(env.objectStore, key, { tailGuess, cache: env.rangeCache });
-  cache.keepSegment(key, segment);
-  return segment;
+  const opened = readSegment(env.objectStore, key, { tailGuess, cache: env.rangeCache });
+  cache.opening.set(key, opened);
+  try {
+    const segment = await opened;
+    cache.keepSegment(key, segment);
+    return segment;
+  } finally {
+    cache.opening.delete(key);
+  }
 }

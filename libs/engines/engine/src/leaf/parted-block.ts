@@ -10,12 +10,20 @@ interface Part {
   readonly names: readonly string[] | undefined;
 }
 
+/** A fetch in progress of some columns of a block. */
+export interface Fetch {
+  readonly mask: ColumnMask;
+  readonly names: readonly string[] | undefined;
+  readonly done: Promise<void>;
+}
+
 /** A block whose columns are fetched in parts, as scans need them. */
 export class PartedBlock implements Block {
   readonly info: BlockInfo;
   /** Scans that use the block, or have read it ahead. */
   holders = 0;
   #parts: Part[] = [];
+  #fetches: Fetch[] = [];
 
   constructor(info: BlockInfo) {
     this.info = info;
@@ -25,13 +33,30 @@ export class PartedBlock implements Block {
     this.#parts.push(part);
   }
 
+  /** Notes that columns are being fetched, for other scans that need them meanwhile. */
+  expect(fetch: Fetch): void {
+    this.#fetches.push(fetch);
+    const end = (): void => void (this.#fetches = this.#fetches.filter((each) => each !== fetch));
+    fetch.done.then(end, end);
+  }
+
+  get isFetching(): boolean {
+    return this.#fetches.length > 0;
+  }
+
+  /**
+   * The fetch in progress that brings all columns of `mask` that are missing; undefined if there is none. It
+   * fails when the store does.
+   */
+  expected(mask: ColumnMask, names: readonly string[] | undefined): Promise<void> | undefined {
+    const missing = this.missing(mask, names);
+    return this.#fetches.find((each) => (missing & ~presentIn(each, names)) === 0)?.done;
+  }
+
   /** Columns of `mask` (and metadata keys `names`) that are not fetched yet. */
   missing(mask: ColumnMask, names: readonly string[] | undefined): ColumnMask {
     let missing = mask;
-    for (const part of this.#parts) {
-      const present = coversNames(part, names) ? part.mask : part.mask & ~columns.metadata;
-      missing &= ~present;
-    }
+    for (const part of this.#parts) missing &= ~presentIn(part, names);
     return missing;
   }
 
@@ -100,7 +125,12 @@ export class PartedBlock implements Block {
   }
 }
 
-function coversNames(part: Part, names: readonly string[] | undefined): boolean {
+/** The columns that a part or a fetch has, of those with the given metadata keys. */
+function presentIn(part: Omit<Part, 'block'>, names: readonly string[] | undefined): ColumnMask {
+  return coversNames(part, names) ? part.mask : part.mask & ~columns.metadata;
+}
+
+function coversNames(part: Pick<Part, 'names'>, names: readonly string[] | undefined): boolean {
   if (part.names === undefined) return true;
   return names !== undefined && names.every((name) => part.names!.includes(name));
 }

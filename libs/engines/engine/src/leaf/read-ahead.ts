@@ -7,10 +7,13 @@ const aheadBytesMax = 8 << 20;
 /** Most blocks that are fetched or wait for one scan: each also costs an object in memory. */
 const aheadBlocksMax = 512;
 
-interface ReadAheadOptions {
-  readonly needOf: (candidate: Candidate) => BlockNeed;
+/** A block and its reader: as much of a candidate as reading ahead needs. */
+type Readable = Pick<Candidate, 'reader' | 'info'>;
+
+interface ReadAheadOptions<Each> {
+  readonly needOf: (candidate: Each) => BlockNeed;
   /** False: the index answers for the block. Absent: all are read. */
-  readonly isRead?: (candidate: Candidate) => boolean;
+  readonly isRead?: (candidate: Each) => boolean;
   /**
    * Stored bytes that are read ahead at first: few where the scan may soon have enough. They double up to
    * 8 MiB. Default 8 MiB.
@@ -23,9 +26,9 @@ interface ReadAheadOptions {
  * to a store 30 ms away reads small columns of hundreds of blocks, and large ones are fetched while earlier
  * ones are scanned.
  */
-export class ReadAhead {
-  readonly #candidates: readonly Candidate[];
-  readonly #options: ReadAheadOptions;
+export class ReadAhead<Each extends Readable = Candidate> {
+  readonly #candidates: readonly Each[];
+  readonly #options: ReadAheadOptions<Each>;
   #aheadMax: number;
   /** The first candidate that is not requested yet. */
   #next = 0;
@@ -35,7 +38,7 @@ export class ReadAhead {
   /** Number of candidates that the scan has passed. */
   #passed = 0;
 
-  constructor(candidates: readonly Candidate[], options: ReadAheadOptions) {
+  constructor(candidates: readonly Each[], options: ReadAheadOptions<Each>) {
     this.#candidates = candidates;
     this.#options = options;
     this.#aheadMax = Math.min(options.firstBytes ?? aheadBytesMax, aheadBytesMax);
@@ -48,7 +51,7 @@ export class ReadAhead {
     const isScarce = this.#aheadBytes * 2 <= this.#aheadMax && (this.#next - at) * 2 <= aheadBlocksMax;
     if (this.#next > at && !isScarce) return;
     if (at > 0) this.#aheadMax = Math.min(this.#aheadMax * 2, aheadBytesMax);
-    const groups = new Map<SectionReader, Candidate[]>();
+    const groups = new Map<SectionReader, Each[]>();
     while (this.#next < this.#candidates.length && this.#next - at < aheadBlocksMax) {
       const candidate = this.#candidates[this.#next];
       const bytes = this.#bytesOf(candidate);
@@ -64,15 +67,15 @@ export class ReadAhead {
     for (const [reader, group] of groups) this.#prefetch(reader, group);
   }
 
-  #bytesOf(candidate: Candidate): number {
+  #bytesOf(candidate: Each): number {
     const { isRead, needOf } = this.#options;
     if (isRead && !isRead(candidate)) return 0;
     return candidate.reader.storedBytes(candidate.info, needOf(candidate));
   }
 
   /** Blocks with the same need are read together. */
-  #prefetch(reader: SectionReader, group: readonly Candidate[]): void {
-    const byNeed = new Map<string, { need: BlockNeed; candidates: Candidate[] }>();
+  #prefetch(reader: SectionReader, group: readonly Each[]): void {
+    const byNeed = new Map<string, { need: BlockNeed; candidates: Each[] }>();
     for (const candidate of group) {
       const need = this.#options.needOf(candidate);
       const name = `${need.mask} ${need.names?.join('\u0000') ?? '*'}`;

@@ -1,7 +1,7 @@
 /** Reads blocks of a stored segment by ranges, some ahead of the scan: step *fetch* of a query. */
 import type { LeafStats, WorkerEnv } from '@loki/ports';
 import { columns } from '@loki/segment';
-import type { Block, BlockFilter, BlockInfo, Section, StoredSegment } from '@loki/segment';
+import type { Block, BlockFilter, BlockInfo, ColumnMask, Section, StoredSegment } from '@loki/segment';
 import { HeldBlocks, blockKey, filterKey } from './held-blocks.ts';
 import { LeafCache } from './leaf-cache.ts';
 import { PartedBlock } from './parted-block.ts';
@@ -16,8 +16,6 @@ export class StoreReader implements SectionReader {
   readonly #cache: LeafCache;
   readonly #env: WorkerEnv;
   readonly #stats: LeafStats;
-  /** Fetches in progress, by block. */
-  readonly #pending = new Map<number, Promise<void>>();
   readonly #held: HeldBlocks;
 
   constructor(
@@ -36,9 +34,9 @@ export class StoreReader implements SectionReader {
 
   load(info: BlockInfo, need: BlockNeed): Block | Promise<Block> {
     const entry = this.#held.hold(info);
-    const pending = this.#pending.get(info.index);
-    if (pending) return pending.then(() => this.#fetch(info, entry, need));
-    return entry.missing(need.mask, need.names) === 0 ? entry : this.#fetch(info, entry, need);
+    if (entry.missing(need.mask, need.names) === 0) return entry;
+    const pending = entry.expected(need.mask, need.names);
+    return pending ? pending.then(() => this.#fetch(info, entry, need)) : this.#fetch(info, entry, need);
   }
 
   storedBytes(info: BlockInfo, { mask, names }: BlockNeed): number {
@@ -46,25 +44,33 @@ export class StoreReader implements SectionReader {
     return missing === 0 ? 0 : this.#segment.storedBytes(this.section, info.index, missing, names);
   }
 
-  prefetch(infos: readonly BlockInfo[], need: BlockNeed): void {
-    const missing = infos.filter(
-      (info) => !this.#pending.has(info.index) && this.#held.entry(info).missing(need.mask, need.names) !== 0,
-    );
-    if (missing.length === 0) return;
-    const entries = missing.map((info) => this.#held.hold(info));
-    const indices = missing.map((info) => info.index);
+  prefetch(infos: readonly BlockInfo[], { mask, names }: BlockNeed): void {
+    // Columns that are there, or on their way to another scan, are not fetched again.
+    const byMask = new Map<ColumnMask, BlockInfo[]>();
+    for (const info of infos) {
+      const entry = this.#held.hold(info);
+      const missing = entry.missing(mask, names);
+      if (missing === 0 || entry.expected(mask, names)) continue;
+      const group = byMask.get(missing);
+      if (group) group.push(info);
+      else byMask.set(missing, [info]);
+    }
+    for (const [missing, group] of byMask) this.#prefetch(group, { mask: missing, names });
+  }
+
+  #prefetch(infos: readonly BlockInfo[], part: { mask: ColumnMask; names?: readonly string[] }): void {
+    const { mask, names } = part;
+    const entries = infos.map((info) => this.#held.hold(info));
+    const indices = infos.map((info) => info.index);
     const fetched = measured(this.#env, this.#stats, () =>
-      this.#segment.fetchBlocks(this.section, indices, need.mask, { metadataNames: need.names }),
-    ).then((blocks) => {
-      blocks.forEach((block, i) => {
-        entries[i].add({ block, mask: need.mask, names: need.names });
-        this.#pending.delete(indices[i]);
-      });
-    });
+      this.#segment.fetchBlocks(this.section, indices, mask, { metadataNames: names }),
+    ).then((blocks) => blocks.forEach((block, i) => entries[i].add({ block, mask, names })));
     // The load of the block reports the failure; there may be no load when the scan ends early.
-    fetched.catch(() => indices.forEach((index) => this.#pending.delete(index)));
-    for (const index of indices) this.#pending.set(index, fetched);
-    for (const info of missing) this.#stats.compressedBytes += info.storedBytes;
+    fetched.catch(() => undefined);
+    for (const info of infos) {
+      this.#held.fetch(info, { mask, names }, fetched);
+      this.#stats.compressedBytes += info.storedBytes;
+    }
   }
 
   async filters(infos: readonly BlockInfo[]): Promise<(BlockFilter | undefined)[]> {
@@ -72,19 +78,27 @@ export class StoreReader implements SectionReader {
     // times as large.
     const { blocks: cache } = this.#cache;
     const keys = infos.map((info) => filterKey(this.#segment.key, this.section, info));
-    const entries = infos.map((info, i) => cache.peek(keys[i]) ?? new PartedBlock(info));
-    const missing = infos.flatMap((info, i) =>
-      info.filterKind !== 0 && entries[i].missing(columns.filter, undefined) !== 0 ? [i] : [],
+    const entries = infos.map(
+      (info, i) => cache.peek(keys[i]) ?? cache.fetching(keys[i]) ?? new PartedBlock(info),
     );
+    const missing: number[] = [];
+    const pending = new Set<Promise<void>>();
+    infos.forEach((info, i) => {
+      if (info.filterKind === 0 || entries[i].missing(columns.filter, undefined) === 0) return;
+      const fetch = entries[i].expected(columns.filter, undefined);
+      if (fetch) pending.add(fetch);
+      else missing.push(i);
+    });
     if (missing.length > 0) {
       const indices = missing.map((i) => infos[i].index);
-      const blocks = await measured(this.#env, this.#stats, () =>
-        this.#segment.fetchBlocks(this.section, indices, columns.filter),
-      );
-      blocks.forEach((block, i) =>
-        entries[missing[i]].add({ block, mask: columns.filter, names: undefined }),
-      );
+      const part = { mask: columns.filter, names: undefined };
+      const fetched = this.#segment
+        .fetchBlocks(this.section, indices, columns.filter)
+        .then((blocks) => blocks.forEach((block, i) => entries[missing[i]].add({ block, ...part })));
+      for (const i of missing) cache.fetch(keys[i], entries[i], part, fetched);
+      pending.add(fetched);
     }
+    if (pending.size > 0) await measured(this.#env, this.#stats, () => Promise.all(pending));
     return infos.map((info, i) => {
       if (info.filterKind === 0) return undefined;
       const filter = entries[i].filter();
@@ -100,10 +114,12 @@ export class StoreReader implements SectionReader {
   async #fetch(info: BlockInfo, entry: PartedBlock, need: BlockNeed): Promise<Block> {
     const missing = entry.missing(need.mask, need.names);
     if (missing === 0) return entry;
-    const block = await measured(this.#env, this.#stats, () =>
+    const part = { mask: missing, names: need.names };
+    const fetched = measured(this.#env, this.#stats, () =>
       this.#segment.fetchBlock(this.section, info.index, missing, { metadataNames: need.names }),
-    );
-    entry.add({ block, mask: missing, names: need.names });
+    ).then((block) => entry.add({ block, ...part }));
+    this.#held.fetch(info, part, fetched);
+    await fetched;
     return entry;
   }
 }

@@ -12,6 +12,7 @@ import type { HeadSource } from './head-volumes.ts';
 import { LeafCache } from './leaf-cache.ts';
 import { openSection } from './open-section.ts';
 import type { LeafSource } from './open-section.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { RunMetadata } from './run-metadata.ts';
 import type { SectionReader } from './section-reader.ts';
 import { matchStreams } from './streams.ts';
@@ -100,14 +101,18 @@ async function addStored(
   let readEntries = 0;
   let readBytes = 0;
   // Blocks that are read come first: the estimates of others rest on them.
-  for (const info of blocks
-    .filter((each) => read.has(each))
-    .concat(blocks.filter((each) => !read.has(each)))) {
+  const order = [...read, ...blocks.filter((each) => !read.has(each))];
+  const lacks = (info: BlockInfo) => read.has(info) && lacksRun(runMetadata.of(info), info, mask);
+  const readAhead = new ReadAhead(
+    order.map((info) => ({ reader, info })),
+    { needOf: () => metadataNeed, isRead: ({ info }) => lacks(info) },
+  );
+  for (const [at, info] of order.entries()) {
     checkCancelled();
+    readAhead.moveTo(at);
     const { runs } = info;
     const bytesOfRuns = read.has(info) ? runMetadata.of(info) : undefined;
-    const block =
-      bytesOfRuns && lacksRun(bytesOfRuns, info, mask) ? await reader.load(info, metadataNeed) : undefined;
+    const block = lacks(info) ? await reader.load(info, metadataNeed) : undefined;
     // Trace ids hardly repeat: one object for all blocks would hold each of them.
     const symbols = new MetadataSymbols();
     const base = Number(info.baseNs - request.startNs);
