@@ -5,6 +5,7 @@ import { hash64Bytes } from './hash.ts';
 /** One name with its value. */
 export type LabelPair = readonly [name: string, value: string];
 
+const firstSurrogate = 0xd800;
 const surrogateOrAbove = /[\ud800-\uffff]/;
 
 /**
@@ -13,6 +14,9 @@ const surrogateOrAbove = /[\ud800-\uffff]/;
  */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
+  // Most names differ in their first character; NaN of an empty text is below nothing.
+  const [first, other] = [a.charCodeAt(0), b.charCodeAt(0)];
+  if (first !== other && first < firstSurrogate && other < firstSurrogate) return first < other ? -1 : 1;
   if (surrogateOrAbove.test(a) && surrogateOrAbove.test(b)) return compareCodePoints(a, b);
   return a < b ? -1 : 1;
 }

@@ -107,11 +107,13 @@ export class PackedLabelsReader {
   /** The next list, with this number of pairs. */
   next(pairs: number): readonly LabelPair[] {
     const { names, commonNames } = this.#packed;
-    return Array.from({ length: pairs }, (): LabelPair => {
+    const list: LabelPair[] = [];
+    for (let i = 0; i < pairs; i++) {
       const place = names[this.#pair++];
       const name = place === 0 ? this.#read() : commonNames[place - 1];
-      return [name, this.#read()];
-    });
+      list.push([name, this.#read()]);
+    }
+    return list;
   }
 
   #read(): string {

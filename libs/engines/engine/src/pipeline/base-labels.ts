@@ -3,6 +3,9 @@ import type { LabelPair, Labels } from '@loki/model';
 import type { StreamOrigin } from '@loki/ports';
 import { extractedSuffix } from '../common/error-labels.ts';
 import { pairBytes } from '../common/pair-bytes.ts';
+import { sortedByName } from '../common/sorted-pairs.ts';
+
+const noPairs: readonly LabelPair[] = [];
 
 /** A stream of a leaf: its labels, and the rank that breaks ties between entries of equal time. */
 export class BaseStream {
@@ -50,6 +53,7 @@ export class BaseLabels {
   readonly id: number;
   /** The leaf's result for rows with exactly these labels: index of a label set or series; -1: none yet. */
   outcome = -1;
+  #metadataPairs: readonly LabelPair[] | undefined;
 
   /**
    * @param metadata non-empty pairs. A name that the stream has gets `_extracted`; a repeated name keeps its
@@ -74,6 +78,14 @@ export class BaseLabels {
     }
     this.names = names;
     this.values = values;
+  }
+
+  /** The metadata in the form of an answer; always the same array. */
+  get metadataPairs(): readonly LabelPair[] {
+    if (this.#metadataPairs) return this.#metadataPairs;
+    const pairs: LabelPair[] = [];
+    for (let i = this.streamCount; i < this.names.length; i++) pairs.push([this.names[i], this.values[i]]);
+    return (this.#metadataPairs = pairs.length === 0 ? noPairs : sortedByName(pairs));
   }
 
   /** Bytes of the metadata in the statistics of a query. */

@@ -127,6 +127,13 @@ export class Row {
     return this.#hidden[baseIndex] !== 0;
   }
 
+  /** Whether a base label with an index in [from, to) is hidden. */
+  hidesAny(from: number, to: number): boolean {
+    if (this.hiddenCount === 0) return false;
+    for (let i = from; i < to; i++) if (this.#hidden[i] !== 0) return true;
+    return false;
+  }
+
   /**
    * Adds a label of a parser. A name in use becomes `name_extracted`; a name that was parsed before keeps its
    * value.

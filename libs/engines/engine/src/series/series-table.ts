@@ -5,10 +5,11 @@ import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
 import { labelsBytes } from '../common/memory-budget.ts';
 import type { MemoryBudget } from '../common/memory-budget.ts';
 import { tooManySeries } from '../common/series-labels.ts';
+import { sortedByName } from '../common/sorted-pairs.ts';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { SamplePlan } from '../pipeline/compile-leaf.ts';
 import type { Row } from '../pipeline/row.ts';
-import { parsedPairs, sorted } from './stream-pairs.ts';
+import { parsedPairs } from './stream-pairs.ts';
 
 /** Most cached row keys, and most of their characters; every distinct set of parsed values has its own. */
 const keysMax = 65_536;
@@ -110,7 +111,7 @@ export class SeriesTable {
     const groupPairs = this.#by
       ? pairs.filter(([name]) => this.#by!.includes(name))
       : pairs.filter(([name]) => !this.#without.has(name));
-    return sorted(groupPairs);
+    return sortedByName(groupPairs);
   }
 
   #intern(pairs: LabelPair[]): number {
@@ -134,7 +135,7 @@ function labelsOfRow(row: Row): LabelPair[] {
   row.base.names.forEach((name, i) => {
     if (!row.isHidden(i)) pairs.push([name, row.base.values[i]]);
   });
-  return sorted(pairs);
+  return sortedByName(pairs);
 }
 
 /** Loki's error of a metric query for a row with an error that the query does not filter. */

@@ -3,6 +3,7 @@ import { compareText } from '@loki/model';
 import type { LabelPair } from '@loki/model';
 import type { LabelSet } from '@loki/ports';
 import { errorDetailsLabel, errorLabel } from '../common/error-labels.ts';
+import { sortedByName } from '../common/sorted-pairs.ts';
 import type { BaseLabels } from '../pipeline/base-labels.ts';
 import type { Row } from '../pipeline/row.ts';
 
@@ -19,15 +20,19 @@ export function compareStreams(a: LabelSet, b: LabelSet): number {
 
 export function labelSetOf(row: Row): LabelSet {
   const { base } = row;
+  const { streamCount } = base;
   return {
-    stream: row.isUnchanged ? base.stream.pairs : basePairs(row, base, 0, base.streamCount),
-    structuredMetadata: sorted(basePairs(row, base, base.streamCount, base.names.length)),
-    parsed: row.isUnchanged ? noPairs : sorted(parsedPairs(row)),
+    // Rows share the lists that their stages left alone: a shared list is packed, sent and written once.
+    stream: row.hidesAny(0, streamCount) ? shownPairs(row, base, 0, streamCount) : base.stream.pairs,
+    structuredMetadata: row.hidesAny(streamCount, base.names.length)
+      ? sortedByName(shownPairs(row, base, streamCount, base.names.length))
+      : base.metadataPairs,
+    parsed: row.isUnchanged ? noPairs : sortedByName(parsedPairs(row)),
     origin: base.stream.origin,
   };
 }
 
-function basePairs(row: Row, base: BaseLabels, from: number, to: number): LabelPair[] {
+function shownPairs(row: Row, base: BaseLabels, from: number, to: number): LabelPair[] {
   const pairs: LabelPair[] = [];
   for (let i = from; i < to; i++) if (!row.isHidden(i)) pairs.push([base.names[i], base.values[i]]);
   return pairs;
@@ -45,8 +50,4 @@ export function parsedPairs(row: Row): LabelPair[] {
   if (row.error !== '') pairs.push([errorLabel, row.error]);
   if (row.errorDetails !== '') pairs.push([errorDetailsLabel, row.errorDetails]);
   return pairs;
-}
-
-export function sorted(pairs: LabelPair[]): LabelPair[] {
-  return pairs.sort((a, b) => compareText(a[0], b[0]));
 }
