@@ -1,5 +1,6 @@
 /** Segments: the one byte format of records, heads, flushed and compacted objects (FORMAT.md). */
 export { encodeSegment } from './write/encode.ts';
+export { pairBytes } from './columns/metadata-bytes.ts';
 export { plainPartsOf, searchFilterKind } from './filter/filter-build.ts';
 export { FilterProbe, needleOf } from './filter/filter-probe.ts';
 export type { Needle } from './filter/filter-probe.ts';

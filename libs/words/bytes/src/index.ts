@@ -7,3 +7,4 @@ export { NeedleSearch } from './needle-search.ts';
 export { wasm, wasmExports, wasmTypes } from './wasm-code.ts';
 export { zstdCompress, zstdDecompress, zstdLevelDefault } from './zstd.ts';
 export type { ZstdEffort } from './zstd.ts';
+export { skippedContent, skippedFrame, zstdFrameEnd } from './zstd-frame.ts';

@@ -5,8 +5,8 @@ import {
   compressInContext as compressWith,
   contextInputBytesMax,
   decompressInContext,
-  isWholeFrame,
 } from './zstd-contexts.ts';
+import { isWholeFrame } from './zstd-frame.ts';
 
 const compressInContext = (raw: Uint8Array, level: number) =>
   compressWith(raw, level, { [constants.ZSTD_c_compressionLevel]: level });

@@ -1,5 +1,6 @@
 /** Contexts of zstd that serve one frame after another: steps *batch* and *flush* of a written line. */
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { isWholeFrame } from './zstd-frame.ts';
 
 /**
  * Node makes a context for each call of its synchronous functions: a mebibyte and more to compress, which is
@@ -93,40 +94,4 @@ function write(codec: Codec, flush: number, input: Uint8Array, output: Uint8Arra
 /** zstd's own bound: what does not compress is stored in blocks, with three bytes before each. */
 function compressedBytesMax(rawBytes: number): number {
   return rawBytes + (rawBytes >>> 8) + 128;
-}
-
-const magic = 0xfd2fb528;
-
-/**
- * Whether the bytes are one frame from its begin to its end, and say that they hold `rawBytes` (RFC 8878).
- */
-export function isWholeFrame(bytes: Uint8Array, rawBytes: number): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < 6 || view.getUint32(0, true) !== magic) return false;
-  const descriptor = bytes[4];
-  const isSingleSegment = (descriptor & 0x20) !== 0;
-  // No size of the content, a dictionary, or a reserved bit.
-  if ((!isSingleSegment && descriptor >>> 6 === 0) || (descriptor & 0x0b) !== 0) return false;
-  let at = isSingleSegment ? 5 : 6;
-  const sizeBytes = 1 << (descriptor >>> 6);
-  if (at + sizeBytes > bytes.length) return false;
-  if (readSize(view, at, sizeBytes) !== rawBytes) return false;
-  at += sizeBytes;
-  for (let isLast = false; !isLast;) {
-    if (at + 3 > bytes.length) return false;
-    const header = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
-    isLast = (header & 1) === 1;
-    const isRepeated = ((header >>> 1) & 3) === 1;
-    at += 3 + (isRepeated ? 1 : header >>> 3);
-  }
-  const checksumBytes = (descriptor & 4) === 0 ? 0 : 4;
-  return at + checksumBytes === bytes.length;
-}
-
-function readSize(view: DataView, at: number, sizeBytes: number): number {
-  if (sizeBytes === 1) return view.getUint8(at);
-  // Sizes below 256 take one byte.
-  if (sizeBytes === 2) return view.getUint16(at, true) + 256;
-  if (sizeBytes === 4) return view.getUint32(at, true);
-  return Number(view.getBigUint64(at, true));
 }

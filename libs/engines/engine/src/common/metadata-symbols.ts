@@ -1,6 +1,6 @@
 /** Counts bytes of structured metadata in volumes, as Loki does. */
+import { pairBytes } from '@loki/segment';
 import type { Block } from '@loki/segment';
-import { pairBytes } from './pair-bytes.ts';
 
 /** Most distinct texts of a table; then a new table begins, as in Loki with each chunk. */
 const symbolsMax = 100_000;

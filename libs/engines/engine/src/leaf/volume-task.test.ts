@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { StreamGrouping, StreamsRequest, StreamVolume } from '@loki/ports';
+import { openSegment } from '@loki/segment';
 import { segmentOf, tenant, testEnv } from '../test/blocks.ts';
 import type { TestRow } from '../test/blocks.ts';
 import { LeafCache } from './leaf-cache.ts';
@@ -105,14 +106,15 @@ test('only streams that the selector matches are there', async () => {
   expect(found.map(({ labels }) => labels)).toEqual([[['app', 'b']]]);
 });
 
-test('of many blocks a sample is read, and the rest is taken to be as dense', async () => {
-  const rows = Array.from({ length: 4000 }, (_, i) => ({
-    labels: { app: 'a' },
-    ts: BigInt(i) * second,
-    line: 'x'.repeat(60),
-    metadata: level,
-  }));
-  const bytes = segmentOf(rows, 2048);
+const many = Array.from({ length: 4000 }, (_, i) => ({
+  labels: { app: 'a' },
+  ts: BigInt(i) * second,
+  line: 'x'.repeat(60),
+  metadata: level,
+}));
+
+test('of many blocks of an older version a sample is read, and the rest is taken to be as dense', async () => {
+  const bytes = segmentOf(many, 2048, 'record');
   const request: StreamsRequest = { ...ofAll, endNs: 4000n * second };
   const env = testEnv(new Map([['k', bytes]]));
   const volumes = await volumeTask.run({ request, sources: [{ kind: 'object', key: 'k' }] }, env);
@@ -121,6 +123,17 @@ test('of many blocks a sample is read, and the rest is taken to be as dense', as
   // 8 bytes a row, and one table of 21 bytes for each block.
   expect(found).toBeGreaterThan(4000 * 8);
   expect(found).toBeLessThan(4000 * 8 * 1.2);
+});
+
+test('where the index states the metadata bytes of runs, they are exact, and no block is read', async () => {
+  const bytes = segmentOf(many, 2048);
+  const env = testEnv(new Map([['k', bytes]]));
+  const request: StreamsRequest = { ...ofAll, endNs: 4000n * second };
+  const volumes = await volumeTask.run({ request, sources: [{ kind: 'object', key: 'k' }] }, env);
+  const blockCount = openSegment(bytes).sections[0].blocks.length;
+  expect(blockCount).toBeGreaterThan(64);
+  expect(bytesOf(volumes)[0]).toBe(4000 * (60 + 8) + blockCount * (14 + 7));
+  expect(LeafCache.of(env).blocks.bytes).toBe(0);
 });
 
 test('more samples than an answer may hold are refused', async () => {
@@ -161,8 +174,8 @@ describe('groups of streams', () => {
   ])('hold to the byte what their streams hold: %j', async (group) => {
     const records = fc.array(fc.array(row, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 5 });
     await fc.assert(
-      fc.asyncProperty(records, fc.boolean(), async (all, isStored) => {
-        const segments = all.map((rows) => segmentOf(rows));
+      fc.asyncProperty(records, fc.boolean(), fc.boolean(), async (all, isStored, isOlder) => {
+        const segments = all.map((rows) => segmentOf(rows, undefined, isOlder ? 'record' : 'flushed'));
         const sources = segments.map((bytes, i) =>
           isStored ? ({ kind: 'object', key: `${i}` } as const) : ({ kind: 'bytes', bytes } as const),
         );
@@ -176,6 +189,11 @@ describe('groups of streams', () => {
         const streams = await volumeTask.run({ request, sources }, env());
         const groups = await volumeTask.run({ request: { ...request, group }, sources }, env());
         expect(grouped(groups, group)).toEqual(grouped(streams, group));
+        if (isStored) {
+          // An index of either version gives the same volumes.
+          const states = new Map(all.map((rows, i) => [`${i}`, segmentOf(rows)]));
+          expect(await volumeTask.run({ request, sources }, testEnv(states))).toEqual(streams);
+        }
         const keys = groups.map((each) => each.labels.flat().join());
         expect(new Set(keys).size).toBe(keys.length);
       }),
@@ -198,13 +216,13 @@ describe('groups of streams', () => {
   });
 });
 
-describe('stored volumes that are asked again', () => {
+describe('stored volumes of an older version that are asked again', () => {
   const ofOneApp: StreamsRequest = { ...ofAll, selector: '{app="a"}' };
   const rows: TestRow[] = [...three, ...three.map((each) => ({ ...each, labels: { app: 'b' } }))];
   const sources = [{ kind: 'object', key: 'k' } as const];
 
   test('are the same, also of streams that were not selected at first', async () => {
-    const stored = new Map([['k', segmentOf(rows)]]);
+    const stored = new Map([['k', segmentOf(rows, undefined, 'record')]]);
     const env = testEnv(stored);
     await volumeTask.run({ request: ofOneApp, sources }, env);
     const again = await volumeTask.run({ request: ofAll, sources }, env);
@@ -214,7 +232,7 @@ describe('stored volumes that are asked again', () => {
   });
 
   test('need no block', async () => {
-    const env = testEnv(new Map([['k', segmentOf(rows)]]));
+    const env = testEnv(new Map([['k', segmentOf(rows, undefined, 'record')]]));
     const volumes = await volumeTask.run({ request: ofOneApp, sources }, env);
     LeafCache.of(env).blocks.clear();
     expect(await volumeTask.run({ request: ofOneApp, sources }, env)).toEqual(volumes);

@@ -24,8 +24,9 @@ interface VolumeTaskInput {
 }
 
 /**
- * Most blocks of one stored segment whose metadata is read; further blocks are assumed to be as dense.
- * Volumes are estimates for display, so a day of a large tenant is not read completely.
+ * Most blocks of one stored segment whose metadata is read, where its index does not state the metadata bytes
+ * of runs, as that of older versions; further blocks are assumed to be as dense. Volumes are estimates for
+ * display, so a day of a large tenant is not read completely.
  */
 const metadataBlocksMax = 64;
 
@@ -96,7 +97,8 @@ async function addStored(
     end: Number(reader.clip.endNs - request.startNs),
   };
   const blocks = section.blocks.filter((info) => isTouched(info, mask, request));
-  const read = new Set(sampleOf(blocks.filter((info) => info.metadataNames.length > 0)));
+  const isUnstated = (info: BlockInfo) => info.metadataNames.length > 0 && !info.metadataBytes;
+  const read = new Set(sampleOf(blocks.filter(isUnstated)));
   const groupsOf = groups.of(section);
   let readEntries = 0;
   let readBytes = 0;
@@ -111,7 +113,7 @@ async function addStored(
     checkCancelled();
     readAhead.moveTo(at);
     const { runs } = info;
-    const bytesOfRuns = read.has(info) ? runMetadata.of(info) : undefined;
+    const bytesOfRuns = info.metadataBytes ?? (read.has(info) ? runMetadata.of(info) : undefined);
     const block = lacks(info) ? await reader.load(info, metadataNeed) : undefined;
     // Trace ids hardly repeat: one object for all blocks would hold each of them.
     const symbols = new MetadataSymbols();

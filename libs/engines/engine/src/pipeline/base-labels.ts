@@ -1,8 +1,8 @@
 /** The labels of a row before the pipeline: those of its stream and its metadata. */
 import type { LabelPair, Labels } from '@loki/model';
 import type { StreamOrigin } from '@loki/ports';
+import { pairBytes } from '@loki/segment';
 import { extractedSuffix } from '../common/error-labels.ts';
-import { pairBytes } from '../common/pair-bytes.ts';
 import { sortedByName } from '../common/sorted-pairs.ts';
 
 const noPairs: readonly LabelPair[] = [];

@@ -18,8 +18,15 @@ export interface TestRow {
 
 export const tenant = parseTenantId('test');
 
-/** A segment with the rows, one run for each stretch of rows of one stream. */
-export function segmentOf(rows: readonly TestRow[], blockBytes?: number): Buffer {
+/**
+ * A segment with the rows, one run for each stretch of rows of one stream. As a record its index does not
+ * state the metadata bytes of runs, like that of a stored segment of an older version.
+ */
+export function segmentOf(
+  rows: readonly TestRow[],
+  blockBytes?: number,
+  kind: 'flushed' | 'record' = 'flushed',
+): Buffer {
   const writer = new RowWriter(tenant);
   let open: string | undefined;
   for (const row of rows) {
@@ -34,7 +41,7 @@ export function segmentOf(rows: readonly TestRow[], blockBytes?: number): Buffer
     for (const [name, value] of Object.entries(row.metadata ?? {})) writer.addMetadata(name, value);
   }
   if (open !== undefined) writer.endRun();
-  return encodeSegment(writer.finish(), { kind: 'flushed', blockBytes });
+  return encodeSegment(writer.finish(), { kind, blockBytes });
 }
 
 export function bytesSource(rows: readonly TestRow[], blockBytes?: number): LeafSource {

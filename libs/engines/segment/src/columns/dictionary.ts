@@ -26,6 +26,8 @@ interface EncodedColumns {
   readonly isLarge: readonly boolean[];
   readonly bundle: Buffer;
   readonly large: readonly Buffer[];
+  /** For each column the UTF-8 bytes of its values. */
+  readonly valueBytes: readonly Uint32Array[];
 }
 
 /** Encodes columns of a table of `rowCount` rows. Each must have at least one row with a value. */
@@ -34,27 +36,29 @@ export function encodeColumns(columns: readonly RawColumn[], rowCount: number): 
   const scratch = new ByteWriter(ownUnitFromBytes * 2);
   const isLarge: boolean[] = [];
   const largeColumns: Buffer[] = [];
+  const valueBytes: Uint32Array[] = [];
   for (const column of columns) {
     scratch.clear();
-    writeColumn(scratch, column, rowCount);
+    valueBytes.push(writeColumn(scratch, column, rowCount));
     const large = scratch.length >= ownUnitFromBytes;
     isLarge.push(large);
     if (large) largeColumns.push(scratch.take());
     else bundle.bytes(scratch.view());
   }
-  return { isLarge, bundle: bundle.view(), large: largeColumns };
+  return { isLarge, bundle: bundle.view(), large: largeColumns, valueBytes };
 }
 
-function writeColumn(writer: ByteWriter, column: RawColumn, rowCount: number): void {
+/** Returns the UTF-8 bytes of each value. */
+function writeColumn(writer: ByteWriter, column: RawColumn, rowCount: number): Uint32Array {
   const { values, codes, rows } = column;
   if (values.length === 1 && codes.length === rowCount && !codes.includes(0)) {
     writer.u8(form.uniform);
     writer.sizedText(values[0]);
-    return;
+    return Uint32Array.of(Buffer.byteLength(values[0]));
   }
   writer.u8(rows ? form.sparse : form.dense);
   writer.uvarint(values.length);
-  writeValues(writer, values);
+  const valueBytes = writeValues(writer, values);
   if (rows) {
     writer.uvarint(rows.length);
     const gaps = new Uint32Array(rows.length);
@@ -65,16 +69,17 @@ function writeColumn(writer: ByteWriter, column: RawColumn, rowCount: number): v
     writeInts(writer, gaps);
   }
   writeInts(writer, codesToSymbols(codes));
+  return valueBytes;
 }
 
-function writeValues(writer: ByteWriter, values: readonly string[]): void {
+function writeValues(writer: ByteWriter, values: readonly string[]): Uint32Array {
   const lengths = new Uint32Array(values.length);
   const allValues = Buffer.from(values.join(''), 'utf8');
   if (isAscii(allValues)) {
     for (let i = 0; i < values.length; i++) lengths[i] = values[i].length;
     writeInts(writer, lengths);
     writer.bytes(allValues);
-    return;
+    return lengths;
   }
   // Values are encoded one by one, because a lone surrogate at the end of a value must not join one at the
   // start of the next.
@@ -86,6 +91,7 @@ function writeValues(writer: ByteWriter, values: readonly string[]): void {
   }
   writeInts(writer, lengths);
   writer.bytes(body.view());
+  return lengths;
 }
 
 /**
@@ -217,6 +223,11 @@ export class DecodedColumn implements MetadataColumn {
     if (this.#values || this.#lookups > this.valueCount * loneShare) return this.values[code - 1];
     const start = code === 1 ? 0 : this.#valueEnds[code - 2];
     return this.#valueBytes.toString('utf8', start, this.#valueEnds[code - 1]);
+  }
+
+  /** UTF-8 bytes of each value. */
+  get valueBytes(): Uint32Array {
+    return this.#valueEnds.map((end, i) => (i === 0 ? end : end - this.#valueEnds[i - 1]));
   }
 
   /** Current memory in bytes; strings count as their bytes and a pointer. */

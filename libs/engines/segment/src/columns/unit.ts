@@ -1,5 +1,15 @@
 /** Units: compressed, checksummed columns, the smallest parts of a segment that are read. */
-import { ByteReader, BytesError, crc32c, zstdCompress, zstdDecompress, zstdLevelDefault } from '@loki/bytes';
+import {
+  ByteReader,
+  BytesError,
+  crc32c,
+  skippedContent,
+  skippedFrame,
+  zstdCompress,
+  zstdDecompress,
+  zstdFrameEnd,
+  zstdLevelDefault,
+} from '@loki/bytes';
 import type { ByteWriter, ZstdEffort } from '@loki/bytes';
 import { compressFromBytes } from '../format/format-bounds.ts';
 
@@ -76,18 +86,30 @@ export function unpack(unit: UnitRef, stored: Uint8Array): Buffer {
   return Buffer.from(stored.buffer, stored.byteOffset, stored.length);
 }
 
-/** Writes a part of the footer: sizes, then the bytes. The footer has one checksum for all parts. */
-export function writePacked(writer: ByteWriter, raw: Uint8Array, level: number): void {
-  const unit = pack(raw, level);
+/**
+ * Writes a part of the footer: sizes, then the bytes. The footer has one checksum for all parts.
+ *
+ * @param annex stands behind the part's frame, in one that decoders skip: readers of the versions before the
+ * annex read the part alone
+ */
+export function writePacked(writer: ByteWriter, raw: Uint8Array, level: number, annex?: Uint8Array): void {
+  const unit = annex ? withAnnex(raw, level, annex) : pack(raw, level);
   writer.uvarint(unit.rawBytes * 2 + (unit.isCompressed ? 1 : 0));
   if (unit.isCompressed) writer.uvarint(unit.bytes.length);
   writer.bytes(unit.bytes);
+}
+
+/** The part becomes a frame also where it is smaller without. */
+function withAnnex(raw: Uint8Array, level: number, annex: Uint8Array): PackedUnit {
+  const bytes = Buffer.concat([zstdCompress(raw, level), skippedFrame(annex)]);
+  return { bytes, rawBytes: raw.length, isCompressed: true };
 }
 
 /** A part of the footer, still compressed until its first use. */
 export interface PackedPart {
   readonly rawBytes: number;
   readonly isCompressed: boolean;
+  /** With the annex, where there is one. */
   readonly bytes: Buffer;
 }
 
@@ -99,5 +121,14 @@ export function readPacked(reader: ByteReader, rawBytesMax: number): PackedPart 
 }
 
 export function openPacked(part: PackedPart): ByteReader {
-  return new ByteReader(part.isCompressed ? zstdDecompress(part.bytes, part.rawBytes) : part.bytes);
+  if (!part.isCompressed) return new ByteReader(part.bytes);
+  const frame = part.bytes.subarray(0, zstdFrameEnd(part.bytes));
+  return new ByteReader(zstdDecompress(frame, part.rawBytes));
+}
+
+/** The annex of a part; undefined: it was written without. */
+export function openAnnex(part: PackedPart): ByteReader | undefined {
+  const end = part.isCompressed ? zstdFrameEnd(part.bytes) : undefined;
+  const content = end === undefined ? undefined : skippedContent(part.bytes.subarray(end));
+  return content && new ByteReader(content);
 }

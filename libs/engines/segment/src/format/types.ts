@@ -64,6 +64,11 @@ export interface BlockInfo {
   readonly lineBytes: number;
   /** Names of the metadata columns, sorted. */
   readonly metadataNames: readonly string[];
+  /**
+   * Per run: bytes of structured metadata as volumes count them. Undefined in a record, in a section without
+   * metadata, and in one of a version that did not state them. Decoded at first use.
+   */
+  readonly metadataBytes: Float64Array | undefined;
   /** The kind of the block's search filter; 0: none. */
   readonly filterKind: number;
   /** Stored bytes of the block. */

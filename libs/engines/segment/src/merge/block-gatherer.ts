@@ -105,7 +105,8 @@ export class BlockGatherer {
       metadata,
     };
     for (const { source, from, to } of this.#copies) source.release(to - from);
-    const encoded = encodeBlock(block, this.#effort, this.#buildFilter({ lines, metadata }));
+    const filter = this.#buildFilter({ lines, metadata });
+    const encoded = encodeBlock(block, this.#effort, { filter, hasMetadataBytes: true });
     this.blocks.push(encoded.units.lines.isCompressed ? encoded : this.#withOwnLines(encoded));
     freeMemory(timestamps);
     freeMemory(lineEnds);

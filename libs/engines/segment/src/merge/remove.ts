@@ -2,6 +2,7 @@
 import { zstdLevelDefault } from '@loki/bytes';
 import type { ZstdEffort } from '@loki/bytes';
 import type { RawColumn } from '../columns/dictionary.ts';
+import { metadataBytesOfDecoded } from '../columns/metadata-bytes.ts';
 import { fittingColumn } from '../columns/slice-column.ts';
 import { columnLevel, isIntact } from '../columns/unit.ts';
 import type { PackedUnit, UnitRef } from '../columns/unit.ts';
@@ -106,6 +107,7 @@ function asStored(segment: OpenSegment, section: StoredSection, info: StoredBloc
     runs: info.runs,
     metadataNames: info.metadataNames,
     isLarge: info.isLarge,
+    metadataBytes: metadataBytesOf(segment, section, info),
     filterKind: info.filterKind,
     units: {
       lines: move('lines', units.lines),
@@ -116,6 +118,18 @@ function asStored(segment: OpenSegment, section: StoredSection, info: StoredBloc
       filter: units.filter && move('search filter', units.filter),
     },
   };
+}
+
+/** The metadata bytes of a block's runs: as stated, or counted where a version before did not state them. */
+function metadataBytesOf(
+  segment: OpenSegment,
+  section: StoredSection,
+  info: StoredBlockInfo,
+): Float64Array | undefined {
+  if (segment.kind === 'record') return undefined;
+  if (info.metadataBytes) return info.metadataBytes;
+  const block = segment.block(section, info.index, columns.metadata) as StoredBlock;
+  return metadataBytesOfDecoded(block.decodedColumns(), info.runs.firstRow);
 }
 
 function withoutRows(
@@ -165,7 +179,7 @@ function withoutRows(
       }),
     },
     effort,
-    block.filter(),
+    { filter: block.filter(), hasMetadataBytes: segment.kind !== 'record' },
   );
 }
 

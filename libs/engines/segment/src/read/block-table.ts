@@ -39,6 +39,8 @@ export interface EncodedBlock {
   readonly runs: Runs;
   readonly metadataNames: readonly string[];
   readonly isLarge: readonly boolean[];
+  /** As in BlockInfo; undefined in a record. */
+  readonly metadataBytes: Float64Array | undefined;
   readonly units: {
     readonly lines: PackedUnit;
     readonly bundle: PackedUnit;
@@ -95,10 +97,11 @@ export class StoredBlockInfo implements BlockInfo {
   readonly units: BlockUnits;
   readonly storedBytes: number;
   readonly #runs: () => readonly Runs[];
+  readonly #metadataBytes: () => readonly Float64Array[] | null;
 
   /**
    * @param cursor start of this block's bytes in each area; it is moved to their end
-   * @param runs   decodes the section's runs at first use
+   * @param runs   decodes the section's runs at first use; `metadataBytes` theirs
    */
   constructor(
     index: number,
@@ -108,12 +111,14 @@ export class StoredBlockInfo implements BlockInfo {
       readonly names: readonly string[];
       readonly cursor: number[];
       readonly runs: () => readonly Runs[];
+      readonly metadataBytes: () => readonly Float64Array[] | null;
     },
   ) {
     const { cursor, names } = owner;
     const usedBytes = sum(cursor);
     this.index = index;
     this.#runs = owner.runs;
+    this.#metadataBytes = owner.metadataBytes;
     this.rowCount = reader.count(blockRowsMax);
     this.runCount = reader.count(this.rowCount);
     if (this.runCount === 0) throw new BytesError(`block ${index} is empty`);
@@ -156,6 +161,10 @@ export class StoredBlockInfo implements BlockInfo {
 
   get runs(): Runs {
     return this.#runs()[this.index];
+  }
+
+  get metadataBytes(): Float64Array | undefined {
+    return this.#metadataBytes()?.[this.index];
   }
 }
 

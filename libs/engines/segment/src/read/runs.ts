@@ -1,7 +1,8 @@
 /** The runs of a section's footer: which rows of a block belong to which stream. */
-import { ByteWriter, BytesError } from '@loki/bytes';
+import { ByteWriter, BytesError, zstdLevelDefault } from '@loki/bytes';
 import type { ByteReader } from '@loki/bytes';
 import { readFloats, readUint32s, writeInts } from '../columns/ints.ts';
+import { openPacked, readPacked, writePacked } from '../columns/unit.ts';
 import { runsMax } from '../format/format-bounds.ts';
 import type { Runs } from '../format/types.ts';
 
@@ -86,6 +87,34 @@ export function decodeRuns(reader: ByteReader, blocks: readonly RunsOwner[], str
     from = to;
     return runs;
   });
+}
+
+/** Encodes the metadata bytes of all runs: the annex of the runs. Each block must state them. */
+export function encodeMetadataBytes(blocks: readonly { readonly metadataBytes?: Float64Array }[]): Buffer {
+  let count = 0;
+  for (const { metadataBytes } of blocks) count += metadataBytes!.length;
+  const all = new Float64Array(count);
+  let at = 0;
+  for (const { metadataBytes } of blocks) {
+    all.set(metadataBytes!, at);
+    at += metadataBytes!.length;
+  }
+  const column = new ByteWriter(count * 4 + 16);
+  writeInts(column, all);
+  const writer = new ByteWriter(column.length + 16);
+  writePacked(writer, column.view(), zstdLevelDefault);
+  return writer.view();
+}
+
+/** The inverse of `encodeMetadataBytes`, by block. */
+export function decodeMetadataBytes(reader: ByteReader, blocks: readonly RunsOwner[]): Float64Array[] {
+  let count = 0;
+  for (const block of blocks) count += block.runCount;
+  const column = openPacked(readPacked(reader, count * 8 + 16));
+  const all = readFloats(column, count);
+  column.expectEnd();
+  let at = 0;
+  return blocks.map(({ runCount }) => all.subarray(at, (at += runCount)));
 }
 
 function decodeStreams(steps: Float64Array, streamCount: number): Uint32Array {

@@ -2,7 +2,7 @@
 import { ByteReader, BytesError } from '@loki/bytes';
 import type { ByteWriter } from '@loki/bytes';
 import type { Labels, TenantId } from '@loki/model';
-import { openPacked, readPacked, writePacked } from '../columns/unit.ts';
+import { openAnnex, openPacked, readPacked, writePacked } from '../columns/unit.ts';
 import type { PackedPart } from '../columns/unit.ts';
 import { decodeOrCorrupt } from '../format/corrupt.ts';
 import { footerPartBytesMax, namesMax } from '../format/format-bounds.ts';
@@ -11,7 +11,7 @@ import { encodeBlockTable, StoredBlockInfo } from './block-table.ts';
 import type { EncodedBlock } from './block-table.ts';
 import { areas } from './layout.ts';
 import type { RawFooter, FooterSection } from './layout.ts';
-import { decodeRuns, encodeRuns } from './runs.ts';
+import { decodeMetadataBytes, decodeRuns, encodeMetadataBytes, encodeRuns } from './runs.ts';
 import { StreamLabels, writeStreamTable } from './stream-table.ts';
 
 /** Writes block table, runs and streams. Each is packed separately, because readers need them separately. */
@@ -25,8 +25,15 @@ export function writeSectionIndex(
   level: number,
 ): void {
   writePacked(writer, encodeBlockTable(section.blocks, section.minNs), level);
-  writePacked(writer, encodeRuns(section.blocks), level);
+  writePacked(writer, encodeRuns(section.blocks), level, annexOf(section.blocks));
   writeStreamTable(writer, section.streams, level);
+}
+
+/** The metadata bytes of the runs, where they are known and there are any. */
+function annexOf(blocks: readonly EncodedBlock[]): Buffer | undefined {
+  const isStated = blocks.every(({ metadataBytes }) => metadataBytes);
+  const isAny = blocks.some(({ metadataNames }) => metadataNames.length > 0);
+  return isStated && isAny ? encodeMetadataBytes(blocks) : undefined;
 }
 
 /** A section over its encoded index; each part is decoded at first use. */
@@ -50,6 +57,7 @@ export class StoredSection implements Section {
   #blocks: readonly StoredBlockInfo[] | undefined;
   #runs: readonly Runs[] | undefined;
   #labels: StreamLabels | undefined;
+  #metadataBytes: readonly Float64Array[] | null | undefined;
 
   /** @param at index of the section in the footer */
   constructor(footer: RawFooter, at: number, segment: string) {
@@ -86,6 +94,17 @@ export class StoredSection implements Section {
     return this.#runs;
   }
 
+  /** Metadata bytes of the runs of all blocks; null: not stated. */
+  get metadataBytes(): readonly Float64Array[] | null {
+    if (this.#metadataBytes === undefined) {
+      this.#metadataBytes = this.#decodeOrCorrupt('metadata bytes', () => {
+        const annex = openAnnex(this.#runTable);
+        return annex ? decodeMetadataBytes(annex, this.blocks) : null;
+      });
+    }
+    return this.#metadataBytes;
+  }
+
   get labelIndex(): LabelIndex {
     return this.streamLabels;
   }
@@ -107,7 +126,13 @@ export class StoredSection implements Section {
       names.push(reader.sizedText());
     }
     const cursor = [...this.#areaStarts];
-    const owner = { minNs: this.minNs, names, cursor, runs: () => this.runs };
+    const owner = {
+      minNs: this.minNs,
+      names,
+      cursor,
+      runs: () => this.runs,
+      metadataBytes: () => this.metadataBytes,
+    };
     const blocks: StoredBlockInfo[] = [];
     let [rows, lineBytes] = [0, 0];
     let [minNs, maxNs] = [this.maxNs, this.minNs];

@@ -1,10 +1,12 @@
 /** Verifies a whole segment: step *merge, remove* of a stored day, before a commit. */
 import { LokiError, compareText } from '@loki/model';
+import { metadataBytesOfDecoded } from '../columns/metadata-bytes.ts';
 import { isWholeFilter, searchFilterKind } from '../filter/filter-build.ts';
 import { corrupt, unnamed } from '../format/corrupt.ts';
 import { columns } from '../format/types.ts';
 import type { Block, MetadataColumn, Segment } from '../format/types.ts';
 import type { StoredBlockInfo } from './block-table.ts';
+import type { StoredBlock } from './block.ts';
 import { openSegment } from './open.ts';
 import type { StoredSection } from './section.ts';
 
@@ -110,8 +112,18 @@ function verifyBlock(
   block.lineEnds();
   block.lines();
   for (const column of block.metadata()) verifyColumn(column, place, failed);
+  verifyMetadataBytes(block as StoredBlock, place, failed);
   block.filter();
   return block;
+}
+
+/** Checks the sums of metadata that the index states. */
+function verifyMetadataBytes(block: StoredBlock, place: string, failed: Failures): void {
+  const { metadataBytes, runs } = block.info;
+  if (!metadataBytes) return;
+  const counted = metadataBytesOfDecoded(block.decodedColumns(), runs.firstRow);
+  const isRight = counted.every((bytes, run) => bytes === metadataBytes[run]);
+  failed.require(isRight, place, 'the metadata bytes of a run are not those of its rows');
 }
 
 /** Checks that the filter has the marks of all lines and metadata. */

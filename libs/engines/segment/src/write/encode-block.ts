@@ -6,6 +6,7 @@ import { freeMemory } from '@loki/model';
 import { encodeColumns } from '../columns/dictionary.ts';
 import type { RawColumn } from '../columns/dictionary.ts';
 import { writeInts } from '../columns/ints.ts';
+import { metadataBytesOfRuns } from '../columns/metadata-bytes.ts';
 import { columnLevel, emptyUnit, pack } from '../columns/unit.ts';
 import { blockLineBytesMax, blockRowsMax } from '../format/format-bounds.ts';
 import type { BlockFilter, Runs } from '../format/types.ts';
@@ -27,9 +28,17 @@ export interface BlockColumns {
   readonly metadata: readonly RawColumn[];
 }
 
+/** Parts of a block that records do without. */
+interface BlockIndex {
+  readonly filter?: BlockFilter;
+  /** Whether the section's index shall state the metadata bytes of the runs. */
+  readonly hasMetadataBytes?: boolean;
+}
+
 /** Encodes and compresses a block for the layout. The result may share memory with the columns. */
-export function encodeBlock(block: BlockColumns, effort: ZstdEffort, filter?: BlockFilter): EncodedBlock {
+export function encodeBlock(block: BlockColumns, effort: ZstdEffort, index: BlockIndex = {}): EncodedBlock {
   const { rowCount } = block;
+  const { filter, hasMetadataBytes = false } = index;
   assert(
     rowCount <= blockRowsMax && block.lines.length <= blockLineBytesMax,
     'a block that readers would refuse',
@@ -46,6 +55,9 @@ export function encodeBlock(block: BlockColumns, effort: ZstdEffort, filter?: Bl
     runs,
     metadataNames: block.metadata.map((column) => column.name),
     isLarge: metadata.isLarge,
+    metadataBytes: hasMetadataBytes
+      ? metadataBytesOfRuns(block.metadata, metadata.valueBytes, block.runFirstRow)
+      : undefined,
     filterKind: filter?.kind ?? 0,
     units: {
       lines: pack(block.lines, effort),

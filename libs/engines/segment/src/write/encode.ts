@@ -39,7 +39,8 @@ export function encodeSegment(sections: readonly RawSection[], options: EncodeOp
   const encoded: EncodedSection[] = [];
   for (const [tenant, group] of byTenant) {
     const { streams, maps } = uniteStreams(group);
-    const blocks = group.flatMap((section, i) => encodeBlocks(section, maps[i], blockBytes, level));
+    const form = { blockBytes, level, hasMetadataBytes: kind !== 'record' };
+    const blocks = group.flatMap((section, i) => encodeBlocks(section, maps[i], form));
     encoded.push({ tenant, streams, blocks });
   }
   encoded.sort((a, b) => compareText(a.tenant, b.tenant));
@@ -73,9 +74,9 @@ function uniteStreams(group: readonly RawSection[]): {
 function encodeBlocks(
   section: RawSection,
   streamMap: Uint32Array | undefined,
-  blockBytes: number,
-  level: number,
+  form: { readonly blockBytes: number; readonly level: number; readonly hasMetadataBytes: boolean },
 ): EncodedBlock[] {
+  const { blockBytes, level } = form;
   const metadata = [...section.metadata].sort((a, b) => compareText(a.name, b.name));
   const blocks: EncodedBlock[] = [];
   const ends = section.lineEnds;
@@ -90,7 +91,7 @@ function encodeBlocks(
       while (to < section.rowCount && ends[to] - start <= blockBytes && to - from < blockRowsTarget) to++;
     }
     if (to === from) to++; // one line larger than a block
-    blocks.push(encodeBlock(sliceSection(section, metadata, streamMap, from, to), level));
+    blocks.push(encodeBlock(sliceSection(section, metadata, streamMap, from, to), level, form));
     from = to;
   }
   return blocks;
