@@ -212,7 +212,12 @@ describe('order and limit', () => {
         fc.integer({ min: 0, max: 30 }),
         fc.constantFrom('forward' as const, 'backward' as const),
         fc.integer({ min: 1, max: 4 }),
-        fc.constantFrom('{app=~".+"}', '{app=~".+"} |= "row"', '{app=~".+"} | logfmt | app!=""'),
+        fc.constantFrom(
+          '{app=~".+"}',
+          '{app=~".+"} |= "row"',
+          '{app=~".+"} | logfmt',
+          '{app=~".+"} | logfmt | app!=""',
+        ),
         async (drawn, limit, direction, parts, expr) => {
           const rows = drawn.map(({ stream, ts }, i): TestRow => ({
             labels: { app: `s${stream}` },
@@ -255,6 +260,22 @@ describe('order and limit', () => {
     ]);
     expect(stats.blocksMatched).toBe(1);
     expect(stats.blocksSkipped).toBeGreaterThan(3);
+  });
+
+  test('stages that drop no row run on the rows of the answer alone', async () => {
+    // Two streams, each with rows of the whole time: a scan in order of blocks would parse both.
+    const rows = Array.from({ length: 400 }, (_, i): TestRow => ({
+      labels: { app: `s${i % 2}` },
+      ts: BigInt(i),
+      line: `n=${i}`,
+    }));
+    const limit = 6;
+    const linesOf = async (stages: string) => {
+      const { stats } = await runLog({ expr: `{app=~".+"} ${stages}`, limit }, [bytesSource(rows, 400)]);
+      return stats.linesProcessed;
+    };
+    expect(await linesOf('| logfmt | line_format "{{.n}}" | drop n')).toBe(limit);
+    expect(await linesOf('| logfmt | n>=0')).toBeGreaterThan(limit);
   });
 });
 

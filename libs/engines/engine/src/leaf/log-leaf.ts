@@ -57,8 +57,8 @@ export async function runLogLeaf(
     return scan.rows.finish(context.stats);
   }
   const passing = passingBlocks(candidates, plan.requirement, context);
-  const { lineFilters, stages } = plan.pipeline;
-  if (request.limit > 0 && lineFilters.length === 0 && stages.length === 0) {
+  const { lineFilters, dropsRows } = plan.pipeline;
+  if (request.limit > 0 && lineFilters.length === 0 && !dropsRows) {
     await pickRows(passing, scan, request);
   } else await scanBlocks(passing, scan);
   return scan.rows.finish(context.stats);
@@ -122,8 +122,8 @@ async function scanInOrder(candidates: readonly Candidate[], scan: LogScan): Pro
 }
 
 /**
- * For queries without filters on lines: chooses rows by their timestamps, then reads the lines of the chosen
- * rows only.
+ * For queries without filters on lines or parsed labels: chooses rows by their timestamps, then reads the
+ * lines of the chosen rows only.
  */
 async function pickRows(
   batches: AsyncIterable<readonly Candidate[]>,

@@ -206,8 +206,8 @@ export class LogScan {
   }
 
   get #takesAll(): boolean {
-    const { baseFilters, lineFilters, stages } = this.#plan.pipeline;
-    return baseFilters.length === 0 && lineFilters.length === 0 && stages.length === 0;
+    const { baseFilters, lineFilters, dropsRows } = this.#plan.pipeline;
+    return baseFilters.length === 0 && lineFilters.length === 0 && !dropsRows;
   }
 
   /** Filters the selected rows by their lines, runs the stages, and collects the rows that pass. */

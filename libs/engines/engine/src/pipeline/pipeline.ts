@@ -36,6 +36,8 @@ export interface Pipeline {
   readonly stages: readonly RowStage[];
   /** Whether a stage reads lines. */
   readonly readsLines: boolean;
+  /** Whether `stages` may drop rows: parsers and formats change them and keep all. */
+  readonly dropsRows: boolean;
   /** A shorter pipeline that finds rows which will be dropped; absent when there is none. */
   readonly probe?: Probe;
 }
@@ -101,6 +103,7 @@ export function compilePipeline(stages: readonly Stage[], needed: NeededLabels):
     lineFilters,
     stages: rowStages,
     readsLines,
+    dropsRows: rowSpecs.some(({ kind }) => kind === 'lineFilter' || kind === 'labelFilter'),
     probe: compileProbe(rowSpecs, needed, texts),
   };
 }
