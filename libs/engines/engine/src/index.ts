@@ -1,6 +1,7 @@
 /** The query engine: leaves over segments, merges of their results, and the root of a query. */
 export { findDeletedRows } from './leaf/find-deleted.ts';
 export { leafTask } from './leaf/leaf-task.ts';
+export { openTask } from './leaf/open-task.ts';
 export { mergeLeafResults } from './merge/merge-leaf-results.ts';
 export { mergeAsTheyCome } from './merge/merge-as-they-come.ts';
 export type { MemoryBudget } from './common/memory-budget.ts';

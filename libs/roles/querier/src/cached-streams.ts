@@ -13,6 +13,8 @@ import type { SegmentStreamsCache } from './segment-streams-cache.ts';
 interface CachedStreamsScan extends KeptAnswers {
   /** This process's answers for single segments. */
   readonly segmentStreams: SegmentStreamsCache;
+  /** Begins to open segments that are scanned next. */
+  readonly openAhead?: (segments: readonly SegmentRef[]) => void;
   readonly scan: (segment: SegmentRef) => Promise<readonly StreamVolume[]>;
   /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
@@ -26,7 +28,7 @@ interface CachedStreamsScan extends KeptAnswers {
 export async function cachedStreams(
   request: StreamsRequest,
   segments: readonly SegmentRef[],
-  { results, policy, generation, segmentStreams, scan, complete }: CachedStreamsScan,
+  { results, policy, generation, segmentStreams, openAhead, scan, complete }: CachedStreamsScan,
 ): Promise<(readonly StreamVolume[])[]> {
   const groups = groupWhole(request, segments, policy);
   const unknown = groups.filter((group) =>
@@ -42,6 +44,7 @@ export async function cachedStreams(
     if (lists) group.forEach((ref, at) => segmentStreams.put(segmentStreamsKey(request, ref)!, lists[at]));
     else missing.push({ group, key: keys[i] });
   }
+  openAhead?.(segmentStreams.lacking(request, segments));
   const listsBySegment = new Map<SegmentRef, readonly StreamVolume[]>();
   await Promise.all(segments.map(async (segment) => void listsBySegment.set(segment, await scan(segment))));
   const entries = [];

@@ -37,6 +37,8 @@ import type { Window } from './window.ts';
  * Segments of one leaf in the queue of a worker: it computes on one while others are fetched.
  */
 const scansPerWorker = 4;
+/** Segments that are opened before their scans, at most twice as many. */
+const openedAhead = 32;
 
 export interface QuerierDeps {
   readonly ingesters: PartitionOwners;
@@ -47,6 +49,8 @@ export interface QuerierDeps {
   readonly timers?: Timers;
   /** Thread on which results are merged; absent: the querier has the thread alone. */
   readonly queryThread?: QueryThread;
+  /** The store is far away: segments are opened before their scans. Default: false. */
+  readonly opensAhead?: boolean;
   /** Deleted and expired entries; absent: no deletes and no retention. */
   readonly hidden?: HiddenRows;
   /** Cache of answers from the store; absent: no cache. */
@@ -165,7 +169,12 @@ export class Querier implements QuerierService {
     return mergeAsTheyCome(
       request,
       segments.length,
-      (i, stop) => this.#scans.leaf(request, segments[i], stop),
+      (i, stop) => {
+        if (i % openedAhead === 0) {
+          this.#scans.openAhead(request, segments.slice(i, i + 2 * openedAhead), stop);
+        }
+        return this.#scans.leaf(request, segments[i], stop);
+      },
       {
         atOnce: scansPerWorker * this.#deps.workers.parallelism,
         thread: this.#thread,
@@ -190,6 +199,7 @@ export class Querier implements QuerierService {
       windows: empty?.windows ?? [{ startNs: request.startNs, endNs: request.endNs }],
       heads,
       parallelism: this.#deps.workers.parallelism,
+      openAhead: (next) => this.#scans.openAhead(request, next, signal),
       scan: (part, segment) => this.#scans.unpackedLeaf(part, segment, signal),
       complete: (work) => this.#complete(work, signal),
     });

@@ -7,6 +7,13 @@ import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafResult, LogLeafRequest, LogLeafResult } from '@loki/ports';
 import type { Window } from './window.ts';
 
+/**
+ * Segments that are opened while the first wave is scanned, and while later ones are, if the query has
+ * filters.
+ */
+const aheadFirst = 16;
+const aheadLater = 64;
+
 interface LogScan {
   /** Oldest first. */
   readonly segments: readonly SegmentRef[];
@@ -14,6 +21,8 @@ interface LogScan {
   readonly windows: readonly Window[];
   readonly heads: readonly LeafResult[];
   readonly parallelism: number;
+  /** Begins to open segments whose scans may follow. */
+  readonly openAhead?: (segments: readonly SegmentRef[]) => void;
   readonly scan: (request: LogLeafRequest, segment: SegmentRef) => Promise<LeafResult>;
   /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
@@ -34,7 +43,7 @@ interface FilledLog {
  */
 export async function scanUntilFilled(
   request: LogLeafRequest,
-  { segments, windows, heads, parallelism, scan, complete }: LogScan,
+  { segments, windows, heads, parallelism, openAhead, scan, complete }: LogScan,
 ): Promise<FilledLog> {
   const backward = request.direction === 'backward';
   const order = segments.flatMap((segment, age) =>
@@ -62,14 +71,55 @@ export async function scanUntilFilled(
       const storedTimes = scans.filter(({ isStored }) => isStored).map(({ result }) => result.timestampNs);
       return { result: best, storedTimes, read: readBy(best.timestampNs, request) };
     }
+    openAhead?.(
+      order
+        .slice(next, next + aheadCount(request, order, { next, wave, isFirst: wave === parallelism }))
+        .map(({ segment }) => segment),
+    );
     const batch = order.slice(next, next + wave);
     next += batch.length;
     wave *= 2;
     const more = await Promise.all(
-      batch.map(({ segment, window }) => scan({ ...request, ...window }, segment)),
+      batch.map(({ segment, window }) => scan(bounded({ ...request, ...window }, best), segment)),
     );
     more.forEach((result, i) => scans.push({ age: batch[i].age, result: logResult(result), isStored: true }));
   }
+}
+
+/**
+ * Number of segments to open while a wave is scanned. A query with filters probably needs several waves.
+ * Without any, the first segments fill the limit, but segments of the same time must be looked at, too.
+ */
+function aheadCount(
+  request: LogLeafRequest,
+  order: readonly Piece[],
+  { next, wave, isFirst }: { readonly next: number; readonly wave: number; readonly isFirst: boolean },
+): number {
+  const most = isFirst ? aheadFirst : Math.max(aheadLater, 2 * wave);
+  if (hasStages(request.expr)) return most;
+  const first = order[next];
+  const isBackward = request.direction === 'backward';
+  let count = wave;
+  while (count < most && next + count < order.length) {
+    const { startNs, endNs } = order[next + count];
+    if (isBackward ? endNs < first.startNs : startNs > first.endNs) break;
+    count++;
+  }
+  return count;
+}
+
+/** A selection alone ends with its brace. */
+function hasStages(expr: string): boolean {
+  return !expr.endsWith('}');
+}
+
+/** The request for rows that are not worse than the last of `best`, once that has enough rows. */
+function bounded(request: LogLeafRequest, { timestampNs }: LogLeafResult): LogLeafRequest {
+  if (timestampNs.length < request.limit) return request;
+  const worst = timestampNs[timestampNs.length - 1];
+  return request.direction === 'backward'
+    ? { ...request, startNs: worst > request.startNs ? worst : request.startNs }
+    : { ...request, endNs: worst + 1n < request.endNs ? worst + 1n : request.endNs };
 }
 
 /** The part of a segment inside a window. */

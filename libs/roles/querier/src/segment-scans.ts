@@ -2,6 +2,7 @@
 import type { Catalog, SegmentRef } from '@loki/catalog';
 import {
   leafTask,
+  openTask,
   packedBytes,
   streamsTask,
   unpackLeafResult,
@@ -10,6 +11,7 @@ import {
 } from '@loki/engine';
 import type { PackedLeafResult, QueryThread } from '@loki/engine';
 import { LokiError } from '@loki/model';
+import type { TenantId } from '@loki/model';
 import type { LeafRequest, LeafResult, StreamsRequest, StreamVolume, Task, Workers } from '@loki/ports';
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
 import { SegmentThreads } from './segment-threads.ts';
@@ -19,6 +21,8 @@ interface SegmentScansDeps {
   readonly workers: Workers;
   /** Thread on which results are unpacked. */
   readonly thread: QueryThread;
+  /** The store is far away: segments are opened before their scans. */
+  readonly opensAhead?: boolean;
 }
 
 /** Reads segments, each on the thread that has its blocks. */
@@ -29,6 +33,39 @@ export class SegmentScans {
   constructor(deps: SegmentScansDeps) {
     this.#deps = deps;
     this.#threads = new SegmentThreads(deps.workers.parallelism);
+  }
+
+  /** Whether segments are opened before their scans. */
+  get opensAhead(): boolean {
+    return this.#deps.opensAhead ?? false;
+  }
+
+  /**
+   * Begins to read the footers of segments that no thread has read, many at a time, while scans of the first
+   * ones run: a thread scans four segments at a time, and each would wait for its own footer. Without effect
+   * on a near store.
+   *
+   * @param request `expr` is that of the scans that follow; absent: only the segments' streams are needed
+   */
+  openAhead(
+    { tenant, expr }: { readonly tenant: TenantId; readonly expr?: string },
+    segments: readonly SegmentRef[],
+    signal?: AbortSignal,
+  ): void {
+    if (!this.opensAhead) return;
+    const byThread = new Map<number, string[]>();
+    for (const segment of segments) {
+      if (this.#threads.has(segment)) continue;
+      const thread = this.#threads.of(segment);
+      const keys = byThread.get(thread);
+      if (keys) keys.push(segment.key);
+      else byThread.set(thread, [segment.key]);
+    }
+    for (const [affinity, keys] of byThread) {
+      const input = { request: { tenant, expr }, keys };
+      // The scan of a segment reports a failure.
+      this.#deps.workers.run(openTask, input, { affinity, signal, tenant }).catch(() => undefined);
+    }
   }
 
   /** The rows of a leaf in one segment. */

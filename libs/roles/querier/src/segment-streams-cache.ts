@@ -32,6 +32,14 @@ export class SegmentStreamsCache {
     return list;
   }
 
+  /** The segments without a cached answer to the request. */
+  lacking(request: StreamsRequest, segments: readonly SegmentRef[]): SegmentRef[] {
+    return segments.filter((segment) => {
+      const key = segmentStreamsKey(request, segment);
+      return key === undefined || !this.#lists.has(key);
+    });
+  }
+
   put(key: string, list: readonly StreamVolume[]): void {
     if (entriesOf(list) > entriesMax) return;
     this.#count += entriesOf(list) - entriesOf(this.#lists.get(key));

@@ -47,10 +47,18 @@ export class SegmentStreams {
   }
 
   #lists(question: StreamsQuestion, segments: readonly SegmentRef[]): Promise<StreamList[]> {
-    const { request, keptAnswers, complete } = question;
+    const { request, keptAnswers, complete, signal } = question;
+    const { tenant } = request;
+    const openAhead = this.#scans.opensAhead
+      ? (next: readonly SegmentRef[]) => this.#scans.openAhead({ tenant }, next, signal)
+      : undefined;
     const scan = (segment: SegmentRef) => this.#list(question, segment);
-    if (!keptAnswers) return Promise.all(segments.map(scan));
-    return cachedStreams(request, segments, { ...keptAnswers, segmentStreams: this.#cache, scan, complete });
+    const segmentStreams = this.#cache;
+    if (!keptAnswers) {
+      openAhead?.(segmentStreams.lacking(request, segments));
+      return Promise.all(segments.map(scan));
+    }
+    return cachedStreams(request, segments, { ...keptAnswers, segmentStreams, openAhead, scan, complete });
   }
 
   async #list({ request, signal }: StreamsQuestion, segment: SegmentRef): Promise<StreamList> {

@@ -18,6 +18,11 @@ export class SegmentThreads {
     this.#bytes = Array.from({ length: threads }, () => 0);
   }
 
+  /** Whether a thread was chosen for the segment, whose footer it has probably read. */
+  has({ key }: Pick<SegmentRef, 'key'>): boolean {
+    return this.#places.has(key);
+  }
+
   /** The number of the thread. */
   of({ key, sizeBytes }: Pick<SegmentRef, 'key' | 'sizeBytes'>): number {
     const place = this.#places.get(key) ?? this.#assign(sizeBytes);

@@ -169,6 +169,7 @@ async function bootQuerier(birth: Birth, world: ClusterWorld): Promise<QuerierNo
     workers: new VirtualWorkers(process, objectStore),
     logger,
     hidden: new HiddenRows({ clock, requests: bugs.readerDeletes(requests) }),
+    opensAhead: true,
   });
   return { ...birth, kind: 'querier', querier, catalog };
 }

@@ -152,7 +152,13 @@ export class SimNode {
     );
     const ids = Array.from({ length: partitionCount }, (_, id) => id);
     const owners = () => (rival && random.chance(0.5) ? [rival.ingester, ingester] : [ingester]);
-    const querier = new Querier({ ingesters: { partitions: () => ids, owners }, catalog, workers, logger });
+    const querier = new Querier({
+      ingesters: { partitions: () => ids, owners },
+      catalog,
+      workers,
+      logger,
+      opensAhead: true,
+    });
     return new SimNode(process, { distributor, ingester, rival, querier, catalog });
   }
 

@@ -15,8 +15,8 @@ const packages: readonly TaskPackage[] = [
   {
     prefix: 'engine.',
     load: async () => {
-      const { fieldsTask, leafTask, streamsTask, volumeTask } = await import('@loki/engine');
-      return [leafTask, volumeTask, fieldsTask, streamsTask];
+      const { fieldsTask, leafTask, openTask, streamsTask, volumeTask } = await import('@loki/engine');
+      return [leafTask, openTask, volumeTask, fieldsTask, streamsTask];
     },
   },
   {

@@ -26,7 +26,7 @@ export async function findDeletedRows(
   env: WorkerEnv,
 ): Promise<DeletedRows[]> {
   const finder = Deletes.of(deletes, LeafCache.of(env));
-  const reader = finder && (await openSection(source, tenant, env, emptyLeafStats()));
+  const reader = finder && (await openSection(source, tenant, env, { stats: emptyLeafStats() }));
   if (!finder || !reader) return [];
   const { minNs: fromNs, maxNs: toNs } = reader.section;
   const deleted: DeletedRows[] = [];

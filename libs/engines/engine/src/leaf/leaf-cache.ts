@@ -9,8 +9,11 @@ import { RunMetadata } from './run-metadata.ts';
 
 /** Most cached plans; a dashboard has some dozens of panels. */
 const plansMax = 256;
-/** Assumed bytes of a decoded footer of a stored segment, with some hundred streams and blocks. */
-const footerBytes = 256 * 1024;
+/**
+ * Assumed bytes of a decoded footer of a stored segment, with some hundred streams and blocks, in addition to
+ * the stored bytes that are held.
+ */
+const footerBytes = 128 * 1024;
 /**
  * Bytes of an opened record of a head in addition to its own bytes: views, tables and columns of one row; and
  * bytes of each stream's decoded labels.
@@ -29,7 +32,8 @@ export class LeafCache {
   readonly #segments = new Map<string, OpenedSegment>();
   /** Footers that are being read. */
   readonly opening = new Map<string, Promise<StoredSegment>>();
-  readonly #segmentBytesMax: number;
+  /** Bound on opened segments. */
+  readonly segmentBytesMax: number;
   #segmentBytes = 0;
   readonly blocks: BlockCache;
   readonly runMetadata = new RunMetadata();
@@ -37,8 +41,8 @@ export class LeafCache {
   readonly tailGuess = new TailGuess();
 
   constructor(bytesMax: number) {
-    this.#segmentBytesMax = bytesMax * segmentShare;
-    this.blocks = new BlockCache(bytesMax - this.#segmentBytesMax);
+    this.segmentBytesMax = bytesMax * segmentShare;
+    this.blocks = new BlockCache(bytesMax - this.segmentBytesMax);
   }
 
   static of(env: WorkerEnv): LeafCache {
@@ -78,13 +82,18 @@ export class LeafCache {
     return cached.segment;
   }
 
+  /** Bytes that an opened segment takes. */
+  weightOf(segment: Segment | StoredSegment): number {
+    return 'bytes' in segment ? weightInMemory(segment) : footerBytes + segment.tailBytes;
+  }
+
   /** Caches an opened segment. Its weight includes its bytes when it is in memory. */
   keepSegment(key: string, segment: Segment | StoredSegment): void {
-    const weight = 'bytes' in segment ? weightOf(segment) : footerBytes;
+    const weight = this.weightOf(segment);
     this.#segmentBytes += weight - (this.#segments.get(key)?.weight ?? 0);
     this.#segments.delete(key);
     this.#segments.set(key, { segment, weight });
-    while (this.#segmentBytes > this.#segmentBytesMax) {
+    while (this.#segmentBytes > this.segmentBytesMax) {
       const [oldest, { weight: freed }] = this.#segments.entries().next().value!;
       this.#segments.delete(oldest);
       this.#segmentBytes -= freed;
@@ -92,7 +101,7 @@ export class LeafCache {
   }
 }
 
-function weightOf({ bytes, sections }: Segment): number {
+function weightInMemory({ bytes, sections }: Segment): number {
   let streams = 0;
   for (const section of sections) streams += section.streams.count;
   return openedBytes + bytes.length + openedBytesPerStream * streams;

@@ -10,6 +10,7 @@ import { LeafCache } from './leaf-cache.ts';
 import { runLogLeaf } from './log-leaf.ts';
 import { openSection } from './open-section.ts';
 import type { LeafSource } from './open-section.ts';
+import { contentFor } from './open-task.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
 import { scanContext } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
@@ -66,11 +67,14 @@ async function runPlan(
   env: WorkerEnv,
 ): Promise<LeafResult> {
   const readers = [];
+  const content = contentFor(plan);
   for (let i = 0; i < sources.length; i += openedAtOnce) {
     context.checkCancelled();
     const batch = sources.slice(i, i + openedAtOnce);
     readers.push(
-      ...(await Promise.all(batch.map((source) => openSection(source, request.tenant, env, context.stats)))),
+      ...(await Promise.all(
+        batch.map((source) => openSection(source, request.tenant, env, { stats: context.stats, content })),
+      )),
     );
   }
   if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, context);

@@ -1,7 +1,7 @@
 /** Opens a tenant's section, in memory or in the store, for reading by block: step *fetch* of a query. */
 import type { LeafStats, WorkerEnv } from '@loki/ports';
 import { openSegment, readSegment } from '@loki/segment';
-import type { Segment, StoredSegment } from '@loki/segment';
+import type { Segment, StoredSegment, TailContent } from '@loki/segment';
 import { LeafCache } from './leaf-cache.ts';
 import { MemoryReader } from './memory-reader.ts';
 import type { Clip, SectionReader } from './section-reader.ts';
@@ -30,12 +30,18 @@ export type LeafSource =
       readonly clip?: Clip;
     };
 
+interface OpenOptions {
+  readonly stats: LeafStats;
+  /** Columns that should come with the footer of a stored object, where they are small. Default: none. */
+  readonly content?: TailContent;
+}
+
 /** Opens a source; undefined when it has no rows of the tenant. */
 export async function openSection(
   source: LeafSource,
   tenant: string,
   env: WorkerEnv,
-  stats: LeafStats,
+  { stats, content }: OpenOptions,
 ): Promise<SectionReader | undefined> {
   const cache = LeafCache.of(env);
   stats.segments++;
@@ -47,7 +53,7 @@ export async function openSection(
     const section = segment.section(tenant);
     return section && new MemoryReader(segment, section, cacheKey, cache);
   }
-  const segment = await measured(env, stats, () => openStored(source.key, env));
+  const segment = await measured(env, stats, () => openStored(source.key, env, content));
   const section = segment.section(tenant);
   return section && new StoreReader({ segment, section, clip: source.clip }, env, stats);
 }
@@ -56,14 +62,18 @@ export async function openSection(
  * The footer of a stored segment, read once and cached for all leaves of this worker. Leaves that need it
  * while it is read share the read.
  */
-export async function openStored(key: string, env: WorkerEnv): Promise<StoredSegment> {
+export async function openStored(
+  key: string,
+  env: WorkerEnv,
+  content: TailContent = 'index',
+): Promise<StoredSegment> {
   const cache = LeafCache.of(env);
   const cached = cache.segment(key) as StoredSegment | undefined;
   if (cached) return cached;
   const pending = cache.opening.get(key);
   if (pending) return pending;
   const { tailGuess } = cache;
-  const opened = readSegment(env.objectStore, key, { tailGuess, cache: env.rangeCache });
+  const opened = readSegment(env.objectStore, key, { tailGuess, cache: env.rangeCache, content });
   cache.opening.set(key, opened);
   try {
     const segment = await opened;

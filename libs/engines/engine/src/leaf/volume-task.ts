@@ -53,7 +53,7 @@ async function runVolumeTask(
   const numbers = new Map<string, number>();
   for (const source of sources) {
     checkCancelled();
-    const reader = await openSection(source, request.tenant, env, emptyLeafStats());
+    const reader = await openSection(source, request.tenant, env, { stats: emptyLeafStats() });
     if (!reader) continue;
     const mask = matchStreams(reader.section, selector, undefined);
     if (reader.isHead) {

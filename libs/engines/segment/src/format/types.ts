@@ -229,6 +229,10 @@ export interface FetchOptions {
 /** A segment in the object store; only its footer has been read. */
 export interface StoredSegment extends SegmentFooter {
   readonly key: string;
+  /**
+   * The object's last bytes that are held in memory: the footer, and the columns before it that came along.
+   */
+  readonly tailBytes: number;
   fetchBlock(section: Section, index: number, mask: ColumnMask, options?: FetchOptions): Promise<Block>;
   /** Bytes of the object that the columns of a block take; `metadataNames` as in FetchOptions. */
   storedBytes(section: Section, index: number, mask: ColumnMask, metadataNames?: readonly string[]): number;

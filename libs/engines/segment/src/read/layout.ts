@@ -40,6 +40,8 @@ export interface RawFooter {
   readonly kind: SegmentKind;
   readonly version: number;
   readonly sizeBytes: number;
+  /** Of the footer with its trailer. */
+  readonly footerBytes: number;
   readonly entries: readonly FooterSection[];
   readonly indexes: readonly Buffer[];
   /** For each section and area: the start of its bytes. */
@@ -123,7 +125,7 @@ export function readFooter(tail: Buffer, sizeBytes: number, name: string): RawFo
     const indexes = entries.map((entry) => reader.bytes(entry.indexBytes));
     reader.expectEnd();
     const areaStarts = placeAreas(entries, sizeBytes - needed);
-    return { kind, version, sizeBytes, entries, indexes, areaStarts };
+    return { kind, version, sizeBytes, footerBytes: needed, entries, indexes, areaStarts };
   });
 }
 

@@ -4,7 +4,8 @@ import { allColumns, writeRows } from '../test/rows.ts';
 import type { InputRow } from '../test/rows.ts';
 import { encodeSegment } from '../write/encode.ts';
 import { openSegment } from './open.ts';
-import { readSegment, TailGuess } from './stored.ts';
+import { readSegment } from './stored.ts';
+import { TailGuess } from './tail-guess.ts';
 
 /** Counts what is read of one object. */
 function countingStore(bytes: Buffer) {

@@ -10,15 +10,9 @@ import { blockInfo, StoredBlock, unitsOf } from './block.ts';
 import { footerBytesNeeded, readFooter } from './layout.ts';
 import type { RawFooter } from './layout.ts';
 import { OpenFooter } from './open.ts';
+import { tailBytesFirst } from './tail-guess.ts';
+import type { TailContent, TailGuess } from './tail-guess.ts';
 
-/** The tail that is read of a segment when nothing is known of others like it. */
-const tailBytesFirst = 64 << 10;
-/** The tail that is read by guess at most: a large footer is worth a second request. */
-const tailBytesMax = 1 << 20;
-/** A guess is a multiple of this: footers of neighbouring days differ a little. */
-const tailBytesUnit = 16 << 10;
-/** Footers of one kind that the guess follows. */
-const footersKnown = 16;
 /**
  * Largest gap of unneeded bytes that is read to save a request (10 ms at 100 MB/s is 1 MB; stores charge per
  * request).
@@ -65,6 +59,10 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     this.#cache = cache;
     this.#tail = tail;
     this.#tailStart = footer.sizeBytes - tail.length;
+  }
+
+  get tailBytes(): number {
+    return this.#tail.length;
   }
 
   async fetchBlock(
@@ -181,33 +179,12 @@ class ReadSegment extends OpenFooter implements StoredSegment {
   }
 }
 
-/**
- * How long the tail should be that holds the footer of a segment: as those of the last segments of its kind,
- * so that one request reads it, and little besides. The first part of a key identifies the kind.
- */
-export class TailGuess {
-  readonly #footers = new Map<string, number[]>();
-
-  bytesFor(key: string): number {
-    const sizes = this.#footers.get(kindOf(key));
-    if (!sizes) return tailBytesFirst;
-    return Math.min(tailBytesMax, Math.ceil(Math.max(...sizes) / tailBytesUnit) * tailBytesUnit);
-  }
-
-  learn(key: string, footerBytes: number): void {
-    const sizes = this.#footers.get(kindOf(key)) ?? [];
-    this.#footers.set(kindOf(key), [...sizes.slice(1 - footersKnown), footerBytes]);
-  }
-}
-
-function kindOf(key: string): string {
-  return key.slice(0, key.indexOf('/') + 1);
-}
-
 interface ReadOptions {
   readonly signal?: AbortSignal;
   /** Absent: 64 KiB are read at first. */
   readonly tailGuess?: TailGuess;
+  /** Columns that should come with the footer, where they are small. Default: none. */
+  readonly content?: TailContent;
   /** A local cache of footers and columns; absent: every read goes to the store. */
   readonly cache?: RangeCache;
 }
@@ -221,14 +198,14 @@ interface ReadOptions {
 export async function readSegment(
   store: ObjectStore,
   key: string,
-  { signal, tailGuess, cache }: ReadOptions = {},
+  { signal, tailGuess, cache, content = 'index' }: ReadOptions = {},
 ): Promise<StoredSegment> {
   const place = { store, key, cache };
   const cached = cache && (await cachedSegment(place, cache));
   if (cached) return cached;
-  let { bytes, sizeBytes } = await store.getTail(key, tailGuess?.bytesFor(key) ?? tailBytesFirst, signal);
+  const tailBytes = tailGuess?.bytesFor(key, content) ?? tailBytesFirst;
+  let { bytes, sizeBytes } = await store.getTail(key, tailBytes, signal);
   const needed = footerBytesNeeded(bytes, sizeBytes, key);
-  tailGuess?.learn(key, needed);
   if (needed > bytes.length) {
     const front = await store.getRange(key, sizeBytes - needed, needed - bytes.length, signal);
     bytes = Buffer.concat([front, bytes]);
@@ -237,6 +214,7 @@ export async function readSegment(
     throw corrupt(key, 'footer', `the store gave ${bytes.length} of ${needed} bytes`);
   }
   const footer = readFooter(bytes, sizeBytes, key);
+  tailGuess?.learn(key, footer);
   // Its checksum held. Small columns that stand before it come along.
   cache?.writeTail(key, { bytes, sizeBytes });
   return new ReadSegment(place, footer, bytes);

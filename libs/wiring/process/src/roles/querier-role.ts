@@ -14,5 +14,6 @@ export async function makeQuerier(deps: StorageDeps, caches: ResultsCaches | und
     hidden: deps.hiding.hidden,
     caches,
     reads: deps.config.querier.reads,
+    opensAhead: deps.config.storage.kind === 's3',
   });
 }
