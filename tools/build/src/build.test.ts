@@ -41,6 +41,17 @@ describe('the built product', () => {
     );
   });
 
+  test('its code has no indentation, no comments of ours and short lines', () => {
+    const texts = fs.readdirSync(dist).filter((file) => /\.c?js$/.test(file));
+    const lines = texts.flatMap((file) => fs.readFileSync(path.join(dist, file), 'utf8').split('\n'));
+    // Texts of several lines may be indented, and a token is not broken.
+    const share = (pattern: RegExp) => lines.filter((line) => pattern.test(line)).length / lines.length;
+    expect(lines.length).toBeGreaterThan(5_000);
+    expect(share(/^ {2}/)).toBeLessThan(0.02);
+    expect(share(/^ *\/\/ (?:apps|libs|node_modules)\//)).toBe(0);
+    expect(share(/^.{400}/)).toBeLessThan(0.02);
+  });
+
   test.each([
     ['gateway', 'loki, version'],
     ['distributor', 'loki, version'],
