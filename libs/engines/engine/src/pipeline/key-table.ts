@@ -17,7 +17,8 @@ export class KeyTable {
   /** Open addressing: index into the arrays below + 1; 0 is free. */
   #slots = new Int32Array(1024);
   #parents: number[] = [];
-  #keys: Buffer[] = [];
+  /** Bytes of each key. */
+  bytes: Buffer[] = [];
   /** Label name of each key, with its parents' names before it. */
   names: string[] = [];
   /** Per key: whether a scalar value of this key is needed. */
@@ -42,7 +43,7 @@ export class KeyTable {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const index = this.#slots[slot] - 1;
       if (index < 0) return this.#insert(slot, parent, bytes, start, end);
-      if (this.#parents[index] === parent && equalBytes(this.#keys[index], bytes, start, end)) return index;
+      if (this.#parents[index] === parent && equalBytes(this.bytes[index], bytes, start, end)) return index;
     }
   }
 
@@ -59,7 +60,7 @@ export class KeyTable {
   pathOf(key: number): string[] {
     const path: string[] = [];
     for (let id = key; id !== KeyTable.root; id = this.#parents[id]) {
-      path.push(utf8Text(this.#keys[id], 0, this.#keys[id].length));
+      path.push(utf8Text(this.bytes[id], 0, this.bytes[id].length));
     }
     return path.reverse();
   }
@@ -74,7 +75,7 @@ export class KeyTable {
    * escapes never match.
    */
   lengthAt(key: number, parent: number, bytes: Buffer, at: number, end: number): number {
-    const expected = this.#keys[key];
+    const expected = this.bytes[key];
     const { length } = expected;
     if (this.#parents[key] !== parent || at + length >= end || bytes[at + length] !== 0x22) return -1;
     for (let i = 0; i < length; i++) if (expected[i] !== bytes[at + i] || expected[i] === 0x5c) return -1;
@@ -86,7 +87,7 @@ export class KeyTable {
     if (this.names.length < keysMax) return;
     this.#slots = new Int32Array(1024);
     this.#parents = [];
-    this.#keys = [];
+    this.bytes = [];
     this.names = [];
     this.isWanted = [];
     this.isWantedBelow = [];
@@ -101,7 +102,7 @@ export class KeyTable {
     const name = isNested ? `${this.names[parent]}_${sanitizeLabelName(key, true)}` : sanitizeLabelName(key);
     this.names.push(name);
     this.#parents.push(parent);
-    this.#keys.push(Buffer.from(bytes.subarray(start, end)));
+    this.bytes.push(Buffer.from(bytes.subarray(start, end)));
     this.isWanted.push(name !== '' && this.#needed.wants(name));
     this.isWantedBelow.push(this.#needed.wantsBelow(name));
     this.#next.push(-1);
@@ -115,7 +116,7 @@ export class KeyTable {
     const slots = new Int32Array(this.#slots.length * 2);
     const mask = slots.length - 1;
     for (let id = 0; id < this.names.length; id++) {
-      const key = this.#keys[id];
+      const key = this.bytes[id];
       let hash = Math.imul(this.#parents[id] + 7, 0x9e3779b1);
       for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key[i]) | 0;
       hash ^= hash >>> 15;

@@ -62,6 +62,46 @@ export class LogfmtDecoder {
     return this.#value();
   }
 
+  /**
+   * Moves behind `key` and its `=` if the next pair begins with exactly these; else the decoder stays.
+   * `value` or `skipValue` follows.
+   */
+  moveBehind(key: Buffer): boolean {
+    const bytes = this.bytes;
+    let at = this.#at;
+    while (at < this.#end && bytes[at] <= space) at++;
+    const equalsAt = at + key.length;
+    if (equalsAt >= this.#end || bytes[equalsAt] !== equals) return false;
+    for (let i = 0; i < key.length; i++) if (bytes[at + i] !== key[i]) return false;
+    this.#at = equalsAt + 1;
+    return true;
+  }
+
+  /** The value of the pair whose key was passed by `moveBehind`. False: a bad pair (`failure`). */
+  value(): boolean {
+    this.valueStart = this.valueEnd = 0;
+    this.quotedValue = undefined;
+    return this.#value();
+  }
+
+  /**
+   * Skips the value of a pair that is not needed, whether it is a bad one or not. False: it has escapes,
+   * which only `value` reads; the decoder stays.
+   */
+  skipValue(): boolean {
+    const bytes = this.bytes;
+    const end = this.#end;
+    let at = this.#at;
+    if (at < end && bytes[at] === quote) {
+      for (at++; at < end && bytes[at] !== quote; at++) if (bytes[at] === backslash) return false;
+      this.#at = Math.min(at + 1, end);
+      return true;
+    }
+    while (at < end && bytes[at] > space) at++;
+    this.#at = at;
+    return true;
+  }
+
   /** Skips a bad pair, up to the next blank. */
   skipBadPair(): void {
     this.failure = '';

@@ -32,8 +32,16 @@ export class LogfmtStage {
     decoder.reset(bytes, row.start, row.end);
     keys.startLine();
     let missingCount = this.#needed.enough;
+    let previous = -1;
     while (missingCount > 0) {
-      if (!decoder.next()) {
+      // Lines of one program have the same keys in the same order.
+      let key = keys.guess(KeyTable.root, previous);
+      const isGuessed = key >= 0 && decoder.moveBehind(keys.bytes[key]);
+      if (isGuessed) {
+        previous = key;
+        if (!this.#isStrict && !keys.isWanted[key] && decoder.skipValue()) continue;
+      }
+      if (!(isGuessed ? decoder.value() : decoder.next())) {
         if (decoder.failure === '') break;
         if (this.#isStrict) {
           row.setError(errorKinds.logfmt, decoder.failure);
@@ -42,9 +50,12 @@ export class LogfmtStage {
         decoder.skipBadPair();
         continue;
       }
-      if (!this.#keepEmpty && decoder.valueEnd === decoder.valueStart) continue;
-      const key = keys.lookup(KeyTable.root, bytes, decoder.keyStart, decoder.keyEnd);
-      if (!keys.isWanted[key]) continue;
+      if (!isGuessed) {
+        key = keys.lookup(KeyTable.root, bytes, decoder.keyStart, decoder.keyEnd);
+        keys.learn(KeyTable.root, previous, key);
+        previous = key;
+      }
+      if (!keys.isWanted[key] || (!this.#keepEmpty && decoder.valueEnd === decoder.valueStart)) continue;
       const value = decoder.quotedValue ?? this.#texts.text(bytes, decoder.valueStart, decoder.valueEnd);
       if (row.extract(keys.names[key], value, this.#needed)) missingCount--;
     }

@@ -208,3 +208,43 @@ describe('logfmt', () => {
     );
   });
 });
+
+test('a line of logfmt gives the same labels after any other lines', () => {
+  const piece = fc.constantFrom(
+    'a',
+    'b',
+    'ab',
+    'status',
+    '=',
+    '=',
+    '"',
+    '\\',
+    ' ',
+    ' ',
+    '\t',
+    '5',
+    'é',
+    '\n',
+  );
+  const line = fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join(''));
+  fc.assert(
+    fc.property(
+      fc.array(line, { minLength: 2, maxLength: 6 }),
+      fc.boolean(),
+      fc.boolean(),
+      fc.constantFrom(undefined, ['a'], ['status', 'b'], ['absent']),
+      (lines, strict, keepEmpty, names) => {
+        const needed = names ? new NeededLabels(new Set(names)) : NeededLabels.all;
+        const stage = () =>
+          new LogfmtStage({ kind: 'logfmt', strict, keepEmpty, extractions: [] }, needed, texts);
+        // The keys of one line are a guess for those of the next; a new stage guesses nothing.
+        const experienced = stage();
+        for (const text of [...lines, ...lines]) {
+          const bytes = Buffer.from(text, 'utf8');
+          expect(parse(experienced, bytes)).toEqual(parse(stage(), bytes));
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
