@@ -1,5 +1,6 @@
 /** Second requests for parts of objects that are late: step *fetch* of a query. */
-import type { Clock, ObjectInfo, ObjectStore, Timers } from '@loki/ports';
+import { hasCode } from '@loki/model';
+import type { Clock, ObjectInfo, ObjectStore, TimerHandle, Timers } from '@loki/ports';
 import type { StoreTimes } from './store-times.ts';
 
 interface HedgedStoreDeps {
@@ -13,11 +14,15 @@ interface HedgedStoreDeps {
 const readsPerHedge = 20;
 /** Maximum of saved second requests. */
 const hedgesMax = 8;
+/** A read that is late while no second request is allowed is checked again, after times that double. */
+const checksMax = 8;
+/** Whole objects are small: manifests, and parts of checkpoints. */
+const wholeBytes = 0;
 
 /**
- * A store that repeats late reads. A ranged read that takes longer than 19 of the last 20 is requested a
- * second time; the first answer counts, and the other request is cancelled. At most one read in twenty is
- * repeated, so that a store that is slow as a whole does not get twice the work.
+ * A store that repeats late reads. A read that takes longer than 19 of the last 20 of its size, and twice
+ * their median, is requested a second time; the first answer counts, and the other request is cancelled. At
+ * most one read in twenty is repeated, so that a store that is slow as a whole does not get twice the work.
  */
 export class HedgedObjectStore implements ObjectStore {
   readonly #deps: HedgedStoreDeps;
@@ -36,15 +41,19 @@ export class HedgedObjectStore implements ObjectStore {
   }
 
   get(key: string, signal?: AbortSignal): Promise<Buffer> {
-    return this.#deps.store.get(key, signal);
+    return this.#read(wholeBytes, (readSignal) => this.#deps.store.get(key, readSignal), signal);
   }
 
   getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
-    return this.#read((readSignal) => this.#deps.store.getRange(key, offset, length, readSignal), signal);
+    return this.#read(
+      length,
+      (readSignal) => this.#deps.store.getRange(key, offset, length, readSignal),
+      signal,
+    );
   }
 
   getTail(key: string, length: number, signal?: AbortSignal): Promise<{ bytes: Buffer; sizeBytes: number }> {
-    return this.#read((readSignal) => this.#deps.store.getTail(key, length, readSignal), signal);
+    return this.#read(length, (readSignal) => this.#deps.store.getTail(key, length, readSignal), signal);
   }
 
   list(prefix: string, startAfter?: string): AsyncIterable<ObjectInfo> {
@@ -55,28 +64,46 @@ export class HedgedObjectStore implements ObjectStore {
     return this.#deps.store.delete(key);
   }
 
-  async #read<T>(ask: (readSignal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async #read<T>(
+    bytes: number,
+    ask: (readSignal: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const { times, clock, timers } = this.#deps;
     this.#allowance = Math.min(hedgesMax * readsPerHedge, this.#allowance + 1);
     const startedMs = clock.monotonicMs();
     const cancellation = new AbortController();
     const readSignal = signal ? AbortSignal.any([signal, cancellation.signal]) : cancellation.signal;
     const { promise: second, resolve, reject } = Promise.withResolvers<T>();
-    const timer = timers.after(times.lateMs, () => {
-      if (this.#allowance < readsPerHedge) return;
-      this.#allowance -= readsPerHedge;
-      ask(readSignal).then(resolve, reject);
-    });
+    const check = (checks: number, delayMs: number): TimerHandle =>
+      timers.after(delayMs, () => {
+        if (this.#allowance >= readsPerHedge) {
+          this.#allowance -= readsPerHedge;
+          ask(readSignal).then(resolve, reject);
+        } else if (checks < checksMax) timer = check(checks + 1, 2 * delayMs);
+      });
+    let timer = check(1, times.lateMs(bytes));
     second.catch(() => undefined); // the race reports it, if it matters
     try {
       const first = ask(readSignal);
-      // A failure of the second request is ignored: the first one continues.
-      const answer = await Promise.race([first, second.catch(() => first)]);
-      times.add(clock.monotonicMs() - startedMs);
+      // A failure of the second request is ignored, because the first one continues; an absent object is no
+      // failure.
+      const answer = await Promise.race([
+        first,
+        second.catch((error: unknown) => (isAbsence(error) ? Promise.reject(error) : first)),
+      ]);
+      times.add(clock.monotonicMs() - startedMs, bytes);
       return answer;
+    } catch (error) {
+      if (isAbsence(error)) times.add(clock.monotonicMs() - startedMs, bytes);
+      throw error;
     } finally {
       timer.cancel();
       cancellation.abort(new Error('another request was answered'));
     }
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return hasCode(error, 'notFound');
 }

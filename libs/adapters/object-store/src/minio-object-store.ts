@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { LokiError, hasCode } from '@loki/model';
 import type { ObjectInfo, ObjectStore, Random, Timers } from '@loki/ports';
 import { checkKey, checkPrefix, checkRange } from './keys.ts';
+import { requestsMax, RequestWindow } from './request-window.ts';
 import {
   checkOrder,
   listingQuery,
@@ -13,10 +14,10 @@ import {
   refusalOf,
 } from './s3-answers.ts';
 import type { ListingPage } from './s3-answers.ts';
-import { DeadlineError, isExpiry, isRetryable, translate } from './s3-errors.ts';
+import { DeadlineError, isExpiry, isRefusal, isRetryable, translate } from './s3-errors.ts';
 
 /**
- * The part in use of the `minio` package's client (8.0.7; its `Client` fits). Create it with `retryOptions: {
+ * The part in use of the `minio` package's client (8.0.7). Create it with `retryOptions: {
  * disableRetry: true }`: this file retries, because it knows which calls may be repeated.
  */
 export interface S3Client {
@@ -54,12 +55,15 @@ interface MinioObjectStoreOptions {
   readonly attemptMs?: number;
   /** Attempts of one call. Default 5, with pauses of about 0.1, 0.2, 0.4 and 0.8 s between. */
   readonly attemptsMax?: number;
-  /** First pause; doubles. */
+  /** First pause; doubles up to 2 s. */
   readonly pauseMs?: number;
 }
 
 /** All HTTP statuses: for others the client would read the body to its end, regardless of its size. */
 const anyStatus = Array.from({ length: 500 }, (_, index) => 100 + index);
+/** Attempts of a request that the server refuses because it has too many: such answers come soon. */
+const refusedAttemptsMax = 8;
+const pauseMsMax = 2_000;
 /** Pages of a listing without an object, in a row. */
 const emptyPagesMax = 100;
 /** Larger bodies are sent in parts, for which not all servers support create-if-absent. */
@@ -70,6 +74,7 @@ const createBytesMax = 16 << 20;
  */
 export class MinioObjectStore implements ObjectStore {
   readonly #options: MinioObjectStoreOptions;
+  readonly #window = new RequestWindow(requestsMax);
 
   constructor(options: MinioObjectStoreOptions) {
     this.#options = options;
@@ -236,13 +241,19 @@ export class MinioObjectStore implements ObjectStore {
   ): Promise<T> {
     const { attemptsMax = 5, renewKeys } = this.#options;
     for (let attempt = 1; ; attempt++) {
-      signal?.throwIfAborted();
+      const entry = await this.#window.enter(signal);
+      let isRefused = false;
       try {
+        signal?.throwIfAborted();
         return await this.#withDeadline(key, signal, action);
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
+        isRefused = isRefusal(error);
         const isMended = isExpiry(error) && renewKeys?.() === true;
-        if (!(isMended || isRetryable(error)) || attempt >= attemptsMax) throw translate(key, error);
+        const most = isRefused ? Math.max(attemptsMax, refusedAttemptsMax) : attemptsMax;
+        if (!(isMended || isRetryable(error)) || attempt >= most) throw translate(key, error);
+      } finally {
+        this.#window.leave(entry, isRefused);
       }
       await this.#pause(attempt, signal);
     }
@@ -281,6 +292,7 @@ export class MinioObjectStore implements ObjectStore {
 
   async #pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
     const { timers, random, pauseMs = 100 } = this.#options;
-    await timers.sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + random.float()), signal);
+    const meanMs = Math.min(pauseMsMax, pauseMs * 2 ** (attempt - 1));
+    await timers.sleep(meanMs * (0.5 + random.float()), signal);
   }
 }

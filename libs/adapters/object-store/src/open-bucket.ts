@@ -11,6 +11,7 @@ import { http, https, observedTransport } from './bucket-transport.ts';
 import type { RequestObservation } from './bucket-transport.ts';
 import type { CredentialSource } from './credential-sources.ts';
 import { MinioObjectStore } from './minio-object-store.ts';
+import { requestsMax } from './request-window.ts';
 import { RoleCredentials } from './role-credentials.ts';
 import type { RoleKeys } from './role-keys.ts';
 
@@ -40,8 +41,6 @@ interface BucketDeps {
   readonly random: Random;
 }
 
-/** Most connections; further requests wait. */
-const socketsMax = 128;
 /** Idle time after which a connection is closed: abandoned attempts would otherwise occupy it without end. */
 const socketIdleMs = 60_000;
 const bucketAttemptMs = 10_000;
@@ -221,7 +220,7 @@ function hasDomain(endpoint: string): boolean {
 function newAgent(options: BucketOptions): Agent {
   const shared = {
     keepAlive: true,
-    maxSockets: socketsMax,
+    maxSockets: requestsMax,
     timeout: socketIdleMs,
     scheduling: 'lifo',
   } as const;

@@ -2,16 +2,21 @@
 import { LokiError } from '@loki/model';
 import { notFound } from './keys.ts';
 
-/** S3's codes of errors that may pass. */
-const retryableCodes = new Set([
-  'InternalError',
-  'OperationAborted',
-  'RequestTimeout',
+/** S3's codes of a server that is asked for too much. */
+const refusalCodes = new Set([
   'ServiceUnavailable',
   'SlowDown',
   'SlowDownRead',
   'SlowDownWrite',
   'TooManyRequests',
+]);
+
+/** S3's codes of errors that may pass. */
+const retryableCodes = new Set([
+  'InternalError',
+  'OperationAborted',
+  'RequestTimeout',
+  ...refusalCodes,
   'XMinioServerNotInitialized',
 ]);
 
@@ -23,6 +28,11 @@ export class DeadlineError extends Error {}
 
 export function isExpiry(error: unknown): boolean {
   return expiryCodes.has(codeOf(error) ?? '');
+}
+
+/** Whether the server refuses the request because it has too many. */
+export function isRefusal(error: unknown): boolean {
+  return refusalCodes.has(codeOf(error) ?? '');
 }
 
 /** Failures of the network and of a busy server may pass; a refusal is final. */

@@ -13,7 +13,7 @@ import type { Partitions } from '@loki/catalog';
 import type { Component, Config, ConfigSource, LimitsSource } from '@loki/config';
 import type { QueryThread } from '@loki/engine';
 import type { ServiceStates } from '@loki/http';
-import { observedObjectStore } from '@loki/object-store';
+import { HedgedObjectStore, observedObjectStore, StoreTimes } from '@loki/object-store';
 import type { Clock, Logger, ObjectStore, Random, Timers, Workers, WriteLog } from '@loki/ports';
 import type { RpcServer } from '@loki/rpc';
 import { NodeDisk, WorkerPool } from '@loki/runtime';
@@ -96,13 +96,19 @@ const readers: readonly Component[] = ['querier', 'compactor', 'ruler'];
  */
 const loneNetRounds = { partition: 40, shared: 1 };
 
+/** Repeats late reads of a bucket: each query reads the next number of the deletes' log. */
+function hedged(store: ObjectStore, { config, clock, timers }: RoleDeps): ObjectStore {
+  if (config.storage.kind !== 's3') return store;
+  return new HedgedObjectStore({ store, times: new StoreTimes(), clock, timers });
+}
+
 /** Opens the object store and the catalog, and starts worker threads. */
 export async function openStorage(deps: RoleDeps, cluster: Cluster): Promise<StorageDeps> {
   const { config, timers, logger } = deps;
   const observer = objectStoreMetrics(deps.metrics, config.storage.kind);
   const opened = await prepareObjectStore(config.storage, deps, observer);
   const store = deps.adapters?.objectStore?.(opened) ?? opened;
-  const objectStore = observedObjectStore(store, observer, deps.clock);
+  const objectStore = hedged(observedObjectStore(store, observer, deps.clock), deps);
   const { kind, partitions: count } = config.writeLog;
   const layout = kind === 'embedded' ? undefined : new PartitionLayout({ ...deps, objectStore, count });
   if (layout) await patiently('the number of partitions in the object store', () => layout.start(), deps);
