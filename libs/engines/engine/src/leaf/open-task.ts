@@ -51,6 +51,6 @@ async function openSegments(
 /** The small columns that the scan of a leaf reads of all blocks in any case. */
 export function contentFor(plan: LeafPlan): TailContent {
   if (plan.requirement) return 'filters';
-  const { lineFilters, stages } = plan.pipeline;
-  return lineFilters.length === 0 && stages.length === 0 ? 'timestamps' : 'index';
+  const { lineFilters, dropsRows } = plan.pipeline;
+  return lineFilters.length === 0 && !dropsRows ? 'timestamps' : 'index';
 }
