@@ -173,7 +173,7 @@ export async function measureTenants(tenants: number): Promise<Map<string, numbe
   try {
     const objectStore = new FilesystemObjectStore({ disk: new NodeDisk(directory) });
     await commitTenants(directory, tenants);
-    const timers = new NodeTimers();
+    const timers = new NodeTimers({ keepsAlive: true });
     const before = usedBytes();
     const began = process.cpuUsage();
     const catalog = new Catalog({ objectStore, timers, partitionCount: 1 });

@@ -42,7 +42,8 @@ export async function measureCommits(commits: number): Promise<Map<string, numbe
   });
   const catalogs = Array.from(
     { length: processes },
-    () => new Catalog({ objectStore: distant, timers: new NodeTimers(), partitionCount: 1 }),
+    () =>
+      new Catalog({ objectStore: distant, timers: new NodeTimers({ keepsAlive: true }), partitionCount: 1 }),
   );
   await Promise.all(catalogs.map((catalog) => catalog.refresh()));
   let next = 0;

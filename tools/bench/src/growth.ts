@@ -66,7 +66,11 @@ function save(): void {
   const all = { ...readCommitted(), ...results };
   const names = [...growthRows.keys()].filter((name) => Object.hasOwn(all, name));
   const file = Object.fromEntries(names.map((name) => [name, all[name]]));
-  fs.writeFileSync(committedFile, `${JSON.stringify(file, undefined, 2)}\n`);
+  // As prettier has it: numbers of one list on one line.
+  const text = JSON.stringify(file, undefined, 2).replace(/\[[^[\]{}"]*\]/g, (list) =>
+    list.replace(/\s+/g, ' ').replace('[ ', '[').replace(' ]', ']'),
+  );
+  fs.writeFileSync(committedFile, `${text}\n`);
   fs.writeFileSync(pageFile, growthPage(fs.readFileSync(pageFile, 'utf8'), growthRows, file));
 }
 

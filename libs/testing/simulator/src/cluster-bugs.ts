@@ -19,6 +19,7 @@ export const clusterBugs = {
   deletesKnownLate: 'a querier hears of deletes from time to time only',
   newsBelieved: 'a reader never asks the store for manifests of which it is told no news',
   partitionsByNow: 'a row goes to one of the partitions of now, not of its time',
+  clocksBelieved: 'a distributor whose clock is behind begins a step of the partitions before rows of others',
   partitionsUnasked: 'a querier does not learn of partitions that are added',
   appendsOvertake: 'an append that failed is tried again behind later ones of its writer',
   ackBeforeReplicas: 'the write log answers when its leader has the record',
@@ -37,6 +38,8 @@ interface PlantedParts {
   readerCatalog(catalog: Catalog): Catalog;
   readerDeletes(requests: DeleteRequests): DeleteRequests;
   readerNews(news: CatalogNewsSource): CatalogNewsSource;
+  /** A distributor whose clock is this far ahead of the layout's log says so. */
+  readonly clockToleranceMs: number;
   /** Rounds of a reader between two reads of the store while it receives news. */
   readonly netRounds: { readonly partition: number; readonly shared: number };
   compactorWorkers(workers: Workers, store: ObjectStore): Workers;
@@ -51,6 +54,7 @@ const sound: PlantedParts = {
   readerCatalog: (catalog) => catalog,
   readerDeletes: (requests) => requests,
   readerNews: (news) => news,
+  clockToleranceMs: 5_000,
   netRounds: { partition: 8, shared: 4 },
   compactorWorkers: (workers) => workers,
 };
@@ -80,6 +84,8 @@ export function bugsOf(bug: ClusterBug | undefined): PlantedParts {
       return { ...sound, readerNews: () => noNews, netRounds: { partition: Infinity, shared: Infinity } };
     case 'partitionsByNow':
       return { ...sound, writerPartitions: partitionsOfNow };
+    case 'clocksBelieved':
+      return { ...sound, clockToleranceMs: Infinity };
     case 'partitionsUnasked':
       return { ...sound, readerPartitions: ({ asked }) => fixedPartitions(asked) };
     case 'appendsOvertake':

@@ -8,10 +8,25 @@ import { drawIngesterOptions } from './sim-ingester-options.ts';
 
 /** Each third seed adds partitions, and so does each with a planted bug that concerns them. */
 export function drawGrowth(seed: number, bug: ClusterBug | undefined): Prng | undefined {
-  if (bug === 'partitionsByNow' || bug === 'partitionsUnasked') return new Prng(`growth ${seed}`);
+  const bugsOfGrowth: readonly unknown[] = ['partitionsByNow', 'partitionsUnasked', 'clocksBelieved'];
+  if (bugsOfGrowth.includes(bug)) return new Prng(`growth ${seed}`);
   // These seeds are long: other bugs are found without them.
   const mayGrow = bug === undefined || bug === 'appendsOvertake';
   return mayGrow && seed % 3 === 2 ? new Prng(`growth ${seed}`) : undefined;
+}
+
+/**
+ * Clocks of distributors while partitions are added: the first one's is right, others are up to a day behind.
+ * A change of the clocks of other seeds would play them otherwise.
+ */
+export function drawSkews(seed: number, bug: ClusterBug | undefined): ((name: string) => number) | undefined {
+  const isDrawn = bug === 'clocksBelieved' || (bug === undefined && seed % 6 === 5);
+  if (!isDrawn) return undefined;
+  return (name) => {
+    if (!name.startsWith('distributor-') || name === 'distributor-0') return 0;
+    const random = new Prng(`clocks ${seed} ${name}`);
+    return -Math.round(random.pick([0, 60_000, 86_400_000]) * random.float());
+  };
 }
 
 /** More owners, and a log that is read across a network. */
@@ -49,4 +64,9 @@ export function drawCompactorOptions(random: Prng, removesRows: boolean): Partia
  */
 export function withinShardPromises(faults: ClusterFaults): ClusterFaults {
   return { ...faults, clockJumpEveryMs: Number.POSITIVE_INFINITY, cutEveryMs: Number.POSITIVE_INFINITY };
+}
+
+/** The distributor whose clock is right is there during a stage, and no step is late for another one. */
+export function withinClockPromises(faults: ClusterFaults): ClusterFaults {
+  return { ...faults, pauseEveryMs: Number.POSITIVE_INFINITY };
 }

@@ -162,6 +162,7 @@ export class Fleet {
   #boot(place: Place): void {
     const { kind, name, zone } = place;
     const process = new VirtualProcess(this.#scheduler, `${name}#${place.incarnation++}`);
+    process.clock.offsetMs = this.#world.skewOf?.(name) ?? 0;
     place.process = process;
     bootNode(kind, { name, zone, process }, this.#world).then(
       (node) => {

@@ -23,6 +23,8 @@ export interface ClusterWorld {
   readonly compactorOptions: Partial<CompactorOptions>;
   /** Limits of a stream's rate; undefined: no seed's clients reach them. */
   readonly streamRates: SimStreamRates | undefined;
+  /** Milliseconds that the clock of a process is ahead; undefined: clocks are right at a start. */
+  readonly skewOf: ((name: string) => number) | undefined;
   readonly bug: ClusterBug | undefined;
   /** Readers never receive news: they learn of commits from the store alone. */
   readonly isNewsLost: boolean;

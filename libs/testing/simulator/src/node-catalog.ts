@@ -14,6 +14,9 @@ import type { SimShards } from './sim-shards.ts';
 /** Sooner than in production, and longer than a store that is down takes to come back. */
 const layoutTimes = { followMs: 1_000, staleMs: 3_000, stageMs: 5_000, leadSeconds: 14 };
 
+/** With clocks that differ: the right one is stated within a stage, also when its process has crashed. */
+const skewedStageMs = 15_000;
+
 /** The number of partitions that one process has read. */
 export async function startLayout(birth: Birth, world: ClusterWorld): Promise<PartitionLayout> {
   const { clock, timers } = birth.process;
@@ -24,6 +27,8 @@ export async function startLayout(birth: Birth, world: ClusterWorld): Promise<Pa
     logger: traceLogger(birth.process),
     count: world.partitionCount,
     ...layoutTimes,
+    ...(world.skewOf ? { stageMs: skewedStageMs } : {}),
+    clockToleranceMs: bugsOf(world.bug).clockToleranceMs,
   });
   await layout.start();
   return layout;

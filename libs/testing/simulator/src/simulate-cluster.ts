@@ -8,6 +8,8 @@ import {
   drawClusterIngesterOptions,
   drawCompactorOptions,
   drawGrowth,
+  drawSkews,
+  withinClockPromises,
   withinShardPromises,
 } from './cluster-draws.ts';
 import { drawClusterFaults, noClusterFaults } from './cluster-faults.ts';
@@ -81,7 +83,9 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     const streamRates = drawStreamRates(seed);
     const faults = { ...drawClusterFaults(random.fork('faults')), ...alwaysOf(always).cluster };
     this.#growth = drawGrowth(seed, bug);
-    this.#faults = streamRates || this.#growth ? withinShardPromises(faults) : faults;
+    const skewOf = this.#growth && drawSkews(seed, bug);
+    const promised = streamRates || this.#growth ? withinShardPromises(faults) : faults;
+    this.#faults = skewOf ? withinClockPromises(promised) : promised;
     this.workload = new Workload(random.fork('workload'), drawProfile(random.fork('profile')));
     this.#hasDeletes = random.chance(0.4);
     const partitionCount = random.int(1, 4);
@@ -104,6 +108,7 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
       ingesterOptions: drawClusterIngesterOptions(random.fork('ingester options')),
       compactorOptions: drawCompactorOptions(random.fork('compactor options'), this.#hasDeletes),
       streamRates,
+      skewOf: skewOf && ((name) => (this.isHealed ? 0 : skewOf(name))),
       bug,
       isNewsLost: bug === undefined && seed % 7 === 4,
       faults: () => this.#faults,
@@ -122,8 +127,11 @@ class ClusterSimulation extends ReadSimulation<ClusterCounts> {
     this.clientsRunning = clients;
     for (let i = 0; i < clients; i++) {
       const pushes = this.random.int(5, 40);
-      // A change of the partitions' number takes half a minute, with rows before and after.
-      this.background(this.pushAll(`client-${i}`, this.#growth ? 120 : pushes, { pauseMaxMs: 1_000 }));
+      // A change of the partitions' number takes half a minute, of clocks that differ a minute more, with
+      // rows before and after.
+      const pushesOfGrowth = this.#world.skewOf ? 240 : 120;
+      const count = this.#growth ? pushesOfGrowth : pushes;
+      this.background(this.pushAll(`client-${i}`, count, { pauseMaxMs: 1_000 }));
     }
     if (this.#growth) this.#addPartitions(this.#growth);
     this.background(this.query());

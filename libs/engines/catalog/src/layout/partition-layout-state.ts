@@ -40,6 +40,8 @@ const stepsMax = 100_000;
 export class LayoutState implements FoldedLog<LayoutManifest> {
   number = 0;
   layout: Layout;
+  /** The latest wall time of any writer of the manifests that this process has folded; 0: unknown. */
+  newestMs = 0;
 
   /** @param count partitions of a log without changes */
   constructor(count: number) {
@@ -55,6 +57,7 @@ export class LayoutState implements FoldedLog<LayoutManifest> {
     if (this.number > 0) checkGrowth(this.layout, manifest);
     this.layout = { owned, asked, steps };
     this.number = manifest.number;
+    this.newestMs = Math.max(this.newestMs, manifest.createdMs);
   }
 
   encodeManifest(manifest: LayoutManifest): Buffer {
@@ -89,6 +92,11 @@ export class LayoutState implements FoldedLog<LayoutManifest> {
       this.number = number;
     });
   }
+}
+
+/** Whether two layouts of one log are equal: numbers only grow, and steps are never changed. */
+export function isSame(a: Layout, b: Layout): boolean {
+  return a.owned === b.owned && a.asked === b.asked && a.steps.length === b.steps.length;
 }
 
 function checkGrowth(before: Layout, after: Layout): void {

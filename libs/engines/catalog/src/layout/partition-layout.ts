@@ -3,7 +3,9 @@ import { LokiError } from '@loki/model';
 import type { Clock, Logger, ObjectStore, Timers } from '@loki/ports';
 import { abortable } from '../logs/abortable.ts';
 import { NumberedLog } from '../logs/numbered-log.ts';
-import { LayoutState } from './partition-layout-state.ts';
+import { LatestClock } from './latest-clock.ts';
+import { nextLayout } from './next-layout.ts';
+import { LayoutState, isSame } from './partition-layout-state.ts';
 import type { Layout, LayoutManifest, LayoutStep } from './partition-layout-state.ts';
 
 /** The number of partitions for one role. */
@@ -38,12 +40,18 @@ interface PartitionLayoutOptions {
   readonly stageMs?: number;
   /** Seconds of row time between the last stage and the first row in a new partition. Default 60. */
   readonly leadSeconds?: number;
+  /**
+   * A writer whose clock is this far ahead of the log's says so in the log. Default 20 s: above the delay of
+   * a read, and a step after `leadSeconds` is still `staleMs` away.
+   */
+  readonly clockToleranceMs?: number;
 }
 
 const followMsDefault = 20_000;
 const staleMsDefault = 30_000;
 const stageMsDefault = 60_000;
 const leadSecondsDefault = 60;
+const clockToleranceMsDefault = 20_000;
 /**
  * The log is read after this multiple of `staleMs` even when other processes report no news: a minute,
  * because each process must read a stage before the next one.
@@ -73,9 +81,14 @@ export function fixedPartitions(count: number): Partitions {
  * write rows from a later second on to them. So each reader asks a partition before its first row, and a
  * reader that has not read the log for half a minute answers no query. A row is placed by its own timestamp,
  * so that the same row goes to the same partition whenever it is sent again, and its repeat is removed there.
+ *
+ * The process that adds the step may have a clock that is behind: rows of the time between were placed by the
+ * former number. So the step begins by the latest clock of all distributors: each compares its own with the
+ * times of the manifests, and adds a manifest without a change if its own is later. They have the minute
+ * before the step for it.
  */
 export class PartitionLayout implements Partitions {
-  readonly #options: PartitionLayoutOptions;
+  readonly #options: PartitionLayoutOptions & { readonly stageMs: number };
   readonly #state: LayoutState;
   readonly #log: NumberedLog<LayoutManifest>;
   readonly #stop = new AbortController();
@@ -84,15 +97,17 @@ export class PartitionLayout implements Partitions {
   #readMs = Number.NEGATIVE_INFINITY;
   /** The later of that time and the last check in which all partitions of the write log were in use. */
   #knownMs = Number.NEGATIVE_INFINITY;
-  /** Time at which this process saw the last change. */
+  /** Time at which this process saw the last change, or could read the log again. */
   #changedMs = Number.NEGATIVE_INFINITY;
+  readonly #latest: LatestClock;
   /** Time of the last message of another process without a later number. */
   #toldMs = Number.NEGATIVE_INFINITY;
   #isFailing = false;
   #reading: Promise<void> | undefined;
 
   constructor(options: PartitionLayoutOptions) {
-    this.#options = options;
+    this.#options = { ...options, stageMs: options.stageMs ?? stageMsDefault };
+    this.#latest = new LatestClock(options.clock, options.clockToleranceMs ?? clockToleranceMsDefault);
     this.#state = new LayoutState(options.count);
     this.#log = new NumberedLog({
       objectStore: options.objectStore,
@@ -171,23 +186,25 @@ export class PartitionLayout implements Partitions {
       return true;
     }
     await this.#read();
-    const { number } = this.#state;
+    const { number, layout: present } = this.#state;
+    const { leadSeconds = leadSecondsDefault } = this.#options;
     const layout = nextLayout(this.#state, logPartitions, {
-      hasWaited: clock.monotonicMs() - this.#changedMs >= (this.#options.stageMs ?? stageMsDefault),
-      fromSeconds: Math.ceil(clock.nowMs() / 1_000) + (this.#options.leadSeconds ?? leadSecondsDefault),
+      hasWaited: this.#agoMs(this.#changedMs) >= this.#options.stageMs,
+      fromSeconds: Math.ceil(this.#latest.nowMs() / 1_000) + leadSeconds,
+      isClockAhead: this.#latest.isAhead(),
     });
     if (layout) {
       const make = (next: number): LayoutManifest | undefined =>
         next === number + 1 ? { ...layout, number: next, createdMs: clock.nowMs() } : undefined;
       const added = await this.#log.append(make, this.#signal());
-      this.#noticed(number);
+      this.#noticed({ number, layout: present });
       if (added) logger.info('partitions: a change of their number', { ...layout, logPartitions });
     }
     return this.#isComplete(logPartitions);
   }
 
   #isComplete(logPartitions: number): boolean {
-    return this.isFounded && this.steps.at(-1)!.count >= logPartitions;
+    return this.isFounded && this.steps.at(-1)!.count >= Math.max(logPartitions, this.owned);
   }
 
   /** Whether the last read of the store is recent enough, independent of news. */
@@ -245,21 +262,27 @@ export class PartitionLayout implements Partitions {
 
   async #readOnce(): Promise<void> {
     const beganMs = this.#options.clock.monotonicMs();
-    const { number } = this.#state;
+    const { number, layout } = this.#state;
     try {
       await this.#log.load(this.#signal());
+      // After a pause, or an outage of the store, the others get the whole stage once more.
+      if (beganMs - this.#readMs > this.#options.stageMs / 2) this.#changedMs = beganMs;
       this.#readMs = beganMs;
       this.#isFailing = false;
     } catch (error) {
       this.#isFailing = true;
       throw error;
     } finally {
-      this.#noticed(number);
+      this.#noticed({ number, layout });
     }
   }
 
-  #noticed(numberBefore: number): void {
-    if (this.#state.number === numberBefore) return;
+  #noticed(before: { number: number; layout: Layout }): void {
+    const { number, layout, newestMs } = this.#state;
+    if (number === before.number) return;
+    this.#latest.learn(newestMs);
+    // A manifest that states a clock alone prolongs no stage.
+    if (before.number > 0 && isSame(layout, before.layout)) return;
     this.#changedMs = this.#options.clock.monotonicMs();
     for (const listener of this.#listeners) listener();
   }
@@ -272,20 +295,4 @@ export class PartitionLayout implements Partitions {
     );
     return AbortSignal.any([this.#stop.signal, deadline.signal]);
   }
-}
-
-/** The next stage; undefined: no next stage, or the present one is too young. */
-function nextLayout(
-  { number, layout }: LayoutState,
-  logPartitions: number,
-  now: { hasWaited: boolean; fromSeconds: number },
-): Layout | undefined {
-  const { owned, asked, steps } = layout;
-  const last = steps.at(-1)!;
-  if (number === 0) return layout;
-  if (logPartitions > owned) return { owned: logPartitions, asked, steps };
-  if (!now.hasWaited) return undefined;
-  if (asked < owned) return { owned, asked: owned, steps };
-  const isNew = last.count < asked && now.fromSeconds > last.fromSeconds;
-  return isNew ? { ...layout, steps: [...steps, { fromSeconds: now.fromSeconds, count: asked }] } : undefined;
 }
