@@ -71,7 +71,7 @@ class CountingStore extends MemoryObjectStore {
 export async function measureCompaction(tenants: number): Promise<Map<string, number>> {
   await loadHash();
   const objectStore = new CountingStore();
-  const [clock, timers, random] = [new NodeClock(), new NodeTimers(), new NodeRandom()];
+  const [clock, timers, random] = [new NodeClock(), new NodeTimers({ keepsAlive: true }), new NodeRandom()];
   const committer = partitionCommitters({ objectStore, clock })(0);
   for (let flush = 0; flush < flushes; flush++) {
     const bytes = segmentOf(tenants, flush, clock.nowMs());

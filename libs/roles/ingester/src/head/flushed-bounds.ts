@@ -13,6 +13,11 @@ const streamsMaxDefault = 200_000;
 export class FlushedBounds {
   readonly #streams = new Map<number, number>();
   readonly #streamsMax: number;
+  /**
+   * Stays between evictions: an iterator that begins anew would step over the places of all evicted streams
+   * each time, which took 5 s for 100,000 streams.
+   */
+  #oldest: Iterator<number> | undefined;
   #floorUs: number;
 
   /**
@@ -35,9 +40,10 @@ export class FlushedBounds {
     this.#streams.delete(streamHash); // Keeps the map in order of the last use.
     this.#streams.set(streamHash, Math.max(before, newestUs));
     if (this.#streams.size <= this.#streamsMax) return;
-    const [oldest, bound] = this.#streams.entries().next().value!;
+    this.#oldest ??= this.#streams.keys();
+    const { value: oldest } = this.#oldest.next() as IteratorYieldResult<number>;
+    this.#floorUs = Math.max(this.#floorUs, this.#streams.get(oldest)!);
     this.#streams.delete(oldest);
-    this.#floorUs = Math.max(this.#floorUs, bound);
   }
 
   /** Another owner committed rows up to `newestUs`, of unknown streams. */

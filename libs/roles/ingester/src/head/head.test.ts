@@ -1,6 +1,7 @@
 /** Protects: a head counts exactly its records, and forgets them completely. */
 import fc from 'fast-check';
 import { Labels, usOf } from '@loki/model';
+import { expectCostGrowth } from '@loki/test-tools';
 import { encodeRows, hasher, headRecord, streamOf } from '../test/records.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
@@ -172,6 +173,17 @@ describe('flushed bounds', () => {
     expect([bounds.newestUs(1), bounds.newestUs(9)]).toEqual([500, 100]);
     bounds.raise(3, 300);
     expect([bounds.newestUs(1), bounds.newestUs(8)]).toEqual([500, 500]);
+  });
+
+  test('more streams than are remembered cost no more each', async () => {
+    const prepare = (streams: number) => {
+      const bounds = new FlushedBounds(Number.NEGATIVE_INFINITY, streams);
+      for (let i = 0; i < streams; i++) bounds.raise(i, i);
+      return () => {
+        for (let i = streams; i < 2 * streams; i++) bounds.raise(i, i);
+      };
+    };
+    await expectCostGrowth(prepare, { small: 1_000, large: 60_000 });
   });
 
   test('what somebody else committed raises everything below it', () => {
