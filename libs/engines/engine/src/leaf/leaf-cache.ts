@@ -10,11 +10,6 @@ import { RunMetadata } from './run-metadata.ts';
 /** Most cached plans; a dashboard has some dozens of panels. */
 const plansMax = 256;
 /**
- * Assumed bytes of a decoded footer of a stored segment, with some hundred streams and blocks, in addition to
- * the stored bytes that are held.
- */
-const footerBytes = 128 * 1024;
-/**
  * Bytes of an opened record of a head in addition to its own bytes: views, tables and columns of one row; and
  * bytes of each stream's decoded labels.
  */
@@ -84,7 +79,7 @@ export class LeafCache {
 
   /** Bytes that an opened segment takes. */
   weightOf(segment: Segment | StoredSegment): number {
-    return 'bytes' in segment ? weightInMemory(segment) : footerBytes + segment.tailBytes;
+    return 'bytes' in segment ? weightInMemory(segment) : segment.memoryBytes;
   }
 
   /** Caches an opened segment. Its weight includes its bytes when it is in memory. */

@@ -230,9 +230,9 @@ export interface FetchOptions {
 export interface StoredSegment extends SegmentFooter {
   readonly key: string;
   /**
-   * The object's last bytes that are held in memory: the footer, and the columns before it that came along.
+   * Estimated bytes in memory: the object's tail that was read, and the decoded index of the largest section.
    */
-  readonly tailBytes: number;
+  readonly memoryBytes: number;
   fetchBlock(section: Section, index: number, mask: ColumnMask, options?: FetchOptions): Promise<Block>;
   /** Bytes of the object that the columns of a block take; `metadataNames` as in FetchOptions. */
   storedBytes(section: Section, index: number, mask: ColumnMask, metadataNames?: readonly string[]): number;

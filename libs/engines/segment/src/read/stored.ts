@@ -23,6 +23,13 @@ const rangeBytesMax = 8 << 20;
 /** Most parallel requests of one `fetchBlocks`. */
 const requestsMax = 24;
 
+/**
+ * Memory of a decoded index, measured: 32 KB for 26 streams in 3 blocks, 0.6 MB for 206 streams in 164
+ * blocks.
+ */
+const bytesPerStream = 1 << 10;
+const bytesPerBlock = 2.5 * 1024;
+
 /** Bytes [start, end) of the object that one request reads. */
 interface Range {
   readonly start: number;
@@ -46,6 +53,7 @@ interface StoredPlace {
 
 class ReadSegment extends OpenFooter implements StoredSegment {
   readonly key: string;
+  readonly memoryBytes: number;
   readonly #store: ObjectStore;
   readonly #cache: RangeCache | undefined;
   /** The object's last bytes from #tailStart on: they contain small columns. */
@@ -59,10 +67,7 @@ class ReadSegment extends OpenFooter implements StoredSegment {
     this.#cache = cache;
     this.#tail = tail;
     this.#tailStart = footer.sizeBytes - tail.length;
-  }
-
-  get tailBytes(): number {
-    return this.#tail.length;
+    this.memoryBytes = tail.length + indexMemory(footer);
   }
 
   async fetchBlock(
@@ -187,6 +192,15 @@ interface ReadOptions {
   readonly content?: TailContent;
   /** A local cache of footers and columns; absent: every read goes to the store. */
   readonly cache?: RangeCache;
+}
+
+/** Most queries are of one tenant: the indexes of other sections stay encoded. */
+function indexMemory({ entries }: RawFooter): number {
+  let most = 0;
+  for (const { streamCount, blockCount } of entries) {
+    most = Math.max(most, bytesPerStream * streamCount + bytesPerBlock * blockCount);
+  }
+  return most;
 }
 
 /**
