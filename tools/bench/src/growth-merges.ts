@@ -33,13 +33,7 @@ export async function measureMerges(tenantDays: number): Promise<Map<string, num
   const objectStore = new MemoryObjectStore();
   const timers = new NodeTimers({ keepsAlive: true });
   const options = { objectStore, timers, partitionCount: 0 };
-  const filler = new Catalog({ ...options, checkpointEvery: Number.MAX_SAFE_INTEGER });
-  for (let day = 0; day < tenantDays / tenants; day++) {
-    await append(
-      filler,
-      Array.from({ length: tenants }, (_, i) => changeOf(`tenant-${i}`, day)),
-    );
-  }
+  await fill(new Catalog({ ...options, checkpointEvery: Number.MAX_SAFE_INTEGER }), tenantDays);
   const writer = new Catalog({ ...options, checkpointEvery: 1 });
   await writer.refresh();
   const lastDay = tenantDays / tenants;
@@ -67,6 +61,16 @@ export async function measureMerges(tenantDays: number): Promise<Map<string, num
     ['parts written after a merge', parts],
     ['start', (start.user + start.system) / 1e6],
   ]);
+}
+
+/** The filler's state is garbage once this has returned. */
+async function fill(filler: Catalog, tenantDays: number): Promise<void> {
+  for (let day = 0; day < tenantDays / tenants; day++) {
+    await append(
+      filler,
+      Array.from({ length: tenants }, (_, i) => changeOf(`tenant-${i}`, day)),
+    );
+  }
 }
 
 async function append(catalog: Catalog, changes: readonly DayChange[]): Promise<void> {

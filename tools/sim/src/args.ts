@@ -15,17 +15,20 @@ export interface SimArgs {
   readonly models: readonly Model[];
   /** Print every event. */
   readonly isTracing: boolean;
+  /** A thousand members and partitions, by the model `scale` alone. */
+  readonly isLarge: boolean;
   /** Also the seeds of seeds.txt. */
   readonly isKnownToo: boolean;
 }
 
-export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--model NAME] [--bug NAME] [--always FAULT] [--trace] [--known]
+export const usage = `npm run sim -- [--seed N | --seeds COUNT [--from N]] [--model NAME] [--bug NAME] [--always FAULT] [--scale] [--trace] [--known]
 
   --seed N       one seed, with its figures
   --seeds COUNT  so many seeds, from --from (default 1)
   --model NAME   ${models.join(' or ')} alone; default all
   --bug NAME     plants a bug; the run succeeds when a seed finds it: ${Object.keys(bugs).join(', ')}
   --always FAULT every seed has this fault, often: ${Object.keys(alwaysFaults).join(', ')}
+  --scale        the model scale alone, with 1,000 members and 1,000 partitions: some minutes for a seed
   --trace        prints every event: compare two runs where they part
   --known        also the seeds of tools/sim/seeds.txt
 `;
@@ -39,10 +42,12 @@ export function parseArgs(words: readonly string[]): SimArgs {
   let selected: readonly Model[] = models;
   let isTracing = false;
   let isKnownToo = false;
+  let isLarge = false;
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
     if (word === '--trace') isTracing = true;
     else if (word === '--known') isKnownToo = true;
+    else if (word === '--scale') [isLarge, selected] = [true, ['scale']];
     else if (word === '--seed' || word === '--from') fromSeed = wholeNumber(word, words[++i]);
     else if (word === '--seeds') seeds = wholeNumber(word, words[++i]);
     else if (word === '--model') selected = [modelNamed(words[++i])];
@@ -50,7 +55,7 @@ export function parseArgs(words: readonly string[]): SimArgs {
     else if (word === '--always') always = faultNamed(words[++i]);
     else throw new Error(`unknown argument ${word}`);
   }
-  return { fromSeed, seeds, bug, always, models: selected, isTracing, isKnownToo };
+  return { fromSeed, seeds, bug, always, models: selected, isTracing, isLarge, isKnownToo };
 }
 
 function wholeNumber(name: string, text: string | undefined): number {

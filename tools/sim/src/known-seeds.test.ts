@@ -20,8 +20,13 @@ describe('the command line', () => {
   test('a seed, or many', () => {
     expect(parseArgs(['--seed', '42'])).toMatchObject({ fromSeed: 42, seeds: 1 });
     expect(parseArgs(['--model', 'cluster'])).toMatchObject({ models: ['cluster'] });
+    expect(parseArgs(['--scale', '--seed', '7'])).toMatchObject({
+      models: ['scale'],
+      isLarge: true,
+      fromSeed: 7,
+    });
     expect(parseArgs(['--seeds', '200', '--bug', 'duplicatesKept'])).toMatchObject({
-      models: ['process', 'cluster', 'owners', 'catalog'],
+      models: ['process', 'cluster', 'owners', 'catalog', 'scale'],
       fromSeed: 1,
       seeds: 200,
       bug: 'duplicatesKept',

@@ -33,6 +33,7 @@ async function main(args: SimArgs): Promise<boolean> {
       seed,
       bug: args.bug,
       always: args.always,
+      isLarge: args.isLarge,
       onTrace: args.isTracing ? console.log : strikes.onTrace,
     });
     let total = totals.get(model);

@@ -15,3 +15,7 @@ export { catalogBugs } from './catalog-bugs.ts';
 export type { CatalogBug } from './catalog-bugs.ts';
 export { simulateCatalog } from './simulate-catalog.ts';
 export type { CatalogSimResult } from './simulate-catalog.ts';
+export { scaleBugs } from './scale-bugs.ts';
+export type { ScaleBug } from './scale-bugs.ts';
+export { largeScale, simulateScale } from './simulate-scale.ts';
+export type { ScaleSimResult } from './simulate-scale.ts';

@@ -24,6 +24,9 @@ export interface Violation {
     | 'changed'
     | 'behind'
     | 'bound'
+    | 'owners'
+    | 'moves'
+    | 'requests'
     | 'stuck'
     | 'store'
     | 'threw';
