@@ -13,9 +13,9 @@ interface IdleCollectionDeps {
   /**
    * A full collection: 20 to 60 ms.
    *
-   * @param isFirst gives back as many pages as possible; V8 then forgets code that has not run lately, too
+   * @param givesBack as many pages as possible; V8 then forgets code that has not run lately, too
    */
-  readonly collect: (isFirst: boolean) => void;
+  readonly collect: (givesBack: boolean) => void;
 }
 
 /** A burst of pushes pauses for less, and a collection costs 20 ms and more. */
@@ -61,7 +61,16 @@ export class IdleCollection {
     // A collection of V8's own makes later garbage count from there.
     this.#heldBytesAfter = Math.min(this.#heldBytesAfter, heldBytes);
     if (!isIdle || heldBytes - this.#heldBytesAfter < garbageBytesMin) return;
-    this.#deps.collect(this.#isFirst);
+    this.#collect(this.#isFirst);
+  }
+
+  /** Collects at once, and gives back as many pages as possible: for a thread that has dropped its caches. */
+  collect(): void {
+    this.#collect(true);
+  }
+
+  #collect(givesBack: boolean): void {
+    this.#deps.collect(givesBack);
     this.#isFirst = false;
     this.#heldBytesAfter = this.#deps.heldBytes();
   }
@@ -82,9 +91,9 @@ export function machineDeps(): IdleCollectionDeps {
       const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics();
       return heapBytes + externalBytes;
     },
-    collect: (isFirst) => {
+    collect: (givesBack) => {
       collect ??= garbageCollector();
-      if (isFirst) collect({ type: 'major', flavor: 'last-resort' });
+      if (givesBack) collect({ type: 'major', flavor: 'last-resort' });
       else collect();
     },
   };

@@ -43,6 +43,7 @@ export class PoolThreads {
   readonly #options: WorkerPoolOptions;
   readonly #newWorker: NewWorker;
   readonly #affinitySlackMax: number;
+  readonly #commonIdleMs: number | undefined;
   readonly #laneIdleMs: number;
   #urgent: PoolWorker | undefined;
   #bodies: PoolWorker | undefined;
@@ -56,8 +57,10 @@ export class PoolThreads {
     this.#newWorker = newWorker;
     this.#affinitySlackMax = options.affinitySlackMax ?? 4;
     this.#laneIdleMs = options.laneIdleMs ?? laneIdleMsDefault;
-    this.#common = Array.from({ length: options.size }, () =>
-      newWorker({ data: options.workerData, nice: nice.common }, undefined),
+    this.#commonIdleMs = options.commonIdleMs || undefined;
+    // The first thread stays: the next query would wait for its start, and compile its code again.
+    this.#common = Array.from({ length: options.size }, (_, each) =>
+      newWorker({ data: options.workerData, nice: nice.common }, each === 0 ? undefined : this.#commonIdleMs),
     );
   }
 
@@ -96,24 +99,35 @@ export class PoolThreads {
    * Has an express thread ready for the next tenant, when the scans of a tenant occupy all common threads.
    */
   expectOthers(name: string): void {
-    if (this.#isExpressExpected || this.#express.length > 0) return;
+    if (this.#isExpressExpected || this.#hasExpress) return;
     this.#isExpressExpected = true;
     const start = () => {
       // The next task looks again.
       this.#isExpressExpected = false;
-      if (this.#isClosed || this.#express.length > 0) return;
-      if (this.#common.every(({ isAllUrgent }) => !isAllUrgent)) this.#newExpress(name).start();
+      if (this.#isClosed || this.#hasExpress) return;
+      if (this.#common.some(({ isAllUrgent }) => isAllUrgent)) return;
+      (this.#express.at(0) ?? this.#newExpress(name)).start();
     };
     setTimeout(start, expressAfterMs).unref();
   }
 
+  /** Whether an express thread runs or starts. */
+  get #hasExpress(): boolean {
+    return this.#express.some(({ hasThread }) => hasThread);
+  }
+
   /**
    * Has a second common thread ready for the next urgent task, when a flush or a scan occupies the first one.
+   * It stays while urgent tasks come.
    *
    * @param name the urgent task, whose code the thread loads
    */
   expectLongTasks(name: string): void {
-    if (this.#isSecondExpected || this.#common.length < 2 || this.#threadCount > 1) return;
+    if (this.#isSecondExpected || this.#common.length < 2) return;
+    if (this.#threadCount > 1) {
+      for (const worker of this.#common) worker.postponeRest();
+      return;
+    }
     this.#isSecondExpected = true;
     const start = () => {
       // The next task looks again.
@@ -187,7 +201,7 @@ export class PoolThreads {
   }
 
   #newExpress(name: string): PoolWorker {
-    const express = this.#newLane(nice.express, undefined, name);
+    const express = this.#newLane(nice.express, this.#commonIdleMs, name);
     this.#express.push(express);
     return express;
   }

@@ -201,6 +201,11 @@ export class PoolWorker {
     this.#restAfterIdleness(thread);
   }
 
+  /** An idle thread waits its whole idle time again before it ends. */
+  postponeRest(): void {
+    this.#rest?.refresh();
+  }
+
   /** Ends the thread, and gives its memory back, unless a job comes first. */
   #restAfterIdleness(thread: Worker | undefined): void {
     const { idleMs } = this.#options;

@@ -25,6 +25,11 @@ export interface WorkerPoolOptions {
   /** `workerData` of the urgent thread. Default: that of the common threads. */
   readonly urgentWorkerData?: unknown;
   readonly resourceLimits?: ResourceLimits;
+  /**
+   * Common threads but the first, and express threads, are ended after this long without a task. Default 0:
+   * they stay.
+   */
+  readonly commonIdleMs?: number;
   /** Threads for urgent tasks and for bodies are ended after this long without a task. Default 30 s. */
   readonly laneIdleMs?: number;
   /** Takes values that threads send by the `report` of their environment's factory. */

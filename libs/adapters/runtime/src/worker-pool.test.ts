@@ -101,6 +101,44 @@ describe('worker pool', () => {
       expect((await pool.run(testTasks.whoAmI, null)).thread).toBe(common.thread);
     }));
 
+  // A burst of queries starts a thread for each processor, each with 30 MiB and what it has decoded.
+  test('common threads end when there are no tasks, all but the first', () =>
+    withPool({ size: 3, commonIdleMs: 50 }, async (pool) => {
+      const burst = await startThreads(pool);
+      expect(burst.size).toBe(3);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const later = await startThreads(pool);
+      expect([...later].filter((thread) => burst.has(thread))).toEqual([Math.min(...burst)]);
+      expect(later.size).toBe(3);
+    }));
+
+  // Otherwise the second thread would end and start again beside a slow stream of pushes.
+  test('the second thread stays while urgent tasks come', () =>
+    withPool({ size: 2, commonIdleMs: 1_000 }, async (pool) => {
+      const before = await startThreads(pool);
+      for (let each = 0; each < 12; each++) {
+        await pool.run(testTasks.double, each, { isUrgent: true });
+        await new Promise((resolve) => setTimeout(resolve, 150));
+      }
+      expect(await startThreads(pool)).toEqual(before);
+    }));
+
+  test('a thread for other tenants ends too, and starts again when scans have all threads', () =>
+    withPool({ size: 1, tasksPerWorkerMax: 2, commonIdleMs: 50 }, async (pool) => {
+      const threadBesideScan = async () => {
+        const cell = newCell();
+        const held = pool.run(testTasks.spin, cell, { tenant: 'loud' });
+        await eventually(() => Atomics.load(cell, 1) >= 1);
+        const { thread } = await pool.run(testTasks.whoAmI, null, { tenant: 'quiet' });
+        Atomics.store(cell, 0, 1);
+        await held;
+        return thread;
+      };
+      const first = await threadBesideScan();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(await threadBesideScan()).toBeGreaterThan(first);
+    }));
+
   test('moves buffers there and back instead of copying, and copies what cannot be moved', () =>
     withPool({}, async (pool) => {
       const bytes = new Uint8Array([1, 2, 3]);

@@ -114,10 +114,6 @@ export class WorkerPool implements Workers {
     await Promise.all(this.#threads.all().map((worker) => worker.close()));
   }
 
-  /**
-   * Common threads stay: they have the blocks that queries have decoded. So do express threads, which are
-   * there before they are needed.
-   */
   #newWorker(start: WorkerStart, idleMs: number | undefined): PoolWorker {
     const { entry, resourceLimits } = this.#options;
     return new PoolWorker({

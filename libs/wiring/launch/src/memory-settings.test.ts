@@ -6,26 +6,40 @@ import { withSettings } from './memory-settings.ts';
 const words = ['node', '--no-warnings', 'main.ts', '-target=all', ''];
 
 test('a command gets the settings once', () => {
-  const command = withSettings({ words, env: { HOME: '/root' } })!;
-  expect(command.words).toEqual(['node', '--max-semi-space-size=4', ...words.slice(1)]);
+  const command = withSettings({ words, env: { HOME: '/root' } }, undefined, 2)!;
+  expect(command.words).toEqual(['node', '--max-semi-space-size=4', '--v8-pool-size=2', ...words.slice(1)]);
   expect(command.env).toEqual({
     HOME: '/root',
-    MALLOC_MMAP_THRESHOLD_: '1048576',
-    MALLOC_TRIM_THRESHOLD_: '1048576',
+    MALLOC_ARENA_MAX: '3',
+    MALLOC_MMAP_THRESHOLD_: '786432',
+    MALLOC_TRIM_THRESHOLD_: '786432',
   });
   expect(withSettings(command)).toBeUndefined();
 });
 
 test('an app has its own bound of large buffers', () => {
   const { env } = withSettings({ words, env: {} }, 2 ** 18)!;
-  expect(env).toEqual({ MALLOC_MMAP_THRESHOLD_: '262144', MALLOC_TRIM_THRESHOLD_: '262144' });
+  expect(env).toMatchObject({ MALLOC_MMAP_THRESHOLD_: '262144', MALLOC_TRIM_THRESHOLD_: '262144' });
+});
+
+// Lines of a decoded block fill a mebibyte less a line: at a bound of 1 MiB none of them went back.
+test('the lines of a decoded block return to the system', () => {
+  const { env } = withSettings({ words, env: {} })!;
+  expect(Number(env['MALLOC_MMAP_THRESHOLD_'])).toBeLessThan(0.9 * 2 ** 20);
+});
+
+test('a larger machine has as many helpers as V8 starts by itself, and an arena for each processor', () => {
+  const { words: given, env } = withSettings({ words, env: {} }, undefined, 16)!;
+  expect(given).toContain('--v8-pool-size=4');
+  expect(env['MALLOC_ARENA_MAX']).toBe('17');
 });
 
 test('settings of the operator stay', () => {
   expect(withSettings({ words, env: { MALLOC_TRIM_THRESHOLD_: '1' } })).toBeUndefined();
-  const env = { NODE_OPTIONS: '--max-semi-space-size=64' };
+  expect(withSettings({ words, env: { MALLOC_ARENA_MAX: '1' } })!.env['MALLOC_ARENA_MAX']).toBe('1');
+  const env = { NODE_OPTIONS: '--max-semi-space-size=64 --v8-pool-size=1' };
   expect(withSettings({ words, env })!.words).toEqual(words);
-  const given = ['node', '--max-semi-space-size=64', 'main.ts'];
+  const given = ['node', '--max-semi-space-size=64', '--v8-pool-size=1', 'main.ts'];
   expect(withSettings({ words: given, env: {} })!.words).toEqual(given);
 });
 
@@ -43,5 +57,5 @@ onLinux('a program goes on in the same process, with its arguments and input', (
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module-typescript', '-e', script];
   const options = { encoding: 'utf8', env: { PATH: process.env['PATH'] } } as const;
   const printed = execFileSync(process.execPath, [...args, 'an argument', ''], options);
-  expect(JSON.parse(printed)).toEqual([true, '1048576', ['an argument', ''], '--max-semi-space-size=4']);
+  expect(JSON.parse(printed)).toEqual([true, '786432', ['an argument', ''], '--max-semi-space-size=4']);
 });

@@ -1,6 +1,6 @@
 /** The tasks of worker threads, and the main loop of such a thread. */
 import { HedgedObjectStore, observedObjectStore, StoreTimes } from '@loki/object-store';
-import { IdleCollection, NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
+import { IdleCaches, IdleCollection, NodeClock, NodeTimers, serveTasks } from '@loki/runtime';
 import type { TaskPackage } from '@loki/runtime';
 import { diskCacheOfWorker } from './stores/disk-cache-of-worker.ts';
 import { openObjectStore } from './stores/object-store.ts';
@@ -61,9 +61,10 @@ const packages: readonly TaskPackage[] = [
 export function serve(): void {
   const clock = new NodeClock();
   const timers = new NodeTimers();
-  new IdleCollection().start();
+  const collection = new IdleCollection();
+  collection.start();
   serveTasks(packages, (data, send) => {
-    const { storage, blockCacheBytes, leafBytesMax, diskCache } = data as WorkerData;
+    const { storage, blockCacheBytes, cacheIdleMs, leafBytesMax, diskCache } = data as WorkerData;
     const report = (content: WorkerReport) => send(content);
     const observer = reportingObserver((store) => report({ store }), timers);
     const store = observedObjectStore(openObjectStore(storage, observer), observer, clock);
@@ -73,7 +74,7 @@ export function serve(): void {
       objectStore: storage.kind === 's3' ? new HedgedObjectStore({ store, times, clock, timers }) : store,
       rangeCache: diskCache && diskCacheOfWorker(diskCache, times, (disk) => report({ disk })),
       clock,
-      cache: new Map<string, unknown>(),
+      cache: new IdleCaches(cacheIdleMs, () => collection.collect()),
       cacheBytesMax: blockCacheBytes,
       stateBytesMax: leafBytesMax,
     };

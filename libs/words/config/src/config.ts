@@ -42,7 +42,12 @@ export interface Config {
   readonly server: ServerConfig;
   readonly storage: StorageConfig;
   readonly writeLog: WriteLogConfig;
-  readonly workerPool: { readonly threads: number; readonly blockCacheBytes: number };
+  readonly workerPool: {
+    readonly threads: number;
+    readonly blockCacheBytes: number;
+    /** Caches of threads, and threads, are given back after this long without use; 0: never. */
+    readonly idleMs: number;
+  };
   /** The cache on local disk of ranges of a bucket's objects. bytesMax 0: by the free space of the disk. */
   readonly diskCache: { readonly directory: string; readonly bytesMax: number };
   readonly ring: RingConfig;

@@ -57,6 +57,7 @@ export function readConfig(settings: Settings, notices: ConfigNotice[], checks?:
     workerPool: {
       threads: settings.number('worker_pool.threads'),
       blockCacheBytes: settings.number('worker_pool.block_cache_size'),
+      idleMs: settings.durationMs('worker_pool.block_cache_idle_time'),
     },
     diskCache: {
       directory: settings.text('disk_cache.directory'),

@@ -11,7 +11,8 @@ export interface WorkerEnv {
   /** Measures the time of requests to the store; absent: tasks report no time. */
   readonly clock?: Clock;
   /**
-   * Caches that live as long as the worker (decoded blocks, compiled queries), by the name of their owner.
+   * Caches (decoded blocks, compiled queries), by the name of their owner. The worker may drop them at any
+   * time, so each task asks for its cache.
    */
   readonly cache: Map<string, unknown>;
   /** Most bytes of decoded blocks in this worker's cache. */

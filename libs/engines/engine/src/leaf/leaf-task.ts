@@ -91,13 +91,14 @@ async function runPlan(
  */
 const stateBytesMax = 384 * 2 ** 20;
 
-const poolKey = 'engine.memory';
+/** Of each worker. Not in its caches, which may be dropped while a leaf runs. */
+const pools = new WeakMap<WorkerEnv, MemoryPool>();
 
 function poolOf(env: WorkerEnv): MemoryPool {
-  let pool = env.cache.get(poolKey) as MemoryPool | undefined;
+  let pool = pools.get(env);
   if (!pool) {
     pool = new MemoryPool(env.stateBytesMax ?? stateBytesMax);
-    env.cache.set(poolKey, pool);
+    pools.set(env, pool);
   }
   return pool;
 }

@@ -209,6 +209,7 @@ export function startWorkers({ config, memory, logger, size, diskCache, onReport
   const workerData: WorkerData = {
     storage: config.storage,
     blockCacheBytes: Math.floor(cacheBytes),
+    cacheIdleMs: config.workerPool.idleMs,
     leafBytesMax: memory.leafBytesMaxPerThread,
     diskCache,
   };
@@ -217,6 +218,7 @@ export function startWorkers({ config, memory, logger, size, diskCache, onReport
     workerData,
     urgentWorkerData: { ...workerData, blockCacheBytes: Math.floor(Math.min(urgentCacheBytes, cacheBytes)) },
     size,
+    commonIdleMs: config.workerPool.idleMs,
     // The garbage collector stays below this limit, buffers included. A worker above it is replaced.
     resourceLimits: { maxOldGenerationSizeMb: memory.threadHeapMib },
     onReport: (content) => onReport?.(content as WorkerReport),

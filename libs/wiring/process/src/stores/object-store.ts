@@ -22,6 +22,8 @@ export interface WorkerData {
   readonly storage: StorageConfig;
   /** Bound on decoded blocks in one worker's cache. */
   readonly blockCacheBytes: number;
+  /** The cache is dropped after this long without a reader; 0: never. */
+  readonly cacheIdleMs: number;
   /** Bound on the bytes of scans in one worker. */
   readonly leafBytesMax: number;
   /** Absent: every read goes to the store. */
