@@ -48,6 +48,9 @@ export class PoolThreads {
   #urgent: PoolWorker | undefined;
   #bodies: PoolWorker | undefined;
   readonly #express: PoolWorker[] = [];
+  /** The tenant of the first task that had one. */
+  #firstTenant: string | undefined;
+  #hasSeveralTenants = false;
   #isExpressExpected = false;
   #isSecondExpected = false;
   #isClosed = false;
@@ -97,9 +100,14 @@ export class PoolThreads {
 
   /**
    * Has an express thread ready for the next tenant, when the scans of a tenant occupy all common threads.
+   * With one tenant so far no thread is worth its start.
+   *
+   * @param name the task of `tenant`, whose code the thread loads
    */
-  expectOthers(name: string): void {
-    if (this.#isExpressExpected || this.#hasExpress) return;
+  expectOthers(name: string, tenant: string): void {
+    this.#firstTenant ??= tenant;
+    this.#hasSeveralTenants ||= tenant !== this.#firstTenant;
+    if (!this.#hasSeveralTenants || this.#isExpressExpected || this.#hasExpress) return;
     this.#isExpressExpected = true;
     const start = () => {
       // The next task looks again.

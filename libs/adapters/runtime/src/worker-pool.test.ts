@@ -250,7 +250,7 @@ describe('worker pool', () => {
     withPool({ size: 2, tasksPerWorkerMax: 2 }, async (pool) => {
       const common = await startThreads(pool);
       const nextId = () => new Worker('0', { eval: true }).threadId;
-      await pool.run(testTasks.whoAmI, null, { tenant: 'loud' });
+      for (const tenant of ['loud', 'quiet']) await pool.run(testTasks.whoAmI, null, { tenant });
       // These timers end after the pool's; threads are numbered in the order in which they are made.
       await new Promise((resolve) => setTimeout(resolve, 300));
       const beforeId = nextId();
@@ -266,6 +266,37 @@ describe('worker pool', () => {
       expect(thread).toBeLessThan(laterId);
       for (const cell of cells) Atomics.store(cell, 0, 1);
       await Promise.all(held);
+    }));
+
+  // The first long query of a process paid 60 to 140 ms of CPU for a thread that no tenant would use.
+  test('where one tenant is alone, its scans start no thread for others', () =>
+    withPool({ size: 2, tasksPerWorkerMax: 2 }, async (pool) => {
+      const common = await startThreads(pool);
+      const cells = [newCell(), newCell()];
+      const held = cells.map((cell, affinity) =>
+        pool.run(testTasks.spin, cell, { affinity, tenant: 'alone' }),
+      );
+      // This timer ends after the pool's; threads are numbered in the order in which they are made.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(new Worker('0', { eval: true }).threadId).toBe(Math.max(...common) + 1);
+      for (const cell of cells) Atomics.store(cell, 0, 1);
+      await Promise.all(held);
+    }));
+
+  // The start of a thread costs as much CPU as another one computes in this time.
+  test('a task that waits for a busy thread starts another one after 0.1 s, not before', () =>
+    withPool({ size: 2, tasksPerWorkerMax: 1 }, async (pool) => {
+      const { thread } = await pool.run(testTasks.whoAmI, null);
+      const nextId = () => new Worker('0', { eval: true }).threadId;
+      const cells = [newCell(), newCell()];
+      const held = cells.map((cell, affinity) => pool.run(testTasks.spin, cell, { affinity }));
+      // This timer ends before the pool's.
+      await new Promise((resolve) => setTimeout(resolve, 90));
+      const earlierId = nextId();
+      expect(earlierId).toBe(thread + 1);
+      await eventually(() => Atomics.load(cells[1], 1) >= 1);
+      for (const cell of cells) Atomics.store(cell, 0, 1);
+      expect(Math.max(...(await Promise.all(held)))).toBeGreaterThan(earlierId);
     }));
 
   test('urgent tasks take common threads without scans, else their own, and many wait for scans at last', () =>

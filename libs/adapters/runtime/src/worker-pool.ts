@@ -8,8 +8,11 @@ import { PoolWorker } from './pool-worker.ts';
 import type { WorkerPoolOptions } from './worker-pool-options.ts';
 import type { WorkerStart } from './worker-protocol.ts';
 
-/** A task waits this long for a thread that has started, before it starts another: most tasks take less. */
-const nextThreadAfterMs = 25;
+/**
+ * A task waits this long for a thread that has started, before it starts another. The start costs as much CPU
+ * as a thread computes in that time, so a shorter wait would cost more than it spares.
+ */
+const nextThreadAfterMs = 100;
 
 /** After this many failed starts in a row on every thread, waiting tasks fail. */
 const failedStartsMax = 3;
@@ -24,9 +27,9 @@ const failedStartsMax = 3;
  * cancellation for two seconds is ended and replaced; the other jobs that it had run again on other threads.
  *
  * A tenant whose scans would all wait for scans of other tenants uses an express thread, which it shares with
- * such tenants. The first express thread starts once every common thread has scans for a quarter of a second,
- * and loads the code of a scan: a start takes seconds on a busy machine. Shorter scans start none: a thread
- * takes 0.1 s of CPU and 15 MiB.
+ * such tenants. Where tasks of several tenants have come, the first express thread starts once every common
+ * thread has scans for a quarter of a second, and loads the code of a scan: a start takes seconds on a busy
+ * machine. Shorter scans and a single tenant start none: a thread takes 0.1 s of CPU and 15 MiB.
  *
  * A scan occupies its thread while it computes. Urgent tasks have a thread of their own, which starts when an
  * urgent task finds a scan on every common thread. Beside the first urgent tasks a second common thread
@@ -59,7 +62,7 @@ export class WorkerPool implements Workers {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
       if (this.#isClosed) throw closedError();
-      if (options?.tenant !== undefined) this.#threads.expectOthers(task.name);
+      if (options?.tenant !== undefined) this.#threads.expectOthers(task.name, options.tenant);
       if (options?.isUrgent) this.#threads.expectLongTasks(task.name);
       const worker = this.#threads.workerFor(task.name, options);
       const isDeferred = !options?.isUrgent && this.#mayDoWithout(worker);
