@@ -1,0 +1,163 @@
+/**
+ * Measures ingest in each format that agents send: CPU of a fresh process for each GB of lines, with the
+ * flush of everything, and the time of pushes.
+ *
+ *     npm run bench:ingest -- --data DIR [--formats protobuf,json,otlp-protobuf,otlp-protobuf-gzip,otlp-json] [--rounds 1]
+ *
+ * DIR holds a data set of the benchmark harness with JSON (`generate.mjs --json`).
+ */
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { Product } from '@loki/attack';
+import { endWithUsageError, readOptions } from '@loki/command-line';
+import { otlpJson, otlpProtobuf } from './otlp-bodies.ts';
+import type { PushBody } from './otlp-bodies.ts';
+
+interface Format {
+  readonly path: string;
+  readonly file: 'main.proto' | 'main.json';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly convert?: (push: PushBody) => Buffer;
+}
+
+const otlp = { path: '/otlp/v1/logs', file: 'main.json' } as const;
+const protobufType = { 'content-type': 'application/x-protobuf' };
+const jsonType = { 'content-type': 'application/json' };
+const formats = new Map<string, Format>([
+  ['protobuf', { path: '/loki/api/v1/push', file: 'main.proto', headers: protobufType }],
+  ['json', { path: '/loki/api/v1/push', file: 'main.json', headers: jsonType }],
+  ['otlp-protobuf', { ...otlp, headers: protobufType, convert: otlpProtobuf }],
+  [
+    'otlp-protobuf-gzip',
+    {
+      ...otlp,
+      headers: { ...protobufType, 'content-encoding': 'gzip' },
+      convert: (push) => gzipSync(otlpProtobuf(push), { level: 1 }),
+    },
+  ],
+  ['otlp-json', { ...otlp, headers: jsonType, convert: otlpJson }],
+]);
+
+const { values: options } = readOptions(import.meta.filename, {
+  options: {
+    data: { type: 'string' },
+    formats: { type: 'string', default: [...formats.keys()].join() },
+    rounds: { type: 'string', default: '1' },
+  },
+});
+if (options.data === undefined) endWithUsageError('--data is missing');
+const directory = options.data;
+
+/** A body in the file of a data set: offset, length, agent, bytes of lines. */
+interface Batch {
+  readonly o: number;
+  readonly l: number;
+  readonly a: number;
+  readonly r: number;
+}
+
+/** Agents share as many connections; the streams of an agent stay in order. */
+const connections = 4;
+const answerTimeoutMs = 60_000;
+const memoryEveryMs = 100;
+const mib = 2 ** 20;
+const agent = new http.Agent({ keepAlive: true });
+
+console.log(
+  '| format | CPU s/GB of pushes | with the flush | push p50, p99 ms | MiB at most |\n|---|---|---|---|---|',
+);
+for (let round = 0; round < Number(options.rounds); round++) {
+  for (const name of options.formats.split(',')) {
+    const format = formats.get(name);
+    if (!format) endWithUsageError(`there is no format ${name}, but ${[...formats.keys()].join(', ')}`);
+    console.log(`| ${name} | ${await measure(format)} |`);
+  }
+}
+
+async function measure(format: Format): Promise<string> {
+  const flags = [
+    '-auth.enabled=false',
+    '-ingester.per-stream-rate-limit=1GB',
+    '-ingester.per-stream-rate-limit-burst=1GB',
+  ];
+  const product = await Product.start(0, [...flags, '-ingester.max-global-streams-per-user=0']);
+  let memoryBytes = 0;
+  const watch = setInterval(
+    () => (memoryBytes = Math.max(memoryBytes, product.memoryBytes())),
+    memoryEveryMs,
+  );
+  try {
+    const began = product.cpuSeconds();
+    const { bytes, times } = await pushAll(product, format);
+    const pushed = product.cpuSeconds() - began;
+    await post(product, '/flush', {}, Buffer.alloc(0));
+    const flushed = product.cpuSeconds() - began;
+    const gb = bytes / 1e9;
+    times.sort((a, b) => a - b);
+    const at = (share: number) => times[Math.floor(share * (times.length - 1))].toFixed(0);
+    return `${(pushed / gb).toFixed(1)} | ${(flushed / gb).toFixed(1)} | ${at(0.5)}, ${at(0.99)} | ${(memoryBytes / mib).toFixed(0)}`;
+  } finally {
+    clearInterval(watch);
+    await product.stop();
+  }
+}
+
+async function pushAll(product: Product, format: Format): Promise<{ bytes: number; times: number[] }> {
+  const file = path.join(directory, format.file);
+  const batches = JSON.parse(fs.readFileSync(`${file}.idx.json`, 'utf8')) as Batch[];
+  const bodies = fs.openSync(file, 'r');
+  const times: number[] = [];
+  let bytes = 0;
+  const connection = async (own: number): Promise<void> => {
+    for (const { o, l, a, r } of batches) {
+      if (a % connections !== own) continue;
+      const stored = Buffer.alloc(l);
+      fs.readSync(bodies, stored, 0, l, o);
+      const body = format.convert ? format.convert(JSON.parse(stored.toString()) as PushBody) : stored;
+      const began = performance.now();
+      await post(product, format.path, format.headers, body);
+      times.push(performance.now() - began);
+      bytes += r;
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, (_, own) => connection(own)));
+  fs.closeSync(bodies);
+  return { bytes, times };
+}
+
+/** @throws Error for an answer that is not 2xx */
+function post(
+  { port }: Product,
+  route: string,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = http.request(
+      {
+        port,
+        path: route,
+        method: 'POST',
+        agent,
+        timeout: answerTimeoutMs,
+        headers: { ...headers, 'content-length': body.length },
+      },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('end', () => {
+          const { statusCode = 0 } = response;
+          if (statusCode >= 200 && statusCode < 300) resolve();
+          else reject(new Error(`${route}: ${statusCode} ${Buffer.concat(parts).toString('utf8', 0, 300)}`));
+        });
+      },
+    );
+    request.on('timeout', () =>
+      request.destroy(new Error(`${route}: no answer within ${answerTimeoutMs} ms`)),
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
