@@ -34,6 +34,8 @@ const systems: readonly System[] = [
   { rawGb: 10, G: 0, D: 0, I: 1, Q: 0, C: 0, P: 1, R: 1, B: 0, ingest: [19, 41] },
   { rawGb: 1000, G: 2, D: 2, I: 3, Q: 4, C: 1, P: 12, R: 3, B: 3, ingest: [47, 71] },
   { rawGb: 10_000, G: 4, D: 6, I: 12, Q: 16, C: 2, P: 24, R: 3, B: 6, ingest: [47, 71] },
+  { rawGb: 1e5, G: 20, D: 20, I: 60, Q: 60, C: 10, P: 200, R: 3, B: 30, ingest: [47, 71] },
+  { rawGb: 1e6, G: 150, D: 150, I: 400, Q: 400, C: 50, P: 1000, R: 3, B: 200, ingest: [47, 71] },
 ];
 
 /**
@@ -84,7 +86,7 @@ const memory = ({ G, D, I, Q, C }: System) =>
 
 /** Numbers of a cell: `0.7 to 1.1`, `1.2 million`, `5 to 9 TB`. */
 function cells(row: string): number[][] {
-  const table = guide.slice(guide.indexOf('### Three sizes'));
+  const table = guide.slice(guide.indexOf('### Five sizes'));
   const line = table.split('\n').find((each) => each.startsWith(`| ${row} |`));
   if (!line) throw new Error(`the guide has no row ${row}`);
   return line
@@ -97,11 +99,19 @@ function cells(row: string): number[][] {
     });
 }
 
+/** Fetches of one ingester from one broker: each waits 250 ms. */
+const fetchesOfOne = 345_600;
+/** S3 Standard in US East: a thousand PUT or LIST, a thousand GET, a GB and month. */
+const dollars = { put: 0.005, get: 0.0004, gigabyte: 0.023 };
+const writes = (system: System) => 4 * flushes(system) + lists(system);
+const stored = ({ rawGb }: System) => rawGb * storedShare * (retentionDays + 1);
+const machines = (system: System, end: 0 | 1) => Math.max(3, Math.ceil((3 * cores(system, end)) / 8));
+
 const rows: readonly [row: string, figures: (system: System) => readonly number[], from?: number][] = [
   ['raw MB/s, average and three times that', ({ rawGb }) => [rawGb / 86.4, (3 * rawGb) / 86.4]],
   ['cores for ingest and compaction, average', (system) => [cores(system, 0), cores(system, 1)], 1],
   ['memory (limits)', (system) => [memory(system)], 1],
-  ['bucket, or data directory', ({ rawGb }) => [rawGb * storedShare * (retentionDays + 1)]],
+  ['bucket, or data directory', (system) => [stored(system)]],
   [
     'Kafka’s disks, all brokers',
     ({ rawGb }) => [rawGb * storedShare * topicReplicas, rawGb * 0.3 * topicReplicas],
@@ -111,7 +121,19 @@ const rows: readonly [row: string, figures: (system: System) => readonly number[
   ['LIST a day, without rulers', (system) => [lists(system)]],
   ['PUT a day', (system) => [4 * flushes(system)]],
   ['GET a day, without queries', (system) => [gets(system)]],
-  ['Kafka fetches a day, at least (B)', ({ I, B }) => [345_600 * I * B], 1],
+  ['Kafka fetches a day, at least (B)', ({ I, B }) => [fetchesOfOne * I * B], 1],
+  ['to reserve, without queriers', (system) => [3 * cores(system, 0), 3 * cores(system, 1)], 1],
+  ['machines of 8 cores for these', (system) => [machines(system, 0), machines(system, 1)], 2],
+  ['PUT and LIST a month', (system) => [writes(system) * 30]],
+  ['GET a month', (system) => [gets(system) * 30]],
+  [
+    'dollars a month for PUT and LIST, GET, storage',
+    (system) => [
+      (writes(system) * 30 * dollars.put) / 1000,
+      (gets(system) * 30 * dollars.get) / 1000,
+      stored(system) * dollars.gigabyte,
+    ],
+  ],
 ];
 
 test.each(rows)('%s', (row, figures, from = 0) => {
@@ -137,6 +159,29 @@ test('the measured shares are those that the table is computed with', () => {
   expect(guide).toContain('19 to 41 CPU s/GB for one process, 47 to 71');
   expect(guide).toContain('and 10 to 20 for compaction');
   expect(guide).toContain('V × 0.17 × (days of retention + 1)');
+});
+
+test('the formulas hold for the separate apps as they were measured', () => {
+  interface Measured {
+    readonly partitions: number;
+    readonly apps: readonly { readonly cpuSecondsPerGb: number }[];
+    readonly idleRequestsPerSecond: { readonly kafka: number };
+    readonly requestsPerGb: { readonly s3: number };
+  }
+  const figures = JSON.parse(fs.readFileSync(path.join(root, 'tools/bench/apps.json'), 'utf8')) as Measured[];
+  const many = figures.at(-1)!;
+  // An ingester of 10 TB and more has 6 to 10 partitions; these three have 16.
+  const cpuSeconds = many.apps.reduce((sum, each) => sum + each.cpuSecondsPerGb, 0);
+  expect(cpuSeconds).toBeGreaterThan(47);
+  expect(cpuSeconds).toBeLessThan(71);
+  for (const { partitions, idleRequestsPerSecond, requestsPerGb } of figures) {
+    // Three ingesters, one broker.
+    expect(idleRequestsPerSecond.kafka).toBeGreaterThanOrEqual((fetchesOfOne * 3) / 86_400);
+    // Each partition is flushed once for a quarter of a GB; merges and later drops come after the
+    // measurement.
+    const flushesPerGb = 4 * partitions;
+    expect(requestsPerGb.s3 / flushesPerGb).toBeLessThan(4 + 4 * 2 + 7);
+  }
 });
 
 test('the table of the separate apps has the figures that bench:apps has written', () => {
