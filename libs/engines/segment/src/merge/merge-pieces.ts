@@ -5,11 +5,13 @@ import type { MergeSource } from './merge-source.ts';
 /** A segment, or its bytes with its name for errors. */
 export type MergeInput = Segment | { readonly bytes: Uint8Array; readonly name?: string };
 
-/** Rows of one run that lie within one era. */
+/** Rows of one run that lie within one slice of one era. */
 export interface Piece {
   readonly source: MergeSource;
   readonly stream: number;
   readonly era: number;
+  /** Counted within the era; most have one. */
+  readonly slice: number;
   readonly from: number;
   readonly to: number;
   /** ns from the era's start to the block's base. */
