@@ -91,12 +91,15 @@ export class StoreProcess {
     return ((await answer.json()) as { compactors: CompactorState[] }).compactors[0];
   }
 
-  async ask({ path: route, params }: StoreQuery, tenant: string): Promise<string> {
+  async ask({ others = [], ...query }: StoreQuery, tenant: string): Promise<void> {
+    await Promise.all([query, ...others].map((each) => this.#ask(each, tenant)));
+  }
+
+  async #ask({ path: route, params }: StoreQuery, tenant: string): Promise<void> {
     const headers = { 'X-Scope-OrgID': tenant };
     const answer = await fetch(`${this.#url}${route}?${new URLSearchParams(params).toString()}`, { headers });
     const text = await answer.text();
     if (answer.status !== 200) throw new Error(`${route}: ${answer.status} ${text}`);
-    return text;
   }
 
   #config(port: number, grpcPort: number, cacheMib: number): unknown {

@@ -26,9 +26,13 @@ export interface StoreQuery {
   readonly id: string;
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
+  /** Queries that are sent with this one, at once. */
+  readonly others?: readonly StoreQuery[];
 }
 
-/** Queries of each class: needles, newest lines, counts, scans of one column and of all, labels. */
+/**
+ * Queries of each class: needles, newest lines, counts, scans of one column and of all, a dashboard, labels.
+ */
 export function storeQueries({ startMs, endMs, needles, tailPod }: DataSet): StoreQuery[] {
   const all = '{cluster=~".+"}';
   const hourMs = 3_600_000;
@@ -46,6 +50,14 @@ export function storeQueries({ startMs, endMs, needles, tailPod }: DataSet): Sto
   const counts = (id: string, query: string, step: number): StoreQuery =>
     range(id, query, { start: ns(startMs + step * 1000), step: `${step}s` });
   const tail = `{namespace="${tailPod.namespace}", app="${tailPod.app}", pod="${tailPod.pod}"}`;
+  const panels = [
+    counts('by app', `sum by (app) (count_over_time(${all}[120s]))`, 120),
+    counts('by namespace', `sum by (namespace) (count_over_time(${all}[120s]))`, 120),
+    counts('by pod', `topk(10, sum by (pod) (count_over_time(${all}[120s])))`, 120),
+    counts('bytes', `sum by (namespace) (bytes_over_time(${all}[120s]))`, 120),
+    counts('by level', `sum by (detected_level) (count_over_time(${all}[120s]))`, 120),
+    counts('errors', `sum by (namespace) (count_over_time(${all} |= "error" [120s]))`, 120),
+  ];
   return [
     lines('needle_all', `${all} |= "${needles.uuid}"`),
     lines('needle_absent', `${all} |= "${needles.absent}"`),
@@ -59,6 +71,7 @@ export function storeQueries({ startMs, endMs, needles, tailPod }: DataSet): Sto
     counts('bytes_by_ns', `sum by (namespace) (bytes_over_time(${all}[120s]))`, 120),
     counts('level_volume', `sum by (detected_level) (count_over_time(${all}[120s]))`, 120),
     counts('rate_error', `sum by (namespace) (count_over_time(${all} |= "error" [120s]))`, 120),
+    { ...panels[0], id: 'six panels', others: panels.slice(1) },
     { ...range('label_values', ''), path: '/loki/api/v1/label/pod/values' },
     { ...range('volume', all), path: '/loki/api/v1/index/volume' },
   ];
