@@ -82,6 +82,16 @@ test.each(['backward', 'forward'] as const)(
   },
 );
 
+test('a segment that is scanned at once is not opened by another task, which would start a thread for nothing', async () => {
+  const { querier, timed, endNs, tasks } = await distantWorld(
+    2,
+    slowReads(() => tripMs),
+  );
+  await timed(() => querier.runLeaf(lines('{app=~".+"}', endNs)));
+  await timed(() => querier.runLeaf(count('sum(count_over_time({app=~".+"} |= "error" [10m]))', endNs)));
+  expect(tasks).toEqual(Array.from({ length: 4 }, () => 'engine.leaf'));
+});
+
 test('labels', async () => {
   const { querier, timed, endNs } = await world();
   const request = { tenant, selector: '', startNs: 0n, endNs };

@@ -166,20 +166,18 @@ export class Querier implements QuerierService {
 
   /** The rows of the segments, given oldest first. */
   #scanAll(request: LeafRequest, segments: readonly SegmentRef[], signal?: AbortSignal): Promise<LeafResult> {
+    const atOnce = scansPerWorker * this.#deps.workers.parallelism;
     return mergeAsTheyCome(
       request,
       segments.length,
       (i, stop) => {
+        // The first segments are opened by their scans.
         if (i % openedAhead === 0) {
-          this.#scans.openAhead(request, segments.slice(i, i + 2 * openedAhead), stop);
+          this.#scans.openAhead(request, segments.slice(Math.max(i, atOnce), i + 2 * openedAhead), stop);
         }
         return this.#scans.leaf(request, segments[i], stop);
       },
-      {
-        atOnce: scansPerWorker * this.#deps.workers.parallelism,
-        thread: this.#thread,
-        signal,
-      },
+      { atOnce, thread: this.#thread, signal },
     );
   }
 

@@ -71,11 +71,13 @@ export async function scanUntilFilled(
       const storedTimes = scans.filter(({ isStored }) => isStored).map(({ result }) => result.timestampNs);
       return { result: best, storedTimes, read: readBy(best.timestampNs, request) };
     }
-    openAhead?.(
-      order
-        .slice(next, next + aheadCount(request, order, { next, wave, isFirst: wave === parallelism }))
-        .map(({ segment }) => segment),
+    const isFirst = wave === parallelism;
+    // The first ones are opened by their scans.
+    const piecesAhead = order.slice(
+      next + parallelism,
+      next + aheadCount(request, order, { next, wave, isFirst }),
     );
+    if (piecesAhead.length > 0) openAhead?.(piecesAhead.map(({ segment }) => segment));
     const batch = order.slice(next, next + wave);
     next += batch.length;
     wave *= 2;
@@ -87,8 +89,9 @@ export async function scanUntilFilled(
 }
 
 /**
- * Number of segments to open while a wave is scanned. A query with filters probably needs several waves.
- * Without any, the first segments fill the limit, but segments of the same time must be looked at, too.
+ * Number of segments that are open once a wave is scanned, its own included. A query with filters probably
+ * needs several waves. Without any, the first segments fill the limit, but segments of the same time must be
+ * looked at, too.
  */
 function aheadCount(
   request: LogLeafRequest,

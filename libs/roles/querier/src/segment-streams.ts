@@ -8,6 +8,9 @@ import type { KeptAnswers } from './kept-results.ts';
 import type { SegmentScans } from './segment-scans.ts';
 import { holdsWhole, segmentStreamsKey, SegmentStreamsCache } from './segment-streams-cache.ts';
 
+/** Segments that threads read at once: these are opened by their own tasks. */
+const listedAtOnce = 4;
+
 /** A question for streams, and the means to answer it. */
 interface StreamsQuestion {
   readonly request: StreamsRequest;
@@ -50,7 +53,7 @@ export class SegmentStreams {
     const { request, keptAnswers, complete, signal } = question;
     const { tenant } = request;
     const openAhead = this.#scans.opensAhead
-      ? (next: readonly SegmentRef[]) => this.#scans.openAhead({ tenant }, next, signal)
+      ? (next: readonly SegmentRef[]) => this.#scans.openAhead({ tenant }, next.slice(listedAtOnce), signal)
       : undefined;
     const scan = (segment: SegmentRef) => this.#list(question, segment);
     const segmentStreams = this.#cache;

@@ -64,6 +64,8 @@ async function flush(count: number): Promise<Flushed> {
 /** Threads that run four tasks each at a time, like those of a process, but without time for computing. */
 class FourAtOnce implements Workers {
   readonly parallelism = 2;
+  /** Names of all tasks. */
+  readonly names: string[] = [];
   readonly #envs: readonly WorkerEnv[];
   readonly #running = [0, 0];
   readonly #waiting: (() => void)[][] = [[], []];
@@ -78,6 +80,7 @@ class FourAtOnce implements Workers {
     input: Input,
     { affinity = 0 }: TaskOptions = {},
   ): Promise<Output> {
+    this.names.push(task.name);
     if (this.#running[affinity] === 4) {
       await new Promise<void>((begin) => this.#waiting[affinity].push(begin));
     } else this.#running[affinity]++;
@@ -129,10 +132,11 @@ export async function distantWorld(count: number, distance: Distance, opensAhead
     ),
     getTail: (...args: Parameters<ObjectStore['getTail']>) => (counts.requests++, distant.getTail(...args)),
   } as unknown as ObjectStore;
+  const workers = new FourAtOnce(counted);
   const querier = new Querier({
     ingesters: { partitions: () => [], owners: () => [] },
     catalog,
-    workers: new FourAtOnce(counted),
+    workers,
     logger,
     reads: 'store',
     opensAhead,
@@ -144,5 +148,5 @@ export async function distantWorld(count: number, distance: Distance, opensAhead
     const answer = await scheduler.settle(ask());
     return { answer, ms: process.clock.monotonicMs() - startedMs, requests: counts.requests };
   }
-  return { querier, timed, endNs: endNs(count) };
+  return { querier, timed, endNs: endNs(count), tasks: workers.names };
 }
