@@ -163,15 +163,16 @@ test('an erased segment changes its day, and no longer counts', async () => {
   expect(contentOf(await read())).toEqual(contentOf(state));
 });
 
+function openLog(objectStore: ObjectStore) {
+  const state = new CompactionState();
+  const checkpoints = storeOf(objectStore).checkpoints.of(state);
+  const sizes = { checkpointEvery: 5, eraSize: 4 };
+  return { state, log: new NumberedLog({ objectStore, state, checkpoints, ...compactionKeys, ...sizes }) };
+}
+
 test('a log with checkpoints in parts is read from them, and its manifests are removed', async () => {
   const objectStore = new MemoryObjectStore();
-  const openLog = () => {
-    const state = new CompactionState();
-    const checkpoints = storeOf(objectStore).checkpoints.of(state);
-    const sizes = { checkpointEvery: 5, eraSize: 4 };
-    return { state, log: new NumberedLog({ objectStore, state, checkpoints, ...compactionKeys, ...sizes }) };
-  };
-  const writer = openLog();
+  const writer = openLog(objectStore);
   for (let i = 0; i < 60; i++) {
     const changes = [change(`tenant-${i % 30}`, Math.floor(i / 30), i)];
     await writer.log.append((number) => ({ number, createdMs: i, changes, erased: [] }));
@@ -185,9 +186,57 @@ test('a log with checkpoints in parts is read from them, and its manifests are r
   await objectStore.put(part, bytes);
   await writer.log.removeCovered(removal);
   expect((await keysOf(objectStore, compactionKeys.manifestPrefix)).length).toBeLessThan(12);
-  const reader = openLog();
+  const reader = openLog(objectStore);
   await reader.log.load();
   expect(contentOf(reader.state)).toEqual(contentOf(writer.state));
+});
+
+test('a writer that slept decides by the newest state, though the manifests of meanwhile are removed', async () => {
+  const objectStore = new MemoryObjectStore();
+  const [slow, idle, writer] = [openLog(objectStore), openLog(objectStore), openLog(objectStore)];
+  const add = ({ log, state }: ReturnType<typeof openLog>, offset: number) =>
+    log.append((number) => {
+      const changes = [change('tenant', 0, offset)];
+      const isDone = state.day('tenant', 0)?.isReplaced(changes[0].flushed[0].key);
+      return isDone ? undefined : { number, createdMs: 1, changes, erased: [] };
+    });
+  for (const each of [slow, idle]) await each.log.load();
+  for (let i = 0; i < 60; i++) await add(writer, i);
+  await writer.log.removeCovered({ nowMs: 1_000, removeAfterMs: 0 });
+  expect(await add(slow, 3)).toBeUndefined();
+  expect(await add(slow, 60)).toMatchObject({ number: 61 });
+  // A refusal by an old state is none.
+  const refusal = (number: number) => {
+    if (number <= 60) throw new Error(`too early: ${number}`);
+    return { number, createdMs: 1, changes: [change('tenant', 0, 61)], erased: [] };
+  };
+  expect(await idle.log.append(refusal)).toMatchObject({ number: 62 });
+  await writer.log.load();
+  for (const { log, state } of [slow, idle]) {
+    await log.load();
+    expect(contentOf(state)).toEqual(contentOf(writer.state));
+  }
+});
+
+test('an append is three requests one after another', async () => {
+  const objectStore = new MemoryObjectStore();
+  const requests: string[] = [];
+  const counted = new Proxy(objectStore as ObjectStore, {
+    get: (store, name) => {
+      const value = Reflect.get(store, name) as unknown;
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        requests.push(String(name));
+        return Reflect.apply(value, store, args) as unknown;
+      };
+    },
+  });
+  const { log } = openLog(counted);
+  await log.load();
+  requests.length = 0;
+  await log.append((number) => ({ number, createdMs: 1, changes: [change('tenant', 0, 1)], erased: [] }));
+  // Is there a later manifest? Create the next. Was its era removed?
+  expect(requests).toEqual(['get', 'putIfAbsent', 'get']);
 });
 
 test('a damaged part leaves the checkpoint before, and lokictl repair removes its root', async () => {

@@ -97,14 +97,28 @@ export class NumberedLog<Manifest> {
     signal?: AbortSignal,
   ): Promise<Manifest | undefined> {
     return this.#inTurn(async () => {
-      const { state, manifestPrefix, attemptsMax = attemptsMaxDefault } = this.#options;
+      const { state, manifestPrefix, sealPrefix, attemptsMax = attemptsMaxDefault } = this.#options;
+      // A created manifest proves that the state was the newest one. Only an outcome without one needs the
+      // proof that the next number was never created, which is a further request.
+      let isProven = sealPrefix === undefined;
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
-        await this.#load(signal);
+        await this.#load(signal, isProven);
         const number = state.number + 1;
-        const manifest = make(number);
-        if (manifest === undefined) return undefined;
+        let manifest: Manifest | undefined;
+        try {
+          manifest = make(number);
+        } catch (error) {
+          if (isProven) throw error;
+        }
+        if (manifest === undefined) {
+          if (isProven) return undefined;
+          isProven = true;
+          continue;
+        }
         const bytes = state.encodeManifest(manifest);
-        if ((await this.#objects.create(number, bytes, signal)) !== 'created') continue;
+        const outcome = await this.#objects.create(number, bytes, signal);
+        if (outcome === 'sealed') isProven = true;
+        if (outcome !== 'created') continue;
         state.fold(manifest);
         // The manifest stands; a checkpoint that fails now is written after a later one.
         await this.#writeCheckpoint(signal).catch(() => undefined);
@@ -126,7 +140,8 @@ export class NumberedLog<Manifest> {
     this.#lastRemoval = await removeCovered(log, options, signal);
   }
 
-  async #load(signal: AbortSignal | undefined): Promise<void> {
+  /** @param isProven the last number that is read is the newest one, also when later ones were removed */
+  async #load(signal: AbortSignal | undefined, isProven = true): Promise<void> {
     const { state, manifestPrefix } = this.#options;
     if (!this.#isLoaded) {
       await this.#loadCheckpoint(signal);
@@ -134,7 +149,7 @@ export class NumberedLog<Manifest> {
     }
     for (let attempt = 0; attempt < reloadsMax; attempt++) {
       const take = (key: string, bytes: Buffer) => this.#take(key, bytes, signal);
-      if ((await this.#objects.read(state.number + 1, take, signal)) === 'end') return;
+      if ((await this.#objects.read(state.number + 1, take, { isProven, signal })) === 'end') return;
       const { number } = state;
       await this.#loadCheckpoint(signal);
       if (state.number === number) throw uncovered(manifestPrefix);

@@ -59,6 +59,8 @@ export class NumberedObjects {
    * gaps, a listing of a directory reads all of it, and a listing of a bucket costs twelve times as much as a
    * get. The first gets run one by one, because mostly no or one object is new; later ones run side by side.
    *
+   * @param isProven false: the caller creates the first missing number, which proves that it was missing;
+   *   then `end` alone does not. Default true
    * @returns `sealed` when the next objects may have been removed: a checkpoint covers them. Objects read
    *   before are sound
    * @throws the failure of a get, after the objects before it were read
@@ -66,7 +68,7 @@ export class NumberedObjects {
   async read(
     first: number,
     take: (key: string, bytes: Buffer) => void | Promise<void>,
-    signal?: AbortSignal,
+    { isProven = true, signal }: { readonly isProven?: boolean; readonly signal?: AbortSignal } = {},
   ): Promise<'end' | 'sealed'> {
     let pending: readonly Fetched[] = [];
     for (let from = first, round = 0; ; round++) {
@@ -82,7 +84,7 @@ export class NumberedObjects {
       pending = next.objects;
       from += count;
       if (pending.length === count) continue;
-      const missing = next.failure === undefined ? from - count : undefined;
+      const missing = next.failure === undefined && isProven ? from - count : undefined;
       const doubtful = pending[0]?.number ?? missing;
       if (doubtful !== undefined && (await this.#isSealed(doubtful, signal))) return 'sealed';
       for (const { key, bytes } of pending) await take(key, bytes);

@@ -135,7 +135,7 @@ export class PartitionCatalog {
         this.#fold(manifest, bytes);
         manifests.push(manifest);
       };
-      if ((await this.#objects.read(this.state.number + 1, take, signal)) === 'end') return manifests;
+      if ((await this.#objects.read(this.state.number + 1, take, { signal })) === 'end') return manifests;
       const { number } = this.state;
       await this.#loadCheckpoint(signal);
       if (this.state.number === number) throw uncovered(this.#keys.manifestPrefix);
