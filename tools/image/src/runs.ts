@@ -14,7 +14,7 @@ const memoryMib = 512;
 const cpuToReadyMax = 1.2;
 /** The same in starts of Node alone, for machines that are slower or busy. */
 const startsToReadyMax = 60;
-const residentMibMax = 120;
+const residentMibMax = 110;
 /** Of the shortest grace period that the chart gives. */
 const graceMs = 60_000;
 const readyMsMax = 120_000;
@@ -77,7 +77,7 @@ async function checkEverything(checks: Checks, place: Place): Promise<void> {
   await sleep(idleMs);
   const resident = residentBytes(loki.pid!) / 2 ** 20;
   checks.check(
-    'all: at most 120 MiB resident, idle',
+    'all: at most 110 MiB resident, idle',
     resident <= residentMibMax,
     `${resident.toFixed(1)} MiB`,
   );
