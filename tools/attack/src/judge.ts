@@ -5,6 +5,8 @@ export interface Probes {
   readonly ready: readonly number[];
   readonly push: readonly number[];
   readonly query: readonly number[];
+  /** Absent: not asked. */
+  readonly labels?: readonly number[];
 }
 
 export interface Observed {

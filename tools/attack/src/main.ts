@@ -21,6 +21,7 @@ import { interfaceAttacks } from './interface-attacks.ts';
 import { judge, mib, spread } from './judge.ts';
 import type { Observed } from './judge.ts';
 import { memoryAttacks } from './memory-attacks.ts';
+import { neighbourAttacks } from './neighbour-attacks.ts';
 import { Product } from './product.ts';
 import { protocolAttacks } from './protocol-attacks.ts';
 import { queryAttacks } from './query-attacks.ts';
@@ -33,6 +34,7 @@ const attacks: readonly Attack[] = [
   ...evaluationAttacks,
   ...memoryAttacks,
   ...bystanderAttacks,
+  ...neighbourAttacks,
   ...floodAttacks,
   ...protocolAttacks,
   ...interfaceAttacks,

@@ -11,8 +11,9 @@ interface Watched {
 export class Watch {
   readonly #worker: Worker;
 
-  constructor(port: number, everyMs = 50) {
-    this.#worker = new Worker(new URL('watch.ts', import.meta.url), { workerData: { port, everyMs } });
+  constructor(port: number, everyMs = 50, areLabelsAsked = false) {
+    const workerData = { port, everyMs, areLabelsAsked };
+    this.#worker = new Worker(new URL('watch.ts', import.meta.url), { workerData });
   }
 
   end(): Promise<Watched> {

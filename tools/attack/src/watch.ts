@@ -5,10 +5,20 @@
 import { Agent, request } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 
-const { port, everyMs } = workerData as { readonly port: number; readonly everyMs: number };
+const { port, everyMs, areLabelsAsked } = workerData as {
+  readonly port: number;
+  readonly everyMs: number;
+  readonly areLabelsAsked: boolean;
+};
 const timeoutMs = 30_000;
 const agent = new Agent({ keepAlive: true });
-const times = { ready: [] as number[], push: [] as number[], query: [] as number[] };
+const labels: number[] = [];
+const times = {
+  ready: [] as number[],
+  push: [] as number[],
+  query: [] as number[],
+  ...(areLabelsAsked ? { labels } : {}),
+};
 const failures: string[] = [];
 /** Running requests: at the end each counts with its time so far. */
 const unanswered = new Set<() => void>();
@@ -69,6 +79,7 @@ await ask('GET', smallQuery);
 void repeat(times.ready, () => ask('GET', '/ready'));
 void repeat(times.push, () => ask('POST', '/loki/api/v1/push', smallPush()));
 void repeat(times.query, () => ask('GET', smallQuery));
+if (areLabelsAsked) void repeat(labels, () => ask('GET', '/loki/api/v1/labels'));
 
 parentPort!.once('message', () => {
   isStopping = true;

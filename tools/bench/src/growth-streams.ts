@@ -31,6 +31,12 @@ function cpu(costMax: number): Bar {
   return { costMax, atSize: judgedStreams, exponentMax: 1, floor: cpuFloorSeconds };
 }
 
+/** Streams beside the others: queries that select them alone. */
+const fewStreams = 10;
+const fewPods = Array.from({ length: fewStreams }, (_, i) => `few-${i}`);
+/** Follows the streams that match, and not those that there are. */
+const selectionBar: Bar = { costMax: 0.03, atSize: judgedStreams, exponentMax: 0, floor: 0.015 };
+
 function memory(costMax: number): Bar {
   return { costMax, atSize: judgedStreams, exponentMax: 1, floor: 150 };
 }
@@ -39,37 +45,46 @@ interface Question {
   readonly name: string;
   readonly path: string;
   readonly params?: Readonly<Record<string, string>>;
-  readonly costMax: number;
+  readonly bar: Bar;
 }
 
 /** Questions that Grafana and its users ask about streams. */
 const questions: readonly Question[] = [
-  { name: 'labels', path: 'labels', costMax: 0.02 },
-  { name: 'values of app', path: 'label/app/values', costMax: 0.02 },
+  { name: 'labels', path: 'labels', bar: cpu(0.02) },
+  { name: 'values of app', path: 'label/app/values', bar: cpu(0.02) },
   {
     name: 'values of app, a namespace',
     path: 'label/app/values',
     params: { query: '{namespace="ns-7"}' },
-    costMax: 0.02,
+    bar: cpu(0.02),
   },
-  { name: 'volume', path: 'index/volume', params: { query: '{app=~".+"}' }, costMax: 0.15 },
-  { name: 'detected labels', path: 'detected_labels', costMax: 0.05 },
-  { name: 'series', path: 'series', costMax: 1.5 },
-  { name: 'series of an app', path: 'series', params: { 'match[]': '{app="app-7"}' }, costMax: 0.1 },
-  { name: 'lines of a stream', path: 'query_range', params: { query: '{pod="pod-7"}' }, costMax: 0.05 },
+  { name: 'volume', path: 'index/volume', params: { query: '{app=~".+"}' }, bar: cpu(0.15) },
+  { name: 'detected labels', path: 'detected_labels', bar: cpu(0.05) },
+  { name: 'series', path: 'series', bar: cpu(1.5) },
+  { name: 'series of an app', path: 'series', params: { 'match[]': '{app="app-7"}' }, bar: cpu(0.1) },
+  { name: 'lines of a stream', path: 'query_range', params: { query: '{pod="pod-7"}' }, bar: cpu(0.05) },
+  ...[
+    { by: 'a label', query: '{app="few"}', bar: selectionBar },
+    { by: 'a list', query: `{pod=~"${fewPods.join('|')}"}`, bar: selectionBar },
+    { by: 'a pattern', query: '{app=~"f[e]w"}', bar: selectionBar },
+    { by: 'a negative matcher', query: '{cluster=~".+", app!~"app-.*"}', bar: selectionBar },
+    // Each value is tested: those of pods are as many as streams.
+    { by: 'a pattern of pods', query: '{pod=~".*few-[0-9]"}', bar: cpu(0.1) },
+  ].map(({ by, query, bar }) => ({
+    name: `lines of ${fewStreams} streams by ${by}`,
+    path: 'query_range',
+    params: { query },
+    bar,
+  })),
 ];
 
 export const streamMeasures: readonly Measure[] = [
   { name: 'memory after push', unit: 'MiB', bar: memory(400) },
   { name: 'memory at rest after push', unit: 'MiB', bar: memory(400) },
   { name: 'heads by their own count', unit: 'MiB', bar: { exponentMax: 1, floor: 1 } },
-  ...questions.map(({ name, costMax }): Measure => ({ name: `${name}, head`, unit: 's', bar: cpu(costMax) })),
+  ...questions.map(({ name, bar }): Measure => ({ name: `${name}, head`, unit: 's', bar })),
   { name: 'memory with queries', unit: 'MiB', bar: memory(700) },
-  ...questions.map(({ name, costMax }): Measure => ({
-    name: `${name}, flushed`,
-    unit: 's',
-    bar: cpu(costMax),
-  })),
+  ...questions.map(({ name, bar }): Measure => ({ name: `${name}, flushed`, unit: 's', bar })),
   { name: 'memory after flush', unit: 'MiB', bar: memory(700) },
 ];
 
@@ -79,6 +94,7 @@ export async function measureStreams(streams: number): Promise<Map<string, numbe
   const costs = new Map<string, number>();
   try {
     await push(product, streams);
+    await pushStreams(product, Array.from(fewPods, labelsOfFew), 'few');
     costs.set('memory after push', product.memoryBytes() / mib);
     await setTimeout(restMs);
     costs.set('memory at rest after push', product.memoryBytes() / mib);
@@ -97,21 +113,30 @@ export async function measureStreams(streams: number): Promise<Map<string, numbe
 async function push(product: Product, streams: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (let first = 0; first < streams; first += streamsPerPush) {
-      const body = JSON.stringify({
-        streams: Array.from({ length: Math.min(streamsPerPush, streams - first) }, (_, i) => ({
-          stream: labelsOf(first + i),
-          values: [[`${Date.now()}000000`, `round ${round}: request ${first + i} took ${i % 97} ms`]],
-        })),
-      });
-      const response = await fetch(`http://127.0.0.1:${product.port}/loki/api/v1/push`, {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
-        body,
-        signal: AbortSignal.timeout(answerTimeoutMs),
-      });
-      if (response.status !== 204) throw new Error(`a push: ${response.status} ${await response.text()}`);
+      const count = Math.min(streamsPerPush, streams - first);
+      const labels = Array.from({ length: count }, (_, i) => labelsOf(first + i));
+      await pushStreams(product, labels, `round ${round}`);
     }
   }
+}
+
+/** One line for each stream. */
+async function pushStreams(
+  product: Product,
+  labels: readonly Readonly<Record<string, string>>[],
+  about: string,
+): Promise<void> {
+  const streams = labels.map((stream, i) => ({
+    stream,
+    values: [[`${Date.now()}000000`, `${about}: request ${stream.pod} took ${i % 97} ms`]],
+  }));
+  const response = await fetch(`http://127.0.0.1:${product.port}/loki/api/v1/push`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ streams }),
+    signal: AbortSignal.timeout(answerTimeoutMs),
+  });
+  if (response.status !== 204) throw new Error(`a push: ${response.status} ${await response.text()}`);
 }
 
 /**
@@ -126,6 +151,10 @@ function labelsOf(stream: number): Record<string, string> {
     container: `container-${stream % 20}`,
     pod: `pod-${stream}`,
   };
+}
+
+function labelsOfFew(pod: string): Record<string, string> {
+  return { cluster: 'cluster-0', namespace: 'ns-0', app: 'few', container: 'container-0', pod };
 }
 
 async function askAll(product: Product, where: string, costs: Map<string, number>): Promise<void> {

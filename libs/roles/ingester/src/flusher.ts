@@ -158,7 +158,7 @@ export class Flusher {
     await this.#deps.simHook?.('flush.afterCommit');
     if (isCommitted) {
       const newestUs = Number.NEGATIVE_INFINITY; // All flushed rows came from this head: no row of the commit is unknown here.
-      this.#progress.committed({ endOffset, writers, newestUs });
+      await this.#progress.committedByThis({ endOffset, writers, newestUs });
     }
     if (isCommitted || (await this.#yieldToWinner(plan, segment))) {
       if (segment) {

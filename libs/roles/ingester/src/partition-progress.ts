@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import type { CommitState } from '@loki/catalog';
 import { LokiError } from '@loki/model';
+import { inSlices } from '@loki/ports';
+import type { SlicedWork } from '@loki/ports';
 import type { PartitionDeps } from './deps.ts';
+import { boundsBelow } from './head/bounds-below.ts';
 import { EntryHasher } from './head/entry-hasher.ts';
 import { FlushedBounds } from './head/flushed-bounds.ts';
 import type { HeadRecord } from './head/head-record.ts';
@@ -153,14 +156,36 @@ export class PartitionProgress {
     this.#advance();
   }
 
+  /**
+   * The partition is committed up to `state.endOffset` by this owner. In slices, but for the change itself:
+   * bounds may rise before it, and streams without rows stay a while.
+   */
+  async committedByThis(state: CommitState): Promise<void> {
+    const { head } = this;
+    await inSlices(this.#raising(state.endOffset), this.#deps);
+    this.#moveTo(state, () => head.cutBelow(state.endOffset));
+    await inSlices(head.forgetStreams(), this.#deps, () => this.#changeHead(() => undefined));
+    this.#changeHead(() => undefined);
+  }
+
   /** The partition is committed up to `state.endOffset`, by this owner or another one. */
   committed(state: CommitState): void {
+    this.#moveTo(state, () =>
+      this.head.dropBelow(state.endOffset, (streamHash, newestUs) => this.bounds.raise(streamHash, newestUs)),
+    );
+  }
+
+  #raising(endOffset: number): SlicedWork<void> {
+    return boundsBelow(this.head, endOffset, (streamHash, newestUs) =>
+      this.bounds.raise(streamHash, newestUs),
+    );
+  }
+
+  #moveTo(state: CommitState, dropRecords: () => void): void {
     if (state.endOffset <= this.committedOffset) return;
     // The commit has rows that this owner has not read: those above its consumed offset.
     if (state.endOffset > this.consumedOffset) this.bounds.raiseAll(state.newestUs);
-    this.#changeHead(() =>
-      this.head.dropBelow(state.endOffset, (streamHash, newestUs) => this.bounds.raise(streamHash, newestUs)),
-    );
+    this.#changeHead(dropRecords);
     this.committedOffset = state.endOffset;
     this.writers.committed(state.endOffset, state.writers);
     for (const { offset, tenants } of this.#open) {

@@ -1,10 +1,13 @@
 /** Protects: a head counts exactly its records, and forgets them completely. */
 import fc from 'fast-check';
 import { Labels, usOf } from '@loki/model';
+import { atOnce } from '@loki/ports';
 import { expectCostGrowth } from '@loki/test-tools';
 import { encodeRows, hasher, headRecord, streamOf } from '../test/records.ts';
+import { boundsBelow } from './bounds-below.ts';
 import { FlushedBounds } from './flushed-bounds.ts';
 import { Head } from './head.ts';
+import { selectRecords } from './select.ts';
 
 const ns = (ms: number) => 1_700_000_000_000_000_000n + BigInt(ms) * 1_000_000n;
 const text = (app: string) => `{app="${app}", env="test"}`;
@@ -62,6 +65,33 @@ describe('the head', () => {
     head.dropBelow(1, () => {});
     expect(head.newestUs(number)).toBeGreaterThanOrEqual(usOf(ns(30)));
     expect(head.newestUs(streamOf(head, 'unknown').number)).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test('between a cut and the end of its streams, records enter and queries see none of the old rows', () => {
+    let streams = 0;
+    const head = new Head(hasher(), (_, difference) => (streams += difference));
+    const record = (offset: number, apps: readonly string[]) =>
+      headRecord(offset, encodeRows(apps.map((app) => ({ app, ns: ns(offset), line: app }))));
+    head.add(record(1, ['x', 'y', 'z']));
+    head.add(record(2, ['z']));
+    const bounds = new Map<number, number>();
+    atOnce(boundsBelow(head, 2, (hash, newestUs) => bounds.set(hash, newestUs)));
+    expect([...bounds.values()]).toEqual([usOf(ns(1)), usOf(ns(1)), usOf(ns(1))]);
+    head.cutBelow(2);
+    const range = { tenant: 'a', startNs: 0n, endNs: ns(10), matchers: [] };
+    const runsOf = (app: string) => head.newestRun(streamOf(head, app).number);
+    expect([runsOf('x'), runsOf('y')]).toEqual([-1, -1]);
+    expect(selectRecords(head, range).map(({ offset }) => offset)).toEqual([2]);
+    expect(head.rowsOf('a')).toBe(1);
+    head.add(record(3, ['y']));
+    const forgetting = head.forgetStreams();
+    while (!forgetting.next().done);
+    expect(labelsIn(head, 'a')).toEqual([text('y'), text('z')]);
+    expect([head.streamCount, streams]).toEqual([2, 2]);
+    expect(head.newestUs(streamOf(head, 'y').number)).toBe(usOf(ns(3)));
+    head.dropBelow(4, () => undefined);
+    expect(head).toMatchObject({ rowCount: 0, lineBytes: 0, memoryBytes: 0, streamCount: 0 });
+    expect(streams).toBe(0);
   });
 
   test('records that overtook others stay when those before them are dropped', () => {

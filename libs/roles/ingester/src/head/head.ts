@@ -4,8 +4,10 @@
  */
 import { usOf } from '@loki/model';
 import { atOnce } from '@loki/ports';
+import type { SlicedWork } from '@loki/ports';
 import type { Section } from '@loki/segment';
 import { usAt, usBase } from '../common/time.ts';
+import { boundsBelow } from './bounds-below.ts';
 import type { EntryHasher } from './entry-hasher.ts';
 import type { EntryIndex } from './entry-index.ts';
 import { grown } from './grown.ts';
@@ -33,6 +35,8 @@ interface RunPlace {
   readonly run: number;
 }
 
+/** Streams between two looks at the clock: a microsecond or two each. */
+const streamsPerLook = 512;
 /** Memory of one run beside its compressed bytes: its columns, with their spare room. */
 const bytesPerRun = 68;
 /** Memory of a stream: its columns, and its place in the buckets. */
@@ -56,8 +60,10 @@ export class Head {
   /** Indexes of the streams that needed one. */
   readonly entries = new Map<number, StreamEntries>();
   #firstRecord = 0;
-  /** By stream. */
+  /** By stream; below the first run: none. */
   #newestRun = new Int32Array(0);
+  /** Streams that a cut left without runs. */
+  readonly #withoutRuns: number[] = [];
   /** Spans of tenants may be wider than their rows. */
   #areSpansStale = false;
   memoryBytes = 0;
@@ -85,9 +91,11 @@ export class Head {
     return this.streams.tenants.get(tenant)?.rows ?? 0;
   }
 
-  /** The newest run of a stream; -1: the stream is absent. */
+  /** The newest run of a stream; -1: the stream has none, or is absent. */
   newestRun(stream: number): number {
-    return stream >= 0 && this.streams.isThere(stream) ? this.#newestRun[stream] : -1;
+    if (stream < 0 || !this.streams.isThere(stream)) return -1;
+    const run = this.#newestRun[stream];
+    return run < this.runs.first ? -1 : run;
   }
 
   /** The newest timestamp of a stream in the head; -Infinity: none. */
@@ -98,19 +106,20 @@ export class Head {
 
   /** The oldest row of the tenant is not older; undefined: it has no rows. */
   oldestNs(tenant: string): bigint | undefined {
-    if (this.#areSpansStale) this.#measureSpans();
+    this.#measureSpans();
     const minUs = this.streams.tenants.get(tenant)?.minUs ?? Infinity;
     return Number.isFinite(minUs) ? BigInt(minUs) * 1000n : undefined;
   }
 
-  /** Whether every row of a tenant lies in the range. */
+  /** Whether every row of a tenant lies in the range; those of streams that a cut left without rows, too. */
   isWithin(tenant: TenantStreams, { startNs, endNs }: { startNs: bigint; endNs: bigint }): boolean {
-    if (this.#areSpansStale) this.#measureSpans();
+    this.#measureSpans();
     return tenant.minUs > usOf(startNs) && tenant.maxUs < usOf(endNs);
   }
 
-  /** Computes the time span of each tenant's rows from every run, after runs were dropped. */
+  /** Computes the time span of each tenant's rows from every run, after runs and streams were dropped. */
   #measureSpans(): void {
+    if (!this.#areSpansStale || this.#withoutRuns.length > 0) return;
     for (const tenant of this.streams.tenants.values()) {
       tenant.minUs = Infinity;
       tenant.maxUs = -Infinity;
@@ -126,12 +135,7 @@ export class Head {
   }
 
   placeOf(run: number): RunPlace {
-    const { runs } = this;
-    return {
-      record: this.recordOf(run),
-      block: runs.block(run),
-      run: runs.runInBlock(run),
-    };
+    return { record: this.recordOf(run), block: this.runs.block(run), run: this.runs.runInBlock(run) };
   }
 
   /** The streams of a tenant's runs in a present record, run by run. */
@@ -176,7 +180,7 @@ export class Head {
           entries: runs.firstRow[run + 1] - runs.firstRow[run],
           lineBytes: runs.lineBytes[run],
         };
-        const added = this.runs.push(stream, place, rows, this.#newestRun[stream]);
+        const added = this.runs.push(stream, place, rows, this.newestRun(stream));
         this.#newestRun[stream] = added;
         this.streams.tenantOf(stream).rows += rows.entries;
         this.#widenSpan(added);
@@ -194,23 +198,46 @@ export class Head {
   }
 
   /**
-   * Drops the committed records below `offset`. O(their runs).
+   * Drops the committed records below `offset` at once: bounds, cut, and streams. O(runs).
    *
-   * @param onStream called for each stream that loses runs, with its hash and the newest timestamp among them
+   * @param onStream see `boundsBelow`
    */
   dropBelow(offset: number, onStream: (streamHash: number, newestUs: number) => void): void {
+    atOnce(boundsBelow(this, offset, onStream));
+    this.cutBelow(offset);
+    atOnce(this.forgetStreams());
+  }
+
+  /**
+   * Drops the records below `offset` with their runs. Streams that have no runs any more stay, without rows,
+   * until `forgetStreams`: a cut is quick.
+   */
+  cutBelow(offset: number): void {
     const count = countBelow(this.records, offset);
     if (count === 0) return;
-    // A remaining record has entered before a dropped one: all remaining records enter again, behind the
-    // others.
+    // A remaining record has entered before a dropped one: those that remain enter again, behind the others.
     const overtakers = this.#entered.slice(0, count).some((record) => record.offset >= offset);
     const staying = overtakers ? this.records.slice(count) : [];
-    this.#drop(count + staying.length, onStream);
+    this.#cut(count + staying.length);
     for (const record of staying) this.add(record);
   }
 
+  /** Forgets streams that a cut has left without runs. Records may enter, and cuts follow, in between. */
+  *forgetStreams(): SlicedWork<void> {
+    for (let steps = 1; this.#withoutRuns.length > 0; steps++) {
+      const stream = this.#withoutRuns.pop()!;
+      // It has got new runs, or a stream with its number has.
+      if (!this.streams.isThere(stream) || this.newestRun(stream) >= 0) continue;
+      this.memoryBytes -= this.#bytesOfStream(stream);
+      const { tenant } = this.streams.tenantOf(stream);
+      this.streams.delete(stream);
+      this.#onStream(tenant, -1);
+      if (steps % streamsPerLook === 0) yield;
+    }
+  }
+
   /** Drops the records with the lowest offsets, which entered first. */
-  #drop(count: number, onStream: (streamHash: number, newestUs: number) => void): void {
+  #cut(count: number): void {
     this.#entered.splice(0, count);
     for (const record of this.records.splice(0, count)) {
       this.lineBytes -= record.lineBytes;
@@ -219,7 +246,7 @@ export class Head {
     }
     this.#firstRecord += count;
     this.#areSpansStale = true;
-    this.#dropRuns(onStream);
+    this.#cutRuns();
     const shift = this.runs.compact(this.#firstRecord);
     if (shift === 0) return;
     this.#firstRecord = 0;
@@ -228,28 +255,19 @@ export class Head {
     for (const entries of this.entries.values()) entries.newestRun -= shift;
   }
 
-  /** The runs of dropped records, the newest of each stream first. */
-  #dropRuns(onStream: (streamHash: number, newestUs: number) => void): void {
+  /** The runs of dropped records. */
+  #cutRuns(): void {
     const { runs, streams } = this;
     const { first } = runs;
     let end = first;
-    while (end < runs.end && runs.record(end) < this.#firstRecord) end++;
-    this.memoryBytes -= bytesPerRun * (end - first);
-    const isTold = new Uint8Array(streams.end);
-    runs.first = end;
-    for (let run = first; run < end; run++) streams.tenantOf(runs.stream(run)).rows -= runs.entries(run);
-    for (let run = end - 1; run >= first; run--) {
-      const stream = runs.stream(run);
-      if (isTold[stream] === 1) continue;
-      isTold[stream] = 1;
-      onStream(streams.hash(stream), runs.newestUs(run));
+    for (; end < runs.end && runs.record(end) < this.#firstRecord; end++) {
+      const stream = runs.stream(end);
+      streams.tenantOf(stream).rows -= runs.entries(end);
+      if (this.#newestRun[stream] === end) this.#withoutRuns.push(stream);
       this.forgetEntries(stream);
-      if (this.#newestRun[stream] >= end) continue;
-      this.memoryBytes -= this.#bytesOfStream(stream);
-      const { tenant } = streams.tenantOf(stream);
-      streams.delete(stream);
-      this.#onStream(tenant, -1);
     }
+    this.memoryBytes -= bytesPerRun * (end - first);
+    runs.first = end;
   }
 
   forgetEntries(stream: number): void {
