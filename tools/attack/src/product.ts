@@ -76,12 +76,21 @@ export class Product {
 
   /** CPU time of all its threads that live, in seconds: finer than the clock ticks of `stat`. */
   cpuSeconds(): number {
+    return this.threadSeconds()
+      .values()
+      .reduce((sum, seconds) => sum + seconds, 0);
+  }
+
+  /** The same by the name of threads; threads of one name are added up. */
+  threadSeconds(): ReadonlyMap<string, number> {
     const tasks = `/proc/${this.#daemon.pid}/task`;
-    let ns = 0;
+    const seconds = new Map<string, number>();
     for (const task of fs.readdirSync(tasks)) {
-      ns += Number(fs.readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]);
+      const name = fs.readFileSync(`${tasks}/${task}/comm`, 'utf8').trim();
+      const [ns] = fs.readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ');
+      seconds.set(name, (seconds.get(name) ?? 0) + Number(ns) / 1e9);
     }
-    return ns / 1e9;
+    return seconds;
   }
 
   /** The last lines of its log. */

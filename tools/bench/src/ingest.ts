@@ -1,6 +1,6 @@
 /**
- * Measures ingest in each format that agents send: CPU of a fresh process for each GB of lines, with the
- * flush of everything, and the time of pushes.
+ * Measures ingest in each format that agents send: CPU of a fresh process for each GB of lines, for pushes,
+ * the flush of everything and its compaction, by thread, and the time of pushes.
  *
  *     npm run bench:ingest -- --data DIR [--formats protobuf,json,otlp-protobuf,otlp-protobuf-gzip,otlp-json] [--rounds 1]
  *
@@ -9,6 +9,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { Product } from '@loki/attack';
 import { endWithUsageError, readOptions } from '@loki/command-line';
@@ -62,12 +63,16 @@ interface Batch {
 const connections = 4;
 const answerTimeoutMs = 60_000;
 const memoryEveryMs = 100;
+const compactedEveryMs = 200;
+/** Threads that take less, in CPU s/GB, are not told. */
+const threadSecondsMin = 0.05;
 const mib = 2 ** 20;
 const agent = new http.Agent({ keepAlive: true });
 
 console.log(
-  '| format | CPU s/GB of pushes | with the flush | push p50, p99 ms | MiB at most |\n|---|---|---|---|---|',
+  '| format | CPU s/GB of pushes | flush | compaction | all | push p50, p99 ms | MiB at most | threads of pushes; flush; compaction |',
 );
+console.log('|---|---|---|---|---|---|---|---|');
 for (let round = 0; round < Number(options.rounds); round++) {
   for (const name of options.formats.split(',')) {
     const format = formats.get(name);
@@ -89,19 +94,43 @@ async function measure(format: Format): Promise<string> {
     memoryEveryMs,
   );
   try {
-    const began = product.cpuSeconds();
+    const laps = [product.threadSeconds()];
     const { bytes, times } = await pushAll(product, format);
-    const pushed = product.cpuSeconds() - began;
+    laps.push(product.threadSeconds());
     await post(product, '/flush', {}, Buffer.alloc(0));
-    const flushed = product.cpuSeconds() - began;
+    laps.push(product.threadSeconds());
+    await post(product, '/compactor/merge', {}, Buffer.alloc(0));
+    while (await isCompacting(product)) await sleep(compactedEveryMs);
+    laps.push(product.threadSeconds());
     const gb = bytes / 1e9;
     times.sort((a, b) => a - b);
     const at = (share: number) => times[Math.floor(share * (times.length - 1))].toFixed(0);
-    return `${(pushed / gb).toFixed(1)} | ${(flushed / gb).toFixed(1)} | ${at(0.5)}, ${at(0.99)} | ${(memoryBytes / mib).toFixed(0)}`;
+    const steps = laps.slice(1).map((lap, i) => differences(laps[i], lap, gb));
+    const totals = steps.map((step) => step.values().reduce((sum, each) => sum + each, 0));
+    const all = totals.reduce((sum, each) => sum + each, 0);
+    const cells = [...totals, all].map((each) => each.toFixed(1)).join(' | ');
+    return `${cells} | ${at(0.5)}, ${at(0.99)} | ${(memoryBytes / mib).toFixed(0)} | ${steps.map(textOf).join('; ')}`;
   } finally {
     clearInterval(watch);
     await product.stop();
   }
+}
+
+async function isCompacting({ port }: Product): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${port}/compactor/status`);
+  return ((await answer.json()) as { isRunning: boolean }).isRunning;
+}
+
+type ThreadSeconds = ReadonlyMap<string, number>;
+
+/** Of each thread, for a GB. */
+function differences(before: ThreadSeconds, after: ThreadSeconds, gb: number): ThreadSeconds {
+  return new Map([...after].map(([name, seconds]) => [name, (seconds - (before.get(name) ?? 0)) / gb]));
+}
+
+function textOf(step: ThreadSeconds): string {
+  const rows = [...step].filter(([, seconds]) => seconds >= threadSecondsMin).sort((a, b) => b[1] - a[1]);
+  return rows.map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`).join(', ');
 }
 
 async function pushAll(product: Product, format: Format): Promise<{ bytes: number; times: number[] }> {
