@@ -26,8 +26,20 @@ export const commitMeasures: readonly Measure[] = [
   },
 ];
 
-/** Measures that many commits in all. */
+/** A run of more commits than this is long enough by itself. */
+const repeatedMax = 1_000;
+const repeats = 3;
+
+/** Measures that many commits in all: the least of three short runs, as other work only adds to them. */
 export async function measureCommits(commits: number): Promise<Map<string, number>> {
+  let least = Infinity;
+  for (let i = 0; i < (commits > repeatedMax ? 1 : repeats); i++) {
+    least = Math.min(least, await secondsOf(commits));
+  }
+  return new Map([[commitMeasures[0].name, least]]);
+}
+
+async function secondsOf(commits: number): Promise<number> {
   const inner = new MemoryObjectStore();
   const distant = new Proxy(inner as ObjectStore, {
     get: (store, name) => {
@@ -62,7 +74,7 @@ export async function measureCommits(commits: number): Promise<Map<string, numbe
   await Promise.all(
     catalogs.flatMap((catalog) => Array.from({ length: mergesAtOnce }, () => merge(catalog))),
   );
-  return new Map([[commitMeasures[0].name, (performance.now() - began) / 1_000]]);
+  return (performance.now() - began) / 1_000;
 }
 
 /** As compactors do: of ten that race for each number, one may lose as often as a call tries. */
