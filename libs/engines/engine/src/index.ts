@@ -2,6 +2,7 @@
 export { findDeletedRows } from './leaf/find-deleted.ts';
 export { leafTask } from './leaf/leaf-task.ts';
 export { openTask } from './leaf/open-task.ts';
+export { leavesTask } from './leaf/leaves-task.ts';
 export { mergeLeafResults } from './merge/merge-leaf-results.ts';
 export { mergeAsTheyCome } from './merge/merge-as-they-come.ts';
 export type { MemoryBudget } from './common/memory-budget.ts';
@@ -13,7 +14,7 @@ export { evaluate } from './root/evaluate.ts';
 export { asSampleLeaf, rangeAggOf } from './common/leaf-expr.ts';
 export type { Work } from './common/sliced-work.ts';
 export { atOnce, itemsPerSlice, sorted } from './common/sliced-work.ts';
-export { stepCount } from './merge/merge-samples.ts';
+export { mergesInAnyOrder, stepCount } from './merge/merge-samples.ts';
 export type { QueryOutcome, QueryParams, QueryResult } from './common/query-types.ts';
 export type { SamplePart } from './merge/sample-parts.ts';
 export { cutSampleResult, joinSampleParts, mergeRangeParts } from './merge/sample-parts.ts';

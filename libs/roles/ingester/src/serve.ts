@@ -55,14 +55,16 @@ export async function queryHead(
   const committedOffset = progress.committedOffset;
   const records = selectRecords(progress.head, selection);
   const groups = groupRecords(records);
-  const runGroup = (i: number, stop: AbortSignal) =>
-    scan(deps, { records: groups[i], partition: progress.id, request }, stop);
+  const runGroup = async (i: number, stop: AbortSignal) => [
+    await scan(deps, { records: groups[i], partition: progress.id, request }, stop),
+  ];
   const atOnce = scansPerWorker * deps.workers.parallelism;
-  const result = await mergeAsTheyCome(request, groups.length, runGroup, {
-    atOnce,
-    thread: deps.queryThread,
-    signal,
-  });
+  const result = await mergeAsTheyCome(
+    request,
+    groups.map((_, i) => [i]),
+    runGroup,
+    { atOnce, thread: deps.queryThread, signal },
+  );
   return { committedOffset, result };
 }
 

@@ -89,7 +89,7 @@ test('a segment that is scanned at once is not opened by another task, which wou
   );
   await timed(() => querier.runLeaf(lines('{app=~".+"}', endNs)));
   await timed(() => querier.runLeaf(count('sum(count_over_time({app=~".+"} |= "error" [10m]))', endNs)));
-  expect(tasks).toEqual(Array.from({ length: 4 }, () => 'engine.leaf'));
+  expect(tasks).toEqual(Array.from({ length: 4 }, () => 'engine.leaves'));
 });
 
 test('labels', async () => {

@@ -1,12 +1,21 @@
 /** Protects answers while owners of a partition fail, and what is said when the store has lost something. */
 import { Catalog, PartitionCatalog } from '@loki/catalog';
 import type { HiddenRows, SegmentRef } from '@loki/catalog';
-import { loadHash, LokiError, parseTenantId } from '@loki/model';
+import { Labels, loadHash, LokiError, parseTenantId } from '@loki/model';
 import type { ErrorCode } from '@loki/model';
 import { MemoryObjectStore } from '@loki/object-store';
 import { emptyLeafStats } from '@loki/ports';
-import type { HeadAnswer, IngesterService, LeafRequest, LeafResult, Logger, StreamVolume } from '@loki/ports';
+import type {
+  HeadAnswer,
+  IngesterService,
+  LeafRequest,
+  LeafResult,
+  Logger,
+  StreamVolume,
+  Workers,
+} from '@loki/ports';
 import { InlineWorkers } from '@loki/runtime';
+import { encodeSegment, RowWriter } from '@loki/segment';
 import { Querier } from './querier.ts';
 import type { QuerierDeps } from './querier.ts';
 
@@ -73,6 +82,56 @@ test('a segment that the catalog names and the store has lost is damage, not a w
   await expect(querier.streams(request)).rejects.toMatchObject({
     code: 'corrupt',
     message: 'segment segments/0/0-1-x is not in the store',
+  });
+});
+
+test('segments of one thread take one message, and the missing one of them is named', async () => {
+  const segments = Array.from({ length: 6 }, (_, i) => ({
+    key: `segments/0/${i}-${i}-x`,
+    partition: 0,
+    startOffset: i,
+    endOffset: i,
+    minNs: 0n,
+    maxNs: 5n,
+    sizeBytes: 10,
+  })) as unknown as SegmentRef[];
+  const objectStore = new MemoryObjectStore();
+  const writer = new RowWriter(tenant);
+  writer.beginRun(Labels.fromPairs([['a', 'b']]));
+  writer.addRowText(0, 1, 'line');
+  writer.endRun();
+  const bytes = encodeSegment(writer.finish(), { kind: 'flushed' });
+  for (const { key } of segments) await objectStore.put(key, bytes);
+  const inline = new InlineWorkers({ objectStore, cache: new Map(), cacheBytesMax: 0 });
+  let messages = 0;
+  const workers: Workers = {
+    parallelism: 2,
+    run: (task, input, options) => {
+      messages++;
+      return inline.run(task, input, options);
+    },
+    close: () => inline.close(),
+  };
+  const heads = owner(() => Promise.reject(new Error('not asked')));
+  const querier = await querierOf([heads], segments, { workers, reads: 'store' });
+  const count: LeafRequest = {
+    kind: 'samples',
+    tenant,
+    expr: 'count_over_time({a="b"}[1ms])',
+    startNs: 5n,
+    endNs: 5n,
+    stepNs: 0n,
+    seriesMax: 0,
+  };
+  expect(await querier.runLeaf(count)).toMatchObject({
+    series: [{ columns: [new Float64Array([6])] }],
+    stats: { segments: 6 },
+  });
+  expect(messages).toBe(2);
+  await objectStore.delete(segments[4].key);
+  await expect(querier.runLeaf(count)).rejects.toMatchObject({
+    code: 'corrupt',
+    message: `segment ${segments[4].key} is not in the store`,
   });
 });
 

@@ -33,10 +33,8 @@ import { bytesByInterval } from './stored-bytes.ts';
 import { leafWindow } from './window.ts';
 import type { Window } from './window.ts';
 
-/**
- * Segments of one leaf in the queue of a worker: it computes on one while others are fetched.
- */
-const scansPerWorker = 4;
+/** Messages of one leaf in the queue of a worker: it computes on some segments while others are fetched. */
+const messagesPerWorker = 2;
 /** Segments that are opened before their scans, at most twice as many. */
 const openedAhead = 32;
 
@@ -166,16 +164,20 @@ export class Querier implements QuerierService {
 
   /** The rows of the segments, given oldest first. */
   #scanAll(request: LeafRequest, segments: readonly SegmentRef[], signal?: AbortSignal): Promise<LeafResult> {
-    const atOnce = scansPerWorker * this.#deps.workers.parallelism;
+    const batches = this.#scans.batches(request, segments);
+    const atOnce = messagesPerWorker * this.#deps.workers.parallelism;
+    const openedBatches = Math.ceil(openedAhead / Math.max(1, batches[0]?.segments.length ?? 1));
     return mergeAsTheyCome(
       request,
-      segments.length,
+      batches.map(({ parts }) => parts),
       (i, stop) => {
         // The first segments are opened by their scans.
-        if (i % openedAhead === 0) {
-          this.#scans.openAhead(request, segments.slice(Math.max(i, atOnce), i + 2 * openedAhead), stop);
+        if (i % openedBatches === 0) {
+          const next = batches.slice(Math.max(i, atOnce), i + 2 * openedBatches);
+          const unread = next.flatMap((batch) => batch.unread);
+          this.#scans.open(request, unread, stop);
         }
-        return this.#scans.leaf(request, segments[i], stop);
+        return this.#scans.scan(request, batches[i], stop);
       },
       { atOnce, thread: this.#thread, signal },
     );
@@ -198,7 +200,7 @@ export class Querier implements QuerierService {
       heads,
       parallelism: this.#deps.workers.parallelism,
       openAhead: (next) => this.#scans.openAhead(request, next, signal),
-      scan: (part, segment) => this.#scans.unpackedLeaf(part, segment, signal),
+      scan: (pieces) => this.#scans.logs(request, pieces, signal),
       complete: (work) => this.#complete(work, signal),
     });
     empty?.learn(storedTimes, read, stats);

@@ -5,6 +5,7 @@ import type { Work } from '@loki/engine';
 import { LokiError } from '@loki/model';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
 import type { LeafResult, LogLeafRequest, LogLeafResult } from '@loki/ports';
+import type { LogPiece } from './segment-scans.ts';
 import type { Window } from './window.ts';
 
 /**
@@ -23,7 +24,8 @@ interface LogScan {
   readonly parallelism: number;
   /** Begins to open segments whose scans may follow. */
   readonly openAhead?: (segments: readonly SegmentRef[]) => void;
-  readonly scan: (request: LogLeafRequest, segment: SegmentRef) => Promise<LeafResult>;
+  /** A result for each piece. */
+  readonly scan: (pieces: readonly LogPiece[]) => Promise<readonly LeafResult[]>;
   /** Runs slices of work on this thread. */
   readonly complete: <T>(work: Work<T>) => Promise<T>;
 }
@@ -81,8 +83,8 @@ export async function scanUntilFilled(
     const batch = order.slice(next, next + wave);
     next += batch.length;
     wave *= 2;
-    const more = await Promise.all(
-      batch.map(({ segment, window }) => scan(bounded({ ...request, ...window }, best), segment)),
+    const more = await scan(
+      batch.map(({ segment, window }) => ({ segment, window: bounded({ ...request, ...window }, best) })),
     );
     more.forEach((result, i) => scans.push({ age: batch[i].age, result: logResult(result), isStored: true }));
   }
@@ -126,10 +128,8 @@ function bounded(request: LogLeafRequest, { timestampNs }: LogLeafResult): LogLe
 }
 
 /** The part of a segment inside a window. */
-interface Piece {
-  readonly segment: SegmentRef;
+interface Piece extends LogPiece {
   readonly age: number;
-  readonly window: Window;
   /** Time range of its rows, inclusive. */
   readonly startNs: bigint;
   readonly endNs: bigint;

@@ -1,7 +1,7 @@
 /** Scans committed segments on worker threads: step *fetch, scan* of a query. */
 import type { Catalog, SegmentRef } from '@loki/catalog';
 import {
-  leafTask,
+  leavesTask,
   openTask,
   packedBytes,
   streamsTask,
@@ -12,9 +12,20 @@ import {
 import type { PackedLeafResult, QueryThread } from '@loki/engine';
 import { LokiError } from '@loki/model';
 import type { TenantId } from '@loki/model';
-import type { LeafRequest, LeafResult, StreamsRequest, StreamVolume, Task, Workers } from '@loki/ports';
+import type {
+  LeafRequest,
+  LeafResult,
+  LogLeafRequest,
+  StreamsRequest,
+  StreamVolume,
+  Task,
+  Workers,
+} from '@loki/ports';
 import { addMeasuredSpan, withSpan } from '@loki/telemetry';
+import { indexBatches, segmentBatches } from './segment-batches.ts';
+import type { SegmentBatch } from './segment-batches.ts';
 import { SegmentThreads } from './segment-threads.ts';
+import type { Window } from './window.ts';
 
 interface SegmentScansDeps {
   readonly catalog: Catalog;
@@ -24,6 +35,15 @@ interface SegmentScansDeps {
   /** The store is far away: segments are opened before their scans. */
   readonly opensAhead?: boolean;
 }
+
+/** A segment, and the time of its rows that a log query reads. */
+export interface LogPiece {
+  readonly segment: SegmentRef;
+  readonly window: Window;
+}
+
+type LeavesInput = Parameters<typeof leavesTask.run>[0];
+type LeavesOutput = Awaited<ReturnType<typeof leavesTask.run>>;
 
 /** Reads segments, each on the thread that has its blocks. */
 export class SegmentScans {
@@ -53,9 +73,22 @@ export class SegmentScans {
     signal?: AbortSignal,
   ): void {
     if (!this.opensAhead) return;
+    this.open(
+      { tenant, expr },
+      segments.filter((segment) => !this.#threads.has(segment)),
+      signal,
+    );
+  }
+
+  /** The same for all the segments. */
+  open(
+    { tenant, expr }: { readonly tenant: TenantId; readonly expr?: string },
+    segments: readonly SegmentRef[],
+    signal?: AbortSignal,
+  ): void {
+    if (!this.opensAhead) return;
     const byThread = new Map<number, string[]>();
     for (const segment of segments) {
-      if (this.#threads.has(segment)) continue;
       const thread = this.#threads.of(segment);
       const keys = byThread.get(thread);
       if (keys) keys.push(segment.key);
@@ -68,37 +101,91 @@ export class SegmentScans {
     }
   }
 
-  /** The rows of a leaf in one segment. */
-  leaf(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<PackedLeafResult> {
-    const { key, clip } = segment;
-    const input = { request, sources: [{ kind: 'object' as const, key, clip }] };
-    return withSpan(
-      'scan',
-      { 'loki.tenant': request.tenant, 'loki.segment': key },
-      async () => {
-        const result = await this.#onWorker(leafTask, input, segment, signal);
-        const { fetchMs, compressedBytes } = result.stats;
-        if (fetchMs > 0) {
-          const attributes = { 'loki.tenant': request.tenant, 'loki.stored_bytes': compressedBytes };
-          addMeasuredSpan('store fetch', attributes, fetchMs);
-        }
-        return result;
-      },
-      ({ stats }) => ({ 'loki.bytes': stats.lineBytes, 'loki.lines': stats.linesProcessed }),
-    );
+  /**
+   * Divides segments, given oldest first, into batches; `scan` reads each with one message to its thread.
+   * Batches know which of their segments no thread has read.
+   */
+  batches(
+    request: LeafRequest,
+    segments: readonly SegmentRef[],
+  ): (SegmentBatch & { readonly unread: readonly SegmentRef[] })[] {
+    const unread = new Set(segments.filter((segment) => !this.#threads.has(segment)));
+    return segmentBatches(request, segments, (segment) => this.#threads.of(segment)).map((batch) => ({
+      ...batch,
+      unread: batch.segments.filter((segment) => unread.has(segment)),
+    }));
   }
 
-  /** The same rows, unpacked. */
-  async unpackedLeaf(request: LeafRequest, segment: SegmentRef, signal?: AbortSignal): Promise<LeafResult> {
-    const packed = await this.leaf(request, segment, signal);
+  /** The rows of a leaf in the segments of a batch: a result for each of its parts. */
+  async scan(
+    request: LeafRequest,
+    { segments, parts }: SegmentBatch,
+    signal?: AbortSignal,
+  ): Promise<readonly PackedLeafResult[]> {
+    const sources = segments.map(sourceOf);
+    const leaves = parts.length === 1 ? [{ sources }] : sources.map((source) => ({ sources: [source] }));
+    return this.#leaves({ request, leaves }, segments, signal);
+  }
+
+  /** The rows of a log leaf in pieces of segments, unpacked: a result for each piece. */
+  async logs(
+    request: LogLeafRequest,
+    pieces: readonly LogPiece[],
+    signal?: AbortSignal,
+  ): Promise<LeafResult[]> {
+    const batches = indexBatches(pieces, ({ segment }) => this.#threads.of(segment));
+    const results: LeafResult[] = [];
+    const run = async (indexes: readonly number[]) => {
+      const segments = indexes.map((index) => pieces[index].segment);
+      const leaves = indexes.map((index) => ({
+        window: pieces[index].window,
+        sources: [sourceOf(pieces[index].segment)],
+      }));
+      const packed = await this.#leaves({ request, leaves }, segments, signal);
+      const unpacked = await this.#unpack(packed, signal);
+      indexes.forEach((index, i) => (results[index] = unpacked[i]));
+    };
+    await Promise.all(batches.map(run));
+    return results;
+  }
+
+  async #unpack(packed: readonly PackedLeafResult[], signal?: AbortSignal): Promise<LeafResult[]> {
     const { thread } = this.#deps;
     const memory = thread.memory.open();
     try {
-      memory.charge(packedBytes(packed));
-      return await thread.complete(unpackLeafResult(packed, memory), () => signal?.throwIfAborted());
+      for (const each of packed) memory.charge(packedBytes(each));
+      const results: LeafResult[] = [];
+      for (const each of packed) {
+        results.push(await thread.complete(unpackLeafResult(each, memory), () => signal?.throwIfAborted()));
+      }
+      return results;
     } finally {
       memory.close();
     }
+  }
+
+  /** One message: leaves over the segments, in the same order, each with one segment or one with all. */
+  #leaves(
+    input: LeavesInput,
+    segments: readonly SegmentRef[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly PackedLeafResult[]> {
+    const { tenant } = input.request;
+    const place =
+      segments.length === 1 ? { 'loki.segment': segments[0].key } : { 'loki.segments': segments.length };
+    return withSpan(
+      'scan',
+      { 'loki.tenant': tenant, ...place },
+      async () => {
+        const { results, costs } = await this.#onWorker(leavesTask, input, segments, signal);
+        addSpans(tenant, segments, costs);
+        return results;
+      },
+      (results) => ({
+        'loki.bytes': results.reduce((sum, { stats }) => sum + stats.lineBytes, 0),
+        'loki.lines': results.reduce((sum, { stats }) => sum + stats.linesProcessed, 0),
+      }),
+    );
   }
 
   /** The streams of one segment, and their volume in the range. */
@@ -110,27 +197,28 @@ export class SegmentScans {
     const { key, clip } = segment;
     if (request.volume) {
       const sources = [{ kind: 'object' as const, key, clip }];
-      return this.#onWorker(volumeTask, { request, sources }, segment, signal);
+      return this.#onWorker(volumeTask, { request, sources }, [segment], signal);
     }
-    const packed = await this.#onWorker(streamsTask, { request, key, clip }, segment, signal);
+    const packed = await this.#onWorker(streamsTask, { request, key, clip }, [segment], signal);
     return this.#deps.thread.complete(unpackStreams(packed), () => signal?.throwIfAborted());
   }
 
   async #onWorker<Input extends { readonly request: { readonly tenant: string } }, Output>(
     task: Task<Input, Output>,
     input: Input,
-    segment: SegmentRef,
+    segments: readonly SegmentRef[],
     signal: AbortSignal | undefined,
   ): Promise<Output> {
     const { tenant } = input.request;
     try {
       return await this.#deps.workers.run(task, input, {
-        affinity: this.#threads.of(segment),
+        affinity: this.#threads.of(segments[0]),
         signal,
         tenant,
       });
     } catch (error) {
       if (!(error instanceof LokiError) || error.code !== 'notFound') throw error;
+      const segment = segments.find(({ key }) => error.message.includes(key)) ?? segments[0];
       const isNamed = await this.#isNamed(tenant, segment, signal);
       // The catalog names a segment that the store lacks: data is missing, and the request is not at fault. A
       // segment that was removed after this process read the catalog has been replaced: a repeated request
@@ -148,4 +236,21 @@ export class SegmentScans {
     await catalog.refreshCompactions(signal);
     return catalog.segmentsFor(tenant, minNs, maxNs + 1n).some((each) => each.key === key);
   }
+}
+
+function sourceOf({ key, clip }: SegmentRef) {
+  return { kind: 'object' as const, key, clip };
+}
+
+/** Adds the spans of a scan: its time in the store, and one for each of several segments. */
+function addSpans(tenant: string, segments: readonly SegmentRef[], costs: LeavesOutput['costs']): void {
+  costs.forEach(({ lines, lineBytes, fetchMs, storedBytes, startMs, durationMs }, i) => {
+    const segment = { 'loki.tenant': tenant, 'loki.segment': segments[i].key };
+    if (segments.length > 1) {
+      const attributes = { ...segment, 'loki.bytes': lineBytes, 'loki.lines': lines };
+      addMeasuredSpan('segment', attributes, { durationMs, afterMs: startMs });
+    }
+    if (fetchMs === 0) return;
+    addMeasuredSpan('store fetch', { ...segment, 'loki.stored_bytes': storedBytes }, { durationMs: fetchMs });
+  });
 }

@@ -15,8 +15,9 @@ const packages: readonly TaskPackage[] = [
   {
     prefix: 'engine.',
     load: async () => {
-      const { fieldsTask, leafTask, openTask, streamsTask, volumeTask } = await import('@loki/engine');
-      return [leafTask, openTask, volumeTask, fieldsTask, streamsTask];
+      const { fieldsTask, leafTask, leavesTask, openTask, streamsTask, volumeTask } =
+        await import('@loki/engine');
+      return [leafTask, leavesTask, openTask, volumeTask, fieldsTask, streamsTask];
     },
   },
   {

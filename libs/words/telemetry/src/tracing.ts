@@ -91,14 +91,18 @@ export function startSpan(name: string, attributes: Attributes): { end(): void }
 const noSpan = { end: () => undefined };
 
 /**
- * Adds a finished span below the current one, with the same start. It is for work that a worker thread
- * measured, where no tracer runs.
+ * Adds a finished span below the current one, which began `afterMs` after it. It is for work that a worker
+ * thread measured, where no tracer runs.
  */
-export function addMeasuredSpan(name: string, attributes: Attributes, durationMs: number): void {
+export function addMeasuredSpan(
+  name: string,
+  attributes: Attributes,
+  { durationMs, afterMs = 0 }: { readonly durationMs: number; readonly afterMs?: number },
+): void {
   const parent = tracer && trace.getActiveSpan();
   if (!tracer || !parent?.isRecording()) return;
   const [seconds, nanoseconds] = (parent as unknown as ReadableSpan).startTime;
-  const startMs = seconds * 1e3 + nanoseconds / 1e6;
+  const startMs = seconds * 1e3 + nanoseconds / 1e6 + afterMs;
   tracer.startSpan(name, { attributes, startTime: startMs }).end(startMs + durationMs);
 }
 

@@ -14,8 +14,9 @@ import { contentFor } from './open-task.ts';
 import { runSampleLeaf } from './sample-leaf.ts';
 import { scanContext } from './scan-context.ts';
 import type { ScanContext } from './scan-context.ts';
+import type { SourceCosts } from './source-costs.ts';
 
-interface LeafTaskInput {
+export interface LeafTaskInput {
   readonly request: LeafRequest;
   /** Oldest first. */
   readonly sources: readonly LeafSource[];
@@ -36,23 +37,38 @@ async function runLeafTask(
   env: WorkerEnv,
   checkCancelled?: CheckCancelled,
 ): Promise<PackedLeafResult> {
+  return packLeafResult(await scanSources(input, env, { checkCancelled }));
+}
+
+interface ScanOptions {
+  readonly checkCancelled?: CheckCancelled;
+  /** Learns the cost of each source; absent: only their sum is known. */
+  readonly costs?: SourceCosts;
+}
+
+/** The rows of a leaf in all its sources. */
+export async function scanSources(
+  input: LeafTaskInput,
+  env: WorkerEnv,
+  options: ScanOptions,
+): Promise<LeafResult> {
   try {
-    return packLeafResult(await scanSources(input, env, checkCancelled));
+    return await scanIntact(input, env, options);
   } catch (error) {
     if (error instanceof LokiError && error.code === 'corrupt') LeafCache.of(env).forget();
     throw error;
   }
 }
 
-async function scanSources(
+async function scanIntact(
   { request, sources }: LeafTaskInput,
   env: WorkerEnv,
-  checkCancelled?: CheckCancelled,
+  { checkCancelled, costs }: ScanOptions,
 ): Promise<LeafResult> {
   const cache = LeafCache.of(env);
   const plan = cache.plan(request.expr);
   const memory = poolOf(env).open(request.memoryBytesMax);
-  const context = scanContext({ deletes: Deletes.of(request.deletes, cache), memory, checkCancelled });
+  const context = scanContext({ deletes: Deletes.of(request.deletes, cache), memory, checkCancelled, costs });
   try {
     return await runPlan({ request, sources }, plan, context, env);
   } finally {
@@ -70,12 +86,11 @@ async function runPlan(
   const content = contentFor(plan);
   for (let i = 0; i < sources.length; i += openedAtOnce) {
     context.checkCancelled();
-    const batch = sources.slice(i, i + openedAtOnce);
-    readers.push(
-      ...(await Promise.all(
-        batch.map((source) => openSection(source, request.tenant, env, { stats: context.stats, content })),
-      )),
-    );
+    const opened = sources.slice(i, i + openedAtOnce).map((source, k) => {
+      const stats = context.costs?.fetchesOf(i + k) ?? context.stats;
+      return openSection(source, request.tenant, env, { stats, content });
+    });
+    readers.push(...(await Promise.all(opened)));
   }
   if (request.kind === 'log' && plan.kind === 'log') return runLogLeaf(request, plan, readers, context);
   if (request.kind === 'samples' && plan.kind === 'samples') {
@@ -94,7 +109,8 @@ const stateBytesMax = 384 * 2 ** 20;
 /** Of each worker. Not in its caches, which may be dropped while a leaf runs. */
 const pools = new WeakMap<WorkerEnv, MemoryPool>();
 
-function poolOf(env: WorkerEnv): MemoryPool {
+/** The memory that all leaves of a worker share. */
+export function poolOf(env: WorkerEnv): MemoryPool {
   let pool = pools.get(env);
   if (!pool) {
     pool = new MemoryPool(env.stateBytesMax ?? stateBytesMax);

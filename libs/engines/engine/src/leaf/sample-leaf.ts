@@ -54,6 +54,8 @@ export async function runSampleLeaf(
     } catch (error) {
       throw error instanceof FailedRow ? await scan.explain(candidates[i], error) : error;
     }
+    const { sourceIndex } = candidates[i];
+    if (candidates[i + 1]?.sourceIndex !== sourceIndex) context.costs?.endSource(sourceIndex, context.stats);
   }
   return scan.finish();
 }

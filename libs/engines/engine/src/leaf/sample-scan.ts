@@ -13,7 +13,7 @@ import { Row } from '../pipeline/row.ts';
 import type { Accumulator } from '../series/accumulator.ts';
 import { makeAccumulator } from '../series/accumulators.ts';
 import { SeriesTable, rowError } from '../series/series-table.ts';
-import { firstRowAtOrAfter } from './block-candidates.ts';
+import { nextRowAtOrAfter } from './block-candidates.ts';
 import type { Candidate } from './block-candidates.ts';
 import type { Deletes } from './deletes.ts';
 import { countCost } from './dry-run.ts';
@@ -208,7 +208,7 @@ export class SampleScan {
     let row = from;
     while (row < to) {
       const bucket = grid.bucketOf(timestamps[row]);
-      const end = firstRowAtOrAfter(timestamps, row, to, grid.bucketEnd + 1);
+      const end = nextRowAtOrAfter(timestamps, row, to, grid.bucketEnd + 1);
       if (bucket < 0) row = end;
       else if (streamBase) {
         const series = this.#series.ofBase(streamBase);

@@ -4,6 +4,7 @@ import type { CheckCancelled, LeafStats } from '@loki/ports';
 import { neverCancelled } from '../common/cancel.ts';
 import { MemoryBudget } from '../common/memory-budget.ts';
 import type { Deletes } from './deletes.ts';
+import type { SourceCosts } from './source-costs.ts';
 
 /** Deletes, statistics, memory and cancellation of one leaf's scan. */
 export interface ScanContext {
@@ -13,6 +14,8 @@ export interface ScanContext {
   readonly memory: MemoryBudget;
   /** Called at each block, and every `rowsPerCheck` rows while stages run. */
   readonly checkCancelled: CheckCancelled;
+  /** Absent: the costs of sources are not distinguished. */
+  readonly costs?: SourceCosts;
 }
 
 /** Rows between two checks for cancellation: a stage may take 0.2 s for one row. */
@@ -24,5 +27,6 @@ export function scanContext(parts: Partial<ScanContext>): ScanContext {
     deletes: parts.deletes,
     memory: parts.memory ?? new MemoryBudget(),
     checkCancelled: parts.checkCancelled ?? neverCancelled,
+    costs: parts.costs,
   };
 }

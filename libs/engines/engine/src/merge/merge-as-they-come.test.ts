@@ -35,6 +35,9 @@ function result(part: number, name = 'same'): SampleLeafResult {
   };
 }
 
+/** Each part alone. */
+const single = (parts: number): number[][] => Array.from({ length: parts }, (_, part) => [part]);
+
 const last = 'last_over_time({a="b"} | unwrap v [1m])';
 
 test('merges in the order of the parts, in whatever order they end', async () => {
@@ -44,12 +47,12 @@ test('merges in the order of the parts, in whatever order they end', async () =>
   let most = 0;
   const merged = mergeAsTheyCome(
     request(last),
-    parts,
+    single(parts),
     async (part) => {
       most = Math.max(most, ++running);
       await gates[part].promise;
       running--;
-      return packLeafResult(result(part));
+      return [packLeafResult(result(part))];
     },
     { atOnce: 7, thread },
   );
@@ -69,7 +72,7 @@ test('merges in the order of the parts, in whatever order they end', async () =>
 test('a thousand results of the same series fit where one does; of different ones they do not', async () => {
   const limited = request(last, 20_000);
   const run = (name: (part: number) => string) =>
-    mergeAsTheyCome(limited, 1000, async (part) => packLeafResult(result(part, name(part))), {
+    mergeAsTheyCome(limited, single(1000), async (part) => [packLeafResult(result(part, name(part)))], {
       atOnce: 4,
       thread,
     });
@@ -80,9 +83,31 @@ test('a thousand results of the same series fit where one does; of different one
   });
 });
 
+test('parts of a batch end together, and merge in the order of all parts', async () => {
+  const batches = [
+    [0, 3, 4],
+    [1, 2],
+    [5, 6],
+  ];
+  const merged = await mergeAsTheyCome(
+    request(last),
+    batches,
+    async (batch) => {
+      // The first batch ends last.
+      for (let turn = 0; batch === 0 && turn < 5; turn++) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return batches[batch].map((part) => packLeafResult(result(part)));
+    },
+    { atOnce: 2, thread },
+  );
+  const all = Array.from({ length: 7 }, (_, part) => result(part));
+  expect(merged).toEqual(atOnce(mergeLeafResults(request(last), all)));
+});
+
 test('no part is no result; one that fails ends the others, and none begins after it', async () => {
   expect(
-    await mergeAsTheyCome(request(last), 0, () => Promise.reject(new Error('none')), { atOnce: 2, thread }),
+    await mergeAsTheyCome(request(last), [], () => Promise.reject(new Error('none')), { atOnce: 2, thread }),
   ).toMatchObject({
     series: [],
   });
@@ -90,7 +115,7 @@ test('no part is no result; one that fails ends the others, and none begins afte
   const ended: number[] = [];
   const failing = mergeAsTheyCome(
     request(last),
-    10,
+    single(10),
     async (part, signal) => {
       begun.push(part);
       if (part === 1) throw new Error('a broken block');
@@ -112,7 +137,7 @@ test('an abort of the caller ends the merge', async () => {
   const client = new AbortController();
   const waiting = mergeAsTheyCome(
     request(last),
-    3,
+    single(3),
     (_, signal) =>
       new Promise((_resolve, reject) =>
         signal.addEventListener('abort', () => reject(signal.reason as Error)),

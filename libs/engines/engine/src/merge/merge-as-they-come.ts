@@ -13,7 +13,7 @@ import { resultBytes } from './result-bytes.ts';
 const mergedAtOnce = 8;
 
 interface MergeOptions {
-  /** Parts that run in parallel. */
+  /** Batches that run in parallel. */
   readonly atOnce: number;
   /** The thread that merges. */
   readonly thread: QueryThread;
@@ -24,13 +24,15 @@ interface MergeOptions {
  * Runs a leaf over its parts, a few at a time, and merges their results in the order of the parts: a query
  * over a thousand segments holds its answer and some results, not a thousand.
  *
- * @param runPart receives the part's number and a signal, which aborts when another part fails
+ * @param batches numbers of parts that run together; each part is in one of them
+ * @param runBatch receives the batch and a signal, which aborts when another one fails; returns a result for
+ *   each part
  * @throws LokiError badRequest when the results exceed the query's memory; also every error of a part
  */
 export async function mergeAsTheyCome(
   request: LeafRequest,
-  parts: number,
-  runPart: (part: number, signal: AbortSignal) => Promise<PackedLeafResult>,
+  batches: readonly (readonly number[])[],
+  runBatch: (batch: number, signal: AbortSignal) => Promise<readonly PackedLeafResult[]>,
   { atOnce, thread, signal }: MergeOptions,
 ): Promise<LeafResult> {
   const stop = new AbortController();
@@ -38,13 +40,15 @@ export async function mergeAsTheyCome(
   const merger = new OrderedMerger(request, thread, anySignal);
   let next = 0;
   const work = async () => {
-    while (next < parts) {
-      const part = next++;
-      await merger.add(part, await runPart(part, anySignal));
+    while (next < batches.length) {
+      const batch = next++;
+      const results = await runBatch(batch, anySignal);
+      // All are charged at once: they are all held.
+      await Promise.all(batches[batch].map((part, i) => merger.add(part, results[i])));
     }
   };
   try {
-    await Promise.all(Array.from({ length: Math.max(1, Math.min(atOnce, parts)) }, work));
+    await Promise.all(Array.from({ length: Math.max(1, Math.min(atOnce, batches.length)) }, work));
     return await merger.finish();
   } catch (error) {
     stop.abort(error);

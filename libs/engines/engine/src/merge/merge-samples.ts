@@ -2,7 +2,13 @@
 import { parseLeafText } from '@loki/logql';
 import type { RangeAggExpr, RangeOp } from '@loki/logql';
 import { addLeafStats, emptyLeafStats } from '@loki/ports';
-import type { SampleLeafRequest, SampleLeafResult, SeriesSamples, SeriesState } from '@loki/ports';
+import type {
+  LeafRequest,
+  SampleLeafRequest,
+  SampleLeafResult,
+  SeriesSamples,
+  SeriesState,
+} from '@loki/ports';
 import { asSampleLeaf, rangeAggOf } from '../common/leaf-expr.ts';
 import { MemoryBudget, samplesBytes, seriesBytes } from '../common/memory-budget.ts';
 import type { MemoryPool } from '../common/memory-budget.ts';
@@ -114,6 +120,15 @@ export function* embedSampleResult(
 /** Number of steps from startNs to endNs, both inclusive; at least 1, as for an instant query. */
 export function stepCount({ startNs, endNs, stepNs }: SampleLeafRequest): number {
   return stepNs <= 0n || endNs <= startNs ? 1 : Number((endNs - startNs) / stepNs) + 1;
+}
+
+/**
+ * Whether the result of a leaf over several sources is the same to the last bit in whatever order and groups
+ * they are merged: states are whole numbers. Sums of other numbers are rounded, and of values with equal
+ * times the order of arrival decides.
+ */
+export function mergesInAnyOrder(request: LeafRequest): boolean {
+  return request.kind === 'samples' && leafRange(request).unwrap === undefined;
 }
 
 /** The last parsed leaf: texts repeat for each shard and split. */
