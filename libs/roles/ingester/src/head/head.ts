@@ -38,11 +38,11 @@ interface RunPlace {
 /** Streams between two looks at the clock: a microsecond or two each. */
 const streamsPerLook = 512;
 /** Memory of one run beside its compressed bytes: its columns, with their spare room. */
-const bytesPerRun = 68;
+const bytesPerRun = 60;
 /** Memory of a stream: its columns, and its place in the buckets. */
-const bytesPerStream = 70;
+const bytesPerStream = 60;
 /** Memory of one label of a stream: the pair, and its share of the text of the value. */
-const bytesPerLabel = 46;
+const bytesPerLabel = 44;
 
 /**
  * The content of one partition above its committed offset: records, and an index tenant -> stream -> runs in
