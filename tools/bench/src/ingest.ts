@@ -64,6 +64,8 @@ const connections = 4;
 const answerTimeoutMs = 60_000;
 const memoryEveryMs = 100;
 const compactedEveryMs = 200;
+/** As agents do after 503. */
+const repeatedAfterMs = 500;
 /** Threads that take less, in CPU s/GB, are not told. */
 const threadSecondsMin = 0.05;
 const mib = 2 ** 20;
@@ -97,9 +99,9 @@ async function measure(format: Format): Promise<string> {
     const laps = [product.threadSeconds()];
     const { bytes, times } = await pushAll(product, format);
     laps.push(product.threadSeconds());
-    await post(product, '/flush', {}, Buffer.alloc(0));
+    await command(product, '/flush');
     laps.push(product.threadSeconds());
-    await post(product, '/compactor/merge', {}, Buffer.alloc(0));
+    await command(product, '/compactor/merge');
     while (await isCompacting(product)) await sleep(compactedEveryMs);
     laps.push(product.threadSeconds());
     const gb = bytes / 1e9;
@@ -114,6 +116,10 @@ async function measure(format: Format): Promise<string> {
     clearInterval(watch);
     await product.stop();
   }
+}
+
+async function command(product: Product, route: string): Promise<void> {
+  if (!(await post(product, route, {}, Buffer.alloc(0)))) throw new Error(`${route}: 503`);
 }
 
 async function isCompacting({ port }: Product): Promise<boolean> {
@@ -146,7 +152,7 @@ async function pushAll(product: Product, format: Format): Promise<{ bytes: numbe
       fs.readSync(bodies, stored, 0, l, o);
       const body = format.convert ? format.convert(JSON.parse(stored.toString()) as PushBody) : stored;
       const began = performance.now();
-      await post(product, format.path, format.headers, body);
+      while (!(await post(product, format.path, format.headers, body))) await sleep(repeatedAfterMs);
       times.push(performance.now() - began);
       bytes += r;
     }
@@ -156,13 +162,16 @@ async function pushAll(product: Product, format: Format): Promise<{ bytes: numbe
   return { bytes, times };
 }
 
-/** @throws Error for an answer that is not 2xx */
+/**
+ * @returns false for 503: a busy process asks for the same body later
+ * @throws Error for another answer that is not 2xx
+ */
 function post(
   { port }: Product,
   route: string,
   headers: Readonly<Record<string, string>>,
   body: Buffer,
-): Promise<void> {
+): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const request = http.request(
       {
@@ -178,7 +187,8 @@ function post(
         response.on('data', (part: Buffer) => parts.push(part));
         response.on('end', () => {
           const { statusCode = 0 } = response;
-          if (statusCode >= 200 && statusCode < 300) resolve();
+          if (statusCode >= 200 && statusCode < 300) resolve(true);
+          else if (statusCode === 503) resolve(false);
           else reject(new Error(`${route}: ${statusCode} ${Buffer.concat(parts).toString('utf8', 0, 300)}`));
         });
       },

@@ -5,7 +5,10 @@ import type { PushBody } from './otlp-bodies.ts';
 const line = `${'long '.repeat(60)}line`;
 const push: PushBody = {
   streams: [
-    { stream: { app: 'web', zone: 'a' }, values: [['1700000000000000001', line, { trace_id: '7f' }]] },
+    {
+      stream: { app: 'web', stream: 'stderr', zone: 'a' },
+      values: [['1700000000000000001', line, { trace_id: '7f' }]],
+    },
     { stream: { app: 'db' }, values: [['1700000000000000002', 'short']] },
   ],
 };
@@ -23,6 +26,7 @@ test('a body of OTLP has the lines, times and attributes of the push', () => {
   expect(resources).toEqual([
     [
       { key: 'service.name', value: 'web' },
+      { key: 'container.name', value: 'stderr' },
       { key: 'zone', value: 'a' },
     ],
     [{ key: 'service.name', value: 'db' }],
@@ -34,7 +38,13 @@ test('a body of OTLP has the lines, times and attributes of the push', () => {
   expect(JSON.parse(otlpJson(push).toString())).toMatchObject({
     resourceLogs: [
       {
-        resource: { attributes: [{ key: 'service.name', value: { stringValue: 'web' } }, { key: 'zone' }] },
+        resource: {
+          attributes: [
+            { key: 'service.name', value: { stringValue: 'web' } },
+            { key: 'container.name' },
+            { key: 'zone' },
+          ],
+        },
         scopeLogs: [{ logRecords: [{ timeUnixNano: '1700000000000000001', body: { stringValue: line } }] }],
       },
       {},

@@ -19,6 +19,8 @@ const resourceNames: Readonly<Record<string, string>> = {
   namespace: 'k8s.namespace.name',
   pod: 'k8s.pod.name',
   container: 'k8s.container.name',
+  // An index label too: the outputs of a container come from different agents, each in an order of its own.
+  stream: 'container.name',
 };
 
 export function otlpJson({ streams }: PushBody): Buffer {
