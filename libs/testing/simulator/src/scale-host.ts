@@ -89,7 +89,10 @@ export class ScaleHost {
     });
     await view.start();
     this.#view = view;
-    for (const place of this.places) if (!place.hasLeft) await this.join(place);
+    for (const place of this.places) {
+      // A member that came back meanwhile has joined: a second one of its id would never end.
+      if (!place.hasLeft && !place.member) await this.join(place);
+    }
     this.#commitAll().catch((error: unknown) => scheduler.fail(error));
   }
 

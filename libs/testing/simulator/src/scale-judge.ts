@@ -11,7 +11,7 @@ interface Ownership {
 }
 
 /**
- * Each partition has an owner in each zone.
+ * Each partition has an owner in each zone that has members: all members of a zone may have left.
  *
  * @param zones by the id of a member
  */
@@ -21,9 +21,10 @@ export function ownerFaults(
   { owners, partitions }: Ownership,
 ): Violation[] {
   const faults: Violation[] = [];
+  const livingZones = new Set(ring.eligible.map(({ id }) => zones.get(id))).size;
   for (let partition = 0; partition < partitions; partition++) {
     const ids = owners(ring, partition, scaleZones);
-    if (new Set(ids.map((id) => zones.get(id))).size === scaleZones) continue;
+    if (new Set(ids.map((id) => zones.get(id))).size === livingZones) continue;
     faults.push({ kind: 'owners', text: `owners: partition ${partition} has ${ids.join(', ')}` });
   }
   return faults;

@@ -12,7 +12,7 @@ const seedsPerCheck = casesOf({ few: 3, many: 25 });
 const seedsPerBug = 80;
 /** Seeds that find the rarer bugs today, tried before the others. */
 const findingSeeds: Partial<Record<ClusterBug, number>> = {
-  deletesKnownLate: 47,
+  deletesKnownLate: 102,
   ackBeforeReplicas: 19,
   appendsOvertake: 11,
 };

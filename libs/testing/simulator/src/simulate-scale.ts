@@ -181,7 +181,8 @@ class ScaleSimulation extends Simulation<ScaleCounts> {
     const anyHost = () => random.pick(this.#hosts);
     this.every(20_000, random, 'crash', () => {
       const host = anyHost();
-      if (!host.process.alive) return;
+      // A machine that has not started yet starts once only.
+      if (!host.process.alive || !host.view) return;
       this.counts.crashes++;
       host.crash();
       this.scheduler.after(random.float() * 90_000, `boot ${host.name}`, () => this.#boot(host));
