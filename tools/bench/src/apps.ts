@@ -19,6 +19,7 @@ import { startServices } from '@loki/services';
 import type { Services } from '@loki/services';
 import { costsOf } from './app-costs.ts';
 import type { AppCosts } from './app-costs.ts';
+import { PushBodies } from './push-bodies.ts';
 import { readDataSet, storeQueries } from './store-queries.ts';
 import type { DataSet } from './store-queries.ts';
 
@@ -202,19 +203,15 @@ function print(
 
 /** Pushes the data set. @returns its raw GB */
 async function load(cluster: Cluster, { directory }: DataSet): Promise<number> {
-  const file = path.join(directory, 'main.proto');
-  const batches = JSON.parse(fs.readFileSync(`${file}.idx.json`, 'utf8')) as { o: number; l: number }[];
-  const bodies = fs.openSync(file, 'r');
+  const bodies = new PushBodies(directory, 'main.proto');
+  // One iterator, which all workers share.
+  const batches = bodies.batches.values();
   const url = `${cluster.first('gateway').url}/loki/api/v1/push`;
   const work = async (): Promise<void> => {
-    for (let next = batches.shift(); next; next = batches.shift()) {
-      const body = Buffer.alloc(next.l);
-      fs.readSync(bodies, body, 0, next.l, next.o);
-      await post(url, body);
-    }
+    for (const batch of batches) await post(url, bodies.read(batch));
   };
   await Promise.all(Array.from({ length: pushesAtOnce }, work));
-  fs.closeSync(bodies);
+  bodies.close();
   const manifest = fs.readFileSync(path.join(directory, 'manifest.json'), 'utf8');
   const { rawBytes } = (JSON.parse(manifest) as { main: { rawBytes: number } }).main;
   return rawBytes / 1e9;

@@ -57,9 +57,9 @@ test('the committed figures are of rows and measures that exist, at all their si
     fs.readFileSync(path.join(import.meta.dirname, '../growth.json'), 'utf8'),
   ) as GrowthFile;
   for (const [name, { sizes, costs }] of Object.entries(file)) {
-    const known = growthRows.get(name);
-    expect([name, sizes]).toEqual([name, known?.sizes]);
-    expect([name, Object.keys(costs)]).toEqual([name, known?.measures.map((measure) => measure.name)]);
+    const row = growthRows.get(name);
+    expect([name, sizes]).toEqual([name, row?.sizes]);
+    expect([name, Object.keys(costs)]).toEqual([name, row?.measures.map((measure) => measure.name)]);
     for (const each of Object.values(costs)) expect(each).toHaveLength(sizes.length);
   }
 });

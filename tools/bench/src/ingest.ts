@@ -6,15 +6,14 @@
  *
  * DIR holds a data set of the benchmark harness with JSON (`generate.mjs --json`).
  */
-import fs from 'node:fs';
 import http from 'node:http';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { Product } from '@loki/attack';
 import { endWithUsageError, readOptions } from '@loki/command-line';
 import { otlpJson, otlpProtobuf } from './otlp-bodies.ts';
 import type { PushBody } from './otlp-bodies.ts';
+import { PushBodies } from './push-bodies.ts';
 
 interface Format {
   readonly path: string;
@@ -51,14 +50,6 @@ const { values: options } = readOptions(import.meta.filename, {
 if (options.data === undefined) endWithUsageError('--data is missing');
 const directory = options.data;
 
-/** A body in the file of a data set: offset, length, agent, bytes of lines. */
-interface Batch {
-  readonly o: number;
-  readonly l: number;
-  readonly a: number;
-  readonly r: number;
-}
-
 /** Agents share as many connections; the streams of an agent stay in order. */
 const connections = 4;
 const answerTimeoutMs = 60_000;
@@ -66,7 +57,7 @@ const memoryEveryMs = 100;
 const compactedEveryMs = 200;
 /** As agents do after 503. */
 const repeatedAfterMs = 500;
-/** Threads that take less, in CPU s/GB, are not told. */
+/** Threads that take less, in CPU s/GB, are not printed. */
 const threadSecondsMin = 0.05;
 const mib = 2 ** 20;
 const agent = new http.Agent({ keepAlive: true });
@@ -140,25 +131,22 @@ function textOf(step: ThreadSeconds): string {
 }
 
 async function pushAll(product: Product, format: Format): Promise<{ bytes: number; times: number[] }> {
-  const file = path.join(directory, format.file);
-  const batches = JSON.parse(fs.readFileSync(`${file}.idx.json`, 'utf8')) as Batch[];
-  const bodies = fs.openSync(file, 'r');
+  const bodies = new PushBodies(directory, format.file);
   const times: number[] = [];
   let bytes = 0;
   const connection = async (own: number): Promise<void> => {
-    for (const { o, l, a, r } of batches) {
-      if (a % connections !== own) continue;
-      const stored = Buffer.alloc(l);
-      fs.readSync(bodies, stored, 0, l, o);
+    for (const batch of bodies.batches) {
+      if (batch.a % connections !== own) continue;
+      const stored = bodies.read(batch);
       const body = format.convert ? format.convert(JSON.parse(stored.toString()) as PushBody) : stored;
       const began = performance.now();
       while (!(await post(product, format.path, format.headers, body))) await sleep(repeatedAfterMs);
       times.push(performance.now() - began);
-      bytes += r;
+      bytes += batch.r;
     }
   };
   await Promise.all(Array.from({ length: connections }, (_, own) => connection(own)));
-  fs.closeSync(bodies);
+  bodies.close();
   return { bytes, times };
 }
 

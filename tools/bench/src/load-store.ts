@@ -1,6 +1,7 @@
 /** Loads data into a bucket for benchmarks of queries over stored lines. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { PushBodies } from './push-bodies.ts';
 import type { StoreProcess } from './store-process.ts';
 import type { DataSet } from './store-queries.ts';
 
@@ -12,12 +13,6 @@ export const warmTenant = 'warm';
 const warmEvery = 12;
 const compactedWithinMs = 600_000;
 const pollMs = 2_000;
-
-/** Place of one body in the file of a data set: offset and length. */
-interface Batch {
-  readonly o: number;
-  readonly l: number;
-}
 
 /** How the data lies in the bucket. */
 interface StoreLayout {
@@ -42,25 +37,18 @@ export async function loadStore(
     throw new Error(`${work} holds another data set or layout: give another --work directory`);
   }
   await server.start(0);
-  const file = path.join(set.directory, 'main.proto');
-  const batches = JSON.parse(fs.readFileSync(`${file}.idx.json`, 'utf8')) as Batch[];
-  const bodies = fs.openSync(file, 'r');
-  const bodyOf = ({ o, l }: Batch): Buffer<ArrayBuffer> => {
-    const body = Buffer.alloc(l);
-    fs.readSync(bodies, body, 0, l, o);
-    return body;
-  };
-  for (const [number, batch] of batches.entries()) {
-    await server.push(bodyOf(batch), storeTenant);
+  const bodies = new PushBodies(set.directory, 'main.proto');
+  for (const [number, batch] of bodies.batches.entries()) {
+    await server.push(bodies.read(batch), storeTenant);
     if (batchesPerFlush > 0 && (number + 1) % batchesPerFlush === 0) await server.flush();
   }
   await server.flush();
   // In segments of its own: a footer that both tenants share would be warm.
-  for (const [number, batch] of batches.entries()) {
-    if (number % warmEvery === 0) await server.push(bodyOf(batch), warmTenant);
+  for (const [number, batch] of bodies.batches.entries()) {
+    if (number % warmEvery === 0) await server.push(bodies.read(batch), warmTenant);
   }
   await server.flush();
-  fs.closeSync(bodies);
+  bodies.close();
   if (batchesPerFlush === 0) await untilCompacted(server);
   await server.stop();
   fs.writeFileSync(marker, identity);

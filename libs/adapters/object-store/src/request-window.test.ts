@@ -24,10 +24,10 @@ test('a request that waits goes when another one ends, or leaves with its caller
   const window = new RequestWindow(1);
   const first = await window.enter();
   const caller = new AbortController();
-  const gone = window.enter(caller.signal);
+  const abandoned = window.enter(caller.signal);
   const second = window.enter();
   caller.abort(new Error('the caller has left'));
-  await expect(gone).rejects.toThrow('the caller has left');
+  await expect(abandoned).rejects.toThrow('the caller has left');
   window.leave(first, false);
   window.leave(await second, false);
   await expect(window.enter()).resolves.toBeDefined();

@@ -1,9 +1,9 @@
 /** The processes of a simulated catalog: writers, compactors, and removers of old manifests. */
 import { PartitionCatalog } from '@loki/catalog';
 import type { Catalog, DayChange, SegmentRef } from '@loki/catalog';
-import { LokiError } from '@loki/model';
 import type { ObjectStore } from '@loki/ports';
 import type { Prng, VirtualBucket, VirtualProcess } from '@loki/virtual';
+import { excused } from './excused.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 
 const partition = 0;
@@ -190,15 +190,4 @@ function inputOf({ key, startOffset, endOffset }: SegmentRef): DayChange['flushe
 
 function suffixOf(random: Prng): string {
   return Buffer.from(random.bytes(8)).toString('hex');
-}
-
-/** False: the store failed, and the process continues. */
-async function excused(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (error instanceof LokiError && error.code === 'unavailable') return false;
-    throw error;
-  }
 }

@@ -1,10 +1,10 @@
 /** A machine of a large simulated system: many members of the ring with one view, which lead partitions. */
 import { PartitionCatalog } from '@loki/catalog';
-import { LokiError } from '@loki/model';
 import type { CatalogNews, CatalogNumbers, ObjectStore } from '@loki/ports';
 import { RingMember, RingView } from '@loki/ring';
 import { traceLogger, VirtualProcess } from '@loki/virtual';
 import type { VirtualBucket, VirtualRings, VirtualScheduler } from '@loki/virtual';
+import { excused } from './excused.ts';
 import { scaleBugsOf } from './scale-bugs.ts';
 import type { ScaleBug } from './scale-bugs.ts';
 
@@ -200,16 +200,5 @@ export class ScaleHost {
       manifests: catalog.manifestsAfter(numbers.partitions.get(partition) ?? Infinity),
     }));
     return { partitions, shared: numbers.shared };
-  }
-}
-
-/** False: the store failed, and the process continues. */
-async function excused(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (error instanceof LokiError && error.code === 'unavailable') return false;
-    throw error;
   }
 }

@@ -45,18 +45,18 @@ describe('a merge', () => {
         }));
         const merged = mergeSegments(records, { kind: 'flushed', blockBytes });
         const arrived = groups.flatMap((rows) => rows.map(expected));
-        const wanted = sortedDistinct(arrived);
+        const expectedRows = sortedDistinct(arrived);
         const segment = openSegment(merged.bytes);
         const rows = segment.sections.flatMap((section) => rowsOf(segment, section));
-        expect(rows).toEqual(wanted);
-        expect(merged.rowCount).toBe(wanted.length);
+        expect(rows).toEqual(expectedRows);
+        expect(merged.rowCount).toBe(expectedRows.length);
         // Merging what is sorted changes nothing.
         const again = mergeSegments([segment], { kind: 'flushed', blockBytes });
         expect(again.bytes.equals(merged.bytes)).toBe(true);
         expect(again.duplicateRows).toBe(0);
         // A merge with itself drops the half.
         const twice = mergeSegments([segment, segment], { kind: 'flushed', blockBytes });
-        expect(twice.duplicateRows).toBe(wanted.length);
+        expect(twice.duplicateRows).toBe(expectedRows.length);
         expect(twice.bytes.equals(merged.bytes)).toBe(true);
       }),
       { numRuns: 300 },
@@ -70,13 +70,13 @@ describe('a merge', () => {
         const merged = mergeSegments([{ bytes }], { kind: 'compacted', day, tenants: ['u'] });
         const segment = openSegment(merged.bytes);
         const first = BigInt(day) * dayNs;
-        const wanted = sortedDistinct(
+        const expectedRows = sortedDistinct(
           rows.map(expected).filter(({ ts }) => ts >= first && ts < first + dayNs),
         );
         expect(segment.sections.map(({ tenant }) => tenant as string)).toEqual(
-          wanted.length > 0 ? ['u'] : [],
+          expectedRows.length > 0 ? ['u'] : [],
         );
-        expect(segment.sections.flatMap((section) => rowsOf(segment, section))).toEqual(wanted);
+        expect(segment.sections.flatMap((section) => rowsOf(segment, section))).toEqual(expectedRows);
       }),
       { numRuns: 200 },
     );

@@ -39,21 +39,21 @@ test('every distinct row once; those of a stream ascend from block to block; mer
   fc.assert(
     fc.property(batches, fc.constantFrom(undefined, 0, 1), (groups, day) => {
       const bytes = merged(groups, day);
-      const wanted = sortedDistinct(groups.flat().map(expected)).filter(
+      const expectedRows = sortedDistinct(groups.flat().map(expected)).filter(
         ({ ts }) => day === undefined || (ts >= BigInt(day) * dayNs && ts < BigInt(day + 1) * dayNs),
       );
-      if (wanted.length === 0) return;
+      if (expectedRows.length === 0) return;
       verifySegment(bytes);
       const rows = allRows(bytes);
-      expect(sortedDistinct(rows)).toEqual(wanted);
+      expect(sortedDistinct(rows)).toEqual(expectedRows);
       for (const labels of new Set(rows.map((each) => each.labels))) {
         const times = rows.filter((each) => each.labels === labels).map((each) => each.ts);
         expect(times).toEqual([...times].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
       }
       const again = mergeSegments([{ bytes }], { kind: 'compacted', newestBytes: [] });
-      expect(allRows(again.bytes)).toEqual(wanted);
+      expect(allRows(again.bytes)).toEqual(expectedRows);
       const twice = mergeSegments([{ bytes }, { bytes }], { kind: 'compacted', blockBytes, newestBytes });
-      expect(twice.duplicateRows).toBe(wanted.length);
+      expect(twice.duplicateRows).toBe(expectedRows.length);
     }),
     { numRuns: 150 },
   );
